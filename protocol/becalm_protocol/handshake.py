@@ -1,0 +1,304 @@
+"""Messages of the two connections: agent to server (`/v1/ingest`) and server to client (`/v1/live`).
+
+PROTOCOL.md beside this file tells the conversation; here is its vocabulary.
+"""
+
+from enum import StrEnum
+
+from becalm_protocol import limits
+from becalm_protocol.derived import Derived
+from becalm_protocol.events import (
+    Battery,
+    Gap,
+    Pacer,
+    PhaseChange,
+    RawEvent,
+    SignalKind,
+    StreamInfo,
+    StreamState,
+    StreamStatus,
+    require,
+    require_text,
+    require_time,
+    value,
+)
+
+VERSIONS = (1,)
+"""Wire versions this code speaks, newest first."""
+SUBPROTOCOL_JSON = "becalm.v1.json"
+SUBPROTOCOL_MSGPACK = "becalm.v1.msgpack"
+
+
+class Source(StrEnum):
+    """Where a session's events come from."""
+
+    LIVE = "live"
+    REPLAY = "replay"
+
+
+# ---------------------------------------------------------------------------------------------- agent and server
+@value
+class AgentHello:
+    """First message of an agent."""
+
+    versions: tuple[int, ...]
+    agent_id: str
+    """Random, kept by the agent; says nothing about the person."""
+
+    def __post_init__(self) -> None:
+        require_text("agent_id", self.agent_id)
+        require(0 < len(self.versions) <= 16, "versions", "1 to 16 versions", len(self.versions))
+
+
+@value
+class AgentWelcome:
+    """The server's answer: the version spoken from here on."""
+
+    version: int
+    heartbeat_s: float
+    """Each side sends at least this often; three silent ones mean the link is gone."""
+    credit_frames: int
+    """Un-acknowledged `Data` an agent may have in flight for each stream."""
+
+
+@value
+class StreamAck:
+    """Everything up to and with `seq` of a stream is committed."""
+
+    stream_id: str
+    seq: int
+
+
+@value
+class OpenSession:
+    """The agent begins, or after a broken link resumes, a session."""
+
+    session_id: str
+    started_unix_ns: int
+    """Wall clock at session time 0; for people, never for intervals."""
+    source: Source
+    streams: tuple[StreamInfo, ...]
+
+    def __post_init__(self) -> None:
+        require_text("session_id", self.session_id)
+        n_max = limits.MAX_STREAMS
+        require(0 < len(self.streams) <= n_max, "streams", f"1 to {n_max} streams", len(self.streams))
+
+
+@value
+class SessionOpened:
+    """The server knows the session; `acks` say where each stream resumes."""
+
+    session_id: str
+    acks: tuple[StreamAck, ...]
+
+
+@value
+class Data:
+    """One raw event; `seq` counts from 1 in its stream, without a hole, for ever."""
+
+    seq: int
+    event: RawEvent
+
+    def __post_init__(self) -> None:
+        require(0 < self.seq <= limits.MAX_SESSION_NS, "seq", "1 or more", self.seq)
+
+
+@value
+class Ack:
+    """Cumulative acknowledgement, sent only after the database has committed."""
+
+    acks: tuple[StreamAck, ...]
+
+
+@value
+class Reset:
+    """The server expected `seq` + 1: the agent goes back to it (go-back-N)."""
+
+    stream_id: str
+    seq: int
+
+
+@value
+class StartSession:
+    """A client pressed start: the agent opens this session."""
+
+    session_id: str
+
+
+@value
+class StopSession:
+    """A client pressed stop: the agent sends what it has, then `CloseSession`."""
+
+    session_id: str
+
+
+@value
+class CloseSession:
+    """Nothing more will come for this session; `last` is the final sequence number of each stream."""
+
+    session_id: str
+    last: tuple[StreamAck, ...]
+
+
+@value
+class SessionClosed:
+    """Everything up to `CloseSession.last` is committed and the session is finished."""
+
+    session_id: str
+
+
+@value
+class SensorState:
+    """One sensor stream as the agent sees it, for people."""
+
+    device: str
+    kind: SignalKind
+    state: StreamState
+    battery_pct: int | None = None
+
+
+@value
+class AgentStatus:
+    """How the agent's sensors are, in or out of a session."""
+
+    sensors: tuple[SensorState, ...]
+
+
+# --------------------------------------------------------------------------------------------------- both sides
+@value
+class Ping:
+    """Heartbeat: answer at once with `Pong`."""
+
+    sent_ns: int
+    """The sender's own clock, given back unread."""
+
+
+@value
+class Pong:
+    """Answer to `Ping`."""
+
+    sent_ns: int
+    clock_ns: int | None = None
+    """Session time at the answering side, None outside a session: gives the clock offset (RFC 5905 section 8)."""
+
+
+@value
+class Problem:
+    """Why the sender is about to close, or what it refused: what, expected, got, what to do."""
+
+    close_code: int | None = None
+    detail: str
+
+
+# --------------------------------------------------------------------------------------------- server and client
+@value
+class ClientHello:
+    """First message of a client."""
+
+    versions: tuple[int, ...]
+    client: str
+    """Name of the program, for the operator's log."""
+    waveforms: bool = True
+    """False: indices, beats and breaths only."""
+
+    def __post_init__(self) -> None:
+        require_text("client", self.client)
+        require(0 < len(self.versions) <= 16, "versions", "1 to 16 versions", len(self.versions))
+
+
+class SessionPhase(StrEnum):
+    """What a session is doing."""
+
+    WAITING = "waiting"
+    """Started; the sensors have not opened it yet."""
+    BASELINE = "baseline"
+    PRACTICE = "practice"
+    ENDED = "ended"
+
+
+@value
+class SessionView:
+    """The session as clients see it: sent on every change."""
+
+    session_id: str
+    phase: SessionPhase
+    source: Source
+    baseline_s: float
+    pacer: Pacer | None = None
+    """The pacer of the practice to come or under way; its `started_ns` is when practice begins."""
+    streams: tuple[StreamInfo, ...] = ()
+
+
+@value
+class ClientWelcome:
+    """The server's answer to a client."""
+
+    version: int
+    heartbeat_s: float
+    playout_delay_ms: float
+    """Clients draw by sample time, this much in the past, so that packets of the slowest sensor are always there."""
+    session: SessionView | None = None
+    sensors: tuple[SensorState, ...] = ()
+    agent_connected: bool
+
+
+@value
+class AgentPresence:
+    """An agent came or went, or its sensors changed."""
+
+    agent_connected: bool
+    sensors: tuple[SensorState, ...]
+
+
+@value
+class Ledger:
+    """The hops of the newest sample behind a frame, all in session time: age is a fact, not a guess."""
+
+    sample_ns: int
+    """Session time of the newest sample itself."""
+    received_ns: int
+    """The agent's callback."""
+    accepted_ns: int
+    """The server took it."""
+    published_ns: int
+    """The server handed the frame to the network."""
+
+    def __post_init__(self) -> None:
+        require_time("sample_ns", self.sample_ns)
+        require_time("received_ns", self.received_ns)
+
+
+@value
+class Waveform:
+    """Samples of one stream in its unit, ready to draw."""
+
+    stream_id: str
+    kind: SignalKind
+    t_ns: int
+    """Session time of the first sample."""
+    sample_period_ns: float
+    values: tuple[float, ...]
+
+
+LiveEvent = Derived | Waveform | Gap | StreamStatus | Battery | PhaseChange
+
+
+@value
+class Live:
+    """One event for a client with its ledger; `seq` counts the frames of this connection without a hole."""
+
+    seq: int
+    event: LiveEvent
+    ledger: Ledger | None = None
+
+
+AgentMessage = AgentHello | OpenSession | Data | CloseSession | AgentStatus | Ping | Pong | Problem
+"""What an agent may send."""
+ServerToAgent = (
+    AgentWelcome | SessionOpened | Ack | Reset | StartSession | StopSession | SessionClosed | Ping | Pong | Problem
+)
+ClientMessage = ClientHello | Ping | Pong
+"""What a client may send."""
+ServerToClient = ClientWelcome | SessionView | AgentPresence | Live | Ping | Pong | Problem
+Message = AgentMessage | ServerToAgent | ClientMessage | ServerToClient
