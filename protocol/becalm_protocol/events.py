@@ -180,6 +180,8 @@ class Gap:
 class StreamState(StrEnum):
     """What the agent knows of a stream."""
 
+    READY = "ready"
+    """The sensor is connected and waits for a session; only in `SensorState`."""
     STREAMING = "streaming"
     LATE = "late"
     LOST = "lost"
