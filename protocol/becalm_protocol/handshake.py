@@ -36,7 +36,6 @@ class Source(StrEnum):
     REPLAY = "replay"
 
 
-# ---------------------------------------------------------------------------------------------- agent and server
 @value
 class AgentHello:
     """First message of an agent."""
@@ -165,7 +164,6 @@ class AgentStatus:
     sensors: tuple[SensorState, ...]
 
 
-# --------------------------------------------------------------------------------------------------- both sides
 @value
 class Ping:
     """Heartbeat: answer at once with `Pong`."""
@@ -191,7 +189,6 @@ class Problem:
     detail: str
 
 
-# --------------------------------------------------------------------------------------------- server and client
 @value
 class ClientHello:
     """First message of a client."""
@@ -294,11 +291,9 @@ class Live:
 
 
 AgentMessage = AgentHello | OpenSession | Data | CloseSession | AgentStatus | Ping | Pong | Problem
-"""What an agent may send."""
 ServerToAgent = (
     AgentWelcome | SessionOpened | Ack | Reset | StartSession | StopSession | SessionClosed | Ping | Pong | Problem
 )
 ClientMessage = ClientHello | Ping | Pong
-"""What a client may send."""
 ServerToClient = ClientWelcome | SessionView | AgentPresence | Live | Ping | Pong | Problem
 Message = AgentMessage | ServerToAgent | ClientMessage | ServerToClient

@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+"""One command: makes `.venv` on first use, installs the locked libraries and becalm, then hands over.
+
+python3 run.py demo          the whole product on this machine
+python3 run.py test          every check that CI runs (words after `test` go to pytest alone)
+python3 run.py COMMAND ...   any other becalm command (`--help` lists them)
+
+Standard library only, and readable by old Pythons, so that an unsupported one is told so in words.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+from typing import NoReturn
+
+ROOT = Path(__file__).resolve().parent
+ENV = ROOT / ".venv"
+PYTHON = ENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+STAMP = ENV / "becalm-stamp"
+LOG = ENV / "install.log"
+OLDEST, NEWEST = (3, 11), (3, 13)
+NETWORK_WORDS = ("NewConnectionError", "name resolution", "Connection", "ConnectError", "error sending request", "dns")
+
+
+def main() -> None:
+    """Prepare the environment, then become the command asked for."""
+    if not OLDEST <= sys.version_info[:2] <= NEWEST:
+        found = "%d.%d" % sys.version_info[:2]  # noqa: UP031 (an f-string would need a newer Python to say so)
+        fail("becalm needs Python 3.11 to 3.13, got " + found + ": run this with another, e.g. python3.12 run.py demo")
+    words = sys.argv[1:] or ["--help"]
+    if not STAMP.exists() or STAMP.read_text(encoding="utf-8") != fingerprint():
+        prepare()
+    if words[0] == "test":
+        sys.exit(test(words[1:]))
+    command = [str(PYTHON), "-m", "becalm_cli", *words]
+    if os.name == "nt":  # exec on Windows would detach from the console
+        sys.exit(subprocess.call(command))
+    os.execv(command[0], command)
+
+
+def fingerprint() -> str:
+    """Return what the environment must have been made from."""
+    made_from = [sys.version, str(ROOT)] + [
+        (ROOT / name).read_text(encoding="utf-8") for name in ("requirements.lock", "pyproject.toml")
+    ]
+    return hashlib.sha256("\n".join(made_from).encode()).hexdigest()
+
+
+def prepare() -> None:
+    """Make `.venv` and install the lock and becalm into it."""
+    say("preparing .venv (first start, or the libraries changed) ...")
+    uv = shutil.which("uv")
+    try:
+        STAMP.unlink(missing_ok=True)
+        if uv:
+            make = [uv, "venv", "-q", "--clear", "--python", sys.executable, str(ENV)]
+            subprocess.run(make, check=True, capture_output=True)
+            install = [uv, "pip", "install", "-q", "--python", str(PYTHON)]
+        else:
+            venv.create(ENV, with_pip=True, clear=True)
+            install = [str(PYTHON), "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-input"]
+    except (subprocess.CalledProcessError, ImportError):
+        fail("this Python cannot make a virtual environment; on Debian or Ubuntu: apt-get install python3-venv")
+    except OSError as exc:
+        fail(f"cannot write {exc.filename or ENV}: {exc.strerror}; run from a folder that you may write to")
+    run_install([*install, "--require-hashes", "-r", str(ROOT / "requirements.lock")])
+    run_install([*install, "--no-deps", "--no-build-isolation", "-e", str(ROOT)])
+    STAMP.write_text(fingerprint(), encoding="utf-8")
+
+
+def run_install(command: list[str]) -> None:
+    """Run one installation step; on failure say in one sentence what is wrong."""
+    with LOG.open("a", encoding="utf-8") as log:
+        code = subprocess.call(command, stdout=log, stderr=subprocess.STDOUT)
+    if code == 0:
+        return
+    said = LOG.read_text(encoding="utf-8", errors="replace")
+    if any(word in said for word in NETWORK_WORDS):
+        fail("the package index cannot be reached: connect this machine to the network and start again")
+    fail(f"installing the libraries failed; what the installer said is in {LOG}")
+
+
+def test(pytest_words: list[str]) -> int:
+    """Run the checks; return the exit code of the first that fails."""
+    if pytest_words:
+        return subprocess.call([str(PYTHON), "-m", "pytest", *pytest_words], cwd=ROOT)
+    for check in (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"], ["pytest", "-q"]):
+        say(" ".join(check))
+        code = subprocess.call([str(PYTHON), "-m", *check], cwd=ROOT)
+        if code:
+            return code
+    return 0
+
+
+def say(text: str) -> None:
+    """Tell the person what is going on."""
+    print(f"becalm: {text}", file=sys.stderr, flush=True)
+
+
+def fail(sentence: str) -> NoReturn:
+    """End with one clear sentence."""
+    sys.exit(f"becalm: {sentence}")
+
+
+if __name__ == "__main__":
+    main()
