@@ -1,0 +1,197 @@
+"""The commands, their options and their help."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from becalm_cli.places import DEFAULT_PORT, DEFAULT_SERVER, default_data_dir, usable_data_dir, ws_url
+from becalm_protocol.errors import BecalmError
+
+app = typer.Typer(
+    name="becalm",
+    help="Watch your own arousal ebb while you breathe with a pacer. Start with: becalm demo",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+ServerOption = Annotated[str, typer.Option("--server", help="Address of the becalm server.")]
+DataDirOption = Annotated[
+    Path | None, typer.Option("--data-dir", help="Folder for becalm's data [default: the user's data folder].")
+]
+SupervisedOption = Annotated[bool, typer.Option("--supervised", hidden=True)]
+RateOption = Annotated[
+    float | None, typer.Option("--rate-hz", help="Samples a second, for a file without a time column.")
+]
+
+
+@app.command()
+def demo(  # noqa: PLR0913 (one parameter an option)
+    *,
+    client: Annotated[
+        str | None, typer.Option(help="kivy, terminal or none [default: what this screen can show].")
+    ] = None,
+    seconds: Annotated[float | None, typer.Option(help="End after so many seconds of practice.", min=1.0)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
+    seed: Annotated[int, typer.Option(help="Which virtual person to meet.", min=0)] = 7,
+    port: Annotated[int, typer.Option(help="Port of the server; 0 takes a free one.", min=0, max=65535)] = DEFAULT_PORT,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Run everything on this machine: a virtual person with sensors, agent, server, database and client."""
+    from becalm_cli.demo import DemoSettings, run_demo
+
+    settings = DemoSettings(
+        client=client, seconds=seconds, as_json=as_json, seed=seed, port=port, data_dir=_data_dir(data_dir) / "demo"
+    )
+    raise typer.Exit(asyncio.run(run_demo(settings)))
+
+
+@app.command()
+def serve(
+    *,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; the default lets only this machine in.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = DEFAULT_PORT,
+    data_dir: DataDirOption = None,
+    supervised: SupervisedOption = False,
+) -> None:
+    """Start the server (and its database, unless BECALM_DATABASE_URL names one)."""
+    from becalm_cli.parts import run_server
+
+    asyncio.run(run_server(host=host, port=port, data_dir=_data_dir(data_dir), supervised=supervised))
+
+
+@app.command()
+def agent(  # noqa: PLR0913 (one parameter an option)
+    *,
+    scan: Annotated[bool, typer.Option("--scan", help="List the sensors in range, then end.")] = False,
+    device: Annotated[
+        list[str] | None,
+        typer.Option("--device", help="Name or address of a sensor; repeat for more [default: any known]."),
+    ] = None,
+    server: ServerOption = DEFAULT_SERVER,
+    start: Annotated[
+        bool, typer.Option("--start", help="Record at once instead of waiting for a client's start.")
+    ] = False,
+    record: Annotated[Path | None, typer.Option(help="Also write every raw notification to this file.")] = None,
+    radio: Annotated[str | None, typer.Option(help="Use a virtual radio (see `becalm simulate`).")] = None,
+    data_dir: DataDirOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON at the end.")] = False,
+    supervised: SupervisedOption = False,
+) -> None:
+    """Read the sensors beside the body and send what they say to the server."""
+    from becalm_cli.parts import run_sensor_agent, run_sensor_scan
+
+    if scan:
+        asyncio.run(run_sensor_scan(radio=radio))
+        return
+    asyncio.run(
+        run_sensor_agent(
+            server=ws_url(server), devices=tuple(device or ()), start=start, record=record, radio=radio,
+            data_dir=_data_dir(data_dir), as_json=as_json, supervised=supervised,
+        )
+    )  # fmt: skip
+
+
+@app.command()
+def client(
+    *,
+    kind: Annotated[str, typer.Option("--kind", help="kivy (a window) or terminal.")] = "kivy",
+    server: ServerOption = DEFAULT_SERVER,
+    start: Annotated[bool, typer.Option("--start", help="Begin a session at once (terminal).")] = False,
+) -> None:
+    """Open the practice screen."""
+    from becalm_cli.parts import run_client
+
+    run_client(kind=kind, server=ws_url(server), start=start)
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(help="CSV, CSV.gz or a file made by `becalm agent --record`.")],
+    *,
+    speed: Annotated[float, typer.Option(help="1 is real time, 10 is ten times as fast.", min=0.01, max=1000.0)] = 1.0,
+    rate_hz: RateOption = None,
+    server: ServerOption = DEFAULT_SERVER,
+    data_dir: DataDirOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON at the end.")] = False,
+) -> None:
+    """Play a recording through the agent's whole path as if it were live."""
+    from becalm_cli.parts import run_recording
+
+    asyncio.run(
+        run_recording(
+            file, rate_hz=rate_hz, speed=speed, server=ws_url(server), data_dir=_data_dir(data_dir), as_json=as_json
+        )
+    )
+
+
+@app.command()
+def analyse(
+    file: Annotated[Path, typer.Argument(help="CSV, CSV.gz or a file made by `becalm agent --record`.")],
+    *,
+    out: Annotated[Path, typer.Option(help="Folder for beats.csv, breaths.csv, scr.csv, metrics.csv, summary.json.")],
+    rate_hz: RateOption = None,
+    chunk_ms: Annotated[int, typer.Option(help="Size of the pieces the pipeline is fed.", min=1, max=3_600_000)] = 250,
+    report: Annotated[bool, typer.Option(help="Add the NeuroKit2 session report to the summary.")] = True,
+) -> None:
+    """Run the live pipeline over a recording, as fast as it goes, and write what it found."""
+    from becalm_cli.analyse import analyse_recording
+
+    summary = analyse_recording(file, out=out, rate_hz=rate_hz, chunk_ms=chunk_ms, report=report)
+    typer.echo(f"{summary['n_beats']} beats, {summary['n_breaths']} breaths, {summary['n_scr']} skin responses: {out}")
+
+
+@app.command()
+def simulate(
+    *,
+    radio: Annotated[
+        str | None, typer.Option(help="HCI address to offer, e.g. unix-server:/run/user/1000/radio.sock.")
+    ] = None,
+    server: Annotated[str | None, typer.Option("--server", help="Server whose pacer the person hears.")] = None,
+    seed: Annotated[int, typer.Option(help="Which virtual person.", min=0)] = 7,
+    supervised: SupervisedOption = False,
+) -> None:
+    """Offer a virtual person wearing virtual sensors on a virtual radio."""
+    from becalm_cli.parts import run_virtual_person
+
+    asyncio.run(run_virtual_person(radio=radio, server=server and ws_url(server), seed=seed, supervised=supervised))
+
+
+def _data_dir(chosen: Path | None) -> Path:
+    return usable_data_dir(chosen or default_data_dir())
+
+
+def run() -> None:
+    """Run the command line; an expected failure is one sentence and exit code 2."""
+    try:
+        app()
+    except BaseExceptionGroup as group:
+        expected, other = group.split(BecalmError)
+        if other or expected is None:
+            raise
+        _fail(_first(expected))
+    except BecalmError as exc:
+        _fail(exc)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output has gone: nothing left to say
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _first(group: BaseExceptionGroup[Any]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _fail(error: BaseException) -> None:
+    typer.echo(f"becalm: {error}", err=True)
+    sys.exit(2)

@@ -1,0 +1,135 @@
+"""How a becalm process is told to stop, and how one process runs others.
+
+A supervised process speaks JSON lines on its standard output (`{"ready": ...}` once, `{"report": ...}` last) and stops
+when its standard input ends: so it also stops when its parent is killed.
+"""
+
+import asyncio
+import json
+import signal
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from becalm_protocol.errors import UsageError
+
+READY_S = 40.0
+"""A first start of the database on a slow disk takes a few seconds; more than this is a fault."""
+STOP_S = 4.0
+"""Ctrl-C promises an end within 5 s."""
+MAX_REPORT_BYTES = 1_000_000
+
+
+def stop_on_signals(*, supervised: bool) -> asyncio.Event:
+    """Return an event that SIGINT, SIGTERM or (supervised) the end of standard input sets."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, stop.set)
+        except NotImplementedError:  # Windows: no loop signal handlers
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+    if supervised:
+        threading.Thread(target=_wait_stdin_end, args=(loop, stop.set), daemon=True).start()
+    return stop
+
+
+def _wait_stdin_end(loop: asyncio.AbstractEventLoop, then: Callable[[], None]) -> None:
+    while sys.stdin.buffer.read(4096):
+        pass
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(then)
+
+
+def tell_parent(key: str, content: object) -> None:
+    """Write one JSON line to the supervising process."""
+    sys.stdout.write(json.dumps({key: content}) + "\n")
+    sys.stdout.flush()
+
+
+@dataclass(kw_only=True)
+class Child:
+    """One supervised becalm process."""
+
+    name: str
+    process: asyncio.subprocess.Process
+    ready: asyncio.Future[Any]
+    report: dict[str, Any] = field(default_factory=dict)
+    complaints: list[str] = field(default_factory=list)
+    """Last lines of its standard error."""
+
+    async def wait_ready(self) -> Any:
+        """Return what the child said when it was ready. Raises UsageError with its own words when it ended instead."""
+        async with asyncio.timeout(READY_S):
+            return await asyncio.shield(self.ready)
+
+    async def stop(self) -> None:
+        """End it: ask, then terminate, then kill."""
+        if self.process.stdin and not self.process.stdin.is_closing():
+            self.process.stdin.close()
+        for force in (self.process.terminate, self.process.kill):
+            try:
+                async with asyncio.timeout(STOP_S if force == self.process.terminate else 0.5):
+                    await self.process.wait()
+                    return
+            except TimeoutError:
+                if self.process.returncode is None:
+                    force()
+        await self.process.wait()
+
+    async def read_output(self) -> None:
+        """Take in what the child says until it ends."""
+        assert self.process.stdout  # noqa: S101 (asked for at the start)
+        async for line in self.process.stdout:
+            self._hear(line)
+        await self.process.wait()
+        if not self.ready.done():
+            last = self.complaints[-1] if self.complaints else f"ended with code {self.process.returncode}"
+            self.ready.set_exception(UsageError(last.removeprefix("becalm: ")))
+
+    def _hear(self, line: bytes) -> None:
+        try:
+            said = json.loads(line)
+        except ValueError:
+            self.complaints.append(line.decode(errors="replace").rstrip()[:500])
+            return
+        if "ready" in said and not self.ready.done():
+            self.ready.set_result(said["ready"])
+        self.report = said.get("report", self.report)
+
+    async def read_complaints(self) -> None:
+        """Keep the last lines of its standard error."""
+        assert self.process.stderr  # noqa: S101 (asked for at the start)
+        async for line in self.process.stderr:
+            self.complaints.append(line.decode(errors="replace").rstrip()[:500])
+            del self.complaints[:-20]
+
+
+@asynccontextmanager
+async def child(name: str, *words: str) -> AsyncIterator[Child]:
+    """Run `becalm WORDS --supervised` in a process of its own and stop it at the end of the block."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "becalm_cli",
+        *words,
+        "--supervised",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        limit=MAX_REPORT_BYTES,
+        start_new_session=True,  # Ctrl-C reaches us alone; we stop the parts in their order
+    )
+    running = Child(name=name, process=process, ready=asyncio.get_running_loop().create_future())
+    async with asyncio.TaskGroup() as group:
+        group.create_task(running.read_complaints(), name=f"{name} stderr")
+        group.create_task(running.read_output(), name=f"{name} stdout")
+        try:
+            yield running
+        finally:
+            await asyncio.shield(running.stop())
+    if running.ready.done() and not running.ready.cancelled():
+        running.ready.exception()  # seen: nobody may have waited for it
