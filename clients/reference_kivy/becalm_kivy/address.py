@@ -1,0 +1,34 @@
+"""The server's address as a person types it, turned into the two addresses the client needs."""
+
+from urllib.parse import urlsplit
+
+from becalm_protocol.errors import ConfigError
+
+_SECURE = {"http": False, "ws": False, "https": True, "wss": True}
+
+
+def live_address(url: str) -> str:
+    """Return the WebSocket address of the live feed. Raises ConfigError."""
+    secure, place = _split(url)
+    return f"{'wss' if secure else 'ws'}://{place}/v1/live"
+
+
+def http_address(url: str) -> str:
+    """Return the HTTP address of the server, without a slash at its end. Raises ConfigError."""
+    secure, place = _split(url)
+    return f"{'https' if secure else 'http'}://{place}"
+
+
+def _split(url: str) -> tuple[bool, str]:
+    parts = urlsplit(url if "://" in url else f"http://{url}")
+    try:
+        host, _port = parts.hostname, parts.port
+    except ValueError:  # a port that is no number
+        host = None
+    if parts.scheme not in _SECURE or not host or parts.username is not None:
+        raise ConfigError(
+            f"expected an address such as http://192.168.1.20:8765, got {url!r:.80}; write it as the server printed it",
+            setting="server address",
+        )
+    path = parts.path.rstrip("/").removesuffix("/v1/live")
+    return _SECURE[parts.scheme], parts.netloc + path
