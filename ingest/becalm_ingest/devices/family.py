@@ -1,0 +1,85 @@
+"""The shape that every device family has."""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from becalm_ingest.devices.cursor import Cursor
+from becalm_protocol.errors import LinkError
+from becalm_protocol.events import Clock, RawEvent, SignalKind, value
+
+
+@value
+class StreamTemplate:
+    """A stream a family offers; within a session it becomes a `StreamInfo` with an identifier of its own."""
+
+    kind: SignalKind
+    unit: str
+    unit_per_count: float
+    sample_rate_hz: float | None
+    clock: Clock
+    late_after_s: float
+    """Silence after which the stream is called late: 1.5 s beyond the packet interval."""
+    lost_after_s: float
+    """Silence after which the link is given up and made anew."""
+
+
+@value
+class Channel:
+    """A characteristic to subscribe to: the first of `uuids` that can notify or indicate."""
+
+    name: str
+    uuids: tuple[str, ...]
+
+
+@value
+class Write:
+    """Bytes for a characteristic."""
+
+    uuid: str
+    data: bytes
+    expects_answer: bool
+    """The next write waits until `Conversation.n_answers` has grown."""
+
+
+class Conversation(Protocol):
+    """What a family remembers during one connection. No I/O and no clock inside."""
+
+    n_answers: int
+    """Answers to our writes, so far."""
+    refusal: LinkError | None
+    """Set once the sensor refused or ended its stream: the connection is of no more use to this family."""
+
+    def start(self) -> tuple[Write, ...]:
+        """Return the writes that make the sensor stream, in order."""
+
+    def stop(self) -> tuple[Write, ...]:
+        """Return the writes that let the sensor rest."""
+
+    def parse(self, data: bytes, *, channel: str, received_ns: int) -> tuple[RawEvent, ...]:
+        """Return what a notification says. Raises DeviceDataError, and nothing else, for bytes off specification."""
+
+
+@value
+class Family:
+    """One device family: how to recognise it, what it offers, how to talk with it."""
+
+    name: str
+    service_uuid: str
+    """GATT service that carries the family, seen once connected."""
+    advertised_uuids: tuple[str, ...]
+    """Services in the advertisement by which a scan finds it; empty where it is found through another family."""
+    name_prefixes: tuple[str, ...]
+    """Names by which a scan finds it where the advertisement has no services."""
+    streams: tuple[StreamTemplate, ...]
+    channels: tuple[Channel, ...]
+    converse: Callable[[Mapping[SignalKind, Cursor]], Conversation]
+
+    def matches(self, *, advertised_uuids: tuple[str, ...], name: str) -> bool:
+        """Tell whether an advertisement is one of this family's."""
+        by_service = any(uuid in advertised_uuids for uuid in self.advertised_uuids)
+        return by_service or bool(name and self.name_prefixes and name.startswith(self.name_prefixes))
+
+
+def uuid_of(short: int) -> str:
+    """Return the 128-bit form of a 16-bit Bluetooth SIG identifier."""
+    return f"{short:08x}-0000-1000-8000-00805f9b34fb"
