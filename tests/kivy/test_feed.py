@@ -97,7 +97,7 @@ async def test_another_session_starts_another_clock(scripted: Any) -> None:
 
 
 async def test_answers_the_servers_ping(scripted: Any) -> None:
-    async with following(scripted.url) as follower:
+    async with following(scripted.url):
         await scripted.wait_client()
         await scripted.send(Ping(sent_ns=4711))
         async with asyncio.timeout(4):
