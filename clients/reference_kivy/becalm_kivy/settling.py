@@ -63,13 +63,9 @@ class Settling:
         self._reason = arousal.reason
         if arousal.value is None:
             return
-        if self._arousal is None or t_ns - self._t_ns > OLD_NS:
-            self._begin(arousal.value, t_ns)
-        else:
-            gain = 1 - math.exp(-max(0, t_ns - self._t_ns) / (SMOOTHING_S * NS_PER_S))
-            self._arousal += gain * (arousal.value - self._arousal)
-        self._t_ns = t_ns
-        self._choose_word(self._arousal, t_ns)
+        smoothed = self._smooth(arousal.value, t_ns)
+        self._arousal, self._t_ns = smoothed, t_ns
+        self._choose_word(smoothed, t_ns)
 
     def view(self, session_ns: int | None) -> SettlingView:
         """Return the shape at the session time `session_ns`."""
@@ -83,10 +79,13 @@ class Settling:
             is_stale=is_stale,
         )
 
-    def _begin(self, arousal: float, t_ns: int) -> None:
-        self._arousal = arousal
-        self._past.clear()
-        self._word_ns = t_ns - WORD_STAYS_NS
+    def _smooth(self, arousal: float, t_ns: int) -> float:
+        if self._arousal is None or t_ns - self._t_ns > OLD_NS:
+            self._past.clear()
+            self._word_ns = t_ns - WORD_STAYS_NS
+            return arousal
+        gain = 1 - math.exp(-max(0, t_ns - self._t_ns) / (SMOOTHING_S * NS_PER_S))
+        return self._arousal + gain * (arousal - self._arousal)
 
     def _choose_word(self, arousal: float, t_ns: int) -> None:
         self._past.append((t_ns, arousal))

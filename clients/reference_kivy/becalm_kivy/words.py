@@ -3,6 +3,8 @@
 Signals and sensors are the subject of these sentences, never the person. Placeholders are named.
 """
 
+APP_NAME = "becalm"
+
 # The link to the server
 CONNECTING = "Looking for the server."
 CONNECTED = "Connected to the server."
@@ -73,3 +75,51 @@ WITHHELD_TOO_MANY_ARTEFACTS = "many unclear beats; damp the strap"
 WITHHELD_NO_BREATH = "belt feels no breath; tighten it a little"
 WITHHELD_BASELINE = "learning your resting state"
 WITHHELD_TOO_FEW_SIGNALS = "needs one more sensor"
+
+# The settling shape
+SETTLING = "Settling"
+SETTLING_MORE = "Quieter than at your own rest."
+EASING = "Easing"
+EASING_MORE = "Your arousal is ebbing."
+STEADY = "Steady"
+STEADY_MORE = "As at your own rest."
+ACTIVE = "Active"
+ACTIVE_MORE = "Your body is active right now. That is information, not danger."
+SETTLING_STALE = "No new value for a while; the shape rests where it was."
+NOT_YET = "Not yet"
+
+# Numbers
+HEART_RATE = "Heart rate"
+RMSSD = "RMSSD"
+BREATHING_RATE = "Breathing"
+SKIN_LEVEL = "Skin level"
+SKIN_RESPONSES = "Skin responses"
+AROUSAL = "Arousal, 50 is your rest"
+PER_MIN = "/min"
+MS = "ms"
+US = "\u00b5S"
+AGE = "Newest sample {age_s} s old, curves shown {delay_s} s behind"
+
+# The pacer
+BREATHE_IN = "Breathe in"
+BREATHE_OUT = "Breathe out"
+AS_YOU_LIKE = "As you like"
+SECONDS_LEFT = "{seconds} s"
+REST = "Rest"
+
+# The end
+SUMMARY_TITLE = "Well rested?"
+SUMMARY_FELT = "First, notice how you feel now, compared with the beginning."
+FELT_EASIER = "Easier"
+FELT_SAME = "The same"
+FELT_MORE_TENSE = "More tense"
+FELT_STAYS = "This answer stays on this screen."
+SUMMARY_EASED = "Arousal eased from {start} to {end}, where 50 is your own rest."
+SUMMARY_MORE_ACTIVE = "Your body was more active at the end: from {start} to {end}, where 50 is your own rest. \
+That is information, not danger."
+SUMMARY_CANNOT_TELL = "From {start} to {end}, where 50 is your own rest: within its bounds one cannot tell."
+SUMMARY_TOO_SHORT = "One cannot tell how arousal changed: it takes three minutes of practice with clear signals."
+SUMMARY_START_NOT_SEEN = "One cannot tell how arousal changed: this screen joined after the practice had begun."
+SUMMARY_NO_PRACTICE = "It ended before the practice began, so there is nothing to compare."
+SUMMARY_MINUTES = "{clock} minutes of practice"
+DONE = "Done"
