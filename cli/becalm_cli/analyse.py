@@ -7,14 +7,14 @@ import csv
 import json
 import time
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass, field
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from becalm_ingest.replay import Recording, read_recording
+from becalm_ingest.replay import read_recording
 from becalm_protocol.derived import (
     PIPELINE_VERSION,
     Beat,
@@ -25,14 +25,15 @@ from becalm_protocol.derived import (
     SkinResponse,
 )
 from becalm_protocol.errors import RecordingError
-from becalm_protocol.events import Dropped, Gap, SampleBlock
+from becalm_protocol.events import Dropped, RawEvent, SampleBlock, StreamInfo
 from becalm_protocol.handshake import Waveform
 from becalm_protocol.units import NS_PER_S, s_from_ns
 from becalm_signal.fingerprint import events_sha256
-from becalm_signal.neurokit_lane import session_report
+from becalm_signal.neurokit_lane import RawSignal, session_report, warm_up
 from becalm_signal.pipeline import Pipeline
 
 Row = Sequence[object]
+MAX_DROPPED_SHOWN = 20
 
 BEAT_COLUMNS = ("t_s", "rr_ms", "rr_corrected_ms", "flag", "emitted_s")
 BREATH_COLUMNS = ("t_s", "phase", "emitted_s", "breathing_rate_bpm", "depth")
@@ -45,14 +46,6 @@ METRIC_COLUMNS = (
 )
 
 
-@dataclass(kw_only=True)
-class Findings:
-    """Everything the pipeline said about one recording."""
-
-    derived: list[Derived] = field(default_factory=list)
-    pipeline_s: float = 0.0
-
-
 def analyse_recording(path: Path, *, out: Path, rate_hz: float | None, chunk_ms: int, report: bool) -> dict[str, Any]:
     """Write the five files for the recording at `path` into `out`; return the summary.
 
@@ -61,12 +54,137 @@ def analyse_recording(path: Path, *, out: Path, rate_hz: float | None, chunk_ms:
     _make_folder(out)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         if report:
-            pool.submit(session_report_warm_up)  # NeuroKit2 takes seconds to import: do it while we read
+            pool.submit(warm_up)  # NeuroKit2 takes seconds to import: it does so while we read
         recording = read_recording(path, rate_hz=rate_hz, chunk_ms=chunk_ms)
         events = list(recording.events())
-        pending = pool.submit(session_report, **_raw_signals(recording, events)) if report else None
-        findings = _run_pipeline(recording, events)
-        write_tables(out, findings.derived)
-        summary = _summary(recording, events, findings, pending)
+        pending = pool.submit(session_report, raw_signals(recording.streams, events)) if report else None
+        started_s = time.perf_counter()
+        derived = run_pipeline(recording.streams, events)
+        pipeline_s = time.perf_counter() - started_s
+        write_tables(out, derived)
+        summary = _summary(path, events, derived, pipeline_s) | {
+            "neurokit_report": pending.result() if pending else None
+        }
     (out / "summary.json").write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     return summary
+
+
+def run_pipeline(streams: Sequence[StreamInfo], events: Iterable[RawEvent]) -> list[Derived]:
+    """Return everything the live pipeline derives from raw events, in the order it gave it out."""
+    pipeline = Pipeline(streams)
+    given: list[Derived | Waveform] = []
+    for event in events:
+        given += pipeline.feed(event)
+    given += pipeline.finish()
+    return [event for event in given if not isinstance(event, Waveform)]
+
+
+def raw_signals(streams: Sequence[StreamInfo], events: Iterable[RawEvent]) -> list[RawSignal]:
+    """Return the samples of each sampled stream end to end, for the whole-recording report."""
+    counts = {info.stream_id: array("i") for info in streams if info.sample_rate_hz}
+    for event in events:
+        if isinstance(event, SampleBlock):
+            counts[event.stream_id].extend(event.counts)
+    return [
+        RawSignal(
+            kind=info.kind,
+            sample_rate_hz=info.sample_rate_hz,
+            unit_per_count=info.unit_per_count,
+            counts=counts[info.stream_id],
+        )
+        for info in streams
+        if info.sample_rate_hz and counts[info.stream_id]
+    ]
+
+
+def write_tables(out: Path, derived: Sequence[Derived]) -> None:
+    """Write beats.csv, breaths.csv, scr.csv and metrics.csv into `out`."""
+    _write(out / "beats.csv", BEAT_COLUMNS, _beat_rows(derived))
+    _write(out / "breaths.csv", BREATH_COLUMNS, _breath_rows(derived))
+    _write(out / "scr.csv", SCR_COLUMNS, _scr_rows(derived))
+    _write(out / "metrics.csv", METRIC_COLUMNS, _metric_rows(derived))
+
+
+def _beat_rows(derived: Iterable[Derived]) -> Iterable[Row]:
+    """One row a beat: its settled flag and interval, and when it was first given out."""
+    first_given_ns: dict[tuple[str, int], int] = {}
+    settled: dict[tuple[str, int], Beat] = {}
+    for beat in derived:
+        if isinstance(beat, Beat):
+            key = (beat.source, beat.beat_idx)
+            first_given_ns.setdefault(key, beat.emitted_ns)
+            settled[key] = beat
+    for key, beat in sorted(settled.items(), key=lambda item: item[1].t_ns):
+        yield (
+            _s(beat.t_ns), _number(beat.rr_ms), _number(beat.rr_corrected_ms), beat.flag.value, _s(first_given_ns[key]),
+        )  # fmt: skip
+
+
+def _breath_rows(derived: Iterable[Derived]) -> Iterable[Row]:
+    rows: list[tuple[int, Row]] = []
+    for event in derived:
+        if isinstance(event, BreathTurn):
+            rows.append((event.t_ns, (_s(event.t_ns), event.phase.value, _s(event.emitted_ns), "", "")))
+        elif isinstance(event, Breath):
+            rate, depth = _number(event.breathing_rate_bpm), _number(event.depth)
+            rows.append((event.t_ns, (_s(event.t_ns), "breath", _s(event.emitted_ns), rate, depth)))
+    return [row for _, row in sorted(rows, key=lambda item: item[0])]
+
+
+def _scr_rows(derived: Iterable[Derived]) -> Iterable[Row]:
+    for response in derived:
+        if isinstance(response, SkinResponse):
+            times_s = _s(response.onset_ns), _s(response.peak_ns)
+            yield (*times_s, _number(response.amplitude_us), _s(response.emitted_ns))
+
+
+def _metric_rows(derived: Iterable[Derived]) -> Iterable[Row]:
+    """One row a second; a value that is withheld is empty and its reason says why."""
+    for metrics in derived:
+        if isinstance(metrics, Metrics) and metrics.t_ns % NS_PER_S == 0:
+            indices = [getattr(metrics, name) for name in Metrics.index_names()]
+            bounds = [part for index in indices for part in (_number(index.bound), index.reason or "")]
+            yield (_s(metrics.t_ns), *(_number(index.value) for index in indices), *bounds)
+
+
+def _summary(path: Path, events: Sequence[RawEvent], derived: Sequence[Derived], pipeline_s: float) -> dict[str, Any]:
+    recorded_s = s_from_ns(max((event.received_ns for event in events), default=0))
+    n_of = Counter(type(event).__name__ for event in (*events, *derived))
+    return {
+        "file": path.name,
+        "pipeline_version": PIPELINE_VERSION,
+        "recorded_s": round(recorded_s, 3),
+        "pipeline_s": round(pipeline_s, 4),
+        "times_real_time": round(recorded_s / pipeline_s, 1) if pipeline_s else None,
+        "n_beats": len({(b.source, b.beat_idx) for b in derived if isinstance(b, Beat)}),
+        "n_breaths": n_of["Breath"],
+        "n_scr": n_of["SkinResponse"],
+        "n_gaps": n_of["Gap"],
+        "n_dropped": n_of["Dropped"],
+        "dropped": [event.problem for event in events if isinstance(event, Dropped)][:MAX_DROPPED_SHOWN],
+        "events_sha256": events_sha256(derived),
+    }
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise RecordingError(
+            f"expected a folder we can write to ({exc.strerror}); choose another --out", path=str(out)
+        ) from exc
+
+
+def _write(path: Path, columns: Row, rows: Iterable[Row]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(rows)
+
+
+def _s(t_ns: int) -> str:
+    return f"{t_ns / NS_PER_S:.6f}"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"

@@ -30,7 +30,7 @@ RateOption = Annotated[
 
 
 @app.command()
-def demo(  # noqa: PLR0913 (one parameter an option)
+def demo(
     *,
     client: Annotated[
         str | None, typer.Option(help="kivy, terminal or none [default: what this screen can show].")
@@ -67,7 +67,7 @@ def serve(
 
 
 @app.command()
-def agent(  # noqa: PLR0913 (one parameter an option)
+def agent(
     *,
     scan: Annotated[bool, typer.Option("--scan", help="List the sensors in range, then end.")] = False,
     device: Annotated[
@@ -170,7 +170,7 @@ def _data_dir(chosen: Path | None) -> Path:
 def run() -> None:
     """Run the command line; an expected failure is one sentence and exit code 2."""
     try:
-        app()
+        app(prog_name="becalm")
     except BaseExceptionGroup as group:
         expected, other = group.split(BecalmError)
         if other or expected is None:

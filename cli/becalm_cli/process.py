@@ -9,18 +9,25 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
-from becalm_protocol.errors import UsageError
+from becalm_protocol.errors import BecalmError
 
 READY_S = 40.0
 """A first start of the database on a slow disk takes a few seconds; more than this is a fault."""
-STOP_S = 4.0
-"""Ctrl-C promises an end within 5 s."""
+ASK_S, TERMINATE_S = 2.5, 0.5
+"""Ctrl-C promises an end within 5 s: the sensors' processes first, then the server's."""
 MAX_REPORT_BYTES = 1_000_000
+
+
+class PartError(BecalmError):
+    """A part of becalm ended before it was ready; the message is its own last words."""
+
+    def __init__(self, last_words: str, *, part: str) -> None:
+        self.part = part
+        super().__init__(last_words)
 
 
 def stop_on_signals(*, supervised: bool) -> asyncio.Event:
@@ -62,17 +69,20 @@ class Child:
     """Last lines of its standard error."""
 
     async def wait_ready(self) -> Any:
-        """Return what the child said when it was ready. Raises UsageError with its own words when it ended instead."""
-        async with asyncio.timeout(READY_S):
-            return await asyncio.shield(self.ready)
+        """Return what the child said when it was ready. Raises PartError with its own words when it ended instead."""
+        try:
+            async with asyncio.timeout(READY_S):
+                return await asyncio.shield(self.ready)
+        except TimeoutError as exc:
+            raise PartError(f"the {self.name} was not ready within {READY_S:.0f} s", part=self.name) from exc
 
     async def stop(self) -> None:
         """End it: ask, then terminate, then kill."""
         if self.process.stdin and not self.process.stdin.is_closing():
             self.process.stdin.close()
-        for force in (self.process.terminate, self.process.kill):
+        for grace_s, force in ((ASK_S, self.process.terminate), (TERMINATE_S, self.process.kill)):
             try:
-                async with asyncio.timeout(STOP_S if force == self.process.terminate else 0.5):
+                async with asyncio.timeout(grace_s):
                     await self.process.wait()
                     return
             except TimeoutError:
@@ -88,7 +98,8 @@ class Child:
         await self.process.wait()
         if not self.ready.done():
             last = self.complaints[-1] if self.complaints else f"ended with code {self.process.returncode}"
-            self.ready.set_exception(UsageError(last.removeprefix("becalm: ")))
+            self.ready.set_exception(PartError(last.removeprefix("becalm: "), part=self.name))
+            self.ready.exception()  # seen: nobody may be waiting for it
 
     def _hear(self, line: bytes) -> None:
         try:
@@ -108,28 +119,45 @@ class Child:
             del self.complaints[:-20]
 
 
-@asynccontextmanager
-async def child(name: str, *words: str) -> AsyncIterator[Child]:
-    """Run `becalm WORDS --supervised` in a process of its own and stop it at the end of the block."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "becalm_cli",
-        *words,
-        "--supervised",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        limit=MAX_REPORT_BYTES,
-        start_new_session=True,  # Ctrl-C reaches us alone; we stop the parts in their order
-    )
-    running = Child(name=name, process=process, ready=asyncio.get_running_loop().create_future())
-    async with asyncio.TaskGroup() as group:
-        group.create_task(running.read_complaints(), name=f"{name} stderr")
-        group.create_task(running.read_output(), name=f"{name} stdout")
-        try:
-            yield running
-        finally:
-            await asyncio.shield(running.stop())
-    if running.ready.done() and not running.ready.cancelled():
-        running.ready.exception()  # seen: nobody may have waited for it
+class Family:
+    """The processes of one run; leaving the block ends whichever still run."""
+
+    def __init__(self) -> None:
+        self._group = asyncio.TaskGroup()
+        self.children: list[Child] = []
+
+    async def __aenter__(self) -> Self:
+        """Begin."""
+        await self._group.__aenter__()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        """End every child, then the readers of their output."""
+        await asyncio.shield(self.stop(*self.children))
+        await self._group.__aexit__(kind, error, None)
+
+    async def start(self, name: str, *words: str) -> Child:
+        """Run `becalm WORDS --supervised` in a process of its own."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "becalm_cli",
+            *words,
+            "--supervised",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            limit=MAX_REPORT_BYTES,
+            start_new_session=True,  # Ctrl-C reaches us alone; we stop the parts in their order
+        )
+        running = Child(name=name, process=process, ready=asyncio.get_running_loop().create_future())
+        self.children.append(running)
+        self._group.create_task(running.read_complaints(), name=f"{name} stderr")
+        self._group.create_task(running.read_output(), name=f"{name} stdout")
+        return running
+
+    async def stop(self, *children: Child) -> None:
+        """End these children side by side."""
+        async with asyncio.TaskGroup() as group:
+            for child in children:
+                group.create_task(child.stop(), name=f"stop {child.name}")

@@ -1,0 +1,117 @@
+"""The account of a run: what the sensors sent, the agent took and the database holds, stream by stream."""
+
+import json
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from typing import Any
+
+from becalm_cli.meter import LiveMeter
+
+Counts = dict[str, Any]
+KINDS = ("ecg", "rr", "respiration", "skin_conductance")
+REQUEST_LIMIT_S = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """One run in numbers; `closed` is True when the loop closed and nothing was lost or doubled."""
+
+    samples: dict[str, Counts]
+    """For each signal: sent (by the sensor), received (agent), stored (database); RR counts intervals."""
+    live: dict[str, Any]
+    errors: list[str] = field(default_factory=list)
+
+    @property
+    def lost(self) -> int:
+        """Samples that a sensor sent and the database does not hold."""
+        return sum(max(0, row["sent"] - row["stored"]) for row in self.samples.values())
+
+    @property
+    def duplicated(self) -> int:
+        """Samples that the database holds and no sensor sent."""
+        return sum(max(0, row["stored"] - row["sent"]) for row in self.samples.values())
+
+    @property
+    def closed(self) -> bool:
+        """Whether every signal flowed from sensor to client and all of it is stored once."""
+        flowed = all(row["sent"] > 0 for row in self.samples.values())
+        return (
+            flowed and self.live["frames"].get("Metrics", 0) > 0 and not (self.lost or self.duplicated or self.errors)
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON object that `becalm demo --json` prints."""
+        beats = self.samples["rr"]
+        return {
+            "closed": self.closed,
+            "samples": {kind: row for kind, row in self.samples.items() if kind != "rr"},
+            "beats": beats,
+            "lost": self.lost,
+            "duplicated": self.duplicated,
+            **self.live,
+            "errors": self.errors,
+        }
+
+    def in_words(self) -> str:
+        """Return the account in a few sentences for a person."""
+        arousal = self.live["arousal"]
+        start, end = arousal["start"], arousal["end"]
+        if end.get("value") is None or start.get("value") is None:
+            ebb = "Arousal was not shown yet: it needs a first quiet minute."
+        else:
+            ebb = f"Arousal went from {start['value']:.0f} to {end['value']:.0f} (50 is this person's first minute)."
+        stored = sum(row["stored"] for row in self.samples.values())
+        kept = (
+            "nothing lost, nothing doubled"
+            if not (self.lost or self.duplicated)
+            else (f"{self.lost} lost, {self.duplicated} doubled")
+        )
+        return "\n".join([ebb, f"{stored} samples and intervals stored: {kept}.", *self.errors])
+
+
+def close_account(
+    *,
+    demo_wall_s: float,
+    meter: LiveMeter,
+    counts: Counts,
+    agent: Counts,
+    person: Counts,
+    errors: list[str],
+    first_feedback_s: float | None,
+) -> Account:
+    """Put the reports of the parts side by side."""
+    return Account(
+        samples={
+            kind: {
+                "sent": person.get("sent", {}).get(kind, 0),
+                "received": agent.get("received", {}).get(kind, 0),
+                "stored": counts.get("stored", {}).get(kind, 0),
+            }
+            for kind in KINDS
+        },
+        live={
+            "gaps": counts.get("n_gaps", 0),
+            "dropped": counts.get("n_dropped", 0),
+            "arousal": meter.arousal(),
+            "true_arousal": person.get("true_arousal"),
+            "age_ms": meter.ages_ms(),
+            "commit_ack_ms": agent.get("commit_ack_ms"),
+            "first_feedback_s": first_feedback_s,
+            "demo_wall_s": demo_wall_s,
+            "frames": dict(meter.frames),
+        },
+        errors=errors,
+    )
+
+
+def fetch_counts(url: str, session_id: str) -> Counts:
+    """Return the server's own count of what it stored for a session. Raises OSError when it cannot be asked."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    address = f"{url}/v1/sessions/{session_id}/counts"
+    try:
+        with opener.open(address, timeout=REQUEST_LIMIT_S) as answer:
+            counts: Counts = json.loads(answer.read())
+    except (urllib.error.URLError, ValueError) as exc:
+        raise OSError(f"the server did not tell its counts: {exc}") from exc
+    return counts

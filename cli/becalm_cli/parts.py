@@ -1,0 +1,144 @@
+"""One function for each part that a command starts: server, agent, replay, client, virtual person."""
+
+import asyncio
+import json
+import sys
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from becalm_cli.process import stop_on_signals, tell_parent
+from becalm_protocol.errors import ConfigError
+
+
+async def run_server(*, host: str, port: int, data_dir: Path, supervised: bool) -> None:
+    """Serve until told to stop."""
+    from becalm_server.serve import serve
+    from becalm_server.settings import ServerSettings
+
+    def on_ready(url: str) -> None:
+        if supervised:
+            tell_parent("ready", url)
+        else:
+            typer.echo(f"becalm server at {url} - API at {url}/docs - Ctrl-C stops it")
+
+    settings = ServerSettings.from_environment(host=host, port=port, data_dir=data_dir / "server")
+    await serve(settings, on_ready=on_ready, stop=stop_on_signals(supervised=supervised))
+
+
+async def run_sensor_scan(*, radio: str | None) -> None:
+    """List the sensors in range."""
+    from becalm_ingest.link import scan
+
+    async with AsyncExitStack() as stack:
+        found = await scan(backend=await _backend(radio, stack))
+    for sensor in found:
+        typer.echo(f"{sensor.name:24} {sensor.address:20} {sensor.rssi_dbm:4} dBm  {sensor.family}")
+    if not found:
+        typer.echo("No sensor found. Put it on (a dry strap sleeps), bring it near, close other apps that use it.")
+
+
+async def run_sensor_agent(
+    *,
+    server: str,
+    devices: tuple[str, ...],
+    start: bool,
+    record: Path | None,
+    radio: str | None,
+    data_dir: Path,
+    as_json: bool,
+    supervised: bool,
+) -> None:
+    """Run the agent until told to stop, then report."""
+    from becalm_ingest.agent import AgentSettings, run_agent
+
+    async with AsyncExitStack() as stack:
+        settings = AgentSettings(
+            server_url=server,
+            data_dir=data_dir / "agent",
+            devices=devices,
+            start_now=start,
+            record_path=record,
+            backend=await _backend(radio, stack),
+        )
+        stop = stop_on_signals(supervised=supervised)
+        if supervised:
+            tell_parent("ready", True)
+        report = await run_agent(settings, stop=stop, on_report=None if supervised or as_json else _show_agent)
+    _tell_report(report.as_dict(), as_json=as_json, supervised=supervised)
+
+
+async def _backend(radio: str | None, stack: AsyncExitStack) -> Any:
+    from becalm_ingest.link import Backend
+
+    if radio is None:
+        return Backend()
+    from becalm_simulator.bleak_backend import open_radio
+
+    classes = await stack.enter_async_context(open_radio(radio))
+    return Backend(scanner=classes.scanner, client=classes.client, adapter=classes.adapter)
+
+
+def _show_agent(report: Any) -> None:
+    sys.stderr.write(f"\r\x1b[K{report.line()}")
+    sys.stderr.flush()
+
+
+def _tell_report(report: dict[str, Any], *, as_json: bool, supervised: bool) -> None:
+    if supervised:
+        tell_parent("report", report)
+    elif as_json:
+        typer.echo(json.dumps(report, indent=2))
+    else:
+        typer.echo("")
+
+
+async def run_recording(
+    file: Path, *, rate_hz: float | None, speed: float, server: str, data_dir: Path, as_json: bool
+) -> None:
+    """Play a recording through the agent's whole path."""
+    from becalm_ingest.agent import AgentSettings, run_replay
+
+    settings = AgentSettings(server_url=server, data_dir=data_dir / "replay")
+    stop = stop_on_signals(supervised=False)
+    report = await run_replay(
+        settings, file, rate_hz=rate_hz, speed=speed, stop=stop, on_report=None if as_json else _show_agent
+    )
+    _tell_report(report.as_dict(), as_json=as_json, supervised=False)
+
+
+def run_client(*, kind: str, server: str, start: bool) -> None:
+    """Open the window or the terminal view. Raises ConfigError for another kind or a screen that cannot show it."""
+    if kind == "kivy":
+        from becalm_kivy.app import run_app
+
+        run_app(server)
+    elif kind == "terminal":
+        asyncio.run(_run_terminal(server, start=start))
+    else:
+        raise ConfigError(f"expected kivy or terminal, got {kind}", setting="--kind")
+
+
+async def _run_terminal(server: str, *, start: bool) -> None:
+    from becalm_kivy.terminal import run_terminal
+
+    await run_terminal(server, stop=stop_on_signals(supervised=False), start=start)
+
+
+async def run_virtual_person(*, radio: str | None, server: str | None, seed: int, supervised: bool) -> None:
+    """Offer a virtual person's sensors until told to stop, then report the truth."""
+    from becalm_simulator.simulate import SimulatorSettings, run_simulator
+
+    stop = stop_on_signals(supervised=supervised)
+
+    def on_ready(agent_radio: str) -> None:
+        if supervised:
+            tell_parent("ready", agent_radio)
+        else:
+            typer.echo(f"Virtual sensors are on the air: becalm agent --radio {agent_radio}")
+
+    settings = SimulatorSettings(seed=seed, radio=radio, server_url=server)
+    report = await run_simulator(settings, on_ready=on_ready, stop=stop)
+    _tell_report(report.as_dict(), as_json=not supervised, supervised=supervised)
