@@ -1,0 +1,98 @@
+"""The radio's socket: every agent that connects finds a Bluetooth adapter of its own there."""
+
+import asyncio
+import socket
+import stat
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import cast
+
+from becalm_protocol.errors import ConfigError
+from bumble.transport.common import StreamPacketSink, StreamPacketSource
+
+from becalm_simulator.air import Air, SimController
+
+# One agent is the rule; a handful leaves room for tests and curious people.
+MAX_ADAPTERS = 8
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class _Adapter(StreamPacketSource):
+    """One connected agent: its bytes go to a controller of its own on the air."""
+
+    def __init__(self, air: Air, adapters: "set[_Adapter]") -> None:
+        super().__init__()
+        self._air = air
+        self._adapters = adapters
+        self._transport: asyncio.Transport | None = None
+        self._controller: SimController | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        if len(self._adapters) >= MAX_ADAPTERS:
+            self._transport.close()
+            return
+        self._adapters.add(self)
+        self._controller = SimController(
+            f"adapter-{id(self):x}", host_source=self, host_sink=StreamPacketSink(self._transport), link=self._air
+        )
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        self._adapters.discard(self)
+        if self._controller:
+            self._controller.unplug()
+            self._controller = None
+
+    def close(self) -> None:
+        if self._transport:
+            self._transport.close()
+
+
+@asynccontextmanager
+async def serve_hci(air: Air, spec: str) -> AsyncIterator[str]:
+    """Offer adapters of this air at `unix:PATH` or `tcp:127.0.0.1:PORT` (port 0: a free one); yield the spec to dial.
+
+    Raises ConfigError when the spec is not of that form or the address is taken.
+    """
+    adapters: set[_Adapter] = set()
+    server, dial = await _listen(lambda: _Adapter(air, adapters), spec)
+    try:
+        yield dial
+    finally:
+        server.close()
+        for adapter in list(adapters):
+            adapter.connection_lost(None)
+            adapter.close()
+        if spec.startswith("unix:"):
+            Path(spec.removeprefix("unix:")).unlink(missing_ok=True)
+
+
+async def _listen(make_protocol: "type[_Adapter] | object", spec: str) -> tuple[asyncio.Server, str]:
+    loop = asyncio.get_running_loop()
+    kind, _, place = spec.partition(":")
+    try:
+        if kind == "unix" and place and hasattr(socket, "AF_UNIX"):
+            _remove_stale_socket(Path(place))
+            return await loop.create_unix_server(make_protocol, place), spec  # type: ignore[arg-type]
+        host, _, port = place.rpartition(":")
+        if kind == "tcp" and host in _LOOPBACK and port.isdigit():
+            server = await loop.create_server(make_protocol, host, int(port))  # type: ignore[arg-type]
+            return server, f"tcp:{host}:{server.sockets[0].getsockname()[1]}"
+    except (OSError, OverflowError) as exc:
+        raise ConfigError(
+            f"cannot listen at {spec} ({exc}); choose another place or end the program there", setting="hci"
+        ) from exc
+    raise ConfigError(f"expected unix:PATH or tcp:127.0.0.1:PORT, got {spec!r:.80}", setting="hci")
+
+
+def _remove_stale_socket(path: Path) -> None:
+    """Remove a socket that a killed simulator left behind; a living one still answers and is kept."""
+    if not path.exists() or not stat.S_ISSOCK(path.stat().st_mode):
+        return
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(0.2)
+        try:
+            probe.connect(str(path))
+        except OSError:
+            path.unlink(missing_ok=True)
