@@ -1,0 +1,196 @@
+"""What is known at one moment: outputs of stages applied in order, and the metrics made from them."""
+
+import math
+from collections import deque
+
+from becalm_protocol.derived import Beat, Breath, BreathTurn, Index, Metrics, Reason, SkinResponse
+from becalm_protocol.events import SignalKind
+from becalm_protocol.units import NS_PER_S
+from becalm_signal.arousal import Arousal, Reading
+from becalm_signal.hrv import BeatWindow
+from becalm_signal.stage import Output, SkinLevel
+
+# A value of a lost or silent sensor is shown no longer than this.
+STALE_NS = 3 * NS_PER_S
+N_BREATHS = 3
+N_IRREGULARITY = 6
+# A breath hold longer than two and a half usual breaths, and than 10 s, has no rate.
+HOLD_BREATHS = 2.5
+HOLD_S = 10.0
+SCR_WINDOW_S = 60.0
+# Shorter windows are scaled to a minute only from here on: one response in 10 s says nothing.
+SCR_MIN_S = 30.0
+Z_95 = 1.96
+
+
+class BreathBoard:
+    """Rate and regularity from the last breaths."""
+
+    def __init__(self) -> None:
+        self._periods_s: deque[float] = deque(maxlen=N_IRREGULARITY)
+        self._end_ns: int | None = None
+        self._newest_ns: int | None = None
+
+    def apply(self, event: Breath | BreathTurn) -> None:
+        """Take a turn or a breath."""
+        if isinstance(event, BreathTurn):
+            self._newest_ns = event.t_ns
+            return
+        period_s = 60.0 / event.breathing_rate_bpm
+        if self._end_ns is not None and abs(event.t_ns - self._end_ns) > NS_PER_S // 10:
+            self._periods_s.clear()  # breaths that do not follow on each other
+        self._periods_s.append(period_s)
+        self._end_ns = event.t_ns + round(period_s * NS_PER_S)
+
+    def rate(self, now_ns: int) -> Index:
+        """Return the rate of the last three breaths in 1/min; bound: standard error of their mean period."""
+        if self._newest_ns is None or self._end_ns is None:
+            return Index(reason=Reason.WARMING_UP)
+        last = list(self._periods_s)[-N_BREATHS:]
+        mean_s = sum(last) / len(last)
+        if now_ns - self._newest_ns > max(HOLD_S, HOLD_BREATHS * mean_s) * NS_PER_S:
+            return Index(reason=Reason.NO_BREATH)
+        if len(last) < N_BREATHS:
+            return Index(reason=Reason.WARMING_UP)
+        rate = 60.0 / mean_s
+        deviation_s = math.sqrt(sum((p - mean_s) ** 2 for p in last) / (len(last) - 1))
+        # 40 ms: one sample of a 25 Hz belt at either end of the three breaths.
+        error_s = math.hypot(deviation_s / math.sqrt(len(last)), 0.04 / len(last))
+        return Index(value=rate, bound=rate * Z_95 * error_s / mean_s, sample_ns=self._newest_ns)
+
+    def irregularity(self) -> Reading | None:
+        """Return the coefficient of variation of the last six breaths."""
+        periods = self._periods_s
+        if len(periods) < N_IRREGULARITY:
+            return None
+        mean_s = sum(periods) / len(periods)
+        deviation_s = math.sqrt(sum((p - mean_s) ** 2 for p in periods) / (len(periods) - 1))
+        value = deviation_s / mean_s
+        return Reading(value, Z_95 * value / math.sqrt(2.0 * (len(periods) - 1)))
+
+
+class SkinBoard:
+    """Level and rate of responses."""
+
+    def __init__(self) -> None:
+        self._level: SkinLevel | None = None
+        self._peaks_ns: deque[int] = deque(maxlen=256)
+        self._usable_since_ns: int | None = None
+
+    def apply(self, event: SkinLevel | SkinResponse) -> None:
+        """Take a level or a response."""
+        if isinstance(event, SkinResponse):
+            self._peaks_ns.append(event.peak_ns)
+            return
+        if self._level is None or event.t_ns - self._level.t_ns > NS_PER_S:
+            self._usable_since_ns = event.t_ns
+        self._level = event
+
+    def level(self, now_ns: int) -> Index:
+        """Return the level in uS."""
+        if self._level is None:
+            return Index(reason=Reason.WARMING_UP)
+        if now_ns - self._level.t_ns > STALE_NS:
+            return Index(reason=Reason.SENSOR_LOST)
+        return Index(value=self._level.level_us, bound=self._level.bound_us, sample_ns=self._level.t_ns)
+
+    def response_rate(self, now_ns: int) -> Index:
+        """Return responses a minute over the last 60 s, from 30 s on; bound: Poisson, on the count."""
+        level = self._level
+        if level is None or self._usable_since_ns is None:
+            return Index(reason=Reason.WARMING_UP)
+        if now_ns - level.t_ns > STALE_NS:
+            return Index(reason=Reason.SENSOR_LOST)
+        window_s = min(SCR_WINDOW_S, (now_ns - self._usable_since_ns) / NS_PER_S)
+        if window_s < SCR_MIN_S:
+            return Index(reason=Reason.WARMING_UP)
+        since_ns = now_ns - round(window_s * NS_PER_S)
+        n = sum(since_ns < peak_ns <= now_ns for peak_ns in self._peaks_ns)
+        scale = 60.0 / window_s
+        # n + 1: an interval around a count of nothing is not nothing.
+        return Index(value=n * scale, bound=Z_95 * math.sqrt(n + 1.0) * scale, sample_ns=level.t_ns)
+
+
+class Board:
+    """Everything the metrics are made of."""
+
+    def __init__(self, kinds: frozenset[SignalKind]) -> None:
+        self._kinds = kinds
+        self._beats = {source: BeatWindow(source) for source in (SignalKind.ECG, SignalKind.RR)}
+        self._breath = BreathBoard()
+        self._skin = SkinBoard()
+        self._arousal = Arousal()
+        self._bad: dict[SignalKind, Reason] = {}
+        # Both sources are followed all the time, so that the one is ready when the other fails.
+        self.heart = SignalKind.ECG if SignalKind.ECG in kinds else SignalKind.RR
+
+    def usable(self, kind: SignalKind) -> bool:
+        """Whether a signal carries indices as far as its stage has said."""
+        return kind not in self._bad
+
+    def hear(self, source: SignalKind) -> None:
+        """Take the heart from this signal from now on, if there is such a sensor."""
+        if source in self._kinds:
+            self.heart = source
+
+    def apply(self, event: Output) -> None:
+        """Take one output of a stage."""
+        if isinstance(event, Beat):
+            self._beats[event.source].apply(event)
+        elif isinstance(event, Breath | BreathTurn):
+            self._breath.apply(event)
+        elif isinstance(event, SkinLevel | SkinResponse):
+            self._skin.apply(event)
+        elif event.reason is None:
+            self._bad.pop(event.kind, None)
+        else:
+            self._bad[event.kind] = event.reason
+
+    def metrics(self, now_ns: int, *, lost: frozenset[SignalKind], pacing: bool) -> Metrics:
+        """Return all indices at `now_ns`; `lost`: the kinds whose sensor has been silent for more than 3 s."""
+        heart = frozenset({SignalKind.ECG, SignalKind.RR})
+        breath = frozenset({SignalKind.RESPIRATION})
+        skin = frozenset({SignalKind.SKIN_CONDUCTANCE})
+        heart_rate = self._guard(self._beats[self.heart].heart_rate(now_ns), heart, lost=lost)
+        rmssd = self._guard(self._beats[self.heart].rmssd(now_ns), heart, lost=lost)
+        rate = self._guard(self._breath.rate(now_ns), breath, lost=lost, strict=True)
+        level = self._guard(self._skin.level(now_ns), skin, lost=lost, strict=True)
+        responses = self._guard(self._skin.response_rate(now_ns), skin, lost=lost, strict=True)
+        readings = {
+            name: Reading(index.value, index.bound)
+            for name, index in (
+                ("heart_rate_bpm", heart_rate),
+                ("scl_us", level),
+                ("scr_per_min", responses),
+                ("breathing_rate_bpm", rate),
+            )
+            if index.value is not None and index.bound is not None
+        }
+        if rmssd.value and rmssd.bound is not None:
+            readings["ln_rmssd"] = Reading(math.log(rmssd.value), rmssd.bound / rmssd.value)
+        irregularity = self._breath.irregularity()
+        if irregularity is not None and rate.value is not None:
+            readings["breath_irregularity"] = irregularity
+        return Metrics(
+            t_ns=now_ns,
+            emitted_ns=now_ns,
+            heart_rate_bpm=heart_rate,
+            rmssd_ms=rmssd,
+            breathing_rate_bpm=rate,
+            scl_us=level,
+            scr_per_min=responses,
+            arousal=self._arousal.tick(now_ns, readings, pacing=pacing),
+        )
+
+    def _guard(
+        self, index: Index, kinds: frozenset[SignalKind], *, lost: frozenset[SignalKind], strict: bool = False
+    ) -> Index:
+        """Withhold what has no sensor, and where `strict` at once while its signal is bad."""
+        present = kinds & self._kinds
+        if not present:
+            return Index(reason=Reason.NO_SENSOR)
+        heard = present if strict or self.heart not in present else frozenset({self.heart})
+        if heard <= lost:
+            return Index(reason=Reason.SENSOR_LOST)
+        bad = next((self._bad[kind] for kind in heard if kind in self._bad), None)
+        return Index(reason=bad) if bad is not None and (strict or index.value is None) else index

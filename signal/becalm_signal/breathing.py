@@ -1,0 +1,215 @@
+"""Breathing from belt force or impedance: turns, breaths, their times corrected for the filter's own delay."""
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from becalm_protocol.derived import Breath, BreathPhase, BreathTurn, Reason
+from becalm_protocol.events import SignalKind
+from becalm_signal.clock import StreamClock
+from becalm_signal.filters import Decimator, OnePole, low_pass, parabola_vertex
+from becalm_signal.quality import RangeWatch
+from becalm_signal.stage import Output, QualityReporter
+
+# Breathing is below 1 Hz; 25 samples a second place a turn well.
+TARGET_RATE_HZ = 25.0
+LOW_PASS_HZ = 1.0
+# A first-order high-pass this low keeps the phase within 0.1 s at 6/min; a band-pass from 0.05 Hz leads by 1.0 s there.
+HIGH_PASS_HZ = 0.01
+# A turn counts once the signal has come back by this share of the usual swing.
+HYSTERESIS_SHARE = 0.3
+# Before the first breaths are known the usual swing is taken from the spread: a sine swings 2.8 standard deviations.
+SWING_PER_SD = 2.8
+N_SWINGS = 8
+# Shallow breaths after deep ones are found by letting the hysteresis shrink when no turn came for this long.
+PATIENCE_S = 6.0
+SHRINK_S = 6.0
+STUCK_S = 4.0
+# Noise floor: swings below this many counts are the converter, not the chest.
+FLOOR_COUNTS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Extreme:
+    at: float
+    level: float
+
+
+class BreathFilter:
+    """Low-pass 1 Hz, high-pass 0.01 Hz, with the delay that a breath of known length suffers."""
+
+    def __init__(self, rate_hz: float) -> None:
+        self._low = low_pass(LOW_PASS_HZ, rate_hz=rate_hz)
+        self._drift = OnePole(tau_s=1.0 / (2.0 * math.pi * HIGH_PASS_HZ), rate_hz=rate_hz)
+
+    def step(self, x: float) -> float:
+        """Return the filtered sample."""
+        return self._low.step(x) - self._drift.step(x)
+
+    @staticmethod
+    def delay_s(period_s: float) -> float:
+        """Return the phase delay of a sine with this period (negative: the filter leads)."""
+        ratio = 1.0 / (period_s * LOW_PASS_HZ)
+        lag = math.atan2(math.sqrt(2.0) * ratio, 1.0 - ratio * ratio)
+        lead = math.atan(HIGH_PASS_HZ * period_s)
+        return (lag - lead) * period_s / (2.0 * math.pi)
+
+
+class TurnFinder:
+    """Peaks and troughs with a hysteresis that follows the usual swing.
+
+    `step(y)` returns (is_peak, extreme) when a turn is certain. Delay: about a sixth of a breath.
+    """
+
+    def __init__(self, rate_hz: float, *, floor: float) -> None:
+        self._rate_hz = rate_hz
+        self._floor = floor
+        self._swings: deque[float] = deque(maxlen=N_SWINGS)
+        self._mean = OnePole(tau_s=8.0, rate_hz=rate_hz)
+        self._square = OnePole(tau_s=8.0, rate_hz=rate_hz)
+        self._warm = round(2.0 * rate_hz)
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin again after a gap; the usual swing is kept."""
+        self._n = -1
+        self._before = (0.0, 0.0)
+        self._high: _Extreme | None = None
+        self._low: _Extreme | None = None
+        self._rising: bool | None = None
+        self._turn: _Extreme | None = None
+        self._mean.reset()
+        self._square.reset()
+
+    @property
+    def usual_swing(self) -> float:
+        """Median of the last swings between peak and trough."""
+        return median(self._swings) if self._swings else 0.0
+
+    def step(self, y: float) -> tuple[bool, _Extreme] | None:
+        """Take one filtered sample."""
+        self._n += 1
+        two_ago, one_ago = self._before
+        self._before = (one_ago, y)
+        if self._n < 2 or self._high is None or self._low is None:
+            self._high = self._low = _Extreme(self._n, y)
+            return None
+        if y >= self._high.level:
+            self._high = _Extreme(self._n, y)
+        elif self._high.at == self._n - 1:
+            self._high = _Extreme(self._n - 1 + parabola_vertex(two_ago, one_ago, y), one_ago)
+        if y <= self._low.level:
+            self._low = _Extreme(self._n, y)
+        elif self._low.at == self._n - 1:
+            self._low = _Extreme(self._n - 1 + parabola_vertex(two_ago, one_ago, y), one_ago)
+        needed = self._needed(y)
+        if self._n < self._warm:
+            return None
+        if self._rising is not False and self._high.level - y > needed:
+            return self._turned(y, peak=True)
+        if self._rising is not True and y - self._low.level > needed:
+            return self._turned(y, peak=False)
+        return None
+
+    def _needed(self, y: float) -> float:
+        mean = self._mean.step(y)
+        variance = self._square.step((y - mean) ** 2)
+        usual = self.usual_swing if len(self._swings) >= 3 else SWING_PER_SD * math.sqrt(variance)
+        waited_s = (self._n - self._turn.at) / self._rate_hz if self._turn is not None else 0.0
+        if waited_s > PATIENCE_S:
+            usual *= math.exp(-(waited_s - PATIENCE_S) / SHRINK_S)
+        return max(self._floor, HYSTERESIS_SHARE * usual)
+
+    def _turned(self, y: float, *, peak: bool) -> tuple[bool, _Extreme] | None:
+        extreme = self._high if peak else self._low
+        assert extreme is not None  # noqa: S101  (both are set once two samples came)
+        if self._turn is not None and self._rising is not None:
+            self._swings.append(abs(extreme.level - self._turn.level))
+        self._rising = not peak
+        self._turn = extreme
+        self._high = self._low = _Extreme(self._n, y)
+        return peak, extreme
+
+
+class BreathingStage:
+    """Turns, breaths and quality of one respiration stream; a rising signal is taken for inhalation."""
+
+    def __init__(self, rate_hz: float, *, unit_per_count: float) -> None:
+        self._decimator = Decimator(max(1, int(rate_hz / TARGET_RATE_HZ)))
+        self._rate_hz = rate_hz / self._decimator.factor
+        self._floor = FLOOR_COUNTS * unit_per_count
+        self._filter = BreathFilter(self._rate_hz)
+        self._turns = TurnFinder(self._rate_hz, floor=self._floor)
+        self._watch = RangeWatch(
+            rate_hz, window_s=STUCK_S, flat_range=2.0 * unit_per_count, unit_per_count=unit_per_count
+        )
+        self._quality = QualityReporter(SignalKind.RESPIRATION)
+        self._periods_s: deque[float] = deque(maxlen=3)
+        self._origin: int | None = None
+        self._forget_breath()
+
+    def restart(self, *, t_ns: int, emitted_ns: int) -> list[Output]:
+        """Begin again after a gap."""
+        self._decimator.reset()
+        self._filter = BreathFilter(self._rate_hz)
+        self._turns.restart()
+        self._watch.restart()
+        self._origin = None
+        self._forget_breath()
+        return self._quality.change(Reason.SENSOR_LOST, t_ns=t_ns, emitted_ns=emitted_ns)
+
+    def _forget_breath(self) -> None:
+        self._trough: _Extreme | None = None
+        self._trough_ns = 0
+        self._peak: _Extreme | None = None
+
+    def feed(self, samples: Sequence[float], *, first: int, clock: StreamClock) -> list[Output]:
+        """Take samples; see `Stage.feed`."""
+        if self._origin is None:
+            self._origin = first
+        out: list[Output] = []
+        for at, x in enumerate(samples, first):
+            if self._watch.step(x):
+                now_ns = clock.session_ns(at)
+                out += self._quality.change(self._watch.reason, t_ns=now_ns, emitted_ns=now_ns)
+            sample = self._decimator.step(x)
+            turn = self._turns.step(self._filter.step(sample)) if sample is not None else None
+            if turn is not None and self._quality.reason is None:
+                out += self._turned(turn, clock=clock, emitted_ns=clock.session_ns(at))
+            elif turn is not None:
+                self._forget_breath()
+        return out
+
+    def finish(self, *, clock: StreamClock) -> list[Output]:  # noqa: ARG002  (every stage has this shape)
+        """Nothing waits: a turn is certain only once the signal has come back."""
+        return []
+
+    def _turned(self, turn: tuple[bool, _Extreme], *, clock: StreamClock, emitted_ns: int) -> list[Output]:
+        is_peak, extreme = turn
+        period_s = sum(self._periods_s) / len(self._periods_s) if self._periods_s else 4.0
+        late = self._filter.delay_s(min(20.0, max(1.5, period_s))) * self._rate_hz
+        at = (self._origin or 0) + max(0.0, extreme.at - late) * self._decimator.factor
+        t_ns = clock.session_ns(at)
+        phase = BreathPhase.OUT if is_peak else BreathPhase.IN
+        out: list[Output] = [BreathTurn(t_ns=t_ns, emitted_ns=emitted_ns, phase=phase)]
+        if is_peak:
+            self._peak = extreme
+            return out
+        if self._trough is not None and self._peak is not None and t_ns > self._trough_ns:
+            out.append(self._breath(extreme, t_ns=t_ns, emitted_ns=emitted_ns))
+        self._trough, self._trough_ns, self._peak = extreme, t_ns, None
+        return out
+
+    def _breath(self, trough: _Extreme, *, t_ns: int, emitted_ns: int) -> Breath:
+        assert self._trough is not None  # noqa: S101
+        assert self._peak is not None  # noqa: S101
+        period_s = (t_ns - self._trough_ns) / 1e9
+        self._periods_s.append(period_s)
+        return Breath(
+            t_ns=self._trough_ns,
+            emitted_ns=emitted_ns,
+            breathing_rate_bpm=60.0 / period_s,
+            depth=self._peak.level - (self._trough.level + trough.level) / 2.0,
+        )

@@ -1,0 +1,90 @@
+"""The ECG stage: samples to beats, silent where the signal is no heart."""
+
+from collections.abc import Sequence
+
+from becalm_protocol.derived import Reason
+from becalm_protocol.events import SignalKind
+from becalm_signal.clock import StreamClock
+from becalm_signal.qrs import Peak, QrsDetector
+from becalm_signal.quality import RangeWatch
+from becalm_signal.rr import RrFlagger
+from becalm_signal.stage import Output, QualityReporter
+
+# An electrode on skin shows more than this in 2 s; an open input less (uV).
+FLAT_UV = 20.0
+WATCH_S = 2.0
+# Peakiness of noise stays below, of hearts up to 200/min above; the gap between the two is hysteresis.
+GHOST_BELOW = 1.8
+HEART_ABOVE = 2.0
+
+
+class EcgStage:
+    """Beats, provisional and confirmed, and the quality of one ECG stream."""
+
+    def __init__(self, rate_hz: float, *, unit_per_count: float, unit: str) -> None:
+        flat_range = FLAT_UV if unit == "uV" else 0.0
+        self._watch = RangeWatch(
+            rate_hz, window_s=WATCH_S, flat_range=max(flat_range, 2.0 * unit_per_count), unit_per_count=unit_per_count
+        )
+        self._detector = QrsDetector(rate_hz)
+        self._flagger = RrFlagger(SignalKind.ECG)
+        self._quality = QualityReporter(SignalKind.ECG)
+        self._origin: int | None = None
+        self._newest = 0
+        self._before_ns: float | None = None
+        self._ghost = False
+
+    def restart(self, *, t_ns: int, emitted_ns: int) -> list[Output]:
+        """Begin again after a gap; open beats are confirmed with what is known."""
+        self._watch.restart()
+        self._detector.restart()
+        self._origin = None
+        self._before_ns = None
+        confirmed = self._flagger.flush(emitted_ns=emitted_ns)
+        return [*confirmed, *self._quality.change(Reason.SENSOR_LOST, t_ns=t_ns, emitted_ns=emitted_ns)]
+
+    def feed(self, samples: Sequence[float], *, first: int, clock: StreamClock) -> list[Output]:
+        """Take samples; see `Stage.feed`."""
+        if self._origin is None:
+            self._origin = first
+        out: list[Output] = []
+        watch, detect = self._watch.step, self._detector.step
+        for at, x in enumerate(samples, first):
+            judged = watch(x)
+            peaks = detect(x)
+            if judged or peaks:
+                self._newest = at
+                emitted_ns = clock.session_ns(at)
+                if judged:
+                    out += self._judge(emitted_ns)
+                for peak in peaks:
+                    out += self._beat(peak, clock=clock, emitted_ns=emitted_ns)
+        self._newest = first + len(samples) - 1
+        return out
+
+    def finish(self, *, clock: StreamClock) -> list[Output]:
+        """Settle the last beats."""
+        if self._origin is None:
+            return []
+        emitted_ns = clock.session_ns(self._newest)
+        out: list[Output] = []
+        for peak in self._detector.finish():
+            out += self._beat(peak, clock=clock, emitted_ns=emitted_ns)
+        return [*out, *self._flagger.flush(emitted_ns=emitted_ns)]
+
+    def _judge(self, t_ns: int) -> list[Output]:
+        peakiness = self._detector.peakiness
+        if peakiness > 0.0:
+            self._ghost = peakiness < (HEART_ABOVE if self._ghost else GHOST_BELOW)
+        reason = self._watch.reason or (Reason.NOISY if self._ghost else None)
+        return self._quality.change(reason, t_ns=t_ns, emitted_ns=t_ns)
+
+    def _beat(self, peak: Peak, *, clock: StreamClock, emitted_ns: int) -> list[Output]:
+        if self._quality.reason is not None:
+            self._before_ns = None
+            return []
+        at = (self._origin or 0) + peak.at
+        stream_ns = clock.stream_ns(at)
+        rr_ms = None if self._before_ns is None else (stream_ns - self._before_ns) / 1e6
+        self._before_ns = stream_ns
+        return list(self._flagger.push(clock.session_ns(at), rr_ms=rr_ms, emitted_ns=emitted_ns))

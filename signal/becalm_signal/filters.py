@@ -1,0 +1,144 @@
+"""Causal filters with carried state, one sample at a time in plain Python.
+
+One sample at a time makes every result the same to the last bit, however the samples were cut into blocks, and at the
+rates of worn sensors it is cheaper than a call into a compiled filter for every packet.
+"""
+
+import math
+from collections import deque
+
+
+class Biquad:
+    """Second-order section in transposed direct form II, started in the steady state of its first sample.
+
+    `step(x)` takes and returns one float. Designs: bilinear transform of the second-order Butterworth prototype
+    (Bristow-Johnson, Audio EQ Cookbook).
+    """
+
+    __slots__ = ("_a1", "_a2", "_b0", "_b1", "_b2", "_z1", "_z2", "started")
+
+    def __init__(self, b0: float, b1: float, *, b2: float, a1: float, a2: float) -> None:
+        self._b0, self._b1, self._b2, self._a1, self._a2 = b0, b1, b2, a1, a2
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything; the next sample is taken as if it had lasted for ever."""
+        self._z1 = 0.0
+        self._z2 = 0.0
+        self.started = False
+
+    def step(self, x: float) -> float:
+        """Return the filtered sample."""
+        if not self.started:
+            self.started = True
+            gain = (self._b0 + self._b1 + self._b2) / (1.0 + self._a1 + self._a2)
+            self._z2 = (self._b2 - self._a2 * gain) * x
+            self._z1 = (self._b1 - self._a1 * gain) * x + self._z2
+        y = self._b0 * x + self._z1
+        self._z1 = self._b1 * x - self._a1 * y + self._z2
+        self._z2 = self._b2 * x - self._a2 * y
+        return y
+
+
+def low_pass(cutoff_hz: float, *, rate_hz: float) -> Biquad:
+    """Return a second-order Butterworth low-pass; delay well below the cutoff is 0.225 / cutoff_hz seconds."""
+    cos_w, alpha = _angle(cutoff_hz, rate_hz=rate_hz)
+    a0 = 1.0 + alpha
+    b = (1.0 - cos_w) / 2.0
+    return Biquad(b / a0, 2.0 * b / a0, b2=b / a0, a1=-2.0 * cos_w / a0, a2=(1.0 - alpha) / a0)
+
+
+def high_pass(cutoff_hz: float, *, rate_hz: float) -> Biquad:
+    """Return a second-order Butterworth high-pass."""
+    cos_w, alpha = _angle(cutoff_hz, rate_hz=rate_hz)
+    a0 = 1.0 + alpha
+    b = (1.0 + cos_w) / 2.0
+    return Biquad(b / a0, -2.0 * b / a0, b2=b / a0, a1=-2.0 * cos_w / a0, a2=(1.0 - alpha) / a0)
+
+
+def _angle(cutoff_hz: float, *, rate_hz: float) -> tuple[float, float]:
+    # Above 0.45 of the rate the bilinear transform has no room left: a slow stream is then passed almost unchanged.
+    w = 2.0 * math.pi * min(cutoff_hz, 0.45 * rate_hz) / rate_hz
+    return math.cos(w), math.sin(w) / math.sqrt(2.0)
+
+
+class OnePole:
+    """First-order low-pass with time constant `tau_s`, started at its first sample; delay at low frequency is tau_s."""
+
+    __slots__ = ("_alpha", "value")
+
+    def __init__(self, *, tau_s: float, rate_hz: float) -> None:
+        self._alpha = 1.0 - math.exp(-1.0 / (tau_s * rate_hz))
+        self.value: float | None = None
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.value = None
+
+    def step(self, x: float) -> float:
+        """Return the smoothed sample."""
+        self.value = x if self.value is None else self.value + self._alpha * (x - self.value)
+        return self.value
+
+
+class Decimator:
+    """Linear-phase low-pass and every `factor`-th sample: high rates are brought to what a QRS needs.
+
+    `step(x)` returns a sample or None; an output lies `delay_samples` input samples before the newest input.
+    """
+
+    __slots__ = ("_countdown", "_history", "_taps", "delay_samples", "factor")
+
+    def __init__(self, factor: int) -> None:
+        self.factor = factor
+        half = 2 * factor if factor > 1 else 0
+        self.delay_samples = half
+        self._taps = _hann_sinc(half, cutoff=0.4 / factor)
+        self._history: deque[float] = deque(maxlen=2 * half + 1)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self._history.clear()
+        self._countdown = 0
+
+    def step(self, x: float) -> float | None:
+        """Take one input sample; return an output sample at every `factor`-th."""
+        history = self._history
+        if not history:  # steady state of the first sample
+            history.extend([x] * len(self._taps))
+            self._countdown = self.delay_samples
+        else:
+            history.append(x)
+            self._countdown -= 1
+        if self._countdown > 0:
+            return None
+        self._countdown = self.factor
+        return x if self.factor == 1 else sum(map(float.__mul__, self._taps, history))
+
+
+def _hann_sinc(half: int, *, cutoff: float) -> tuple[float, ...]:
+    if half == 0:
+        return (1.0,)
+    taps = []
+    for k in range(-half, half + 1):
+        sinc = 2.0 * cutoff if k == 0 else math.sin(2.0 * math.pi * cutoff * k) / (math.pi * k)
+        taps.append(sinc * (0.5 + 0.5 * math.cos(math.pi * k / (half + 1))))
+    total = sum(taps)
+    return tuple(tap / total for tap in taps)
+
+
+def smoothing_taps(width_s: float, *, rate_hz: float) -> tuple[float, ...]:
+    """Return a symmetric Hann kernel, shape (n_taps,), n_taps odd, sum 1: linear phase, for placing a peak."""
+    half = max(1, round(width_s * rate_hz / 2.0))
+    taps = [0.5 + 0.5 * math.cos(math.pi * k / (half + 1)) for k in range(-half, half + 1)]
+    total = sum(taps)
+    return tuple(tap / total for tap in taps)
+
+
+def parabola_vertex(before: float, at: float, after: float) -> float:
+    """Return the vertex, in samples from the middle one (-0.5 to 0.5), of a parabola through three samples."""
+    curvature = before - 2.0 * at + after
+    if curvature == 0.0:
+        return 0.0
+    return max(-0.5, min(0.5, 0.5 * (before - after) / curvature))

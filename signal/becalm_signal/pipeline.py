@@ -1,0 +1,131 @@
+"""The live pipeline: raw events in, derived events out, the same whatever the cut of the blocks."""
+
+from collections.abc import Callable, Sequence
+
+from becalm_protocol.derived import Derived
+from becalm_protocol.errors import UsageError
+from becalm_protocol.events import (
+    Gap,
+    PhaseChange,
+    RawEvent,
+    RrBlock,
+    SampleBlock,
+    SignalKind,
+    StreamInfo,
+    StreamState,
+    StreamStatus,
+)
+from becalm_protocol.handshake import Waveform
+from becalm_signal.board import Board
+from becalm_signal.breathing import BreathingStage
+from becalm_signal.ecg import EcgStage
+from becalm_signal.electrodermal import SkinStage
+from becalm_signal.lane import Lane
+from becalm_signal.stage import Output, SkinLevel, Stage
+from becalm_signal.strap import StrapStage
+from becalm_signal.ticks import Ticker
+
+MakeStage = Callable[[StreamInfo, float], Stage]
+
+STAGES: tuple[tuple[SignalKind, MakeStage], ...] = (
+    (
+        SignalKind.ECG,  # qrs -> rr
+        lambda info, rate_hz: EcgStage(rate_hz, unit_per_count=info.unit_per_count, unit=info.unit),
+    ),
+    (
+        SignalKind.RESPIRATION,  # turns -> breaths
+        lambda info, rate_hz: BreathingStage(rate_hz, unit_per_count=info.unit_per_count),
+    ),
+    (
+        SignalKind.SKIN_CONDUCTANCE,  # level, responses
+        lambda info, rate_hz: SkinStage(rate_hz),  # noqa: ARG005
+    ),
+)
+"""Order of the waveform stages; after them the strap's own RR, then the tick: all indices, and arousal from them."""
+
+STRAP_ORDER = len(STAGES)
+
+
+class Pipeline:
+    """All stages of one session. Pure: no clock, no I/O; one object per session, fed from one place.
+
+    The first stream of each kind speaks for its kind; further ones of the same kind are only passed on for drawing.
+    """
+
+    def __init__(self, streams: Sequence[StreamInfo]) -> None:
+        self._lanes: dict[str, tuple[Lane, int]] = {}
+        self._straps: dict[str, StrapStage | None] = {}
+        makers = {kind: (order, make) for order, (kind, make) in enumerate(STAGES)}
+        for info in streams:
+            if info.sample_rate_hz is None:
+                self._straps[info.stream_id] = None if self._straps else StrapStage()
+                continue
+            order, make = makers.pop(info.kind, (STRAP_ORDER, None))
+            stage = make(info, info.sample_rate_hz) if make is not None else None
+            self._lanes[info.stream_id] = (Lane(info, stage), order)
+        self._has_ecg = any(info.kind is SignalKind.ECG for info in streams)
+        self._ticker = Ticker([lane for lane, _ in self._lanes.values()], Board(frozenset(i.kind for i in streams)))
+
+    def feed(self, event: RawEvent | PhaseChange) -> tuple[Derived | Waveform, ...]:
+        """Take one event; return everything that it settled, in order.
+
+        Raises UsageError for a stream that was not announced; nothing else, whatever a validated event holds.
+        """
+        if isinstance(event, PhaseChange):
+            self._ticker.schedule(event)
+            return ()
+        lane, order = self._lanes.get(event.stream_id, (None, STRAP_ORDER))
+        if lane is None:
+            return tuple(self._feed_strap(event))
+        out: list[Derived | Waveform] = []
+        if isinstance(event, SampleBlock):
+            out += self._keep(lane.feed(event), order=order)
+        elif isinstance(event, Gap):
+            out += self._keep(lane.gap(event), order=order, early_ns=event.start_ns)
+        elif isinstance(event, StreamStatus):
+            lane.status(event.state)
+        else:
+            return ()
+        return (*out, *self._ticker.advance())
+
+    def finish(self) -> tuple[Derived | Waveform, ...]:
+        """Settle the tail at the end of a recording: open beats, last ticks."""
+        out: list[Derived | Waveform] = []
+        for lane, order in self._lanes.values():
+            out += self._keep(lane.finish(), order=order)
+        for strap in self._straps.values():
+            if strap is not None:
+                out += self._keep_strap(strap.finish())
+        return (*out, *self._ticker.finish())
+
+    def _keep(
+        self, outputs: Sequence[Output | Waveform], *, order: int, early_ns: int | None = None
+    ) -> list[Derived | Waveform]:
+        self._ticker.put((o for o in outputs if not isinstance(o, Waveform)), order=order, early_ns=early_ns)
+        return [output for output in outputs if not isinstance(output, SkinLevel)]
+
+    # ------------------------------------------------------------------------------------------------------ strap
+    def _feed_strap(self, event: RawEvent) -> list[Derived | Waveform]:
+        if event.stream_id not in self._straps:
+            raise UsageError(
+                f"stream: expected one announced to this pipeline, got {event.stream_id!r:.40}; open it first"
+            )
+        strap = self._straps[event.stream_id]
+        if strap is None:
+            return []
+        out: list[Derived | Waveform] = []
+        if isinstance(event, RrBlock):
+            self._ticker.strap(lost=False)
+            out += self._keep_strap(strap.feed(event))
+        elif isinstance(event, Gap):
+            out += self._keep_strap(strap.restart(emitted_ns=event.received_ns))
+        elif isinstance(event, StreamStatus) and event.state is not StreamState.STREAMING:
+            self._ticker.strap(lost=event.state is StreamState.LOST)
+            if event.state is StreamState.LOST:
+                out += self._keep_strap(strap.restart(emitted_ns=event.received_ns))
+        return [*out, *self._ticker.advance(heard_ns=event.received_ns)]
+
+    def _keep_strap(self, outputs: Sequence[Output]) -> list[Derived | Waveform]:
+        """Beats of a strap come out at once, but with an ECG about only where a tick finds the ECG unusable."""
+        self._ticker.put(outputs, order=STRAP_ORDER)
+        return [] if self._has_ecg else [output for output in outputs if not isinstance(output, SkinLevel)]

@@ -1,0 +1,208 @@
+"""Flags on RR intervals after Lipponen & Tarvainen 2019 (10.1080/03091902.2019.1640306), online.
+
+A beat is given out provisionally at once and confirmed when the next beat (or, where it looks unusual, the next two)
+has settled its flag. Differences from the paper: quartiles over the last 91 beats instead of around each beat, the
+median over the last 11, and floors under both thresholds, so that a very regular heart is not taken for artefacts.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from statistics import median
+
+from becalm_protocol.derived import Beat, BeatFlag
+from becalm_protocol.events import SignalKind
+
+ALPHA = 5.2
+SLOPE_C1 = 0.13
+OFFSET_C2 = 0.17
+N_QUARTILES = 91
+N_MEDIAN = 11
+# 240/min is above any resting or exercising sinus rhythm, 24/min below it.
+MIN_RR_MS = 250.0
+MAX_RR_MS = 2500.0
+# Below this share of the typical interval a difference is ordinary variation, whatever the quartiles say.
+FLOOR_SHARE = 0.06
+# Quartiles of fewer differences than this mean little: a wider floor until then.
+N_TRUSTED = 20
+EARLY_FLOOR_SHARE = 0.12
+
+
+@dataclass(slots=True)
+class _Pending:
+    beat_idx: int
+    t_ns: int
+    rr_ms: float | None
+    step: float = 0.0
+    """Difference from the interval before over its threshold (dRR in the paper)."""
+    offset: float = 0.0
+    """Difference from the median over its threshold, doubled where negative (mRR)."""
+    forced: BeatFlag | None = None
+
+
+class RrFlagger:
+    """Turns beats with their intervals into provisional and confirmed `Beat` events. State: 91 intervals."""
+
+    def __init__(self, source: SignalKind) -> None:
+        self._source = source
+        self._n_beats = 0
+        self._recent: deque[float] = deque(maxlen=N_MEDIAN)
+        self._steps: deque[float] = deque(maxlen=N_QUARTILES)
+        self._offsets: deque[float] = deque(maxlen=N_QUARTILES)
+        self._run: deque[_Pending] = deque(maxlen=8)
+        self._n_open = 0
+        self._threshold_ms = 0.0
+        self._emitted_ns = 0
+
+    def push(self, t_ns: int, *, rr_ms: float | None, emitted_ns: int) -> list[Beat]:
+        """Take the next beat (`rr_ms` None: the first of a run); return its provisional event and what it confirms."""
+        self._emitted_ns = emitted_ns
+        confirmed = self.flush(emitted_ns=emitted_ns) if rr_ms is None else []
+        if rr_ms is None:
+            self._run.clear()
+        new = _Pending(self._n_beats, t_ns, rr_ms)
+        self._n_beats += 1
+        if rr_ms is not None:
+            self._measure(new, rr_ms)
+        self._run.append(new)
+        self._n_open += 1
+        provisional = self._event(new, self._first_guess(new), confirmed=False)
+        return [*confirmed, *self._settle(), provisional]
+
+    def flush(self, *, emitted_ns: int) -> list[Beat]:
+        """Confirm all open beats with what is known: before a break and at the end."""
+        self._emitted_ns = emitted_ns
+        confirmed = []
+        while self._n_open:
+            confirmed.append(self._confirm(len(self._run) - self._n_open))
+        return confirmed
+
+    # ------------------------------------------------------------------------------------------------ measuring
+    def _measure(self, new: _Pending, rr_ms: float) -> None:
+        before = self._run[-1].rr_ms if self._run else None
+        usable = MIN_RR_MS <= rr_ms <= MAX_RR_MS
+        if usable:
+            self._recent.append(rr_ms)
+        typical = median(self._recent) if self._recent else rr_ms
+        floor = (FLOOR_SHARE if len(self._steps) >= N_TRUSTED else EARLY_FLOOR_SHARE) * typical
+        step = rr_ms - before if before is not None else 0.0
+        offset = rr_ms - typical
+        offset = 2.0 * offset if offset < 0.0 else offset
+        if usable:
+            self._steps.append(abs(step))
+            self._offsets.append(offset)
+        new.step = step / max(floor, ALPHA * _quartile_deviation(self._steps), 1.0)
+        self._threshold_ms = max(floor, ALPHA * _quartile_deviation(self._offsets), 1.0)
+        new.offset = offset / self._threshold_ms
+
+    def _first_guess(self, new: _Pending) -> BeatFlag:
+        if new.rr_ms is None:
+            return BeatFlag.FIRST
+        if not MIN_RR_MS <= new.rr_ms <= MAX_RR_MS:
+            return BeatFlag.OUT_OF_RANGE
+        if new.offset > 3.0:
+            return BeatFlag.MISSED if self._is_missed(new.rr_ms) else BeatFlag.ECTOPIC
+        return BeatFlag.ECTOPIC if new.offset < -3.0 else BeatFlag.OK
+
+    # ------------------------------------------------------------------------------------------------- settling
+    def _settle(self) -> list[Beat]:
+        confirmed = []
+        while self._n_open:
+            at = len(self._run) - self._n_open
+            wait = 2 if self._looks_unusual(at) else 1
+            if self._n_open <= wait and self._run[at].rr_ms is not None:
+                break
+            if self._n_open <= 1:
+                break
+            confirmed.append(self._confirm(at))
+        return confirmed
+
+    def _looks_unusual(self, at: int) -> bool:
+        beats = [self._run[k] for k in (at, at + 1) if k < len(self._run)]
+        return any(abs(beat.step) > 1.0 or abs(beat.offset) > 3.0 for beat in beats)
+
+    def _confirm(self, at: int) -> Beat:
+        flag = self._classify(at)
+        if flag is BeatFlag.EXTRA and self._run[at].forced is None and at + 1 < len(self._run):
+            self._run[at + 1].forced = BeatFlag.EXTRA
+        self._n_open -= 1
+        return self._event(self._run[at], flag, confirmed=True, corrected=self._corrected(at, flag))
+
+    def _classify(self, at: int) -> BeatFlag:
+        beat = self._run[at]
+        if beat.rr_ms is None:
+            return BeatFlag.FIRST
+        if not MIN_RR_MS <= beat.rr_ms <= MAX_RR_MS:
+            return BeatFlag.OUT_OF_RANGE
+        if beat.forced is not None:
+            return beat.forced
+        if self._is_turn(at) or self._is_turn(at + 1):
+            return BeatFlag.ECTOPIC
+        return self._long_or_short(at, beat.rr_ms)
+
+    def _long_or_short(self, at: int, rr_ms: float) -> BeatFlag:
+        beat = self._run[at]
+        nexts = [self._run[k].step for k in (at + 1, at + 2) if k < len(self._run)]
+        if beat.offset > 3.0 or (beat.step > 1.0 and min(nexts, default=0.0) < -1.0):
+            return BeatFlag.MISSED if self._is_missed(rr_ms) else BeatFlag.ECTOPIC
+        if beat.offset < -3.0 or (beat.step < -1.0 and max(nexts, default=0.0) > 1.0):
+            return BeatFlag.EXTRA if self._is_extra(at, rr_ms) else BeatFlag.ECTOPIC
+        return BeatFlag.OK
+
+    def _is_turn(self, at: int) -> bool:
+        """Down-up-down or up-down-up around `at`: a beat too early or too late between two regular ones."""
+        if not 1 <= at < len(self._run) - 1:
+            return False
+        step = self._run[at].step
+        around = (self._run[at - 1].step, self._run[at + 1].step)
+        if step > 1.0:
+            return max(around) < -SLOPE_C1 * step - OFFSET_C2
+        return step < -1.0 and min(around) > -SLOPE_C1 * step + OFFSET_C2
+
+    def _is_missed(self, rr_ms: float) -> bool:
+        typical = median(self._recent)
+        return any(abs(rr_ms / parts - typical) < self._threshold_ms for parts in (2, 3))
+
+    def _is_extra(self, at: int, rr_ms: float) -> bool:
+        if at + 1 >= len(self._run):
+            return False
+        after = self._run[at + 1].rr_ms
+        return after is not None and abs(rr_ms + after - median(self._recent)) < self._threshold_ms
+
+    def _corrected(self, at: int, flag: BeatFlag) -> float | None:
+        beat = self._run[at]
+        if flag is BeatFlag.OK or beat.rr_ms is None:
+            return beat.rr_ms
+        typical = median(self._recent) if self._recent else None
+        if flag is BeatFlag.MISSED and typical is not None:
+            return beat.rr_ms / (2 if abs(beat.rr_ms / 2 - typical) <= abs(beat.rr_ms / 3 - typical) else 3)
+        if flag is BeatFlag.EXTRA:
+            before = self._run[at - 1].rr_ms if at and beat.forced is not None else None
+            return before + beat.rr_ms if before is not None else None
+        return typical
+
+    def _event(self, beat: _Pending, flag: BeatFlag, *, confirmed: bool, corrected: float | None = None) -> Beat:
+        return Beat(
+            beat_idx=beat.beat_idx,
+            t_ns=beat.t_ns,
+            emitted_ns=self._emitted_ns,
+            source=self._source,
+            rr_ms=beat.rr_ms,
+            rr_corrected_ms=corrected if confirmed or flag is not BeatFlag.OK else beat.rr_ms,
+            flag=flag,
+            confirmed=confirmed,
+        )
+
+
+def _quartile_deviation(numbers: deque[float]) -> float:
+    """Half the distance between the quartiles, by linear interpolation."""
+    if len(numbers) < 2:
+        return 0.0
+    ordered = sorted(numbers)
+    return (_quantile(ordered, 0.75) - _quantile(ordered, 0.25)) / 2.0
+
+
+def _quantile(ordered: list[float], share: float) -> float:
+    place = share * (len(ordered) - 1)
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (place - low) * (ordered[high] - ordered[low])

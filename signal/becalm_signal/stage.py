@@ -1,0 +1,50 @@
+"""The shape every waveform stage has, and what stages hand to each other besides derived events."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from becalm_protocol.derived import Beat, Breath, BreathTurn, Reason, SignalQuality, SkinResponse
+from becalm_protocol.events import SignalKind
+from becalm_signal.clock import StreamClock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkinLevel:
+    """Skin-conductance level four times a second, for the metrics only."""
+
+    t_ns: int
+    emitted_ns: int
+    level_us: float
+    bound_us: float
+
+
+Output = Beat | BreathTurn | Breath | SkinResponse | SignalQuality | SkinLevel
+
+
+class Stage(Protocol):
+    """One signal's own processing: samples in, events out, the same whatever the cut."""
+
+    def restart(self, *, t_ns: int, emitted_ns: int) -> list[Output]:
+        """Begin again after a gap that began at `t_ns`: no filter state and no interval reaches over it."""
+
+    def feed(self, samples: Sequence[float], *, first: int, clock: StreamClock) -> list[Output]:
+        """Take samples in the unit of the signal, the first at position `first`, without a hole since `restart`."""
+
+    def finish(self, *, clock: StreamClock) -> list[Output]:
+        """Give out what only waited for more samples."""
+
+
+class QualityReporter:
+    """Remembers the last judgement of a signal and gives an event when it changes."""
+
+    def __init__(self, kind: SignalKind) -> None:
+        self._kind = kind
+        self.reason: Reason | None = None
+
+    def change(self, reason: Reason | None, *, t_ns: int, emitted_ns: int) -> list[Output]:
+        """Return the event of a change, or nothing."""
+        if reason is self.reason:
+            return []
+        self.reason = reason
+        return [SignalQuality(t_ns=t_ns, emitted_ns=emitted_ns, kind=self._kind, reason=reason)]

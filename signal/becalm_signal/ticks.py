@@ -1,0 +1,141 @@
+"""When a tick may be computed, and from what: stage outputs merged by emission time behind the slowest stream."""
+
+import heapq
+from collections.abc import Iterable
+
+from becalm_protocol.derived import Beat, Derived
+from becalm_protocol.events import Clock, Phase, PhaseChange, SignalKind
+from becalm_protocol.units import NS_PER_S
+from becalm_signal.board import STALE_NS, Board
+from becalm_signal.lane import Lane
+from becalm_signal.stage import Output
+
+TICK_NS = 250_000_000
+# How far the fastest stream may run ahead before a tick stops waiting: a live stream that stalls, or a file in chunks.
+MAX_LEAD_LIVE_NS = 3 * NS_PER_S
+MAX_LEAD_RECORDING_NS = 3_600 * NS_PER_S
+# A jump of the clock over more than this is no stretch of session to fill with withheld values.
+MAX_SILENCE_NS = 900 * NS_PER_S
+MAX_WAITING = 50_000
+MAX_PHASES = 256
+
+Waiting = tuple[int, int, int, int, Output]
+
+
+class Ticker:
+    """Holds outputs until every awaited stream has passed a tick, then computes it: never dependent on packet order."""
+
+    def __init__(self, lanes: list[Lane], board: Board) -> None:
+        self._lanes = lanes
+        self._board = board
+        self._heap: list[Waiting] = []
+        self._n_put = 0
+        self._next_ns: int | None = None
+        self._phases: list[PhaseChange] = []
+        self._strap_lost = False
+        self._has_ecg = any(lane.info.kind is SignalKind.ECG for lane in lanes)
+
+    def put(self, outputs: Iterable[Output], *, order: int, early_ns: int | None = None) -> None:
+        """Keep the outputs of stage number `order`; `early_ns`: they count from this time on already."""
+        for event in outputs:
+            t_ns = event.t_ns if hasattr(event, "t_ns") else event.peak_ns
+            emitted_ns = event.emitted_ns if early_ns is None else min(early_ns, event.emitted_ns)
+            if len(self._heap) >= MAX_WAITING:
+                self._board.apply(heapq.heappop(self._heap)[-1])
+            heapq.heappush(self._heap, (emitted_ns, order, t_ns, self._n_put, event))
+            self._n_put += 1
+
+    def schedule(self, change: PhaseChange) -> None:
+        """Keep a phase change, past or to come."""
+        self._phases.append(change)
+        self._phases.sort(key=lambda known: known.t_ns)
+        del self._phases[:-MAX_PHASES]
+
+    def strap(self, *, lost: bool) -> None:
+        """Note whether the strap's own RR intervals are to be had."""
+        self._strap_lost = lost
+
+    def advance(self, *, heard_ns: int | None = None) -> list[Derived]:
+        """Compute all ticks that wait for nobody; `heard_ns`: the latest notification of a strap."""
+        limit_ns = self._limit_ns(heard_ns)
+        return [] if limit_ns is None else self._run_to(limit_ns)
+
+    def finish(self) -> list[Derived]:
+        """Compute the ticks up to the newest sample of any stream."""
+        marks = [lane.watermark_ns for lane in self._lanes if lane.watermark_ns is not None]
+        return self._run_to(max(marks)) if marks else []
+
+    # ---------------------------------------------------------------------------------------------------- waiting
+    def _limit_ns(self, heard_ns: int | None) -> int | None:
+        marks = [lane.watermark_ns for lane in self._lanes if lane.watermark_ns is not None]
+        newest_ns = max([*marks, heard_ns] if heard_ns is not None else marks, default=None)
+        if newest_ns is None:
+            return None
+        awaited = [lane for lane in self._lanes if lane.waited_for and self._within_lead(lane, newest_ns)]
+        if not awaited:
+            return newest_ns if heard_ns is None else max(heard_ns, self._next_ns or heard_ns - TICK_NS)
+        if any(lane.watermark_ns is None for lane in awaited):
+            return None
+        return min(lane.watermark_ns for lane in awaited if lane.watermark_ns is not None)
+
+    def _within_lead(self, lane: Lane, newest_ns: int) -> bool:
+        lead_ns = MAX_LEAD_RECORDING_NS if lane.info.clock is Clock.SESSION else MAX_LEAD_LIVE_NS
+        since_ns = lane.watermark_ns
+        if since_ns is None:
+            began = [other.began_ns for other in self._lanes if other.began_ns is not None]
+            since_ns = min(began, default=newest_ns)
+        return newest_ns - since_ns <= lead_ns
+
+    def _run_to(self, limit_ns: int) -> list[Derived]:
+        if self._next_ns is None:
+            began = [lane.began_ns for lane in self._lanes if lane.began_ns is not None]
+            self._next_ns = (min([*began, limit_ns]) // TICK_NS + 1) * TICK_NS
+        if limit_ns - self._next_ns > MAX_SILENCE_NS:
+            self._next_ns = limit_ns // TICK_NS * TICK_NS
+        ticks: list[Derived] = []
+        while self._next_ns <= limit_ns:
+            ticks += self._tick(self._next_ns)
+            self._next_ns += TICK_NS
+        return ticks
+
+    # ---------------------------------------------------------------------------------------------------- a tick
+    def _tick(self, now_ns: int) -> list[Derived]:
+        """Apply what counts by now; strap beats held back behind an ECG come out where the ECG cannot be used."""
+        out: list[Derived] = []
+        heap = self._heap
+        board = self._board
+        while heap and heap[0][0] <= now_ns:
+            event = heapq.heappop(heap)[-1]
+            board.apply(event)
+            if self._has_ecg:
+                board.hear(SignalKind.ECG if self._ecg_usable(now_ns) else SignalKind.RR)
+                if isinstance(event, Beat) and event.source is SignalKind.RR and board.heart is SignalKind.RR:
+                    out.append(event)
+        if self._has_ecg:
+            board.hear(SignalKind.ECG if self._ecg_usable(now_ns) else SignalKind.RR)
+        out.append(board.metrics(now_ns, lost=self._lost(now_ns), pacing=self._is_pacing(now_ns)))
+        return out
+
+    def _ecg_usable(self, now_ns: int) -> bool:
+        return self._board.usable(SignalKind.ECG) and any(
+            lane.watermark_ns is not None and (lane.waited_for or lane.watermark_ns >= now_ns)
+            for lane in self._lanes
+            if lane.info.kind is SignalKind.ECG
+        )
+
+    def _lost(self, now_ns: int) -> frozenset[SignalKind]:
+        silent = {SignalKind.RR} if self._strap_lost else set()
+        heard: set[SignalKind] = set()
+        for lane in self._lanes:
+            mark_ns = lane.watermark_ns
+            is_silent = mark_ns is not None and not lane.waited_for and now_ns - mark_ns > STALE_NS
+            (silent if is_silent else heard).add(lane.info.kind)
+        return frozenset(silent - heard)
+
+    def _is_pacing(self, now_ns: int) -> bool:
+        pacing = False
+        for change in self._phases:
+            if change.t_ns > now_ns:
+                break
+            pacing = change.phase is Phase.PRACTICE and change.pacer is not None
+        return pacing
