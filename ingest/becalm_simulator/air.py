@@ -64,7 +64,8 @@ class SimController(Controller):
 
     def on_hci_le_create_connection_cancel_command(self, _command: Any) -> Any:
         """Forget the pending connection and say so (Bumble's own leaves it pending for ever)."""
-        pending, self.pending_le_connection = self.pending_le_connection, None
+        pending: Any = self.pending_le_connection
+        self.pending_le_connection: Any = None
         if pending is None:
             return hci.HCI_StatusReturnParameters(hci.HCI_ErrorCode.COMMAND_DISALLOWED_ERROR)
         complete = hci.HCI_LE_Connection_Complete_Event(

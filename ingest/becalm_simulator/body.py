@@ -3,10 +3,10 @@
 from bisect import bisect_left, bisect_right
 
 import numpy as np
-from becalm_protocol.events import Pacer
-from becalm_protocol.units import NS_PER_S, ns_from_s
 from numpy.typing import NDArray
 
+from becalm_protocol.events import Pacer
+from becalm_protocol.units import NS_PER_S, ns_from_s
 from becalm_simulator.arousal import Arousal
 from becalm_simulator.breath import Breath, Turn
 from becalm_simulator.ecg import BEFORE_NS, ecg_uv

@@ -4,11 +4,11 @@ import math
 from bisect import bisect_right
 
 import numpy as np
+from numpy.typing import NDArray
+
 from becalm_protocol.derived import BreathPhase
 from becalm_protocol.events import Pacer, value
 from becalm_protocol.units import ns_from_s, s_from_ns
-from numpy.typing import NDArray
-
 from becalm_simulator.person import Person
 
 # Length of the next free breath remembers this much of the one before (breathing is not white noise).
@@ -142,7 +142,7 @@ class Breath:
 
     def _peak_level(self) -> float:
         habit_s = 60.0 / self._person.habit_breathing_rate_bpm
-        depth = min((self._cycle_s / habit_s) ** DEPTH_EXPONENT, MAX_DEPTH)
+        depth: float = min((self._cycle_s / habit_s) ** DEPTH_EXPONENT, MAX_DEPTH)
         if self._deep:
             depth = SIGH_DEPTH
         return depth * math.exp(0.08 * float(self._rng.standard_normal()))

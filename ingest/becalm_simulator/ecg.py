@@ -3,10 +3,10 @@
 from bisect import bisect_left
 
 import numpy as np
-from becalm_protocol.events import value
-from becalm_protocol.units import NS_PER_S, ns_from_s
 from numpy.typing import NDArray
 
+from becalm_protocol.events import value
+from becalm_protocol.units import NS_PER_S, ns_from_s
 from becalm_simulator.heart import HeartBeat
 from becalm_simulator.person import Person
 

@@ -3,14 +3,14 @@
 import asyncio
 import socket
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import cast
 
-from becalm_protocol.errors import ConfigError
 from bumble.transport.common import StreamPacketSink, StreamPacketSource
 
+from becalm_protocol.errors import ConfigError
 from becalm_simulator.air import Air, SimController
 
 # One agent is the rule; a handful leaves room for tests and curious people.
@@ -65,25 +65,29 @@ async def serve_hci(air: Air, spec: str) -> AsyncIterator[str]:
             adapter.connection_lost(None)
             adapter.close()
         if spec.startswith("unix:"):
-            Path(spec.removeprefix("unix:")).unlink(missing_ok=True)
+            _remove(Path(spec.removeprefix("unix:")))
 
 
-async def _listen(make_protocol: "type[_Adapter] | object", spec: str) -> tuple[asyncio.Server, str]:
+async def _listen(make_protocol: Callable[[], _Adapter], spec: str) -> tuple[asyncio.Server, str]:
     loop = asyncio.get_running_loop()
     kind, _, place = spec.partition(":")
     try:
         if kind == "unix" and place and hasattr(socket, "AF_UNIX"):
             _remove_stale_socket(Path(place))
-            return await loop.create_unix_server(make_protocol, place), spec  # type: ignore[arg-type]
+            return await loop.create_unix_server(make_protocol, place), spec
         host, _, port = place.rpartition(":")
         if kind == "tcp" and host in _LOOPBACK and port.isdigit():
-            server = await loop.create_server(make_protocol, host, int(port))  # type: ignore[arg-type]
+            server = await loop.create_server(make_protocol, host, int(port))
             return server, f"tcp:{host}:{server.sockets[0].getsockname()[1]}"
     except (OSError, OverflowError) as exc:
         raise ConfigError(
             f"cannot listen at {spec} ({exc}); choose another place or end the program there", setting="hci"
         ) from exc
     raise ConfigError(f"expected unix:PATH or tcp:127.0.0.1:PORT, got {spec!r:.80}", setting="hci")
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
 
 
 def _remove_stale_socket(path: Path) -> None:

@@ -3,9 +3,9 @@
 import math
 
 import numpy as np
+
 from becalm_protocol.events import value
 from becalm_protocol.units import NS_PER_S, ns_from_s
-
 from becalm_simulator.person import Person
 
 # Hirsch & Bishop 1981 (doi:10.1152/ajpheart.1981.241.4.H620): RSA is flat to 7.2 breaths/min and falls by 21 dB a

@@ -1,4 +1,4 @@
-"""The agent's one Bluetooth adapter when it speaks HCI itself: opened when first needed, opened anew when it was lost."""
+"""The agent's one Bluetooth adapter when it speaks HCI itself: opened when needed, opened anew when it was lost."""
 
 import asyncio
 import secrets
@@ -29,7 +29,7 @@ class HostAdapter:
     async def device(self) -> Any:
         """Return the living Bumble device. Raises BleakBluetoothNotAvailableError while there is no adapter."""
         async with self._opening:
-            if self._device is not None and not self._transport.source.terminated.done():
+            if self.is_living(self._device):
                 return self._device
             await self.close()
             try:
@@ -42,10 +42,9 @@ class HostAdapter:
                 ) from exc
             return self._device
 
-    def living(self) -> Any | None:
-        """Return the Bumble device if there is a living one."""
-        is_alive = self._device is not None and not self._transport.source.terminated.done()
-        return self._device if is_alive else None
+    def is_living(self, device: Any) -> bool:
+        """Tell whether this Bumble device still has its adapter."""
+        return device is not None and device is self._device and not self._transport.source.terminated.done()
 
     async def close(self) -> None:
         """Let go of the adapter; connected sensors see the link end."""

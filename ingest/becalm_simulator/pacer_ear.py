@@ -6,15 +6,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NoReturn
 
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import WebSocketException
+from websockets.typing import Subprotocol
+
 from becalm_protocol import handshake
 from becalm_protocol.codec import decode, encode_json
 from becalm_protocol.errors import UnknownTypeError, WireError
 from becalm_protocol.events import Pacer
 from becalm_protocol.handshake import ClientHello, ClientWelcome, Ping, Pong, SessionPhase, SessionView, Source
 from becalm_protocol.limits import MAX_FRAME_BYTES
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import WebSocketException
-from websockets.typing import Subprotocol
 
 OPEN_TIMEOUT_S = 5.0
 FIRST_BACK_OFF_S = 0.2

@@ -4,6 +4,7 @@ import math
 from dataclasses import fields
 
 import numpy as np
+
 from becalm_protocol.events import require, value
 
 RANGES: dict[str, tuple[float, float]] = {

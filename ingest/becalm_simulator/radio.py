@@ -6,16 +6,17 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from becalm_protocol.errors import UsageError
-from becalm_protocol.units import NS_PER_S
 from bumble import data_types
 from bumble.core import UUID, AdvertisingData
 from bumble.device import Connection, Device, DeviceConfiguration
 from bumble.gatt import Characteristic, CharacteristicValue, Service
 from bumble.hci import Address
 
+from becalm_protocol.errors import UsageError
+from becalm_protocol.units import NS_PER_S
 from becalm_simulator.air import Air, SimController
 from becalm_simulator.gatt import CharacteristicSpec, Outgoing, Property, Sensor
+from becalm_simulator.uuid_text import short_form
 
 ADVERTISING_INTERVAL_MS = 100
 # A peer that does not confirm an indication within this is gone (the specification allows 30 s; nobody waits so long).
@@ -172,16 +173,10 @@ class VirtualDevice:
         """Return the advertising data: the name goes into the scan response, a 128-bit UUID leaves it no room here."""
         flags = AdvertisingData.Flags.LE_GENERAL_DISCOVERABLE_MODE | AdvertisingData.Flags.BR_EDR_NOT_SUPPORTED
         uuid = UUID(self.sensor.services[0].uuid)
-        short = _short_form(self.sensor.services[0].uuid)
+        short = short_form(self.sensor.services[0].uuid)
         services = (
             data_types.IncompleteListOf16BitServiceUUIDs([UUID.from_16_bits(short)])
             if short is not None
             else data_types.IncompleteListOf128BitServiceUUIDs([uuid])
         )
         return bytes(AdvertisingData([data_types.Flags(flags), services]))
-
-
-def _short_form(uuid: str) -> int | None:
-    """Return the 16-bit form of a UUID that the Bluetooth SIG assigned, else None."""
-    is_assigned = uuid.startswith("0000") and uuid.endswith("-0000-1000-8000-00805f9b34fb")
-    return int(uuid[4:8], 16) if is_assigned else None

@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+
 from becalm_protocol.events import SignalKind, value
 from becalm_protocol.units import s_from_ns
-
 from becalm_simulator.air import Air
 from becalm_simulator.body import Body
 from becalm_simulator.gatt import Sensor

@@ -5,10 +5,10 @@ import struct
 from collections.abc import Callable
 
 import numpy as np
+
 from becalm_protocol.derived import BreathPhase
 from becalm_protocol.events import SignalKind, value
 from becalm_protocol.units import NS_PER_S, ns_from_s
-
 from becalm_simulator.body import Body
 from becalm_simulator.gatt import CharacteristicSpec, Outgoing, Property, ServiceSpec
 from becalm_simulator.sensors.device_clock import DeviceClock
@@ -17,7 +17,7 @@ BELT_SERVICE = "d91714ef-28b9-4f91-ba16-f0d9a604f112"
 COMMAND = "f4bf14a6-c7d5-4b6d-8aa8-df1a7c83adcb"
 RESPONSE = "b41e6675-a329-40e0-aa01-44d2f444babe"
 
-# The radio module of the belt passes on at most 20 bytes at once, whatever the MTU.
+# The radio module of the belt passes on at most 20 bytes at once, whatever the MTU (which it therefore ignores).
 CHUNK_BYTES = 20
 COMMAND_START = 0x58
 HEADER_BYTES = 5
@@ -105,7 +105,7 @@ class Belt:
     def on_subscribed(self, uuid: str, *, wanted: bool, now_ns: int) -> None:
         """Measuring begins with a command, not with a subscription."""
 
-    def on_write(self, uuid: str, data: bytes, *, mtu: int, now_ns: int) -> tuple[Outgoing, ...]:
+    def on_write(self, uuid: str, data: bytes, *, mtu: int, now_ns: int) -> tuple[Outgoing, ...]:  # noqa: ARG002
         """Collect the 20-byte pieces of commands and answer each whole one."""
         if uuid != COMMAND:
             return ()
@@ -129,7 +129,7 @@ class Belt:
             return None
         return self._clock.body_ns(self._started_ns + (self._n_measured + 1) * self._period_us * 1000)
 
-    def poll(self, now_ns: int, *, mtu: int) -> tuple[Outgoing, ...]:
+    def poll(self, now_ns: int, *, mtu: int) -> tuple[Outgoing, ...]:  # noqa: ARG002
         """Return the measurements due by now."""
         self._body.until(now_ns)
         outgoing: list[Outgoing] = []

@@ -4,9 +4,9 @@ A line is `eda_us=4.2130,t_ms=12345\n`: skin conductance in uS and the sensor's 
 """
 
 import numpy as np
+
 from becalm_protocol.events import SignalKind
 from becalm_protocol.units import NS_PER_MS, NS_PER_S
-
 from becalm_simulator.body import Body
 from becalm_simulator.gatt import ATT_HEADER_BYTES, CharacteristicSpec, Outgoing, Property, ServiceSpec
 from becalm_simulator.sensors.device_clock import DeviceClock
@@ -59,7 +59,7 @@ class SkinSensor:
             running_ns = self._clock.running_ns(now_ns)
             self._next_sample_idx = running_ns * SAMPLE_RATE_HZ // NS_PER_S + 1 if wanted else None
 
-    def on_write(self, uuid: str, data: bytes, *, mtu: int, now_ns: int) -> tuple[Outgoing, ...]:
+    def on_write(self, uuid: str, data: bytes, *, mtu: int, now_ns: int) -> tuple[Outgoing, ...]:  # noqa: ARG002
         """Ignore what is written: the sensor has no commands."""
         return ()
 

@@ -1,11 +1,12 @@
 """A chest strap: Heart Rate Service, battery, device information and a Polar-style ECG stream."""
 
 import struct
+from itertools import pairwise
 
 import numpy as np
+
 from becalm_protocol.events import SignalKind
 from becalm_protocol.units import NS_PER_S, RR_TICKS_PER_S, ns_from_s
-
 from becalm_simulator.body import Body
 from becalm_simulator.gatt import ATT_HEADER_BYTES, CharacteristicSpec, Outgoing, Property, ServiceSpec
 from becalm_simulator.sensors.device_clock import DeviceClock
@@ -178,7 +179,7 @@ class Strap:
         first = max(self._n_told, 1)
         last = min(n_certain, first + n_fitting)
         ticks = [self._ticks(beat.t_ns) for beat in self._body.beats_from(first - 1, n_most=last - first + 1)]
-        rr_1024 = [min(b - a, 0xFFFF) for a, b in zip(ticks, ticks[1:], strict=False)]
+        rr_1024 = [min(b - a, 0xFFFF) for a, b in pairwise(ticks)]
         self._n_told = max(self._n_told, last)
         self._recent_rr = (self._recent_rr + rr_1024)[-N_AVERAGED_RR:]
         bpm = 0
