@@ -1,0 +1,144 @@
+"""Recorded notifications: raw bytes as a sensor sent them, in JSON lines, and back through the same parsers.
+
+The first line is a header with the version. Then one line each: `link` when a connection of a device begins (so that a
+reader starts its families afresh), `bytes` for a notification.
+"""
+
+import json
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from becalm_ingest.devices import Conversation, Cursor, family_named
+from becalm_ingest.recording_lines import Lines
+from becalm_protocol import limits
+from becalm_protocol.errors import DeviceDataError, RecordingError
+from becalm_protocol.events import Dropped, GapReason, RawEvent, SignalKind, StreamInfo
+
+VERSION = 1
+_MAGIC = "becalm_notifications"
+
+
+class Recorder:
+    """Writes a recording while the agent runs."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._file: TextIO = path.open("w", encoding="utf-8", newline="\n")
+        except OSError as exc:
+            raise RecordingError(f"cannot be written: {exc.strerror}; choose another --record", path=str(path)) from exc
+        self._write({_MAGIC: VERSION})
+
+    def link(self, *, device: str, family: str, received_ns: int) -> None:
+        """Note that a connection of a device began."""
+        self._write({"link": device, "family": family, "received_ns": received_ns})
+
+    def notification(self, *, device: str, family: str, channel: str, received_ns: int, data: bytes) -> None:
+        """Note one notification."""
+        self._write(
+            {"device": device, "family": family, "channel": channel, "received_ns": received_ns, "bytes": data.hex()}
+        )
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._file.close()
+
+    def _write(self, line: dict[str, Any]) -> None:
+        self._file.write(json.dumps(line, separators=(",", ":")) + "\n")
+
+
+def is_notifications(path: Path) -> bool:
+    """Tell whether a file holds recorded notifications."""
+    first = next(iter(Lines(path)), b"")
+    return first.startswith(b'{"' + _MAGIC.encode())
+
+
+class Notifications:
+    """A recording of notifications; `streams` and `events()` as in any recording."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.warnings: tuple[str, ...] = ()
+        self._lines = Lines(path)
+        header = json.loads(next(iter(self._lines)))
+        if header.get(_MAGIC) != VERSION:
+            raise RecordingError(
+                f"expected version {VERSION}, got {header.get(_MAGIC)!r:.20}; update becalm", path=str(path)
+            )
+        self._infos: dict[tuple[str, SignalKind], StreamInfo] = {}
+        for line in self._read():
+            self._describe(line)
+        self.streams = tuple(self._infos.values())
+        if not self.streams:
+            raise RecordingError("expected notifications of a known family, got none", path=str(path))
+
+    def events(self) -> Iterator[RawEvent]:
+        """Parse the notifications again; received times are those of the recording."""
+        cursors = {
+            key: Cursor(stream_id=info.stream_id, sample_rate_hz=info.sample_rate_hz)
+            for key, info in self._infos.items()
+        }
+        conversations: dict[tuple[str, str], Conversation] = {}
+        for line in self._read():
+            key = (_device(line), str(line.get("family")))
+            own = {kind: cursor for (device, kind), cursor in cursors.items() if device == key[0]}
+            if "link" in line or key not in conversations:
+                conversations[key] = self._begin(key[1], own=own)
+            if "bytes" in line:
+                yield from _parse(line, conversation=conversations[key], own=own)
+        if self._lines.problem:
+            yield Dropped(stream_id=self.streams[0].stream_id, received_ns=0, problem=self._lines.problem)
+
+    def _begin(self, name: str, *, own: dict[SignalKind, Cursor]) -> Conversation:
+        family = family_named(name)
+        if family is None:
+            raise RecordingError(
+                f"expected a known device family, got {name!r:.40}; update becalm", path=str(self.path)
+            )
+        for template in family.streams:
+            own[template.kind].mark_break(GapReason.LINK_LOST)
+        return family.converse(own)
+
+    def _describe(self, line: dict[str, Any]) -> None:
+        family = family_named(str(line.get("family")))
+        for template in family.streams if family else ():
+            device = _device(line)
+            if (device, template.kind) not in self._infos:
+                self._infos[device, template.kind] = StreamInfo(
+                    stream_id=secrets.token_hex(16),
+                    kind=template.kind,
+                    unit=template.unit,
+                    unit_per_count=template.unit_per_count,
+                    sample_rate_hz=template.sample_rate_hz,
+                    clock=template.clock,
+                    device=device,
+                )
+
+    def _read(self) -> Iterator[dict[str, Any]]:
+        lines = iter(self._lines)
+        next(lines, None)
+        for line in lines:
+            try:
+                parsed = json.loads(line)
+            except ValueError as exc:
+                raise RecordingError(f"expected lines of JSON, got {line[:40]!r}", path=str(self.path)) from exc
+            if not isinstance(parsed, dict) or type(parsed.get("received_ns")) is not int:
+                raise RecordingError(f"expected objects with received_ns, got {line[:40]!r}", path=str(self.path))
+            yield parsed
+
+
+def _device(line: dict[str, Any]) -> str:
+    name = str(line.get("link", line.get("device", "")))
+    return "".join(filter(str.isprintable, name))[: limits.MAX_NAME_CHARS] or "recording"
+
+
+def _parse(line: dict[str, Any], *, conversation: Conversation, own: dict[SignalKind, Cursor]) -> tuple[RawEvent, ...]:
+    received_ns = line["received_ns"]
+    try:
+        data = bytes.fromhex(str(line["bytes"]))
+        return conversation.parse(data, channel=str(line.get("channel")), received_ns=received_ns)
+    except (DeviceDataError, ValueError) as exc:
+        stream_id = next(iter(own.values())).stream_id
+        problem = "".join(filter(str.isprintable, str(exc)))[: limits.MAX_NOTE_CHARS]
+        return (Dropped(stream_id=stream_id, received_ns=received_ns, problem=problem),)
