@@ -73,7 +73,7 @@ class Ticker:
             return None
         awaited = [lane for lane in self._lanes if lane.waited_for and self._within_lead(lane, newest_ns)]
         if not awaited:
-            return newest_ns if heard_ns is None else max(heard_ns, self._next_ns or heard_ns - TICK_NS)
+            return newest_ns
         if any(lane.watermark_ns is None for lane in awaited):
             return None
         return min(lane.watermark_ns for lane in awaited if lane.watermark_ns is not None)
