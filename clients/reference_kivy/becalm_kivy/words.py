@@ -108,7 +108,6 @@ SECONDS_LEFT = "{seconds} s"
 REST = "Rest"
 
 # The end
-SUMMARY_TITLE = "Well rested?"
 SUMMARY_FELT = "First, notice how you feel now, compared with the beginning."
 FELT_EASIER = "Easier"
 FELT_SAME = "The same"
@@ -121,5 +120,27 @@ SUMMARY_CANNOT_TELL = "From {start} to {end}, where 50 is your own rest: within 
 SUMMARY_TOO_SHORT = "One cannot tell how arousal changed: it takes three minutes of practice with clear signals."
 SUMMARY_START_NOT_SEEN = "One cannot tell how arousal changed: this screen joined after the practice had begun."
 SUMMARY_NO_PRACTICE = "It ended before the practice began, so there is nothing to compare."
+SUMMARY_CURVE = "Arousal over the practice"
 SUMMARY_MINUTES = "{clock} minutes of practice"
 DONE = "Done"
+
+# The window
+START = "Start"
+STOP = "Stop"
+BEGIN_ALONE = "Pacer only"
+PAUSE_MOTION = "Pause motion"
+MOVE_AGAIN = "Move again"
+OPTIONS = "Options"
+OPTION_CURVES = "Show curves"
+OPTION_NUMBERS = "Show numbers"
+OPTION_LESS_MOTION = "Less motion"
+OPTION_TEXT = "Text size {percent} %"
+OPTIONS_DONE = "Done"
+MOTION_PAUSED = "motion paused"
+STOPPED_HERE_ONLY = "The server could not be told. This screen has stopped; the server may go on recording."
+
+# Where no window can open
+KIVY_MISSING = "Kivy is not installed (pip install becalm[kivy])"
+NO_DISPLAY = "there is no display (DISPLAY and WAYLAND_DISPLAY are empty)"
+NO_WINDOW = "no window could be opened. On Debian or Ubuntu run: apt-get install libgl1 libegl1 libgl1-mesa-dri \
+libmtdev1; or use --client terminal"
