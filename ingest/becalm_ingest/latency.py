@@ -39,6 +39,10 @@ class AckLatency:
         while waiting and waiting[0][0] <= seq:
             self._kept_ms.append((acked_ns - waiting.popleft()[1]) / NS_PER_MS)
 
+    def newest_seq(self, stream_id: str) -> int:
+        """Return the highest number sent of a stream, 0 before the first."""
+        return self._newest_seq.get(stream_id, 0)
+
     def percentiles(self) -> Percentiles:
         """Return the percentiles of what is kept."""
         ordered = sorted(self._kept_ms)

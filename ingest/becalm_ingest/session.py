@@ -1,5 +1,6 @@
 """The session under way at the agent: hands out streams, counts what passes, gives everything to the spool."""
 
+import asyncio
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,6 +8,10 @@ from dataclasses import dataclass
 from becalm_ingest.devices import Cursor, StreamTemplate
 from becalm_ingest.spool import Spool
 from becalm_protocol.events import Dropped, Gap, RawEvent, RrBlock, SampleBlock, SignalKind, StreamInfo
+from becalm_protocol.units import NS_PER_S
+
+# A burst that a crowded link held back may carry this many samples more than their time tells.
+_RESUME_MARGIN = 512
 
 
 @dataclass(slots=True, kw_only=True)
@@ -19,9 +24,11 @@ class Tally:
     n_beats: int = 0
     n_gaps: int = 0
     n_dropped: int = 0
+    n_events: int = 0
 
     def count(self, event: RawEvent) -> None:
         """Add one event."""
+        self.n_events += 1
         match event:
             case SampleBlock(counts=counts):
                 self.n_samples += len(counts)
@@ -40,10 +47,15 @@ class Session:
         self.session_id = session_id
         self.now_ns = now_ns
         self.tallies: dict[str, Tally] = {}
+        self.acked = asyncio.Event()
+        """Set at each acknowledgement."""
         self._spool = spool
         self._cursors: dict[tuple[str, SignalKind], Cursor] = {}
         for stream in spool.sessions[session_id].streams.values():  # of a session resumed after a restart
-            self._adopt(stream.info)
+            cursor = self._adopt(stream.info)
+            if cursor.sample_rate_hz:
+                # How far the process before had counted is not known; real clocks are within 2 % of the nominal rate.
+                cursor.skip(round(1.02 * now_ns() / NS_PER_S * cursor.sample_rate_hz) + _RESUME_MARGIN)
 
     def cursor(self, template: StreamTemplate, *, device: str) -> Cursor:
         """Return the stream of a device's signal: the same one after every reconnect."""
@@ -65,6 +77,11 @@ class Session:
         """Announce a stream that is already described, as recordings are."""
         self._spool.add_stream(self.session_id, info)
         return self._adopt(info)
+
+    @property
+    def n_waiting(self) -> int:
+        """Events that the server has not acknowledged."""
+        return self._spool.n_unacked
 
     def put(self, event: RawEvent) -> None:
         """Take an event: counted, on its way to disk and server. Synchronous, never waits."""

@@ -64,17 +64,17 @@ class Spool:
         self._attempt(lambda: spool_rows.insert_stream(self._connection, stream))
         self.on_commit()
 
-    def mark_restart(self, session_id: str, *, now_ns: int) -> None:
-        """Append a Gap to every stream of a session that an earlier process left open."""
-        for stream in self.sessions[session_id].streams.values():
-            gap = Gap(
-                stream_id=stream.info.stream_id,
-                received_ns=now_ns,
-                start_ns=min(stream.newest_ns, now_ns),
-                end_ns=now_ns,
-                reason=GapReason.AGENT_RESTART,
-            )
-            self.put_nowait(gap)
+    def mark_restart(self, stream_id: str, *, now_ns: int) -> None:
+        """Append the Gap between what an earlier process appended to a stream and now."""
+        newest_ns = self._streams[stream_id].newest_ns
+        gap = Gap(
+            stream_id=stream_id,
+            received_ns=max(now_ns, newest_ns),
+            start_ns=newest_ns,
+            end_ns=max(now_ns, newest_ns),
+            reason=GapReason.AGENT_RESTART,
+        )
+        self.put_nowait(gap)
 
     def finish(self, session_id: str) -> None:
         """Note that nothing more will be appended to a session."""

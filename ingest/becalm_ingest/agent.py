@@ -1,0 +1,91 @@
+"""The agent: settings, and the two things it does, streaming from sensors and playing a recording."""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from becalm_ingest.conductor import Conductor, OnReport
+from becalm_ingest.player import Player
+from becalm_ingest.replay import read_recording
+from becalm_ingest.report import AgentReport
+from becalm_ingest.spool import DEFAULT_QUOTA_BYTES
+from becalm_protocol.errors import BecalmError
+from becalm_protocol.events import value
+from becalm_protocol.handshake import Source as SourceKind
+
+if TYPE_CHECKING:
+    from becalm_ingest.link import Backend
+
+_REPLAY_CHUNK_MS = 100
+
+
+@value
+class AgentSettings:
+    """How to run an agent."""
+
+    server_url: str
+    data_dir: Path
+    devices: tuple[str, ...] = ("auto",)
+    """Names or addresses of sensors; `auto` takes every known one in range."""
+    start_now: bool = False
+    """Open a session at once instead of waiting for a client to press start."""
+    record_path: Path | None = None
+    """Write raw notifications to this file."""
+    backend: "Backend | None" = None
+    """None: the Bluetooth of this machine."""
+    quota_bytes: int = DEFAULT_QUOTA_BYTES
+
+
+async def run_agent(settings: AgentSettings, *, stop: asyncio.Event, on_report: OnReport | None = None) -> AgentReport:
+    """Stream from sensors until `stop` is set; what the server has not acknowledged stays on disk.
+
+    Raises StorageError and ConfigError; radio and network trouble is reported and retried.
+    """
+    from becalm_ingest.sensors import Sensors  # bleak takes a tenth of a second, and replay has no use for it
+
+    source = Sensors(devices=settings.devices, backend=settings.backend, record_path=settings.record_path)
+    conductor = Conductor(
+        source,
+        server_url=settings.server_url,
+        data_dir=settings.data_dir,
+        quota_bytes=settings.quota_bytes,
+        start_now=settings.start_now,
+    )
+    return await _run(conductor, stop=stop, on_report=on_report)
+
+
+async def run_replay(
+    settings: AgentSettings,
+    path: Path,
+    *,
+    rate_hz: float | None,
+    speed: float,
+    stop: asyncio.Event,
+    on_report: OnReport | None = None,
+) -> AgentReport:
+    """Play a recording through spool and uplink as a session of its own; returns when all of it is stored.
+
+    `speed` 0 is as fast as the server acknowledges. Raises RecordingError, StorageError and ConfigError.
+    """
+    recording = read_recording(path, rate_hz=rate_hz, chunk_ms=_REPLAY_CHUNK_MS)
+    player = Player(recording, speed=speed)
+    conductor = Conductor(
+        player,
+        server_url=settings.server_url,
+        data_dir=settings.data_dir,
+        quota_bytes=settings.quota_bytes,
+        start_now=True,
+        source_kind=SourceKind.REPLAY,
+        session_clock=player.now_ns,
+    )
+    return await _run(conductor, stop=stop, on_report=on_report)
+
+
+async def _run(conductor: Conductor, *, stop: asyncio.Event, on_report: OnReport | None) -> AgentReport:
+    try:
+        return await conductor.run(stop=stop, on_report=on_report)
+    except* BecalmError as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        raise error from None
