@@ -97,6 +97,8 @@ class SimController(Controller):
         self.host = None
         self.le_scan_enable = False
         self.pending_le_connection = None
+        for advertiser in (self.le_legacy_advertiser, *self.advertising_sets.values()):
+            advertiser.stop()
         for connection in list(self.le_connections.values()):
             peer = self.link.find_le_controller(connection.peer_address)
             peer_connection = peer.le_connections.get(connection.self_address) if peer else None

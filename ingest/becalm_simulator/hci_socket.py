@@ -3,8 +3,9 @@
 import asyncio
 import socket
 import stat
+import tempfile
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import cast
 
@@ -50,22 +51,25 @@ class _Adapter(StreamPacketSource):
 
 
 @asynccontextmanager
-async def serve_hci(air: Air, spec: str) -> AsyncIterator[str]:
-    """Offer adapters of this air at `unix:PATH` or `tcp:127.0.0.1:PORT` (port 0: a free one); yield the spec to dial.
+async def serve_hci(air: Air, spec: str | None) -> AsyncIterator[str]:
+    """Offer adapters of this air at `unix:PATH` or `tcp:127.0.0.1:PORT` (port 0: a free one; None: any free place).
+
+    Yields the address to dial.
 
     Raises ConfigError when the spec is not of that form or the address is taken.
     """
     adapters: set[_Adapter] = set()
-    server, dial = await _listen(lambda: _Adapter(air, adapters), spec)
-    try:
-        yield dial
-    finally:
-        server.close()
-        for adapter in list(adapters):
-            adapter.connection_lost(None)
-            adapter.close()
-        if spec.startswith("unix:"):
-            _remove(Path(spec.removeprefix("unix:")))
+    with ExitStack() as stack:
+        server, dial = await _listen(lambda: _Adapter(air, adapters), spec or _free_place(stack))
+        if dial.startswith("unix:"):
+            stack.callback(_remove, Path(dial.removeprefix("unix:")))
+        try:
+            yield dial
+        finally:
+            server.close()
+            for adapter in list(adapters):
+                adapter.connection_lost(None)
+                adapter.close()
 
 
 async def _listen(make_protocol: Callable[[], _Adapter], spec: str) -> tuple[asyncio.Server, str]:
@@ -81,9 +85,17 @@ async def _listen(make_protocol: Callable[[], _Adapter], spec: str) -> tuple[asy
             return server, f"tcp:{host}:{server.sockets[0].getsockname()[1]}"
     except (OSError, OverflowError) as exc:
         raise ConfigError(
-            f"cannot listen at {spec} ({exc}); choose another place or end the program there", setting="hci"
+            f"cannot listen at {spec} ({exc}); choose another place or end the program there", setting="radio"
         ) from exc
-    raise ConfigError(f"expected unix:PATH or tcp:127.0.0.1:PORT, got {spec!r:.80}", setting="hci")
+    raise ConfigError(f"expected unix:PATH or tcp:127.0.0.1:PORT, got {spec!r:.80}", setting="radio")
+
+
+def _free_place(stack: ExitStack) -> str:
+    """Return a socket in a fresh folder that only this user may enter, or a loopback port where there are none."""
+    if not hasattr(socket, "AF_UNIX"):
+        return "tcp:127.0.0.1:0"
+    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="becalm-radio-", ignore_cleanup_errors=True))
+    return f"unix:{folder}/hci"
 
 
 def _remove(path: Path) -> None:

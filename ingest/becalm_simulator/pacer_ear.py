@@ -34,11 +34,13 @@ class PacerEar:
         self._view: SessionView | None = None
         self._best: tuple[int, int] | None = None
         self._heard: Pacer | None = None
+        self._is_welcome = False
 
     async def run(self) -> NoReturn:
         """Listen for ever."""
         back_off_s = FIRST_BACK_OFF_S
         while True:
+            self._is_welcome = False
             try:
                 async with connect(
                     self._url,
@@ -48,13 +50,12 @@ class PacerEar:
                     compression=None,
                     proxy=None,
                 ) as connection:
-                    back_off_s = FIRST_BACK_OFF_S
                     await self._listen(connection)
-            except (OSError, TimeoutError, WebSocketException, WireError):
-                pass  # the server is away or restarting: try again
+            except* (OSError, TimeoutError, WebSocketException, WireError):
+                pass  # the server is away, restarting or of another version: try again
             self._forget()
+            back_off_s = FIRST_BACK_OFF_S if self._is_welcome else min(2.0 * back_off_s, MAX_BACK_OFF_S)
             await asyncio.sleep(back_off_s * random.uniform(0.7, 1.3))  # noqa: S311  jitter, not a secret
-            back_off_s = min(2.0 * back_off_s, MAX_BACK_OFF_S)
 
     async def _listen(self, connection: ClientConnection) -> None:
         await connection.send(
@@ -65,6 +66,7 @@ class PacerEar:
             async for frame in connection:
                 message = _read(frame)
                 if isinstance(message, ClientWelcome) and heartbeat is None:
+                    self._is_welcome = True
                     heartbeat = group.create_task(_ping(connection, message.heartbeat_s, self._now_ns), name="ping")
                     self._see(message.session)
                 elif isinstance(message, SessionView):

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,8 +12,8 @@ from bumble.gatt import Characteristic, CharacteristicValue, Service
 from bumble.hci import Address
 
 from becalm_protocol.errors import UsageError
-from becalm_protocol.units import NS_PER_S
 from becalm_simulator.air import Air, SimController
+from becalm_simulator.body_clock import BodyClock
 from becalm_simulator.gatt import CharacteristicSpec, Outgoing, Property, Sensor
 from becalm_simulator.uuid_text import short_form
 
@@ -28,10 +27,10 @@ MAX_ANSWERS = 64
 class VirtualDevice:
     """One sensor on the air: it advertises, takes one peer at a time and streams to it."""
 
-    def __init__(self, sensor: Sensor, air: Air, *, now_ns: Callable[[], int]) -> None:
+    def __init__(self, sensor: Sensor, air: Air, *, clock: BodyClock) -> None:
         self.sensor = sensor
         self._air = air
-        self._now_ns = now_ns
+        self._clock = clock
         self._controller = SimController(sensor.name, link=air)
         self._wake = asyncio.Event()
         self._answers: deque[Outgoing] = deque(maxlen=MAX_ANSWERS)
@@ -53,7 +52,7 @@ class VirtualDevice:
             auto_restart=True, advertising_data=self._advertisement(), scan_response_data=name
         )
 
-    async def power_off(self) -> None:
+    def power_off(self) -> None:
         """Leave the air, as a sensor that is switched off: a connected peer sees the link time out."""
         self._controller.unplug()
         self._gone(None)
@@ -73,7 +72,7 @@ class VirtualDevice:
         while True:
             await self._send_due()
             due_ns = self.sensor.due_ns()
-            sleep_s = None if due_ns is None else max((due_ns - self._now_ns()) / NS_PER_S, 0.0)
+            sleep_s = None if due_ns is None else self._clock.wait_s(due_ns)
             try:
                 async with asyncio.timeout(sleep_s):
                     await self._wake.wait()
@@ -85,7 +84,7 @@ class VirtualDevice:
         while self._answers:
             await self._send(self._answers.popleft())
         if self._connection is not None and self.sensor.due_ns() is not None:
-            for outgoing in self.sensor.poll(self._now_ns(), mtu=self._connection.att_mtu):
+            for outgoing in self.sensor.poll(self._clock.now_ns(), mtu=self._connection.att_mtu):
                 await self._send(outgoing)
 
     async def _send(self, outgoing: Outgoing) -> None:
@@ -133,11 +132,13 @@ class VirtualDevice:
     def _subscription(self, uuid: str, _bearer: Any, notify: bool, indicate: bool) -> None:
         wanted = notify or indicate
         (self._subscribed.add if wanted else self._subscribed.discard)(uuid)
-        self.sensor.on_subscribed(uuid, wanted=wanted, now_ns=self._now_ns())
+        self.sensor.on_subscribed(uuid, wanted=wanted, now_ns=self._clock.now_ns())
         self._wake.set()
 
     def _written(self, uuid: str, connection: Any, data: bytes) -> None:
-        self._answers.extend(self.sensor.on_write(uuid, bytes(data), mtu=connection.att_mtu, now_ns=self._now_ns()))
+        self._answers.extend(
+            self.sensor.on_write(uuid, bytes(data), mtu=connection.att_mtu, now_ns=self._clock.now_ns())
+        )
         self._wake.set()
 
     # ------------------------------------------------------------------------------------------------------ build

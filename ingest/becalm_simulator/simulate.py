@@ -1,15 +1,16 @@
 """The simulator as a whole: one body, three sensors, a radio on a socket, an ear for the pacer."""
 
 import asyncio
-import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from becalm_protocol.events import SignalKind, value
+from becalm_protocol.events import value
 from becalm_protocol.units import s_from_ns
 from becalm_simulator.air import Air
 from becalm_simulator.body import Body
+from becalm_simulator.body_clock import BodyClock
 from becalm_simulator.gatt import Sensor
 from becalm_simulator.hci_socket import serve_hci
 from becalm_simulator.pacer_ear import PacerEar
@@ -29,8 +30,8 @@ class SimulatorSettings:
     """What to simulate, and where its radio and the server are."""
 
     seed: int
-    hci: str
-    """Where to offer the radio: `unix:PATH`, or `tcp:127.0.0.1:PORT` (port 0: a free one)."""
+    radio: str | None = None
+    """Where to offer the radio: `unix:PATH`, or `tcp:127.0.0.1:PORT` (port 0: a free one); None: any free place."""
     server_url: str | None = None
     """Base address of the server whose pacer the person hears (`ws://HOST:PORT`); None: breathe freely."""
 
@@ -41,14 +42,22 @@ class SimulatorReport:
 
     seed: int
     lived_s: float
-    samples_sent: dict[str, int]
-    """By stream kind: samples really notified to a subscribed peer."""
-    beats_sent: int
-    """RR intervals really notified."""
+    sent: dict[str, int]
+    """By stream kind: samples (rr: intervals) really notified to a subscribed peer."""
     beats_true: int
     arousal_start: float
     """True arousal, 0 to 1."""
     arousal_end: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report ready for JSON."""
+        return {
+            "seed": self.seed,
+            "lived_s": round(self.lived_s, 3),
+            "sent": self.sent,
+            "beats_true": self.beats_true,
+            "true_arousal": {"start": round(self.arousal_start, 4), "end": round(self.arousal_end, 4)},
+        }
 
 
 async def run_simulator(
@@ -58,27 +67,25 @@ async def run_simulator(
 
     Raises ConfigError when the radio cannot be offered there.
     """
-    begun_ns = time.monotonic_ns()
-
-    def now_ns() -> int:
-        return time.monotonic_ns() - begun_ns
-
+    clock = BodyClock()
     body = Body.from_seed(settings.seed)
     air = Air()
-    devices = [VirtualDevice(sensor, air, now_ns=now_ns) for sensor in wear_sensors(body)]
-    async with serve_hci(air, settings.hci) as dial, asyncio.TaskGroup() as group:
+    devices = [VirtualDevice(sensor, air, clock=clock) for sensor in wear_sensors(body)]
+    async with serve_hci(air, settings.radio) as dial, asyncio.TaskGroup() as group:
         for device in devices:
             await device.power_on()
         running = [group.create_task(device.run(), name=device.sensor.name) for device in devices]
-        running.append(group.create_task(_live(body, now_ns), name="body"))
+        running.append(group.create_task(_live(body, clock), name="body"))
         if settings.server_url is not None:
-            ear = PacerEar(settings.server_url, hear=body.hear, now_ns=now_ns)
+            ear = PacerEar(settings.server_url, hear=body.hear, now_ns=clock.now_ns)
             running.append(group.create_task(ear.run(), name="pacer ear"))
         on_ready(dial)
         await stop.wait()
         for task in running:
             task.cancel()
-    body.until(now_ns())
+        for device in devices:
+            device.power_off()
+    body.until(clock.now_ns())
     return _report(body, [device.sensor for device in devices])
 
 
@@ -93,21 +100,18 @@ def wear_sensors(body: Body) -> tuple[Strap, Belt, SkinSensor]:
     )
 
 
-async def _live(body: Body, now_ns: Callable[[], int]) -> None:
+async def _live(body: Body, clock: BodyClock) -> None:
     while True:
-        body.until(now_ns())
+        body.until(clock.now_ns())
         await asyncio.sleep(HEARTBEAT_S)
 
 
 def _report(body: Body, sensors: list[Sensor]) -> SimulatorReport:
-    sent = {kind: count for sensor in sensors for kind, count in sensor.sent.items()}
-    beats_sent = sent.pop(SignalKind.RR)
     return SimulatorReport(
         seed=body.seed,
-        lived_s=round(s_from_ns(body.t_ns), 3),
-        samples_sent={kind.value: count for kind, count in sent.items()},
-        beats_sent=beats_sent,
+        lived_s=s_from_ns(body.t_ns),
+        sent={kind.value: count for sensor in sensors for kind, count in sensor.sent.items()},
         beats_true=body.n_beats(body.t_ns),
-        arousal_start=round(body.arousal_at(0), 4),
-        arousal_end=round(body.arousal_at(body.t_ns), 4),
+        arousal_start=body.arousal_at(0),
+        arousal_end=body.arousal_at(body.t_ns),
     )

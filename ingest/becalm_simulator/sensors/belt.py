@@ -113,7 +113,8 @@ class Belt:
         self._received += data
         outgoing: list[Outgoing] = []
         while len(self._received) >= HEADER_BYTES and len(self._received) >= self._received[1]:
-            n_bytes = max(self._received[1], 1)
+            # Anything but a command is skipped byte by byte, so that the next real one is found.
+            n_bytes = max(self._received[1], HEADER_BYTES) if self._received[0] == COMMAND_START else 1
             packet, self._received = self._received[:n_bytes], self._received[n_bytes:]
             outgoing += self._obey(packet)
         return tuple(outgoing)
@@ -140,7 +141,7 @@ class Belt:
 
     # ------------------------------------------------------------------------------------------------- commands
     def _obey(self, packet: bytes) -> list[Outgoing]:
-        if packet[0] != COMMAND_START or len(packet) < HEADER_BYTES or _checksum(packet) != packet[3]:
+        if len(packet) < HEADER_BYTES or _checksum(packet) != packet[3]:
             self.n_bad_commands += 1
             return []
         command, counter = packet[4], packet[2]

@@ -17,7 +17,7 @@ from bumble.core import TimeoutError as BumbleTimeoutError
 from bumble.device import Connection, Peer
 from bumble.hci import Address
 
-from becalm_simulator.host_adapter import HostAdapter
+from becalm_simulator.bleak_backend.host_adapter import HostAdapter
 from becalm_simulator.uuid_text import uuid_text
 
 T = TypeVar("T")

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from bleak.backends.scanner import AdvertisementData, BaseBleakScanner
 from bumble.core import AdvertisingData
 
-from becalm_simulator.host_adapter import HostAdapter
+from becalm_simulator.bleak_backend.host_adapter import HostAdapter
 from becalm_simulator.uuid_text import uuid_text
 
 _UUID_FIELDS = (

@@ -1,0 +1,98 @@
+"""A recording of a body with its truth, written at once instead of streamed."""
+
+import csv
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from becalm_protocol.errors import RecordingError
+from becalm_protocol.events import require
+from becalm_protocol.units import NS_PER_S, ns_from_s, s_from_ns
+from becalm_simulator.body import Body
+from becalm_simulator.sensors.belt import NOISE_N
+from becalm_simulator.sensors.skin import NOISE_US
+from becalm_simulator.sensors.strap import NOISE_UV
+
+RECORDING_RATE_HZ = 130
+UV_PER_MV = 1000.0
+# A chunk of ten seconds keeps memory constant however long the recording.
+CHUNK_SAMPLES = 10 * RECORDING_RATE_HZ
+MAX_SECONDS = 24 * 3600
+AROUSAL_PERIOD_NS = NS_PER_S
+
+Row = tuple[object, ...]
+
+
+def write_recording(body: Body, *, seconds: float, directory: Path) -> Path:
+    """Write `recording.csv` (time_s, ecg_mv, rsp_au, eda_us at 130 Hz) and the truth beside it; return its path.
+
+    Truth: `truth_beats.csv`, `truth_breaths.csv`, `truth_scr.csv`, `truth_arousal.csv`. Let the body hear a pacer first
+    to record practice. Raises ValueError for an impossible length, RecordingError when the folder cannot be written.
+    """
+    require(0 < seconds <= MAX_SECONDS, "seconds", f"above 0 to {MAX_SECONDS}", seconds)
+    path = directory / "recording.csv"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        _write(path, ("time_s", "ecg_mv", "rsp_au", "eda_us"), _samples(body, int(seconds * RECORDING_RATE_HZ)))
+        body.until(ns_from_s(seconds))
+        _write_truth(body, directory)
+    except OSError as exc:
+        raise RecordingError(f"cannot write ({exc.strerror}); choose another folder", path=str(directory)) from exc
+    return path
+
+
+def _write_truth(body: Body, directory: Path) -> None:
+    _write(directory / "truth_beats.csv", ("t_s", "rr_ms", "kind"), _beats(body))
+    _write(
+        directory / "truth_breaths.csv",
+        ("t_s", "phase"),
+        ((f"{s_from_ns(turn.t_ns):.6f}", turn.phase.value) for turn in body.turns()),
+    )
+    _write(
+        directory / "truth_scr.csv",
+        ("onset_s", "peak_s", "amplitude_us"),
+        (
+            (f"{s_from_ns(r.onset_ns):.6f}", f"{s_from_ns(r.peak_ns):.6f}", f"{r.amplitude_us:.4f}")
+            for r in body.responses()
+        ),
+    )
+    times = np.arange(0, body.t_ns + 1, AROUSAL_PERIOD_NS, dtype=np.int64)
+    _write(
+        directory / "truth_arousal.csv",
+        ("t_s", "arousal"),
+        ((f"{s_from_ns(int(t)):.0f}", f"{level:.4f}") for t, level in zip(times, body.arousal(times), strict=True)),
+    )
+
+
+def _samples(body: Body, n_samples: int) -> Iterator[Row]:
+    rng = np.random.default_rng(np.random.SeedSequence([body.seed, 7]))
+    for first in range(0, n_samples, CHUNK_SAMPLES):
+        idx = np.arange(first, min(first + CHUNK_SAMPLES, n_samples), dtype=np.int64)
+        t_ns = idx * NS_PER_S // RECORDING_RATE_HZ
+        body.until(int(t_ns[-1]))
+        noise = rng.standard_normal((len(idx), 3))
+        ecg_mv = (body.ecg_uv(t_ns) + NOISE_UV * noise[:, 0]) / UV_PER_MV
+        force_n = body.force_n(t_ns) + NOISE_N * noise[:, 1]
+        eda_us = body.conductance_us(t_ns) + NOISE_US * noise[:, 2]
+        yield from _rows(t_ns / NS_PER_S, ecg_mv, force_n, eda_us)
+
+
+def _rows(*columns: NDArray[np.float64]) -> Iterator[Row]:
+    time_s, *signals = columns
+    for t_s, *levels in zip(time_s.tolist(), *(signal.tolist() for signal in signals), strict=True):
+        yield (f"{t_s:.6f}", *(f"{level:.4f}" for level in levels))
+
+
+def _beats(body: Body) -> Iterator[Row]:
+    for i, beat in enumerate(body.beats()):
+        rr_ms = f"{beat.rr_s * 1000.0:.3f}" if i else ""
+        yield f"{s_from_ns(beat.t_ns):.6f}", rr_ms, "ventricular" if beat.ventricular else "sinus"
+
+
+def _write(path: Path, header: Row, rows: Iterable[Row]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)
