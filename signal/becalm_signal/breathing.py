@@ -9,13 +9,13 @@ from statistics import median
 from becalm_protocol.derived import Breath, BreathPhase, BreathTurn, Reason
 from becalm_protocol.events import SignalKind
 from becalm_signal.clock import StreamClock
-from becalm_signal.filters import Decimator, OnePole, low_pass, parabola_vertex
+from becalm_signal.filters import BUTTERWORTH_4_QS, Decimator, OnePole, low_pass, parabola_vertex
 from becalm_signal.quality import RangeWatch
 from becalm_signal.stage import Output, QualityReporter
 
 # Breathing is below 1 Hz; 25 samples a second place a turn well.
 TARGET_RATE_HZ = 25.0
-LOW_PASS_HZ = 1.0
+LOW_PASS_HZ = 0.7
 # A first-order high-pass this low keeps the phase within 0.1 s at 6/min; a band-pass from 0.05 Hz leads by 1.0 s there.
 HIGH_PASS_HZ = 0.01
 # A turn counts once the signal has come back by this share of the usual swing.
@@ -26,7 +26,7 @@ N_SWINGS = 8
 # Shallow breaths after deep ones are found by letting the hysteresis shrink when no turn came for this long.
 PATIENCE_S = 6.0
 SHRINK_S = 6.0
-STUCK_S = 4.0
+STUCK_S = 8.0
 # Noise floor: swings below this many counts are the converter, not the chest.
 FLOOR_COUNTS = 3.0
 
@@ -41,18 +41,21 @@ class BreathFilter:
     """Low-pass 1 Hz, high-pass 0.01 Hz, with the delay that a breath of known length suffers."""
 
     def __init__(self, rate_hz: float) -> None:
-        self._low = low_pass(LOW_PASS_HZ, rate_hz=rate_hz)
+        self._sections = [low_pass(LOW_PASS_HZ, rate_hz=rate_hz, q=q) for q in BUTTERWORTH_4_QS]
         self._drift = OnePole(tau_s=1.0 / (2.0 * math.pi * HIGH_PASS_HZ), rate_hz=rate_hz)
 
     def step(self, x: float) -> float:
         """Return the filtered sample."""
-        return self._low.step(x) - self._drift.step(x)
+        low = x
+        for section in self._sections:
+            low = section.step(low)
+        return low - self._drift.step(x)
 
     @staticmethod
     def delay_s(period_s: float) -> float:
         """Return the phase delay of a sine with this period (negative: the filter leads)."""
         ratio = 1.0 / (period_s * LOW_PASS_HZ)
-        lag = math.atan2(math.sqrt(2.0) * ratio, 1.0 - ratio * ratio)
+        lag = sum(math.atan2(ratio / q, 1.0 - ratio * ratio) for q in BUTTERWORTH_4_QS)
         lead = math.atan(HIGH_PASS_HZ * period_s)
         return (lag - lead) * period_s / (2.0 * math.pi)
 
@@ -173,7 +176,8 @@ class BreathingStage:
         for at, x in enumerate(samples, first):
             if self._watch.step(x):
                 now_ns = clock.session_ns(at)
-                out += self._quality.change(self._watch.reason, t_ns=now_ns, emitted_ns=now_ns)
+                stuck = Reason.FLAT if self._watch.reason is Reason.FLAT else None
+                out += self._quality.change(stuck, t_ns=now_ns, emitted_ns=now_ns)
             sample = self._decimator.step(x)
             turn = self._turns.step(self._filter.step(sample)) if sample is not None else None
             if turn is not None and self._quality.reason is None:

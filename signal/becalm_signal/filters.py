@@ -40,9 +40,14 @@ class Biquad:
         return y
 
 
-def low_pass(cutoff_hz: float, *, rate_hz: float) -> Biquad:
-    """Return a second-order Butterworth low-pass; delay well below the cutoff is 0.225 / cutoff_hz seconds."""
-    cos_w, alpha = _angle(cutoff_hz, rate_hz=rate_hz)
+BUTTERWORTH_Q = math.sqrt(0.5)
+BUTTERWORTH_4_QS = (0.5412, 1.3066)
+"""The two sections of a fourth-order Butterworth filter."""
+
+
+def low_pass(cutoff_hz: float, *, rate_hz: float, q: float = BUTTERWORTH_Q) -> Biquad:
+    """Return a second-order low-pass; delay well below the cutoff is 1 / (2 pi cutoff_hz q) seconds."""
+    cos_w, alpha = _angle(cutoff_hz, rate_hz=rate_hz, q=q)
     a0 = 1.0 + alpha
     b = (1.0 - cos_w) / 2.0
     return Biquad(b / a0, 2.0 * b / a0, b2=b / a0, a1=-2.0 * cos_w / a0, a2=(1.0 - alpha) / a0)
@@ -50,16 +55,16 @@ def low_pass(cutoff_hz: float, *, rate_hz: float) -> Biquad:
 
 def high_pass(cutoff_hz: float, *, rate_hz: float) -> Biquad:
     """Return a second-order Butterworth high-pass."""
-    cos_w, alpha = _angle(cutoff_hz, rate_hz=rate_hz)
+    cos_w, alpha = _angle(cutoff_hz, rate_hz=rate_hz, q=BUTTERWORTH_Q)
     a0 = 1.0 + alpha
     b = (1.0 + cos_w) / 2.0
     return Biquad(b / a0, -2.0 * b / a0, b2=b / a0, a1=-2.0 * cos_w / a0, a2=(1.0 - alpha) / a0)
 
 
-def _angle(cutoff_hz: float, *, rate_hz: float) -> tuple[float, float]:
+def _angle(cutoff_hz: float, *, rate_hz: float, q: float) -> tuple[float, float]:
     # Above 0.45 of the rate the bilinear transform has no room left: a slow stream is then passed almost unchanged.
     w = 2.0 * math.pi * min(cutoff_hz, 0.45 * rate_hz) / rate_hz
-    return math.cos(w), math.sin(w) / math.sqrt(2.0)
+    return math.cos(w), math.sin(w) / (2.0 * q)
 
 
 class OnePole:

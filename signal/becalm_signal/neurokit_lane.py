@@ -41,7 +41,7 @@ SignalsByKind = Mapping[SignalKind, tuple[ArrayLike, float]]
 def warm_up() -> None:
     """Import NeuroKit2 in this process, so that the next call is quick."""
     with _quiet():
-        import neurokit2  # noqa: F401, PLC0415
+        import neurokit2  # noqa: F401
 
 
 def hrv_window(rr_ms: Sequence[float]) -> dict[str, float]:
@@ -53,7 +53,7 @@ def hrv_window(rr_ms: Sequence[float]) -> dict[str, float]:
     if len(rr_ms) < MIN_BEATS:
         return {}
     with _quiet():
-        import neurokit2 as nk  # noqa: PLC0415
+        import neurokit2 as nk
 
         rri = np.asarray(rr_ms, dtype=np.float64)
         peaks = {"RRI": rri, "RRI_Time": np.cumsum(rri) / 1000.0}
@@ -75,7 +75,7 @@ def session_report(signals: Sequence[RawSignal] | SignalsByKind, *, rr_ms: Seque
     """
     began_s = time.perf_counter()
     with _quiet():
-        import neurokit2 as nk  # noqa: PLC0415
+        import neurokit2 as nk
 
         report: dict[str, Any] = {"neurokit2": nk.__version__, "numpy": np.__version__}
         for kind, samples, rate_hz in _arrays(signals):

@@ -18,6 +18,9 @@ LEARNING_S = 2.5
 # Two ventricular depolarisations closer than this do not occur (Pan & Tompkins).
 REFRACTORY_S = 0.2
 T_WAVE_S = 0.38
+# After a beat, only something this much larger can be the real one (a tall P wave came first).
+USURP_RATIO = 1.6
+MIN_DISTANCE_S = 0.12
 LEVEL_SHARE = 0.30
 SEARCH_BACK_RR = 1.6
 SEARCH_BACK_SHARE = 0.4
@@ -167,12 +170,24 @@ class QrsDetector:
     def _is_beat(self, hump: Candidate) -> bool:
         last = self._last
         since = (hump.at - last.at) / self.rate_hz if last is not None else 9.0
+        if last is not None and since < T_WAVE_S and hump.energy > USURP_RATIO * last.energy:
+            return self._usurp(hump, last)
         if since < REFRACTORY_S:
             return False
         if hump.energy > self._level() and not self._is_t_wave(hump, since):
             return True
         self._noise.append(hump.energy)
         return False
+
+    def _usurp(self, hump: Candidate, last: Candidate) -> bool:
+        """A much larger hump so soon after a beat is the real QRS: what was taken for one was a P wave or noise."""
+        if hump.at - last.at < MIN_DISTANCE_S * self.rate_hz:
+            return False
+        if last.energy < 0.8 * hump.energy and self._signal:
+            self._signal.pop()
+            self._slopes.pop()
+            self._noise.append(last.energy)
+        return True
 
     def _is_t_wave(self, hump: Candidate, since_s: float) -> bool:
         if self._last is None:
