@@ -4,6 +4,7 @@ python docs/make_screenshots.py [folder]
 """
 
 import asyncio
+import contextlib
 import math
 import os
 import sys
@@ -13,6 +14,9 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 
 from becalm_kivy.feed import Feed
 from becalm_kivy.kivy_setup import prepare_kivy
@@ -35,11 +39,11 @@ from becalm_protocol.handshake import (
     Waveform,
 )
 from becalm_protocol.units import NS_PER_S, ns_from_s
-from websockets.asyncio.server import ServerConnection, serve
-from websockets.exceptions import ConnectionClosed
 
 BASELINE_S = 60.0
 PACER = Pacer(started_ns=ns_from_s(BASELINE_S), inhale_s=4.0, exhale_s=6.0)
+SENSOR_LAG_S = 0.3
+"""How long a sample takes from the skin to the server."""
 SHARPNESS = 2
 """Pixels for each dp, as on a phone."""
 STREAMS = {
@@ -101,7 +105,9 @@ def skin_us(t_s: float) -> float:
     for onset_s, size_us in ((238, 0.32), (246, 0.12), (259, 0.21), (271, 0.10), (205, 0.4), (221, 0.25), (229, 0.1)):
         since_s = t_s - onset_s
         if since_s > 0:
-            level += size_us * 2.1 * (math.exp(-since_s / 4.5) - math.exp(-since_s / 0.8))
+            level += (
+                size_us * 2.3 * (math.exp(-since_s / 4.5) - math.exp(-since_s / 0.9)) * (1 - math.exp(-since_s / 0.7))
+            )
     return level
 
 
@@ -110,38 +116,50 @@ def arousal(t_s: float) -> float:
     return 36 + 21 * math.exp(-max(0, t_s - BASELINE_S) / 100) + 1.5 * math.sin(0.05 * t_s)
 
 
-def person(scene: Scene) -> Iterator[LiveEvent]:
-    """Everything a server would have sent up to the moment of the picture, oldest curves left out."""
-    begin_s = max(0.0, scene.at_s - 64)
-    belt_end_s = scene.at_s - (scene.belt_lost_s or 0.4)
-    yield waveform(SignalKind.RESPIRATION, begin_s, belt_end_s)
-    yield waveform(SignalKind.SKIN_CONDUCTANCE, begin_s, scene.at_s - 0.3)
-    t_s, beat_idx = begin_s, 0
-    while t_s < scene.at_s - 0.6:
-        rr_ms = 60_000 / heart_rate_bpm(t_s)
-        t_s += rr_ms / 1000
-        yield Beat(
-            beat_idx=beat_idx, t_ns=ns_from_s(t_s), emitted_ns=ns_from_s(t_s), source=SignalKind.ECG, rr_ms=rr_ms,
-            rr_corrected_ms=rr_ms, flag=BeatFlag.OK, confirmed=True,
-        )  # fmt: skip
-        beat_idx += 1
-    for quarter in range(int(scene.at_s * 4)):
+def person(scene: Scene, begin_s: float, end_s: float) -> Iterator[LiveEvent]:
+    """Everything a server sends for a stretch of the session."""
+    belt_end_s = end_s if scene.belt_lost_s is None else min(end_s, scene.at_s - scene.belt_lost_s)
+    for kind, stop_s in ((SignalKind.RESPIRATION, belt_end_s), (SignalKind.SKIN_CONDUCTANCE, end_s)):
+        if (signal := waveform(kind, begin_s, stop_s)) is not None:
+            yield signal
+    for beat_idx, beat_s in enumerate(BEATS_S):
+        if begin_s <= beat_s < end_s and beat_idx:
+            yield beat(beat_idx)
+    for quarter in range(math.ceil(begin_s * 4), math.ceil(end_s * 4)):
         yield metrics(quarter / 4)
-    if scene.belt_lost_s is not None:
-        lost_ns = ns_from_s(scene.at_s - scene.belt_lost_s + 3)
-        belt_id = STREAMS[SignalKind.RESPIRATION].stream_id
-        yield StreamStatus(stream_id=belt_id, received_ns=lost_ns, state=StreamState.LOST)
 
 
-def waveform(kind: SignalKind, begin_s: float, end_s: float) -> Waveform:
-    """One stretch of a sampled signal."""
+def beat(beat_idx: int) -> Beat:
+    """One confirmed beat."""
+    t_ns, rr_ms = ns_from_s(BEATS_S[beat_idx]), 1000 * (BEATS_S[beat_idx] - BEATS_S[beat_idx - 1])
+    return Beat(
+        beat_idx=beat_idx, t_ns=t_ns, emitted_ns=t_ns, source=SignalKind.ECG, rr_ms=rr_ms, rr_corrected_ms=rr_ms,
+        flag=BeatFlag.OK, confirmed=True,
+    )  # fmt: skip
+
+
+def waveform(kind: SignalKind, begin_s: float, end_s: float) -> Waveform | None:
+    """One stretch of a sampled signal, None where it holds no sample."""
     rate_hz = STREAMS[kind].sample_rate_hz or 1.0
     curve = breath if kind is SignalKind.RESPIRATION else skin_us
-    levels = tuple(curve(begin_s + idx / rate_hz) for idx in range(int((end_s - begin_s) * rate_hz)))
+    first, last = math.ceil(begin_s * rate_hz), math.ceil(end_s * rate_hz)
+    if last <= first:
+        return None
     return Waveform(
-        stream_id=STREAMS[kind].stream_id, kind=kind, t_ns=ns_from_s(begin_s), sample_period_ns=NS_PER_S / rate_hz,
-        values=levels,
+        stream_id=STREAMS[kind].stream_id, kind=kind, t_ns=ns_from_s(first / rate_hz),
+        sample_period_ns=NS_PER_S / rate_hz, values=tuple(curve(idx / rate_hz) for idx in range(first, last)),
     )  # fmt: skip
+
+
+def beat_times(end_s: float) -> list[float]:
+    """Beats of the whole session."""
+    times = [0.4]
+    while times[-1] < end_s:
+        times.append(times[-1] + 60 / heart_rate_bpm(times[-1]))
+    return times
+
+
+BEATS_S = beat_times(300)
 
 
 def metrics(t_s: float) -> Metrics:
@@ -169,18 +187,23 @@ class SceneServer:
 
     async def speak(self, socket: ServerConnection) -> None:
         """Serve one client."""
-        try:
+        async with asyncio.TaskGroup() as group:
+            streaming: asyncio.Task[None] | None = None
             async for data in socket:
                 message: object = codec.decode(data)
                 if isinstance(message, ClientHello):
-                    await self._greet(socket)
+                    streaming = group.create_task(self._greet(socket), name="person")
                 elif isinstance(message, Ping):
                     pong = Pong(sent_ns=message.sent_ns, clock_ns=time.monotonic_ns() - self._started_ns)
                     await socket.send(codec.encode_json(pong))
-        except ConnectionClosed:
-            return
+            if streaming is not None:
+                streaming.cancel()
 
     async def _greet(self, socket: ServerConnection) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            await self._send_session(socket)
+
+    async def _send_session(self, socket: ServerConnection) -> None:
         self._started_ns = time.monotonic_ns() - ns_from_s(self._scene.at_s)
         phase = SessionPhase.BASELINE if self._scene.at_s < BASELINE_S else SessionPhase.PRACTICE
         session = SessionView(
@@ -195,8 +218,22 @@ class SceneServer:
             version=1, heartbeat_s=2.0, playout_delay_ms=900.0, session=session, sensors=sensors, agent_connected=True
         )
         await socket.send(codec.encode_json(welcome))
-        for seq, event in enumerate(person(self._scene), start=1):
-            await socket.send(codec.encode_json(Live(seq=seq, event=event, ledger=_ledger(event))))
+        if self._scene.belt_lost_s is not None:
+            lost = StreamStatus(
+                stream_id=STREAMS[SignalKind.RESPIRATION].stream_id, received_ns=0, state=StreamState.LOST
+            )
+            await socket.send(codec.encode_json(Live(seq=1, event=lost)))
+        await self._stream(socket)
+
+    async def _stream(self, socket: ServerConnection) -> None:
+        begin_s, seq = 0.0, 1
+        while True:
+            end_s = (time.monotonic_ns() - self._started_ns) / NS_PER_S - SENSOR_LAG_S
+            for event in person(self._scene, begin_s, end_s):
+                seq += 1
+                await socket.send(codec.encode_json(Live(seq=seq, event=event, ledger=_ledger(event))))
+            begin_s = end_s
+            await asyncio.sleep(0.1)
 
 
 def _ledger(event: LiveEvent) -> Ledger | None:
@@ -214,10 +251,11 @@ async def scene_server(scene: Scene) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
-async def draw(scene: Scene, folder: Path) -> Path:
-    """Draw one scene into `folder` and return the file."""
-    from becalm_kivy.screens.becalm_app import BecalmApp
+async def draw(scene: Scene, folder: Path) -> str:
+    """Draw one scene into `folder` and return the name that the window gave the file."""
     from kivy.core.window import Window
+
+    from becalm_kivy.screens.becalm_app import BecalmApp
 
     preference_file = PreferenceFile(Path(tempfile.mkdtemp()) / "client.json")
     preference_file.write(Preferences(show_curves=scene.show_curves, show_numbers=scene.show_numbers))
@@ -228,21 +266,21 @@ async def draw(scene: Scene, folder: Path) -> Path:
         window = group.create_task(app.async_run(async_lib="asyncio"))
         await asyncio.sleep(1.4)  # a picture needs a second for its scales to come to rest
         Window.canvas.ask_update()
-        made = Path(Window.screenshot(name=str(folder / f"{scene.name}.png")))
+        made: str = Window.screenshot(name=str(folder / f"{scene.name}.png"))
         app.stop()
         await window
         reading.cancel()
-    wanted = folder / f"{scene.name}.png"
-    made.replace(wanted)
-    return wanted
+    return made
 
 
-async def main(folder: Path, names: set[str]) -> None:
+def main(folder: Path, names: set[str]) -> None:
     """Draw the scenes called `names`."""
     folder.mkdir(parents=True, exist_ok=True)
     for scene in SCENES:
         if scene.name in names:
-            sys.stdout.write(f"{await draw(scene, folder)}\n")
+            wanted = folder / f"{scene.name}.png"
+            Path(asyncio.run(draw(scene, folder))).replace(wanted)
+            sys.stdout.write(f"{wanted}\n")
 
 
 if __name__ == "__main__":
@@ -252,4 +290,4 @@ if __name__ == "__main__":
     from becalm_kivy.screens.window import open_window
 
     open_window(n_pixels_per_dp=SHARPNESS)
-    asyncio.run(main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs"), set(sys.argv[2:]) or KEPT))
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs"), set(sys.argv[2:]) or KEPT)

@@ -101,7 +101,10 @@ class Feed:
                 logger=_wire_log,
             ) as socket:
                 conversation = Conversation(socket, books=self._books, clock_ns=self._clock_ns, on_message=pass_on)
-                return await conversation.run(self._hello)
+                try:
+                    return await conversation.run(self._hello)
+                finally:
+                    await socket.close()  # a cancelled client says goodbye too
         except (OSError, TimeoutError, WebSocketException, EOFError):
             return words.SERVER_SILENT
 

@@ -3,7 +3,7 @@
 from becalm_kivy import sentences, words
 from becalm_kivy.practice_view import PracticeView, Reading
 from becalm_kivy.settling import SettlingView, SettlingWord
-from becalm_kivy.signals import SignalView
+from becalm_kivy.signals import SignalState, SignalView
 from becalm_kivy.summary import Outcome, Summary
 from becalm_protocol.derived import Index
 from becalm_protocol.units import NS_PER_S
@@ -22,6 +22,7 @@ _OUTCOMES = {
     Outcome.START_NOT_SEEN: words.SUMMARY_START_NOT_SEEN,
     Outcome.NO_PRACTICE: words.SUMMARY_NO_PRACTICE,
 }
+_AWAY = {SignalState.LOST, SignalState.STALE}
 _NAMES_AND_FORMS = {
     "heart_rate_bpm": (words.HEART_RATE, "{:.0f} {unit}", words.PER_MIN),
     "rmssd_ms": (words.RMSSD, "{:.0f} {unit}", words.MS),
@@ -65,9 +66,15 @@ def reading_text(reading: Reading) -> str:
 def chip_text(signal: SignalView) -> str:
     """Return what a sensor's chip says."""
     text = sentences.STATE_NAMES[signal.state]
+    if signal.state in _AWAY:
+        return text if signal.age_ns is None else f"{text}, {_ago(signal.age_ns)}"
     if signal.battery_pct is not None:
         text = f"{text}, {words.BATTERY.format(level_pct=signal.battery_pct)}"
     return text
+
+
+def _ago(age_ns: int) -> str:
+    return words.AGO.format(seconds=age_ns // NS_PER_S)
 
 
 def age_text(view: PracticeView) -> str:

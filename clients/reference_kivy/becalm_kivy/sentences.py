@@ -54,15 +54,15 @@ def main(state: PracticeState, *, link_sentence: str) -> str:
 
 
 def notice(state: PracticeState, *, is_linked: bool, has_agent: bool, signals: tuple[SignalView, ...]) -> str | None:
-    """Return the one thing that needs a hand during a session, None when all is well."""
+    """Return what needs a hand during a session, in two lines; None when all is well."""
     if not state.is_under_way or state is PracticeState.ALONE:
         return None
     if not is_linked:
-        return words.LINK_LOST
+        return f"{words.LINK_LOST}\n{words.PRACTICE_GOES_ON}"
     if not has_agent:
-        return words.AGENT_LOST
+        return f"{words.AGENT_LOST}\n{words.PRACTICE_GOES_ON}"
     for wanted, table in ((SignalState.LOST, _LOST), (SignalState.STALE, _STALE), (SignalState.UNCLEAR, _UNCLEAR)):
         for signal in signals:
             if signal.state is wanted:
-                return table[signal.curve]
+                return f"{table[signal.curve]}\n{words.PRACTICE_GOES_ON}"
     return None

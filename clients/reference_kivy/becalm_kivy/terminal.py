@@ -95,7 +95,7 @@ def draw(view: PracticeView, *, refusal: str | None = None) -> RenderableType:
     if view.summary is not None:
         return Padding(_summary(view), (1, 2))
     parts: list[RenderableType] = [_heading(view), Text(), Text(view.sentence, style=TEXT)]
-    parts.append(Text(refusal or view.notice or "", style=SAND))
+    parts.append(Text(refusal or (view.notice or "").replace("\n", " "), style=SAND))
     parts += [Text(), _pacer(view), Text(), _settling(view), Text(), _sensors(view), Text(), _numbers(view)]
     parts.append(Text(figures.age_text(view), style=MUTED))
     return Padding(Group(*parts), (1, 2, 0, 2))

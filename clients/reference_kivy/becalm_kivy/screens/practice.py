@@ -5,7 +5,7 @@ from typing import Any
 
 from kivy.lang import Builder
 from kivy.metrics import dp
-from kivy.properties import BooleanProperty, NumericProperty, StringProperty
+from kivy.properties import BooleanProperty, StringProperty
 from kivy.uix.boxlayout import BoxLayout
 
 # The layout file names these widgets.
@@ -13,6 +13,7 @@ from becalm_kivy import figures, sentences, words
 from becalm_kivy.pacer import PacerPhase
 from becalm_kivy.practice_view import PracticeState, PracticeView
 from becalm_kivy.preferences import Preferences
+from becalm_kivy.signals import SignalView
 from becalm_kivy.traces import SPAN_S, Curve, Traces
 from becalm_kivy.widgets import controls, pacer_circle, water  # noqa: F401
 from becalm_kivy.widgets.curve_panel import CURVE_HEIGHT_DP, CurvePanel
@@ -43,8 +44,6 @@ class PracticeScreen(BoxLayout):
     is_under_way = BooleanProperty(defaultvalue=False)
     is_busy = BooleanProperty(defaultvalue=False)
     is_paused = BooleanProperty(defaultvalue=False)
-    rest_height = NumericProperty(0)
-    """Height of everything but the pacer, which takes what is left."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -59,9 +58,6 @@ class PracticeScreen(BoxLayout):
             self.ids.chips.add_widget(chip)
         for panel in self._panels.values():
             self.ids.curves.add_widget(panel)
-        for child in self.ids.content.children:
-            child.fbind("height", self._measure)
-        self.ids.content.fbind("children", self._measure)
         self.like(self._preferences)
 
     def like(self, preferences: Preferences) -> None:
@@ -102,10 +98,12 @@ class PracticeScreen(BoxLayout):
         """The options were asked for."""
 
     def _show_words(self, view: PracticeView) -> None:
-        self.clock = "" if view.elapsed_s is None else figures.clock_text(view.elapsed_s)
+        clock = "" if view.elapsed_s is None else figures.clock_text(view.elapsed_s)
         self.sentence = view.sentence
         self.notice = view.notice or ""
-        self.age = figures.age_text(view)
+        if self.clock != clock or not self.age:  # once a second: digits that flicker cannot be read
+            self.age = figures.age_text(view)
+        self.clock = clock
         self.is_under_way = view.state.is_under_way
         self.main_words = words.STOP if self.is_under_way else _START_WORDS.get(view.state, words.START)
 
@@ -138,8 +136,7 @@ class PracticeScreen(BoxLayout):
             window_ns = (view.draw_ns - SPAN_S * NS_PER_S, view.draw_ns)
             pieces = ring.segments(*window_ns)
             panel.view.show(pieces, window_ns=window_ns, is_live=signal.is_live)
-            live_words = words.LAST_MINUTE if pieces else words.NOTHING_YET
-            panel.state_words = live_words if signal.is_live or not pieces else words.FROM_EARLIER
+            panel.state_words = _curve_words(signal, has_pieces=bool(pieces))
 
     def _show_numbers(self, view: PracticeView) -> None:
         for reading in view.readings:
@@ -153,10 +150,13 @@ class PracticeScreen(BoxLayout):
             self._rows.clear()
             self.ids.numbers.clear_widgets()
 
-    def _measure(self, *_args: object) -> None:
-        content, hero = self.ids.content, self.ids.hero
-        others = [child.height for child in content.children if child is not hero]
-        self.rest_height = sum(others) + content.spacing * len(others)
+
+def _curve_words(signal: SignalView, *, has_pieces: bool) -> str:
+    if not has_pieces:
+        return words.NOTHING_YET
+    if not signal.is_live:
+        return words.FROM_EARLIER
+    return words.LAST_MINUTE if signal.curve is Curve.HEART else ""  # once is enough: the three share their time
 
 
 _START_WORDS = {PracticeState.NO_SERVER: words.BEGIN_ALONE}

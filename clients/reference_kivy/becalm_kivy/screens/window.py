@@ -10,7 +10,7 @@ PICTURES_HZ = 30
 
 
 def open_window(*, n_pixels_per_dp: int = 1) -> None:
-    """Open the window, once in a process; systems that scale windows themselves want 1. Raises ConfigError where none can open."""
+    """Open the window, once in a process. Raises ConfigError where none can open."""
     Config.set("graphics", "width", str(theme.WIDTH_DP * n_pixels_per_dp))
     Config.set("graphics", "height", str(theme.HEIGHT_DP * n_pixels_per_dp))
     Config.set("graphics", "maxfps", str(PICTURES_HZ))

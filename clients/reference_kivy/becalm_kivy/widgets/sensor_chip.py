@@ -1,10 +1,15 @@
 """One sensor: its name, how it is, its battery, and a mark whose shape says the same as its colour."""
 
+from typing import Any
+
+from kivy.graphics import Color, SmoothEllipse, SmoothLine, SmoothRoundedRectangle
 from kivy.lang import Builder
+from kivy.metrics import dp
 from kivy.properties import StringProperty
 from kivy.uix.boxlayout import BoxLayout
 from kivy.uix.widget import Widget
 
+from becalm_kivy import theme
 from becalm_kivy.signals import SignalState
 
 Builder.load_string(
@@ -40,23 +45,6 @@ Builder.load_string(
         Caption:
             text: root.state_words
             font_size: '12sp'
-
-<StateMark>:
-    canvas:
-        Color:
-            rgba: theme.MUTED if self.mark in ('hollow', 'bar') else theme.TEAL if self.mark == 'full' else theme.SAND
-        SmoothEllipse:
-            pos: self.pos
-            size: (0, 0) if self.mark == 'bar' else self.size
-        SmoothRoundedRectangle:
-            pos: self.x, self.center_y - dp(1.5)
-            size: (self.width, dp(3)) if self.mark == 'bar' else (0, 0)
-            radius: [dp(1.5)]
-        Color:
-            rgba: theme.CARD
-        SmoothEllipse:
-            pos: self.x + dp(2), self.y + dp(2)
-            size: (self.width - dp(4), self.height - dp(4)) if self.mark in ('hollow', 'open') else (0, 0)
 """
 )
 
@@ -69,12 +57,31 @@ MARKS = {
     SignalState.STALE: "open",
     SignalState.LOST: "bar",
 }
+_COLOURS = {"full": theme.TEAL, "open": theme.SAND, "hollow": theme.MUTED, "bar": theme.MUTED}
 
 
 class StateMark(Widget):
     """A full dot: live; a ring: found, late or unclear; a bar: away."""
 
     mark = StringProperty("bar")
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        for name in ("pos", "size", "mark"):
+            self.fbind(name, self._draw)
+
+    def _draw(self, *_args: object) -> None:
+        self.canvas.clear()
+        with self.canvas:
+            Color(*_COLOURS[self.mark])
+            if self.mark == "bar":
+                SmoothRoundedRectangle(
+                    pos=(self.x, self.center_y - dp(1.5)), size=(self.width, dp(3)), radius=[dp(1.5)]
+                )
+            elif self.mark == "full":
+                SmoothEllipse(pos=self.pos, size=self.size)
+            else:
+                SmoothLine(circle=(*self.center, self.width / 2 - dp(1)), width=dp(1.2))
 
 
 class SensorChip(BoxLayout):
