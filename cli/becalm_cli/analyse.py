@@ -25,7 +25,7 @@ from becalm_protocol.derived import (
     SkinResponse,
 )
 from becalm_protocol.errors import RecordingError
-from becalm_protocol.events import Dropped, RawEvent, SampleBlock, StreamInfo
+from becalm_protocol.events import Dropped, RawEvent, SampleBlock, SignalKind, StreamInfo
 from becalm_protocol.handshake import Waveform
 from becalm_protocol.units import NS_PER_S, s_from_ns
 from becalm_signal.fingerprint import events_sha256
@@ -107,8 +107,8 @@ def write_tables(out: Path, derived: Sequence[Derived]) -> None:
 
 def _beat_rows(derived: Iterable[Derived]) -> Iterable[Row]:
     """One row a beat: its settled flag and interval, and when it was first given out."""
-    first_given_ns: dict[tuple[str, int], int] = {}
-    settled: dict[tuple[str, int], Beat] = {}
+    first_given_ns: dict[tuple[SignalKind, int], int] = {}
+    settled: dict[tuple[SignalKind, int], Beat] = {}
     for beat in derived:
         if isinstance(beat, Beat):
             key = (beat.source, beat.beat_idx)

@@ -9,6 +9,7 @@ from typing import Any
 
 import typer
 
+from becalm_cli.places import require_server
 from becalm_cli.process import stop_on_signals, tell_parent
 from becalm_protocol.errors import ConfigError
 
@@ -101,6 +102,7 @@ async def run_recording(
     """Play a recording through the agent's whole path."""
     from becalm_ingest.agent import AgentSettings, run_replay
 
+    await asyncio.to_thread(require_server, server)
     settings = AgentSettings(server_url=server, data_dir=data_dir / "replay")
     stop = stop_on_signals(supervised=False)
     report = await run_replay(

@@ -2,11 +2,14 @@
 
 import os
 import sys
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 from becalm_protocol.errors import ConfigError
 
 DEFAULT_PORT = 8765
+ANSWER_LIMIT_S = 5.0
 DEFAULT_SERVER = f"http://127.0.0.1:{DEFAULT_PORT}"
 
 
@@ -51,3 +54,14 @@ def ws_url(server: str) -> str:
 def http_url(server: str) -> str:
     """Return the HTTP address of a server. Raises ConfigError."""
     return "http" + ws_url(server).removeprefix("ws")
+
+
+def require_server(server: str) -> None:
+    """Raise ConfigError unless a becalm server answers at this address."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # it stands in the same house
+    try:
+        opener.open(f"{http_url(server)}/v1/health", timeout=ANSWER_LIMIT_S).close()
+    except (urllib.error.URLError, OSError) as exc:
+        raise ConfigError(
+            f"expected a becalm server at {server}, got no answer; start one with: becalm serve", setting="--server"
+        ) from exc
