@@ -1,0 +1,83 @@
+"""Bring a database to today's schema: numbered SQL files, each applied once, under an advisory lock."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from becalm_protocol.errors import StorageError
+from becalm_server.archive.statements import MIGRATIONS
+
+ADVISORY_LOCK = 0x6265_6361
+LOCK_LIMIT_S = 30
+TIMESCALE_SUFFIX = ".timescale.sql"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Migrated:
+    """What a run of migrate() found and did."""
+
+    applied: tuple[str, ...]
+    timescale: str
+    """One sentence for the operator: active with its version, absent, or why it could not be used."""
+
+
+def migrate(url: str, *, folder: Path = MIGRATIONS) -> Migrated:
+    """Apply every migration that is not applied yet. Raises StorageError with the reason in words."""
+    try:
+        with psycopg.connect(
+            url, autocommit=True, connect_timeout=10, options=f"-c lock_timeout={LOCK_LIMIT_S}s -c timezone=UTC"
+        ) as connection:
+            connection.execute("select pg_advisory_lock(%s)", (ADVISORY_LOCK,))
+            timescale = _offer_timescale(connection)
+            applied = _apply(connection, folder=folder, with_timescale=timescale.startswith("active"))
+    except psycopg.Error as exc:
+        raise StorageError(f"database: expected to bring its schema up to date, got: {_sentence(exc)}") from exc
+    return Migrated(applied=applied, timescale=timescale)
+
+
+def _offer_timescale(connection: psycopg.Connection) -> str:
+    """Create the extension where this PostgreSQL offers it; say what came of it."""
+    row = connection.execute(
+        "select installed_version, default_version from pg_available_extensions where name = 'timescaledb'"
+    ).fetchone()
+    if row is None:
+        return "absent: this PostgreSQL does not offer TimescaleDB; everything works without it"
+    if row[0] is None:
+        try:
+            connection.execute("create extension if not exists timescaledb")
+        except psycopg.Error as exc:
+            return f"available {row[1]}, not used: {_sentence(exc)}"
+    return f"active {row[0] or row[1]}"
+
+
+def _apply(connection: psycopg.Connection, *, folder: Path, with_timescale: bool) -> tuple[str, ...]:
+    connection.execute(
+        "create table if not exists schema_migration"
+        " (name text primary key, sha256 text not null, applied_at timestamptz not null default now())"
+    )
+    known: dict[str, str] = dict(connection.execute("select name, sha256 from schema_migration").fetchall())
+    applied = []
+    for path in sorted(folder.glob("*.sql")):
+        if path.name.endswith(TIMESCALE_SUFFIX) and not with_timescale:
+            continue
+        text = path.read_bytes()
+        checksum = hashlib.sha256(text).hexdigest()
+        if path.name in known:
+            if known[path.name] != checksum:
+                raise StorageError(
+                    f"database: migration {path.name} was changed after it had been applied. "
+                    "Install the release that made this database, or a later one"
+                )
+            continue
+        with connection.transaction():
+            connection.execute(text)
+            connection.execute("insert into schema_migration (name, sha256) values (%s, %s)", (path.name, checksum))
+        applied.append(path.name)
+    return tuple(applied)
+
+
+def _sentence(exc: psycopg.Error) -> str:
+    lines = str(exc).strip().splitlines()
+    return lines[0] if lines else type(exc).__name__

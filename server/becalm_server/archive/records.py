@@ -1,0 +1,51 @@
+"""What the archive gives back about sessions and streams."""
+
+from datetime import datetime
+from typing import Any
+
+from becalm_protocol.events import Clock, SignalKind, StreamInfo, value
+from becalm_protocol.handshake import Source
+
+
+@value
+class SessionRecord:
+    """A session as it stands in the archive."""
+
+    session_id: str
+    agent_id: str | None = None
+    source: Source
+    baseline_s: float
+    inhale_s: float | None = None
+    exhale_s: float | None = None
+    created_at: datetime | None = None
+    started_unix_ns: int | None = None
+    ended_at: datetime | None = None
+    duration_ns: int | None = None
+
+
+@value
+class StreamRecord:
+    """A stream and how far it is committed."""
+
+    info: StreamInfo
+    acked_seq: int
+    n_duplicates: int
+
+
+def session_record(row: dict[str, Any]) -> SessionRecord:
+    """Return a row of the session table as a value."""
+    return SessionRecord(**{**row, "source": Source(row["source"])})
+
+
+def stream_record(row: dict[str, Any]) -> StreamRecord:
+    """Return a row of the stream table as a value."""
+    info = StreamInfo(
+        stream_id=row["stream_id"],
+        kind=SignalKind(row["kind"]),
+        unit=row["unit"],
+        unit_per_count=row["unit_per_count"],
+        sample_rate_hz=row["sample_rate_hz"],
+        clock=Clock(row["clock"]),
+        device=row["device"],
+    )
+    return StreamRecord(info=info, acked_seq=row["acked_seq"], n_duplicates=row["n_duplicates"])

@@ -1,0 +1,16 @@
+"""The SQL of the archive, loaded once from queries.sql: `-- name: purpose` above each statement."""
+
+import re
+from pathlib import Path
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+_HEADING = re.compile(rb"^-- ([a-z_]+): .+$", re.MULTILINE)
+
+
+def load_statements(path: Path) -> dict[str, bytes]:
+    """Return each named statement of an SQL file."""
+    parts = _HEADING.split(path.read_bytes())
+    return {name.decode(): sql.strip() for name, sql in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+SQL = load_statements(Path(__file__).with_name("queries.sql"))

@@ -1,0 +1,195 @@
+"""The archive as the server sees it: sessions and streams, the writer, and everything that is read back."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from becalm_protocol.derived import PIPELINE_VERSION
+from becalm_protocol.errors import StorageError
+from becalm_protocol.events import RawEvent, StreamInfo
+from becalm_server.archive.migrate import migrate
+from becalm_server.archive.raw_rows import to_event
+from becalm_server.archive.records import SessionRecord, StreamRecord, session_record, stream_record
+from becalm_server.archive.statements import SQL
+from becalm_server.archive.writer import ArchiveWriter
+
+Rows = list[dict[str, Any]]
+# Reading is short; beyond these a request waits, and after the wait it is told so.
+MAX_READERS = 4
+WAIT_LIMIT_S = 3.0
+QUERY_LIMIT_MS = 20_000
+RAW_PAGE_ROWS = 500
+
+
+class Archive:
+    """Open with open_archive(). Every method raises StorageError where the database cannot answer."""
+
+    def __init__(self, pool: AsyncConnectionPool[Any], *, writer: ArchiveWriter, timescale: str) -> None:
+        self._pool = pool
+        self.writer = writer
+        self.timescale = timescale
+
+    async def add_session(self, record: SessionRecord) -> SessionRecord:
+        """Keep a new session."""
+        await self._rows("insert_session", **_session_columns(record))
+        return record
+
+    async def begin_session(self, record: SessionRecord, *, streams: Sequence[StreamInfo]) -> SessionRecord:
+        """Keep that an agent opened a session, and its streams; answers as it then stands in the archive."""
+        async with self._reading() as connection, connection.transaction():
+            cursor = await connection.execute(SQL["begin_session"], _session_columns(record))
+            row = await cursor.fetchone()
+            if row is None:
+                raise StorageError(f"session {record.session_id}: expected it in the database, found nothing")
+            for position, info in enumerate(streams):
+                await connection.execute(SQL["insert_stream"], _stream_columns(record.session_id, position, info))
+        return session_record(row)
+
+    async def end_session(self, session_id: str, *, duration_ns: int) -> SessionRecord | None:
+        """Keep that nothing more will come."""
+        row = await self.one("end_session", session_id=session_id, duration_ns=duration_ns)
+        return session_record(row) if row else None
+
+    async def session(self, session_id: str) -> SessionRecord | None:
+        """Return one session."""
+        row = await self.one("select_session", session_id=session_id)
+        return session_record(row) if row else None
+
+    async def sessions(self, *, before: datetime | None, limit: int) -> list[SessionRecord]:
+        """Return sessions, newest first."""
+        return [session_record(row) for row in await self._rows("select_sessions", before=before, limit=limit)]
+
+    async def unfinished_session(self) -> SessionRecord | None:
+        """Return the newest session that has not ended."""
+        row = await self.one("select_unfinished")
+        return session_record(row) if row else None
+
+    async def streams(self, session_id: str) -> list[StreamRecord]:
+        """Return the streams of a session."""
+        return [stream_record(row) for row in await self._rows("select_streams", session_id=session_id)]
+
+    async def owners(self, stream_ids: Sequence[str]) -> dict[str, str]:
+        """Return {stream_id: session_id} of those that are known."""
+        rows = await self._rows("select_stream_owner", stream_ids=list(stream_ids))
+        return {row["stream_id"]: row["session_id"] for row in rows}
+
+    async def raw_events(self, session_id: str) -> AsyncIterator[list[tuple[int, int, RawEvent]]]:
+        """Give the (seq, arrival_idx, event) of a session in the order they were accepted, in pages."""
+        async with (
+            self._reading() as connection,
+            connection.transaction(),
+            connection.cursor(name="raw_events") as cursor,
+        ):
+            await cursor.execute(SQL["select_raw"], {"session_id": session_id})
+            while page := await cursor.fetchmany(RAW_PAGE_ROWS):
+                yield [(row["seq"], row["arrival_idx"], to_event(row)) for row in page]
+
+    async def page(self, statement: str, *, session_id: str, since_ns: int, limit: int) -> tuple[Rows, int | None]:
+        """Return at most `limit` rows after `since_ns`, and where the next page begins, if there is one."""
+        rows = await self._rows(
+            statement,
+            session_id=session_id,
+            pipeline_version=PIPELINE_VERSION,
+            since_ns=since_ns,
+            limit=limit + 1,
+        )
+        if len(rows) <= limit:
+            return rows, None
+        beyond_ns = rows[-1]["t_ns"]  # rows of one moment stay on one page, so that none is skipped
+        kept = [row for row in rows if row["t_ns"] < beyond_ns] or rows
+        return kept, kept[-1]["t_ns"]
+
+    async def derived_rows(self, statement: str, *, session_id: str) -> Rows:
+        """Return the rows of a statement about one session."""
+        return await self._rows(statement, session_id=session_id, pipeline_version=PIPELINE_VERSION)
+
+    async def reportless(self, *, limit: int) -> list[str]:
+        """Return ended sessions that have no report."""
+        return [row["session_id"] for row in await self._rows("select_reportless", limit=limit)]
+
+    async def put_report(self, session_id: str, *, body: str) -> None:
+        """Keep the report of a session, in place of an earlier one."""
+        await self._rows("upsert_report", session_id=session_id, pipeline_version=PIPELINE_VERSION, body=body)
+
+    async def server_version(self) -> str:
+        """Return the version of the database."""
+        row = await self.one("server_version")
+        return str(row["server_version"]) if row else "unknown"
+
+    async def one(self, statement: str, **parameters: object) -> dict[str, Any] | None:
+        """Return the first row of a statement."""
+        rows = await self._rows(statement, **parameters)
+        return rows[0] if rows else None
+
+    async def _rows(self, statement: str, **parameters: object) -> Rows:
+        async with self._reading() as connection:
+            cursor = await connection.execute(SQL[statement], parameters)
+            return await cursor.fetchall() if cursor.description else []
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+        try:
+            async with self._pool.connection() as connection:
+                yield connection
+        except PoolTimeout as exc:
+            raise StorageError(
+                f"database: no answer within {WAIT_LIMIT_S:.0f} s. It may be restarting; try again"
+            ) from exc
+        except (psycopg.Error, OSError) as exc:
+            raise StorageError(f"database: {type(exc).__name__}. It may be restarting; try again") from exc
+
+
+@asynccontextmanager
+async def open_archive(url: str, *, on_committed: Callable[[dict[str, int]], None]) -> AsyncIterator[Archive]:
+    """Bring the schema up to date and give the archive; the caller runs `archive.writer.run()`."""
+    migrated = await asyncio.to_thread(migrate, url)
+    writer = ArchiveWriter(url, on_committed=on_committed)
+    pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
+        url,
+        kwargs={
+            "autocommit": True,
+            "row_factory": dict_row,
+            "connect_timeout": 5,
+            "options": f"-c timezone=UTC -c statement_timeout={QUERY_LIMIT_MS}",
+        },
+        min_size=1,
+        max_size=MAX_READERS,
+        timeout=WAIT_LIMIT_S,
+        check=AsyncConnectionPool.check_connection,
+        open=False,
+    )
+    await writer.open()
+    async with pool:
+        yield Archive(pool, writer=writer, timescale=migrated.timescale)
+
+
+def _session_columns(record: SessionRecord) -> dict[str, Any]:
+    return {
+        "session_id": record.session_id,
+        "agent_id": record.agent_id,
+        "source": record.source.value,
+        "baseline_s": record.baseline_s,
+        "inhale_s": record.inhale_s,
+        "exhale_s": record.exhale_s,
+        "started_unix_ns": record.started_unix_ns,
+    }
+
+
+def _stream_columns(session_id: str, position: int, info: StreamInfo) -> dict[str, Any]:
+    return {
+        "stream_id": info.stream_id,
+        "session_id": session_id,
+        "position": position,
+        "kind": info.kind.value,
+        "unit": info.unit,
+        "unit_per_count": info.unit_per_count,
+        "sample_rate_hz": info.sample_rate_hz,
+        "clock": info.clock.value,
+        "device": info.device,
+    }

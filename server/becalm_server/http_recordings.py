@@ -1,0 +1,119 @@
+"""`/v1/sessions/{id}/...`: what is stored of a session."""
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+
+from becalm_protocol.limits import MAX_SESSION_NS
+from becalm_server.http_bodies import CountsBody, RowPage, StreamCounts
+from becalm_server.http_sessions import SessionId, known_session
+from becalm_server.parts import Parts
+from becalm_server.problems import responses
+from becalm_server.refusals import ReportPendingError
+
+_REFUSALS = responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE)
+router = APIRouter(prefix="/v1/sessions/{session_id}", tags=["recordings"], responses=_REFUSALS)
+SinceNs = Annotated[int, Query(ge=-MAX_SESSION_NS, le=MAX_SESSION_NS, description="Rows after this session time")]
+Limit = Annotated[int, Query(ge=1, le=10_000)]
+_FROM_START = -MAX_SESSION_NS
+
+
+@router.get("/beats")
+async def beats(
+    request: Request, session_id: SessionId, since_ns: SinceNs = _FROM_START, limit: Limit = 1_000
+) -> RowPage:
+    """Return confirmed beats: RR as measured, RR to use in its place, and why."""
+    return await _page(request, "select_beats", session_id, since_ns=since_ns, limit=limit)
+
+
+@router.get("/breaths")
+async def breaths(
+    request: Request, session_id: SessionId, since_ns: SinceNs = _FROM_START, limit: Limit = 1_000
+) -> RowPage:
+    """Return turns of breathing (kind in, out) and whole breaths (kind breath)."""
+    return await _page(request, "select_breaths", session_id, since_ns=since_ns, limit=limit)
+
+
+@router.get("/responses")
+async def skin_responses(
+    request: Request, session_id: SessionId, since_ns: SinceNs = _FROM_START, limit: Limit = 1_000
+) -> RowPage:
+    """Return skin-conductance responses."""
+    return await _page(request, "select_responses", session_id, since_ns=since_ns, limit=limit)
+
+
+@router.get("/metrics")
+async def metrics(
+    request: Request, session_id: SessionId, since_ns: SinceNs = _FROM_START, limit: Limit = 1_000
+) -> RowPage:
+    """Return all indices once a second, each with its bound, or its reason where withheld."""
+    return await _page(request, "select_metrics", session_id, since_ns=since_ns, limit=limit)
+
+
+@router.get("/windows")
+async def windows(
+    request: Request, session_id: SessionId, since_ns: SinceNs = _FROM_START, limit: Limit = 1_000
+) -> RowPage:
+    """Return the slow lane's HRV windows; emitted_ns - t_ns is their own delay."""
+    return await _page(request, "select_windows", session_id, since_ns=since_ns, limit=limit)
+
+
+@router.get("/counts")
+async def counts(request: Request, session_id: SessionId) -> CountsBody:
+    """Return what is stored, stream by stream: the other half of any account of losses."""
+    parts: Parts = request.app.state.parts
+    await known_session(parts, session_id)
+    archive = parts.archive
+    rows = await archive.derived_rows("select_counts", session_id=session_id)
+    by_source = await archive.derived_rows("count_beats", session_id=session_id)
+    derived = (await archive.derived_rows("count_derived", session_id=session_id))[0]
+    streams = [_stream_counts(row) for row in rows]
+    stored: dict[str, int] = {}
+    for stream in streams:
+        stored[stream.kind] = stored.get(stream.kind, 0) + stream.n_samples
+    return CountsBody(
+        session_id=session_id,
+        streams=streams,
+        stored=stored,
+        beats={row["source"]: row["n_beats"] for row in by_source},
+        n_beats=sum(row["n_beats"] for row in by_source),
+        **derived,
+        n_gaps=sum(stream.n_gaps for stream in streams),
+        n_dropped=sum(stream.n_dropped for stream in streams),
+        n_missing_events=sum(stream.last_seq - stream.n_distinct_seq for stream in streams),
+        n_duplicates_prevented=sum(stream.n_duplicates_prevented for stream in streams),
+    )
+
+
+@router.get("/report")
+async def report(request: Request, session_id: SessionId) -> dict[str, Any]:
+    """Return the report that NeuroKit2 made after the session; 404 until it is ready."""
+    parts: Parts = request.app.state.parts
+    await known_session(parts, session_id)
+    row = await parts.archive.one("select_report", session_id=session_id)
+    if row is None:
+        raise ReportPendingError("The report is not ready. It is made after the session has ended; ask again.")
+    return row
+
+
+async def _page(request: Request, statement: str, session_id: str, *, since_ns: int, limit: int) -> RowPage:
+    parts: Parts = request.app.state.parts
+    await known_session(parts, session_id)
+    rows, next_since_ns = await parts.archive.page(statement, session_id=session_id, since_ns=since_ns, limit=limit)
+    return RowPage(items=rows, next_since_ns=next_since_ns)
+
+
+def _stream_counts(row: dict[str, Any]) -> StreamCounts:
+    return StreamCounts(
+        stream_id=row["stream_id"],
+        kind=row["kind"],
+        device=row["device"],
+        last_seq=row["acked_seq"],
+        n_events=row["n_events"],
+        n_distinct_seq=row["n_distinct_seq"],
+        n_samples=row["n_samples"],
+        n_gaps=row["n_gaps"],
+        n_dropped=row["n_dropped"],
+        n_duplicates_prevented=row["n_duplicates"],
+    )

@@ -1,0 +1,99 @@
+"""`/v1/sessions`: start, stop, list."""
+
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request
+
+from becalm_protocol.handshake import SessionPhase
+from becalm_protocol.units import s_from_ns
+from becalm_server.archive.records import SessionRecord
+from becalm_server.http_bodies import SessionBody, SessionPage, SessionWish
+from becalm_server.parts import Parts
+from becalm_server.problems import responses
+from becalm_server.refusals import UnknownSessionError
+from becalm_server.session import Session
+
+router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
+SessionId = Annotated[str, Path(max_length=64, description="Identifier of a session")]
+_BUSY = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+@router.get("", responses=responses(HTTPStatus.UNPROCESSABLE_ENTITY, _BUSY))
+async def list_sessions(
+    request: Request, before: datetime | None = None, limit: Annotated[int, Query(ge=1, le=200)] = 50
+) -> SessionPage:
+    """Return sessions, newest first."""
+    parts: Parts = request.app.state.parts
+    records = await parts.archive.sessions(before=before, limit=limit)
+    return SessionPage(items=[_body(record, current=parts.sessions.current) for record in records])
+
+
+@router.post(
+    "",
+    status_code=HTTPStatus.CREATED,
+    responses=responses(HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY, _BUSY),
+)
+async def start_session(request: Request, wish: SessionWish | None = None) -> SessionBody:
+    """Start a session: the agent beside the body opens it, then clients see it begin."""
+    parts: Parts = request.app.state.parts
+    wished, settings = wish or SessionWish(), parts.settings
+    record = await parts.sessions.start(
+        baseline_s=settings.baseline_s if wished.baseline_s is None else wished.baseline_s,
+        inhale_s=settings.inhale_s if wished.inhale_s is None else wished.inhale_s,
+        exhale_s=settings.exhale_s if wished.exhale_s is None else wished.exhale_s,
+    )
+    return _body(record, current=parts.sessions.current)
+
+
+@router.get("/current", responses=responses(HTTPStatus.NOT_FOUND))
+async def current_session(request: Request) -> SessionBody:
+    """Return the session that is under way."""
+    current = request.app.state.parts.sessions.current
+    if current is None:
+        raise UnknownSessionError("No session is under way.")
+    return _body(current.record, current=current)
+
+
+@router.get("/{session_id}", responses=responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY, _BUSY))
+async def one_session(request: Request, session_id: SessionId) -> SessionBody:
+    """Return one session."""
+    parts: Parts = request.app.state.parts
+    return _body(await known_session(parts, session_id), current=parts.sessions.current)
+
+
+@router.post("/{session_id}/stop", responses=responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY, _BUSY))
+async def stop_session(request: Request, session_id: SessionId) -> SessionBody:
+    """Stop a session: the agent sends what it still has, then clients see it ended. Again is harmless."""
+    parts: Parts = request.app.state.parts
+    record = await parts.sessions.stop(session_id)
+    return _body(record, current=parts.sessions.current)
+
+
+async def known_session(parts: Parts, session_id: str) -> SessionRecord:
+    """Return a session of the archive. Raises UnknownSessionError."""
+    record = None if "\0" in session_id else await parts.archive.session(session_id)
+    if record is None:
+        raise UnknownSessionError(f"There is no session {session_id!r:.70}.")
+    return record
+
+
+def _body(record: SessionRecord, *, current: Session | None) -> SessionBody:
+    live = current is not None and current.record.session_id == record.session_id
+    phase = SessionPhase.ENDED
+    if live and current is not None:
+        phase = current.phase
+    elif record.ended_at is None:
+        phase = SessionPhase.WAITING
+    return SessionBody(
+        session_id=record.session_id,
+        phase=phase,
+        source=record.source,
+        baseline_s=record.baseline_s,
+        inhale_s=record.inhale_s,
+        exhale_s=record.exhale_s,
+        created_at=record.created_at,
+        ended_at=record.ended_at,
+        duration_s=None if record.duration_ns is None else s_from_ns(record.duration_ns),
+    )

@@ -1,0 +1,126 @@
+"""What one client is still to be sent, bounded, with a policy for each kind of frame.
+
+Waveforms drop the oldest and say so in a gap; metrics conflate to the newest; everything else waits in order, and a
+client that lets too much of it pile up is disconnected.
+"""
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import dataclass
+
+from becalm_protocol.derived import Metrics
+from becalm_protocol.errors import CloseCode
+from becalm_protocol.events import Gap, GapReason
+from becalm_protocol.handshake import ServerToClient, Waveform
+from becalm_server.frames import LiveFrame
+
+# Three signals at four frames a second make 12 a second: five seconds of drawing, and then it is old anyway.
+MAX_WAVEFORMS = 64
+# Beats, breaths and changes of state come about four times a second: a minute of them.
+MAX_OTHERS = 256
+
+
+@dataclass(slots=True)
+class _Lost:
+    """Waveform of one stream that was dropped since the client last heard of a gap."""
+
+    start_ns: int
+    end_ns: int
+    n_samples: int
+
+
+class Outbox:
+    """Filled by the hub without waiting, emptied by one sender."""
+
+    def __init__(self, *, waveforms: bool) -> None:
+        self._wants_waveforms = waveforms
+        self._pending: dict[int, LiveFrame | ServerToClient] = {}
+        self._n_put = 0
+        self._waveforms: deque[int] = deque()
+        self._metrics: int | None = None
+        self._lost: dict[str, _Lost] = {}
+        self._filled = asyncio.Event()
+        self._n_dropped = 0
+        self._peak = 0
+        self.closing: CloseCode | None = None
+        """Set where the client is to be disconnected."""
+
+    def put_nowait(self, item: LiveFrame | ServerToClient) -> None:
+        """Take one more frame or message."""
+        if self.closing is not None:
+            return
+        event = item.event if isinstance(item, LiveFrame) else None
+        if isinstance(event, Waveform):
+            if not self._wants_waveforms:
+                return
+            self._waveforms.append(self._n_put)
+        elif isinstance(event, Metrics):
+            if self._metrics is not None:
+                del self._pending[self._metrics]
+                self._n_dropped += 1
+            self._metrics = self._n_put
+        self._pending[self._n_put] = item
+        self._n_put += 1
+        self._bound()
+        self._peak = max(self._peak, len(self._pending))
+        self._filled.set()
+
+    def close_nowait(self, code: CloseCode) -> None:
+        """Ask the sender to disconnect the client."""
+        self.closing = self.closing or code
+        self._filled.set()
+
+    async def get(self) -> LiveFrame | ServerToClient | None:
+        """Return the next item once there is one; None when the client is to be disconnected."""
+        while True:
+            if self.closing is not None:
+                return None
+            if self._lost:
+                return self._gap()
+            if self._pending:
+                return self._next()
+            self._filled.clear()
+            await self._filled.wait()
+
+    def statistics(self) -> dict[str, int]:
+        """Depth, peak and dropped frames."""
+        return {"depth": len(self._pending), "peak": self._peak, "dropped": self._n_dropped}
+
+    def _next(self) -> LiveFrame | ServerToClient:
+        number = next(iter(self._pending))
+        if self._waveforms and self._waveforms[0] == number:
+            self._waveforms.popleft()
+        if number == self._metrics:
+            self._metrics = None
+        return self._pending.pop(number)
+
+    def _bound(self) -> None:
+        if len(self._waveforms) > MAX_WAVEFORMS:
+            self._drop_waveform(self._pending.pop(self._waveforms.popleft()))
+        if len(self._pending) - len(self._waveforms) > MAX_OTHERS:
+            self._pending.clear()
+            self.close_nowait(CloseCode.OVERLOADED)
+
+    def _drop_waveform(self, item: LiveFrame | ServerToClient) -> None:
+        if not (isinstance(item, LiveFrame) and isinstance(item.event, Waveform)):
+            return
+        wave = item.event
+        end_ns = wave.t_ns + round(wave.sample_period_ns * len(wave.values))
+        lost = self._lost.setdefault(wave.stream_id, _Lost(wave.t_ns, end_ns, 0))
+        lost.start_ns, lost.end_ns = min(lost.start_ns, wave.t_ns), max(lost.end_ns, end_ns)
+        lost.n_samples += len(wave.values)
+        self._n_dropped += 1
+
+    def _gap(self) -> LiveFrame:
+        stream_id = next(iter(self._lost))
+        lost = self._lost.pop(stream_id)
+        gap = Gap(
+            stream_id=stream_id,
+            received_ns=lost.end_ns,
+            start_ns=lost.start_ns,
+            end_ns=lost.end_ns,
+            n_missing=lost.n_samples,
+            reason=GapReason.SLOW_CLIENT,
+        )
+        return LiveFrame(gap, ledger=None, queued_ns=time.monotonic_ns())

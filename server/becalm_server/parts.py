@@ -1,0 +1,20 @@
+"""The parts of a running server, as its edges reach them."""
+
+from dataclasses import dataclass
+
+from becalm_server.archive.store import Archive
+from becalm_server.hub import Hub
+from becalm_server.sessions import Sessions
+from becalm_server.settings import ServerSettings
+from becalm_server.slow_lane import SlowLane
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What app.state.parts holds."""
+
+    settings: ServerSettings
+    archive: Archive
+    hub: Hub
+    sessions: Sessions
+    slow_lane: SlowLane

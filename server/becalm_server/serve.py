@@ -1,0 +1,180 @@
+"""Run the server: database, writer, slow lane and network, in one task group, until told to stop."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+
+from becalm_protocol.errors import CloseCode, ConfigError
+from becalm_protocol.limits import MAX_FRAME_BYTES
+from becalm_server.app import create_app
+from becalm_server.archive.embedded import EmbeddedPostgres
+from becalm_server.archive.store import Archive, open_archive
+from becalm_server.hub import Hub
+from becalm_server.parts import Parts
+from becalm_server.session import MakePipeline
+from becalm_server.sessions import Sessions
+from becalm_server.settings import ServerSettings
+from becalm_server.slow_lane import HrvFunction, ReportFunction, SlowLane
+
+log = logging.getLogger(__name__)
+
+# Above the cap, so that our own refusal (4413, with a sentence) comes first; beyond twice the cap the WebSocket layer
+# cuts the connection with 1009 before the message is in memory.
+WS_MAX_BYTES = 2 * MAX_FRAME_BYTES
+# A client that stalls is noticed when its buffers are full: small ones make that soon, and what it then gets is fresh.
+SEND_BUFFER_BYTES = 131_072
+PING_S = 5.0
+PONG_LIMIT_S = 10.0
+GRACE_S = 1
+DRAIN_LIMIT_S = 1.0
+BACKLOG = 128
+
+
+async def serve(
+    settings: ServerSettings,
+    *,
+    on_ready: Callable[[str], None],
+    stop: asyncio.Event,
+    make_pipeline: MakePipeline | None = None,
+    hrv_window: HrvFunction | None = None,
+    session_report: ReportFunction | None = None,
+) -> None:
+    """Serve until `stop`; `on_ready` gets the real http address.
+
+    Raises ConfigError for a busy port or an unusable folder, StorageError where the database does not start.
+    """
+    listener = listen(settings)
+    try:
+        async with asyncio.TaskGroup() as group, _database(settings, group) as url:
+            directory: list[Sessions] = []
+            async with open_archive(url, on_committed=lambda acks: directory[0].committed(acks)) as archive:
+                writing = group.create_task(archive.writer.run(), name="archive writer")
+                slow_lane = SlowLane(
+                    archive=archive,
+                    hrv_window=hrv_window or _default_hrv_window(),
+                    session_report=session_report or _default_report(),
+                )
+                hub = Hub()
+                sessions = Sessions(
+                    settings,
+                    archive=archive,
+                    hub=hub,
+                    slow_lane=slow_lane,
+                    make_pipeline=make_pipeline or _default_pipeline(),
+                )
+                directory.append(sessions)
+                await sessions.restore()
+                slow = group.create_task(slow_lane.run(), name="slow lane")
+                parts = Parts(settings=settings, archive=archive, hub=hub, sessions=sessions, slow_lane=slow_lane)
+                await _serve_network(parts, listener=listener, on_ready=on_ready, stop=stop)
+                slow.cancel()
+                await _drain(archive)
+                writing.cancel()
+    finally:
+        listener.close()
+
+
+def listen(settings: ServerSettings) -> socket.socket:
+    """Return a listening socket. Raises ConfigError with a clear sentence where the address cannot be had."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)  # connections inherit it
+        listener.bind((settings.host, settings.port))
+        listener.listen(BACKLOG)
+    except OSError as exc:
+        listener.close()
+        raise ConfigError(
+            f"cannot listen on {settings.host}:{settings.port}: {exc.strerror or exc}. "
+            "Stop the other program, or choose another port",
+            setting="port",
+        ) from exc
+    listener.setblocking(False)
+    return listener
+
+
+@asynccontextmanager
+async def _database(settings: ServerSettings, group: asyncio.TaskGroup) -> AsyncIterator[str]:
+    """Give the URL of the operator's database, or of an embedded one that lives as long as we do."""
+    if settings.database_url is not None:
+        yield settings.database_url
+        return
+    database = EmbeddedPostgres(settings.data_dir / "postgres", durable=settings.durable)
+    url = database.start()
+    supervising = group.create_task(database.supervise(), name="embedded database")
+    try:
+        yield url
+    finally:
+        supervising.cancel()
+        database.stop()
+
+
+async def _serve_network(
+    parts: Parts, *, listener: socket.socket, on_ready: Callable[[str], None], stop: asyncio.Event
+) -> None:
+    config = uvicorn.Config(
+        create_app(parts),
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        ws="websockets-sansio",
+        ws_max_size=WS_MAX_BYTES,
+        ws_per_message_deflate=False,
+        ws_ping_interval=PING_S,
+        ws_ping_timeout=PONG_LIMIT_S,
+        timeout_graceful_shutdown=GRACE_S,
+        server_header=False,
+    )
+    server = _QuietServer(config)
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    async with asyncio.TaskGroup() as group:
+        serving = group.create_task(server.serve(sockets=[listener]), name="network")
+        on_ready(f"http://{shown}:{port}")
+        await stop.wait()
+        parts.hub.close_nowait(CloseCode.RESTART)
+        parts.sessions.close_nowait(CloseCode.RESTART)
+        server.should_exit = True
+        await serving
+
+
+async def _drain(archive: Archive) -> None:
+    """Commit what was taken; what cannot be committed in time was never acknowledged, so its agent still has it."""
+    try:
+        async with asyncio.timeout(DRAIN_LIMIT_S):
+            await archive.writer.wait_drained()
+    except TimeoutError:
+        log.warning("stopped before everything was committed; the agents still have it and send it again")
+
+
+class _QuietServer(uvicorn.Server):
+    """Uvicorn without its own signal handlers: whoever calls serve() decides when to stop."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _default_pipeline() -> MakePipeline:
+    from becalm_signal.pipeline import Pipeline
+
+    return Pipeline
+
+
+def _default_hrv_window() -> HrvFunction:
+    from becalm_signal.neurokit_lane import hrv_window
+
+    return hrv_window
+
+
+def _default_report() -> ReportFunction:
+    from becalm_signal.neurokit_lane import session_report
+
+    return session_report

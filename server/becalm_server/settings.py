@@ -1,0 +1,55 @@
+"""Settings of one server process, made in its main and passed down."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from becalm_protocol.errors import ConfigError
+from becalm_protocol.events import value
+
+DATABASE_URL_VARIABLE = "BECALM_DATABASE_URL"
+# A phone on the same network needs one retransmission of room beside the slowest sensor's own batching: a chest strap
+# sends 73 ECG samples at 130 Hz at once, 561 ms; 900 ms leaves 339 ms for radio, server and Wi-Fi.
+PLAYOUT_DELAY_MS = 900.0
+
+
+@value
+class ServerSettings:
+    """What an operator can choose; every default suits one person on one machine."""
+
+    host: str = "127.0.0.1"
+    port: int = 8765
+    """0 takes any free port."""
+    data_dir: Path
+    """Where the embedded database lives; unused with `database_url`."""
+    database_url: str | None = None
+    """A PostgreSQL to use in place of the embedded one."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names, beside addresses and this machine's own, under which browsers may reach the server."""
+    heartbeat_s: float = 2.0
+    baseline_s: float = 60.0
+    inhale_s: float = 4.0
+    exhale_s: float = 6.0
+    playout_delay_ms: float = PLAYOUT_DELAY_MS
+    durable: bool = True
+    """False skips fsync in the embedded database: for tests only, a power cut then loses data."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65_535:
+            raise ConfigError(f"expected 0 to 65535, got {self.port}", setting="port")
+        if not 0.1 <= self.heartbeat_s <= 60:
+            raise ConfigError(f"expected 0.1 to 60 s, got {self.heartbeat_s}", setting="heartbeat_s")
+
+    @classmethod
+    def from_environment(
+        cls,
+        *,
+        data_dir: Path,
+        host: str = "127.0.0.1",
+        port: int = 8765,
+        environment: Mapping[str, str] | None = None,
+    ) -> "ServerSettings":
+        """Return the defaults with these choices and what the environment says."""
+        variables = os.environ if environment is None else environment
+        database_url = variables.get(DATABASE_URL_VARIABLE) or None
+        return cls(host=host, port=port, data_dir=data_dir, database_url=database_url)

@@ -1,0 +1,102 @@
+"""One WebSocket as becalm messages: sub-protocol, hello, decoding, and a close that says why."""
+
+import asyncio
+import contextlib
+from typing import Any, TypeVar
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from becalm_protocol.codec import decode, encode
+from becalm_protocol.errors import CloseCode, UnknownTypeError, WireError
+from becalm_protocol.handshake import SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK, VERSIONS, Problem
+from becalm_protocol.limits import MAX_NOTE_CHARS
+from becalm_server.frames import Frame
+
+T = TypeVar("T")
+# A peer that connects says hello at once; one that does not is a port scan.
+HELLO_LIMIT_S = 5.0
+# A send that waits this long has met full buffers on both sides: the peer is stuck.
+SEND_LIMIT_S = 15.0
+SUBPROTOCOLS = (SUBPROTOCOL_MSGPACK, SUBPROTOCOL_JSON)
+
+
+class PeerGoneError(Exception):
+    """The other side closed or vanished: the ordinary end of a conversation."""
+
+
+class WireSocket:
+    """Messages in and out of one accepted WebSocket."""
+
+    def __init__(self, socket: WebSocket) -> None:
+        self._socket = socket
+        self.subprotocol = next((name for name in SUBPROTOCOLS if name in socket.scope["subprotocols"]), None)
+
+    async def accept(self) -> None:
+        """Complete the upgrade; a peer that offers no sub-protocol speaks JSON."""
+        await self._socket.accept(subprotocol=self.subprotocol)
+        self.subprotocol = self.subprotocol or SUBPROTOCOL_JSON
+
+    async def hello(self, expected: type[T]) -> T:
+        """Return the first message. Raises WireError where it is another one or comes too late."""
+        try:
+            async with asyncio.timeout(HELLO_LIMIT_S):
+                message = await self.receive((expected,))
+        except TimeoutError as exc:
+            raise WireError(f"hello: expected one within {HELLO_LIMIT_S:.0f} s, got none") from exc
+        assert isinstance(message, expected)  # noqa: S101  (receive() has checked it)
+        return message
+
+    async def receive(self, expected: tuple[type, ...]) -> Any:
+        """Return the next message; those of a later version are skipped. Raises PeerGoneError or WireError."""
+        while True:
+            try:
+                received = await self._socket.receive()
+            except RuntimeError as exc:  # starlette's word for reading after the end
+                raise PeerGoneError from exc
+            if received["type"] == "websocket.disconnect":
+                raise PeerGoneError
+            data = received.get("bytes")
+            try:
+                message: object = decode(received["text"] if data is None else data)
+            except UnknownTypeError:
+                continue
+            if not isinstance(message, expected):
+                names = ", ".join(sorted(cls.__name__ for cls in expected))
+                raise WireError(f"message: expected one of {names}, got {type(message).__name__}")
+            return message
+
+    async def send(self, message: object) -> None:
+        """Send a message. Raises PeerGoneError."""
+        try:
+            frame = encode(message, subprotocol=self.subprotocol or SUBPROTOCOL_JSON)
+        except OverflowError as exc:  # an integer of the peer's own that MessagePack cannot carry back
+            raise WireError("message: expected 64-bit integers, got a larger one") from exc
+        await self.send_frame(frame)
+
+    async def send_frame(self, frame: Frame) -> None:
+        """Send an encoded message. Raises PeerGoneError, also where the peer reads nothing for long."""
+        try:
+            async with asyncio.timeout(SEND_LIMIT_S):
+                if isinstance(frame, bytes):
+                    await self._socket.send_bytes(frame)
+                else:
+                    await self._socket.send_text(frame)
+        except (WebSocketDisconnect, RuntimeError, TimeoutError) as exc:
+            raise PeerGoneError from exc
+
+    async def close(self, code: CloseCode, *, detail: str) -> None:
+        """Say why, then close."""
+        with contextlib.suppress(PeerGoneError, WebSocketDisconnect, RuntimeError):
+            await self.send(Problem(close_code=int(code), detail=detail[:MAX_NOTE_CHARS]))
+            await self._socket.close(int(code))
+
+
+def common_version(versions: tuple[int, ...]) -> int:
+    """Return the newest version both sides speak. Raises WireError where there is none."""
+    shared = [version for version in VERSIONS if version in versions]
+    if not shared:
+        ours, theirs = ", ".join(map(str, VERSIONS)), ", ".join(map(str, versions))
+        raise WireError(
+            f"version: expected one of {ours}, got {theirs:.60}. Update the older side", close_code=CloseCode.VERSION
+        )
+    return shared[0]

@@ -1,0 +1,139 @@
+"""`/v1/ingest`: the conversation with one agent, as PROTOCOL.md tells it."""
+
+import asyncio
+import contextlib
+import time
+
+from fastapi import APIRouter, WebSocket
+
+from becalm_protocol.errors import BecalmError, CloseCode, StorageError, WireError
+from becalm_protocol.handshake import (
+    AgentHello,
+    AgentStatus,
+    AgentWelcome,
+    CloseSession,
+    Data,
+    OpenSession,
+    Ping,
+    Pong,
+    Problem,
+)
+from becalm_protocol.limits import CREDIT_FRAMES
+from becalm_server.agent_link import AgentLink
+from becalm_server.parts import Parts
+from becalm_server.wire_socket import PeerGoneError, WireSocket, common_version
+
+router = APIRouter()
+_EXPECTED = (OpenSession, Data, CloseSession, AgentStatus, Ping, Pong, Problem)
+N_SILENT_HEARTBEATS = 3
+# After an opening a few quick heartbeats find the offset of the clocks before anybody looks at an age.
+N_QUICK_PINGS = 4
+QUICK_PING_S = 0.05
+
+
+@router.websocket("/v1/ingest")
+async def ingest(websocket: WebSocket) -> None:
+    """Carry one agent's connection from hello to close."""
+    parts: Parts = websocket.app.state.parts
+    socket = WireSocket(websocket)
+    await socket.accept()
+    with contextlib.suppress(PeerGoneError):
+        try:
+            hello = await socket.hello(AgentHello)
+            version = common_version(hello.versions)
+        except WireError as exc:
+            await socket.close(exc.close_code, detail=exc.problem)
+            return
+        await socket.send(
+            AgentWelcome(version=version, heartbeat_s=parts.settings.heartbeat_s, credit_frames=CREDIT_FRAMES)
+        )
+        conversation = _Conversation(socket, link=AgentLink(hello.agent_id), parts=parts)
+        await conversation.run()
+
+
+class _Conversation:
+    """One welcomed agent."""
+
+    def __init__(self, socket: WireSocket, *, link: AgentLink, parts: Parts) -> None:
+        self._socket = socket
+        self._link = link
+        self._parts = parts
+        self._opened = asyncio.Event()
+
+    async def run(self) -> None:
+        """Listen, speak and keep time until one side leaves."""
+        sessions = self._parts.sessions
+        sessions.join(self._link)
+        try:
+            async with asyncio.TaskGroup() as group:
+                beside = [
+                    group.create_task(self._speak(), name="agent sender"),
+                    group.create_task(self._keep_time(), name="agent heartbeat"),
+                ]
+                await self._listen(group)
+                for task in beside:
+                    task.cancel()
+        finally:
+            sessions.leave(self._link)
+
+    async def _listen(self, group: asyncio.TaskGroup) -> None:
+        silence_s = N_SILENT_HEARTBEATS * self._parts.settings.heartbeat_s
+        while True:
+            try:
+                async with asyncio.timeout(silence_s):
+                    message = await self._socket.receive(_EXPECTED)
+                if self._link.goodbye is None:
+                    await self._take(message, group)
+                    await self._parts.archive.writer.wait_room()
+            except PeerGoneError:
+                return
+            except TimeoutError:
+                await self._socket.close(CloseCode.RESTART, detail=f"expected a heartbeat within {silence_s:.0f} s")
+                return
+            except WireError as exc:
+                self._link.close_nowait(exc.close_code, detail=exc.problem)
+            except StorageError as exc:
+                self._link.close_nowait(CloseCode.OVERLOADED, detail=str(exc))
+
+    async def _take(self, message: object, group: asyncio.TaskGroup) -> None:
+        sessions, link = self._parts.sessions, self._link
+        match message:
+            case Data():
+                sessions.accept(link, message)
+            case Ping(sent_ns=sent_ns):
+                link.put_nowait(Pong(sent_ns=sent_ns, clock_ns=sessions.session_ns()))
+            case Pong(sent_ns=sent_ns, clock_ns=int(clock_ns)):
+                sessions.heard_clock(link, sent_ns=sent_ns, clock_ns=clock_ns)
+            case OpenSession():
+                await sessions.open(link, message)
+                self._opened.set()
+            case CloseSession():
+                group.create_task(self._close(message), name="end of session")
+            case AgentStatus():
+                sessions.status(link, message)
+
+    async def _close(self, closed: CloseSession) -> None:
+        try:
+            await self._parts.sessions.close(self._link, closed)
+        except BecalmError as exc:
+            self._link.close_nowait(CloseCode.OVERLOADED, detail=str(exc))
+
+    async def _speak(self) -> None:
+        with contextlib.suppress(PeerGoneError):
+            while (message := await self._link.get()) is not None:
+                await self._socket.send(message)
+            goodbye = self._link.goodbye
+            if goodbye is not None:
+                await self._socket.close(goodbye.code, detail=goodbye.detail)
+
+    async def _keep_time(self) -> None:
+        heartbeat_s = self._parts.settings.heartbeat_s
+        n_quick = 0
+        while True:
+            self._link.put_nowait(Ping(sent_ns=time.monotonic_ns()))
+            n_quick = n_quick - 1 if n_quick else 0
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(QUICK_PING_S if n_quick else heartbeat_s):
+                    await self._opened.wait()
+                    self._opened.clear()
+                    n_quick = N_QUICK_PINGS

@@ -1,0 +1,395 @@
+"""A real PostgreSQL for the whole run, a fresh database and a real server for each test, and people to talk to it."""
+
+import asyncio
+import os
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import websockets
+from websockets.asyncio.client import ClientConnection
+
+from becalm_protocol.codec import decode, encode
+from becalm_protocol.derived import Beat, BeatFlag, Derived, Index, Metrics, Reason
+from becalm_protocol.events import Clock, PhaseChange, RawEvent, RrBlock, SampleBlock, SignalKind, StreamInfo
+from becalm_protocol.handshake import (
+    SUBPROTOCOL_JSON,
+    SUBPROTOCOL_MSGPACK,
+    Ack,
+    AgentHello,
+    AgentWelcome,
+    ClientHello,
+    ClientWelcome,
+    CloseSession,
+    Data,
+    Live,
+    OpenSession,
+    Ping,
+    Pong,
+    SessionClosed,
+    SessionOpened,
+    Source,
+    StreamAck,
+    Waveform,
+)
+from becalm_protocol.units import NS_PER_S
+from becalm_server.archive.embedded import EmbeddedPostgres
+from becalm_server.archive.migrate import migrate
+from becalm_server.serve import serve
+from becalm_server.settings import ServerSettings
+
+LIMIT_S = 4.0
+
+
+@pytest.fixture
+def traversable_dir() -> Iterator[Path]:
+    """A folder that the database's own account can enter, also when the tests run as root."""
+    folder = Path(tempfile.mkdtemp(prefix="becalm-test-"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[EmbeddedPostgres]:
+    folder = Path(tempfile.mkdtemp(prefix="becalm-test-"))
+    folder.chmod(0o711)
+    database = EmbeddedPostgres(folder / "postgres", durable=False)
+    database.start()
+    yield database
+    database.stop()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def template(cluster: EmbeddedPostgres) -> str:
+    """The becalm database of the cluster, migrated: every test's database is a copy of it."""
+    migrate(cluster.url)
+    return "becalm"
+
+
+@pytest.fixture
+def database_url(cluster: EmbeddedPostgres, template: str) -> Iterator[str]:
+    """A fresh, migrated database."""
+    name = f"test_{secrets.token_hex(6)}"
+    admin_url = cluster.url.replace("@/becalm?", "@/postgres?")
+    with psycopg.connect(admin_url, autocommit=True) as admin:
+        admin.execute(f"create database {name} template {template}".encode())
+    yield cluster.url.replace("@/becalm?", f"@/{name}?")
+    with psycopg.connect(admin_url, autocommit=True) as admin:
+        admin.execute(f"drop database {name} with (force)".encode())
+
+
+class CountingPipeline:
+    """A small, honest pipeline: a waveform a block, a confirmed beat an interval, metrics once a second."""
+
+    def __init__(self, streams: Sequence[StreamInfo]) -> None:
+        self._streams = {info.stream_id: info for info in streams}
+        self._n_beats = 0
+        self._t_ns = 0
+        self._tick_ns = 0
+        self.changes: list[PhaseChange] = []
+
+    def feed(self, event: RawEvent | PhaseChange) -> tuple[Derived | Waveform, ...]:
+        if isinstance(event, PhaseChange):
+            self.changes.append(event)
+            return ()
+        info = self._streams[event.stream_id]
+        out: list[Derived | Waveform] = []
+        if isinstance(event, SampleBlock) and info.sample_rate_hz:
+            values = tuple(count * info.unit_per_count for count in event.counts)
+            out.append(
+                Waveform(
+                    stream_id=info.stream_id,
+                    kind=info.kind,
+                    t_ns=round(event.first_sample_idx * NS_PER_S / info.sample_rate_hz),
+                    sample_period_ns=NS_PER_S / info.sample_rate_hz,
+                    values=values,
+                )
+            )
+        if isinstance(event, RrBlock):
+            out += [self._beat(ticks, event.received_ns) for ticks in event.rr_1024]
+        while event.received_ns >= self._tick_ns + NS_PER_S:
+            self._tick_ns += NS_PER_S
+            out.append(self._metrics())
+        return tuple(out)
+
+    def finish(self) -> tuple[Derived | Waveform, ...]:
+        return (self._beat(1000, self._t_ns),)
+
+    def _beat(self, ticks: int, emitted_ns: int) -> Beat:
+        self._t_ns += round(ticks / 1024 * NS_PER_S)
+        self._n_beats += 1
+        rr_ms = ticks / 1.024
+        return Beat(
+            beat_idx=self._n_beats - 1,
+            t_ns=self._t_ns,
+            emitted_ns=emitted_ns,
+            source=SignalKind.RR,
+            rr_ms=rr_ms,
+            rr_corrected_ms=rr_ms,
+            flag=BeatFlag.OK,
+            confirmed=True,
+        )
+
+    def _metrics(self) -> Metrics:
+        none = Index(reason=Reason.NO_SENSOR)
+        shown = Index(value=float(self._n_beats), bound=0.5, sample_ns=self._tick_ns)
+        return Metrics(
+            t_ns=self._tick_ns,
+            emitted_ns=self._tick_ns,
+            heart_rate_bpm=shown,
+            rmssd_ms=none,
+            breathing_rate_bpm=none,
+            scl_us=none,
+            scr_per_min=none,
+            arousal=none,
+        )
+
+
+@pytest.fixture
+def make_pipeline() -> Callable[[Sequence[StreamInfo]], CountingPipeline]:
+    return CountingPipeline
+
+
+class Peer:
+    """One WebSocket to the server as becalm messages."""
+
+    def __init__(self, connection: ClientConnection, subprotocol: str) -> None:
+        self.connection = connection
+        self.subprotocol = subprotocol
+        self.heard: list[Any] = []
+
+    async def send(self, *messages: object) -> None:
+        for message in messages:
+            await self.connection.send(encode(message, subprotocol=self.subprotocol))
+
+    async def next(self) -> Any:
+        """The next message; heartbeats are answered on the way."""
+        message: Any = decode(await self.connection.recv())
+        self.heard.append(message)
+        if isinstance(message, Ping):
+            await self.send(self.pong(message))
+        return message
+
+    def pong(self, ping: Ping) -> Pong:
+        return Pong(sent_ns=ping.sent_ns)
+
+    async def wait(self, wanted: type | Callable[[Any], bool]) -> Any:
+        """The next message of a type, or for which a condition holds."""
+        async with asyncio.timeout(LIMIT_S):
+            while True:
+                message = await self.next()
+                if isinstance(message, wanted) if isinstance(wanted, type) else wanted(message):
+                    return message
+
+    async def closed(self) -> int:
+        """The code with which the server closes."""
+        try:
+            async with asyncio.timeout(LIMIT_S):
+                while True:
+                    await self.next()
+        except websockets.ConnectionClosed as exc:
+            return exc.rcvd.code if exc.rcvd else 1006
+
+
+class AgentPeer(Peer):
+    """An agent with a session clock."""
+
+    agent_id = "agent-of-tests"
+    began_ns: int | None = None
+
+    def now_ns(self) -> int | None:
+        return None if self.began_ns is None else time.monotonic_ns() - self.began_ns
+
+    def pong(self, ping: Ping) -> Pong:
+        return Pong(sent_ns=ping.sent_ns, clock_ns=self.now_ns())
+
+    async def hello(self, agent_id: str = agent_id) -> AgentWelcome:
+        await self.send(AgentHello(versions=(1,), agent_id=agent_id))
+        welcome = await self.wait(AgentWelcome)
+        assert isinstance(welcome, AgentWelcome)
+        return welcome
+
+    async def open(
+        self, streams: Sequence[StreamInfo], *, session_id: str | None = None, source: Source = Source.LIVE
+    ) -> SessionOpened:
+        self.began_ns = self.began_ns or time.monotonic_ns()
+        opening = OpenSession(
+            session_id=session_id or secrets.token_hex(16),
+            started_unix_ns=time.time_ns(),
+            source=source,
+            streams=tuple(streams),
+        )
+        await self.send(opening)
+        opened = await self.wait(SessionOpened)
+        assert isinstance(opened, SessionOpened)
+        return opened
+
+    async def wait_acks(self, wanted: dict[str, int]) -> None:
+        """Return once every stream is acknowledged up to its number."""
+        acked: dict[str, int] = {}
+        while any(acked.get(stream_id, 0) < seq for stream_id, seq in wanted.items()):
+            ack = await self.wait(Ack)
+            acked |= {one.stream_id: one.seq for one in ack.acks}
+
+    async def close_session(self, session_id: str, last: dict[str, int]) -> None:
+        await self.send(
+            CloseSession(session_id=session_id, last=tuple(StreamAck(stream_id=s, seq=n) for s, n in last.items()))
+        )
+        await self.wait(SessionClosed)
+
+
+class ClientPeer(Peer):
+    """A front end."""
+
+    async def hello(self, *, waveforms: bool = True) -> ClientWelcome:
+        await self.send(ClientHello(versions=(1,), client="test", waveforms=waveforms))
+        welcome = await self.wait(ClientWelcome)
+        assert isinstance(welcome, ClientWelcome)
+        return welcome
+
+    async def wait_live(self, event_type: type) -> Live:
+        frame = await self.wait(lambda message: isinstance(message, Live) and isinstance(message.event, event_type))
+        assert isinstance(frame, Live)
+        return frame
+
+
+class RunningServer:
+    """A server in the test's own loop."""
+
+    def __init__(self, url: str, settings: ServerSettings) -> None:
+        self.url = url
+        self.settings = settings
+
+    @property
+    def ws_url(self) -> str:
+        return self.url.replace("http://", "ws://")
+
+    @asynccontextmanager
+    async def agent(self, subprotocol: str = SUBPROTOCOL_MSGPACK) -> AsyncIterator[AgentPeer]:
+        async with _connect(f"{self.ws_url}/v1/ingest", subprotocol) as connection:
+            yield AgentPeer(connection, subprotocol)
+
+    @asynccontextmanager
+    async def client(self, subprotocol: str = SUBPROTOCOL_JSON) -> AsyncIterator[ClientPeer]:
+        async with _connect(f"{self.ws_url}/v1/live", subprotocol) as connection:
+            yield ClientPeer(connection, subprotocol)
+
+
+def _connect(url: str, subprotocol: str) -> Any:
+    return websockets.connect(
+        url, subprotocols=[websockets.Subprotocol(subprotocol)], compression=None, proxy=None, close_timeout=1
+    )
+
+
+StartServer = Callable[..., Any]
+
+
+@pytest.fixture
+def start_server(tmp_path: Path, make_pipeline: Any) -> StartServer:
+    """Run a server for as long as the context lasts: `async with start_server(url) as server`."""
+
+    @asynccontextmanager
+    async def start(database_url: str | None, **changes: Any) -> AsyncIterator[RunningServer]:
+        parts = {"make_pipeline": make_pipeline, "hrv_window": hrv_of_tests, "session_report": report_of_tests}
+        parts |= {name: changes.pop(name) for name in tuple(changes) if name in parts}
+        given = {"port": 0, "data_dir": tmp_path, "database_url": database_url, "heartbeat_s": 0.5, **changes}
+        settings = ServerSettings(**given)
+        stop = asyncio.Event()
+        ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(serve(settings, on_ready=ready.set_result, stop=stop, **parts))
+            await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                await task
+            try:
+                yield RunningServer(ready.result(), settings)
+            finally:
+                stop.set()
+                async with asyncio.timeout(LIMIT_S):
+                    await task
+
+    return start
+
+
+@pytest.fixture
+async def server(start_server: StartServer, database_url: str) -> AsyncIterator[RunningServer]:
+    async with start_server(database_url) as running:
+        yield running
+
+
+def hrv_of_tests(rr_ms: Sequence[float]) -> dict[str, float]:
+    return {"HRV_MeanNN": sum(rr_ms) / len(rr_ms), "HRV_Odd": float("nan")}
+
+
+def report_of_tests(**recording: Any) -> dict[str, Any]:
+    return {"n_beats": len(recording["rr_ms"]), "pid": os.getpid(), "odd": float("inf")}
+
+
+class SensorSet:
+    """Streams of a strap, a belt and a skin-conductance sensor with their next events."""
+
+    def __init__(self) -> None:
+        self.ecg = _stream(SignalKind.ECG, "uV", 1.0, 130.0)
+        self.rr = _stream(SignalKind.RR, "1/1024 s", 1.0, None)
+        self.belt = _stream(SignalKind.RESPIRATION, "N", 0.01, 10.0)
+        self.streams = (self.ecg, self.rr, self.belt)
+        self.last: dict[str, int] = dict.fromkeys((info.stream_id for info in self.streams), 0)
+        self.sent: list[Data] = []
+
+    def second(self, n: int) -> list[Data]:
+        """All events of session second `n`, in the order a real agent would send them."""
+        received_ns = (n + 1) * NS_PER_S
+        ecg = tuple((17 * idx) % 801 - 400 for idx in range(n * 130, (n + 1) * 130))
+        belt = tuple(700 + (idx % 40) for idx in range(n * 10, (n + 1) * 10))
+        return [
+            self.data(SampleBlock(stream_id=self.ecg.stream_id, received_ns=received_ns, first_sample_idx=n * 130,
+                                  sensor_ns=received_ns - 7, counts=ecg)),
+            self.data(RrBlock(stream_id=self.rr.stream_id, received_ns=received_ns, rr_1024=(900 + n,),
+                              heart_rate_bpm=66, in_contact=True)),
+            self.data(SampleBlock(stream_id=self.belt.stream_id, received_ns=received_ns, first_sample_idx=n * 10,
+                                  counts=belt)),
+        ]  # fmt: skip
+
+    def data(self, event: RawEvent) -> Data:
+        self.last[event.stream_id] += 1
+        data = Data(seq=self.last[event.stream_id], event=event)
+        self.sent.append(data)
+        return data
+
+
+def _stream(kind: SignalKind, unit: str, unit_per_count: float, sample_rate_hz: float | None) -> StreamInfo:
+    return StreamInfo(
+        stream_id=secrets.token_hex(16),
+        kind=kind,
+        unit=unit,
+        unit_per_count=unit_per_count,
+        sample_rate_hz=sample_rate_hz,
+        clock=Clock.ARRIVAL,
+        device="Sensor of tests",
+    )
+
+
+@pytest.fixture
+def sensors() -> SensorSet:
+    return SensorSet()
+
+
+@pytest.fixture
+def fetch() -> Callable[..., Awaitable[list[dict[str, Any]]]]:
+    """Rows of a query, past the server."""
+
+    async def rows(url: str, query: bytes, *parameters: Any) -> list[dict[str, Any]]:
+        async with await psycopg.AsyncConnection.connect(url, row_factory=psycopg.rows.dict_row) as connection:
+            cursor = await connection.execute(query, parameters)
+            return await cursor.fetchall()
+
+    return rows
