@@ -25,7 +25,8 @@ PYTHON = ENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = ENV / "becalm-stamp"
 LOG = ENV / "install.log"
 OLDEST, NEWEST = (3, 11), (3, 13)
-NETWORK_WORDS = ("NewConnectionError", "name resolution", "Connection", "ConnectError", "error sending request", "dns")
+NETWORK_WORDS = ("Connection", "ConnectError", "name resolution", "error sending request", "dns", "from versions: none")
+"""What pip and uv write when no index answers."""
 
 
 def main() -> None:
