@@ -19,11 +19,15 @@ LEARNING_S = 2.5
 REFRACTORY_S = 0.2
 T_WAVE_S = 0.38
 # After a beat, only something this much larger can be the real one (a tall P wave came first).
-USURP_RATIO = 1.6
+USURP_RATIO = 1.4
 MIN_DISTANCE_S = 0.12
-LEVEL_SHARE = 0.30
+LEVEL_SHARE = 0.35
+# Noise is never taken for larger than this share of a beat: else one burst would hide all beats after it.
+MAX_NOISE_SHARE = 0.6
 SEARCH_BACK_RR = 1.6
-SEARCH_BACK_SHARE = 0.4
+# Shares of a usual beat: 9 of 10 beats found by search-back on MIT-BIH exceed both, T waves and flutter mostly do not.
+SEARCH_BACK_SHARE = 0.28
+SEARCH_BACK_SLOPE = 0.25
 RELEARN_S = 4.0
 HISTORY_S = 4.0
 
@@ -163,8 +167,9 @@ class QrsDetector:
 
     # ------------------------------------------------------------------------------------------------- decisions
     def _level(self) -> float:
-        noise = median(self._noise) if self._noise else 0.0
         signal = median(self._signal)
+        # The second largest of the last eight: P and T waves must stay below, and each beat brings two or three humps.
+        noise = min(sorted(self._noise)[-2:][0], MAX_NOISE_SHARE * signal) if self._noise else 0.0
         return noise + LEVEL_SHARE * max(0.0, signal - noise)
 
     def _is_beat(self, hump: Candidate) -> bool:
@@ -183,10 +188,11 @@ class QrsDetector:
         """A much larger hump so soon after a beat is the real QRS: what was taken for one was a P wave or noise."""
         if hump.at - last.at < MIN_DISTANCE_S * self.rate_hz:
             return False
-        if last.energy < 0.8 * hump.energy and self._signal:
-            self._signal.pop()
-            self._slopes.pop()
-            self._noise.append(last.energy)
+        self._signal.pop()
+        self._slopes.pop()
+        self._noise.append(last.energy)
+        if self._rr:
+            last.at -= self._rr.pop()  # the interval runs from the beat before
         return True
 
     def _is_t_wave(self, hump: Candidate, since_s: float) -> bool:
@@ -222,9 +228,10 @@ class QrsDetector:
         if not self._learned or self._n - self._quiet_since > RELEARN_S * self.rate_hz:
             self._learn(found)
             return
-        level = SEARCH_BACK_SHARE * self._level()
+        energy = SEARCH_BACK_SHARE * median(self._signal)
+        slope = SEARCH_BACK_SLOPE * median(self._slopes)
         after = self._last.at + round(0.3 * self.rate_hz) if self._last is not None else 0
-        passed = [hump for hump in self._past if hump.at > after and hump.energy > level]
+        passed = [hump for hump in self._past if hump.at > after and hump.energy > energy and hump.slope > slope]
         if passed:
             self._accept(max(passed, key=lambda hump: hump.energy), found)
         else:
