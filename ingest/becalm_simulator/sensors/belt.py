@@ -112,10 +112,7 @@ class Belt:
         self._now_ns = now_ns
         self._received += data
         outgoing: list[Outgoing] = []
-        while len(self._received) >= HEADER_BYTES and len(self._received) >= self._received[1]:
-            # Anything but a command is skipped byte by byte, so that the next real one is found.
-            n_bytes = max(self._received[1], HEADER_BYTES) if self._received[0] == COMMAND_START else 1
-            packet, self._received = self._received[:n_bytes], self._received[n_bytes:]
+        while packet := self._take_packet():
             outgoing += self._obey(packet)
         return tuple(outgoing)
 
@@ -140,8 +137,18 @@ class Belt:
         return tuple(outgoing)
 
     # ------------------------------------------------------------------------------------------------- commands
+    def _take_packet(self) -> bytes:
+        """Return the next whole packet, nothing if it is not there yet; what is no command is skipped."""
+        _, marker, rest = self._received.partition(bytes((COMMAND_START,)))
+        self._received = marker + rest
+        if len(self._received) < HEADER_BYTES or len(self._received) < self._received[1]:
+            return b""
+        n_bytes = max(self._received[1], HEADER_BYTES)
+        packet, self._received = self._received[:n_bytes], self._received[n_bytes:]
+        return packet
+
     def _obey(self, packet: bytes) -> list[Outgoing]:
-        if len(packet) < HEADER_BYTES or _checksum(packet) != packet[3]:
+        if _checksum(packet) != packet[3]:
             self.n_bad_commands += 1
             return []
         command, counter = packet[4], packet[2]
