@@ -182,6 +182,7 @@ class Conductor:
         except TimeoutError:
             pass  # the source cuts its links when it is cancelled
         self._is_streaming = False
+        session.close()
         spooled = self._spool.sessions[session.session_id]
         if spooled.streams:
             self._spool.finish(session.session_id)

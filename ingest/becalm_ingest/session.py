@@ -49,6 +49,7 @@ class Session:
         self.tallies: dict[str, Tally] = {}
         self.acked = asyncio.Event()
         """Set at each acknowledgement."""
+        self._is_over = False
         self._spool = spool
         self._cursors: dict[tuple[str, SignalKind], Cursor] = {}
         for stream in spool.sessions[session_id].streams.values():  # of a session resumed after a restart
@@ -84,9 +85,15 @@ class Session:
         return self._spool.n_unacked
 
     def put(self, event: RawEvent) -> None:
-        """Take an event: counted, on its way to disk and server. Synchronous, never waits."""
+        """Take an event: counted, on its way to disk and server. Synchronous, never waits; nothing after the end."""
+        if self._is_over:
+            return
         self.tallies[event.stream_id].count(event)
         self._spool.put_nowait(event)
+
+    def close(self) -> None:
+        """Take nothing more."""
+        self._is_over = True
 
     def _adopt(self, info: StreamInfo) -> Cursor:
         cursor = Cursor(stream_id=info.stream_id, sample_rate_hz=info.sample_rate_hz)

@@ -1,4 +1,4 @@
-r"""Skin conductance from a self-built sensor over the Nordic UART Service: text lines, 10 a second.
+r"""Skin conductance from a self-built sensor over the Nordic UART Service: text lines, about 8 a second.
 
 Grammar, ASCII, `\n` or `\r\n` at the end of each line:
 
@@ -24,15 +24,18 @@ NAME = "uart_skin"
 SERVICE_UUID = "6e400001-b5a3-f393-e0a9-e50e24dcca9e"
 CHARACTERISTIC_UUIDS = ("6e400003-b5a3-f393-e0a9-e50e24dcca9e", "6e400002-b5a3-f393-e0a9-e50e24dcca9e")
 
-SKIN_RATE_HZ = 10.0
+SKIN_RATE_HZ = 8.0
 SKIN_US_PER_COUNT = 0.0001
 
 # A line is some 30 bytes; 4 KiB without an end of line is not this grammar.
 _MAX_BUFFER_BYTES = 4_096
 _MAX_SKIN_US = 1_000.0
-_PERIOD_MS = 1_000 / SKIN_RATE_HZ
 # A longer step is a clock set anew, not missing lines.
 _MAX_STEP_MS = 60_000
+_MIN_STEP_MS = 1
+# Self-built clocks are uneven by a fifth or so; a lost line doubles the step.
+_MISSING_STEPS = 1.7
+_AVERAGED_STEPS = 16
 _NUMBER = re.compile(rb"\s*[+-]?\d{1,15}(\.\d{0,15})?([eE][+-]?\d{1,2})?\s*")
 
 
@@ -72,6 +75,7 @@ class Conversation:
         self._buffer = b""
         self._n_lines = 0
         self._t_ms: float | None = None
+        self._period_ms: float | None = None
 
     def start(self) -> tuple[Write, ...]:
         """Return no writes: the sensor sends as soon as it is subscribed."""
@@ -131,10 +135,13 @@ class Conversation:
         if before_ms is None or reading.t_ms is None:
             return 0
         step_ms = reading.t_ms - before_ms
-        if not 0 < step_ms <= _MAX_STEP_MS:
+        if not _MIN_STEP_MS <= step_ms <= _MAX_STEP_MS:
             return None  # the sensor started anew
-        # Self-built clocks are coarse: only a step of three periods is more than unevenness.
-        return round(step_ms / _PERIOD_MS) - 1 if step_ms >= 3 * _PERIOD_MS else 0
+        period_ms = self._period_ms or step_ms  # builders choose their own rate: learnt from the lines themselves
+        if step_ms >= _MISSING_STEPS * period_ms:
+            return max(1, round(step_ms / period_ms) - 1)
+        self._period_ms = period_ms + (step_ms - period_ms) / _AVERAGED_STEPS
+        return 0
 
 
 FAMILY = Family(

@@ -1,0 +1,153 @@
+"""One sensor: found, connected, ready, streaming, lost, and again, until the agent ends."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from contextlib import suppress
+
+from becalm_ingest.devices import StreamTemplate
+from becalm_ingest.link import Link, Radio, Sighting
+from becalm_ingest.recorder import Recorder
+from becalm_ingest.session import Session
+from becalm_ingest.talk import Talk
+from becalm_protocol.errors import LinkError
+from becalm_protocol.events import GapReason, StreamState
+from becalm_protocol.handshake import SensorState
+
+_BACKOFF_FIRST_S = 0.25
+_BACKOFF_LONGEST_S = 30.0
+_FIND_WITHIN_S = 4.0
+
+
+class Sensor:
+    """Supervises one device. `begin` and `end` are the session's; `run` holds the connection."""
+
+    def __init__(
+        self,
+        sighting: Sighting,
+        *,
+        label: str,
+        radio: Radio,
+        recorder: Recorder | None,
+        on_change: Callable[[], None],
+    ) -> None:
+        self.address = sighting.address
+        self.label = label
+        self.trouble: str | None = None
+        self._first_sighting: Sighting | None = sighting
+        self._radio = radio
+        self._recorder = recorder
+        self._on_change = on_change
+        self._session: Session | None = None
+        self._talk: Talk | None = None
+        self._templates: tuple[StreamTemplate, ...] = ()
+        self._is_linked = False
+        self._battery_pct: int | None = None
+        self._wake = asyncio.Event()
+        self._resting = asyncio.Event()
+        self._resting.set()
+
+    def states(self) -> tuple[SensorState, ...]:
+        """How each of its signals is."""
+        told = {watch.kind: watch.state for watch in self._talk.watches} if self._talk else {}
+        idle = StreamState.READY if self._is_linked else StreamState.LOST
+        return tuple(
+            SensorState(device=self.label, kind=kind, state=told.get(kind) or idle, battery_pct=self._battery_pct)
+            for kind in (template.kind for template in self._templates)
+        )
+
+    def begin(self, session: Session) -> None:
+        """Stream into a session as soon as there is a connection; signals already known are announced at once."""
+        self._session = session
+        for template in self._templates:
+            session.cursor(template, device=self.label)
+        self._wake.set()
+
+    async def end(self) -> None:
+        """Stop streaming; everything in flight has been passed on when this returns."""
+        self._session = None
+        self._wake.set()
+        await self._resting.wait()
+
+    async def run(self) -> None:
+        """Hold a connection, make it anew after every loss, until cancelled."""
+        backoff_s = _BACKOFF_FIRST_S
+        while True:
+            try:
+                sighting = self._first_sighting or await self._find()
+                self._first_sighting = None
+                link = await self._radio.connect(sighting, on_lost=self._wake.set)
+                backoff_s = _BACKOFF_FIRST_S
+                await self._hold(link)
+            except LinkError as exc:
+                self.trouble = str(exc)
+            self._is_linked = False
+            self._on_change()
+            await asyncio.sleep(random.uniform(0.5, 1.0) * backoff_s)  # noqa: S311 - jitter, not a secret
+            backoff_s = min(_BACKOFF_LONGEST_S, 2 * backoff_s)
+
+    async def _find(self) -> Sighting:
+        return await self._radio.find(self.address, label=self.label, within_s=_FIND_WITHIN_S)
+
+    async def _hold(self, link: Link) -> None:
+        """Use a connection until it is lost. Raises LinkError."""
+        try:
+            self._battery_pct = await link.battery_pct() or self._battery_pct
+            families = link.families()
+            self._templates = tuple(template for family in families for template in family.streams)
+            if not self._templates:
+                raise LinkError(f"{self.label} has no signal we know", advice="Choose another with --device")
+            self._is_linked, self.trouble = True, None
+            self._on_change()
+            while True:
+                session = self._session
+                if session is not None:
+                    await self._stream(link, session=session)
+                else:
+                    await self._wait(link, within_s=None)
+        finally:
+            await link.close()
+
+    async def _stream(self, link: Link, *, session: Session) -> None:
+        """Stream until the session ends. Raises LinkError when the link is lost or silent."""
+        talk = Talk(
+            link,
+            device=self.label,
+            session=session,
+            families=link.families(),
+            recorder=self._recorder,
+            on_change=self._note_change,
+        )
+        self._talk = talk
+        self._resting.clear()
+        reason = GapReason.LINK_LOST
+        try:
+            if self._battery_pct is not None:
+                talk.note_battery(self._battery_pct)
+            await talk.start()
+            self.trouble = str(talk.trouble) if talk.trouble else None
+            while self._session is session:
+                await self._wait(link, within_s=talk.due_s())
+                if talk.check():
+                    reason = GapReason.SENSOR_SILENT
+                    raise LinkError(f"{self.label} has fallen silent", advice="It is connected anew")
+            await talk.stop()
+        finally:
+            talk.lose(reason)
+            self._talk = None
+            self._resting.set()
+
+    async def _wait(self, link: Link, *, within_s: float | None) -> None:
+        """Wait for something to change. Raises LinkError where it is the link's end."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._wake.wait()
+        self._wake.clear()
+        if link.is_lost:
+            raise LinkError(f"The connection with {self.label} was lost", advice="It is made anew")
+
+    def _note_change(self) -> None:
+        if self._talk is not None and self._talk.battery_pct is not None:
+            self._battery_pct = self._talk.battery_pct
+        self._wake.set()
+        self._on_change()
