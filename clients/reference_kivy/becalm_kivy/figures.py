@@ -2,7 +2,7 @@
 
 from becalm_kivy import sentences, words
 from becalm_kivy.practice_view import PracticeView, Reading
-from becalm_kivy.settling import SettlingView, SettlingWord
+from becalm_kivy.settling import SettlingWord
 from becalm_kivy.signals import SignalState, SignalView
 from becalm_kivy.summary import Outcome, Summary
 from becalm_protocol.derived import Index
@@ -85,8 +85,11 @@ def age_text(view: PracticeView) -> str:
     return words.AGE.format(age_s=f"{view.age_ns / NS_PER_S:.1f}", delay_s=f"{delay_s:.1f}")
 
 
-def settling_texts(settling: SettlingView) -> tuple[str, str]:
-    """Return the word beside the shape and the sentence under it."""
+def settling_texts(view: PracticeView) -> tuple[str, str]:
+    """Return the word beside the shape and the sentence under it; empty while nothing is measured."""
+    settling = view.settling
+    if view.draw_ns is None:
+        return "", ""
     if settling.word is not None:
         return _SETTLING[settling.word]
     if settling.is_stale:

@@ -126,7 +126,7 @@ def _cue(view: PracticeView) -> str:
 
 
 def _settling(view: PracticeView) -> RenderableType:
-    word, sentence = figures.settling_texts(view.settling)
+    word, sentence = figures.settling_texts(view)
     level = view.settling.level
     marks = Text("\u2500" * BAR_CELLS, style=MUTED)
     if level is not None:
@@ -135,7 +135,7 @@ def _settling(view: PracticeView) -> RenderableType:
         marks = Text("\u2500" * at, style=MUTED) + Text("\u25cf", style=style)
         marks += Text("\u2500" * (BAR_CELLS - 1 - at), style=MUTED)
     ends = Text(f"{words.ACTIVE.lower()} ", style=MUTED) + marks + Text(f" {words.SETTLING.lower()}", style=MUTED)
-    return Group(Align.center(ends), Align.center(Text(f"{word}. {sentence}", style=TEXT)))
+    return Group(Align.center(ends), Align.center(Text(f"{word}. {sentence}" if word else "", style=TEXT)))
 
 
 def _sensors(view: PracticeView) -> RenderableType:

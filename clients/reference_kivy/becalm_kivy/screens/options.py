@@ -9,7 +9,7 @@ from kivy.uix.modalview import ModalView
 
 from becalm_kivy import words
 from becalm_kivy.preferences import TEXT_SCALES, Preferences
-from becalm_kivy.widgets.controls import ChoiceRow
+from becalm_kivy.widgets.controls import ChoiceRow, OptionRow, SwitchRow
 
 Builder.load_string(
     """
@@ -67,14 +67,14 @@ class OptionsSheet(ModalView):
         super().__init__(**kwargs)
         self._preferences = preferences
         self._on_change = on_change
-        self.rows = {name: ChoiceRow(text=text) for name, text in _SWITCHES.items()}
-        self.rows["text_scale"] = ChoiceRow()
-        for name, row in self.rows.items():
+        self.switches = {name: SwitchRow(text=text) for name, text in _SWITCHES.items()}
+        self.text_scale = ChoiceRow(text=words.OPTION_TEXT)
+        for name, row in (*self.switches.items(), ("text_scale", self.text_scale)):
             row.fbind("on_release", self._press, name)
             self.ids.rows.add_widget(row)
         self._show()
 
-    def _press(self, name: str, _row: ChoiceRow) -> None:
+    def _press(self, name: str, _row: OptionRow) -> None:
         if name == "text_scale":
             place = TEXT_SCALES.index(self._preferences.text_scale)
             self._preferences = replace(self._preferences, text_scale=TEXT_SCALES[(place + 1) % len(TEXT_SCALES)])
@@ -85,8 +85,6 @@ class OptionsSheet(ModalView):
         self._on_change(self._preferences)
 
     def _show(self) -> None:
-        for name in _SWITCHES:
-            self.rows[name].is_on = getattr(self._preferences, name)
-        scale = self._preferences.text_scale
-        self.rows["text_scale"].text = words.OPTION_TEXT.format(percent=round(100 * scale))
-        self.rows["text_scale"].is_on = scale > TEXT_SCALES[0]
+        for name, row in self.switches.items():
+            row.is_on = getattr(self._preferences, name)
+        self.text_scale.choice = words.PERCENT.format(percent=round(100 * self._preferences.text_scale))

@@ -16,6 +16,7 @@ from becalm_kivy.preferences import Preferences
 from becalm_kivy.signals import SignalView
 from becalm_kivy.traces import SPAN_S, Curve, Traces
 from becalm_kivy.widgets import controls, pacer_circle, water  # noqa: F401
+from becalm_kivy.widgets.controls import Card
 from becalm_kivy.widgets.curve_panel import CURVE_HEIGHT_DP, CurvePanel
 from becalm_kivy.widgets.number_grid import NumberRow
 from becalm_kivy.widgets.sensor_chip import MARKS, SensorChip
@@ -54,24 +55,18 @@ class PracticeScreen(BoxLayout):
             for curve in Curve
         }
         self._rows: dict[str, NumberRow] = {}
+        # `ids` holds widgets weakly: a card that is taken off the screen would be gone.
+        self._curves_card, self._numbers_card = self.ids.curves.__self__, self.ids.numbers.__self__
         for chip in self._chips.values():
             self.ids.chips.add_widget(chip)
         for panel in self._panels.values():
-            self.ids.curves.add_widget(panel)
+            self._curves_card.add_widget(panel)
         self.like(self._preferences)
 
     def like(self, preferences: Preferences) -> None:
         """Show what the person wishes to see."""
         self._preferences = preferences
         self.ids.pacer.reduced_motion = preferences.reduced_motion
-        content = self.ids.content
-        shown = {self.ids.curves: preferences.show_curves, self.ids.numbers: preferences.show_numbers}
-        for card in shown:
-            if card.parent is not None:
-                content.remove_widget(card)
-        for card, is_shown in shown.items():
-            if is_shown:
-                content.add_widget(card, index=1)  # above the line of ages
 
     def show(self, view: PracticeView, traces: Traces, *, seconds: float) -> None:
         """Draw one moment; `seconds` is a clock of the screen's own for the water."""
@@ -81,9 +76,13 @@ class PracticeScreen(BoxLayout):
         for signal in view.signals:
             chip = self._chips[signal.curve]
             chip.state_words, chip.mark = figures.chip_text(signal), MARKS[signal.state]
-        if self._preferences.show_curves:
+        shows_curves = self._preferences.show_curves and view.draw_ns is not None
+        self._place(self._curves_card, is_shown=shows_curves)
+        if shows_curves:
             self._show_curves(view, traces)
-        if self._preferences.show_numbers:
+        shows_numbers = self._preferences.show_numbers and bool(view.readings)
+        self._place(self._numbers_card, is_shown=shows_numbers)
+        if shows_numbers:
             self._show_numbers(view)
 
     def on_main(self) -> None:
@@ -115,7 +114,7 @@ class PracticeScreen(BoxLayout):
             pacer.fullness = view.pose.fullness
 
     def _show_settling(self, view: PracticeView, seconds: float) -> None:
-        self.settling_word, self.settling_more = figures.settling_texts(view.settling)
+        self.settling_word, self.settling_more = figures.settling_texts(view)
         self.is_settling_now = view.settling.word is not None
         water_shape = self.ids.water
         water_shape.is_dimmed = not self.is_settling_now
@@ -124,16 +123,13 @@ class PracticeScreen(BoxLayout):
             water_shape.seconds = seconds
 
     def _show_curves(self, view: PracticeView, traces: Traces) -> None:
+        end_ns = view.draw_ns or 0
+        window_ns = (end_ns - SPAN_S * NS_PER_S, end_ns)
         for signal in view.signals:
             panel, ring = self._panels[signal.curve], traces.rings[signal.curve]
             if self.is_paused:
                 panel.state_words = words.MOTION_PAUSED
                 continue
-            if view.draw_ns is None:
-                panel.view.show([], window_ns=(0, 1), is_live=False)
-                panel.state_words = words.NOTHING_YET
-                continue
-            window_ns = (view.draw_ns - SPAN_S * NS_PER_S, view.draw_ns)
             pieces = ring.segments(*window_ns)
             panel.view.show(pieces, window_ns=window_ns, is_live=signal.is_live)
             panel.state_words = _curve_words(signal, has_pieces=bool(pieces))
@@ -143,12 +139,17 @@ class PracticeScreen(BoxLayout):
             row = self._rows.get(reading.name)
             if row is None:
                 row = self._rows[reading.name] = NumberRow(name=figures.reading_name(reading.name))
-                self.ids.numbers.add_widget(row)
+                self._numbers_card.add_widget(row)
             row.number = figures.reading_text(reading)
             row.is_now = reading.index.value is not None and not reading.is_stale
-        if not view.readings:
-            self._rows.clear()
-            self.ids.numbers.clear_widgets()
+
+    def _place(self, card: Card, *, is_shown: bool) -> None:
+        content = self.ids.content
+        if is_shown and card.parent is None:
+            is_below = card is self._curves_card and self._numbers_card.parent is not None
+            content.add_widget(card, index=2 if is_below else 1)  # above the line of ages, curves first
+        elif not is_shown and card.parent is not None:
+            content.remove_widget(card)
 
 
 def _curve_words(signal: SignalView, *, has_pieces: bool) -> str:

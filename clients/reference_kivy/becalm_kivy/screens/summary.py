@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from kivy.lang import Builder
-from kivy.metrics import dp
 from kivy.properties import StringProperty
 from kivy.uix.boxlayout import BoxLayout
 
@@ -15,7 +14,6 @@ from becalm_kivy.widgets.curve import CurveView
 
 Builder.load_file(str(Path(__file__).with_suffix(".kv")))
 
-CURVE_HEIGHT_DP = 96
 # Arousal within ten points is rest with its scatter: a smaller span would make hills of it.
 LEAST_AROUSAL_SPAN = 20.0
 
@@ -26,16 +24,15 @@ class SummaryScreen(BoxLayout):
     __events__ = ("on_done",)
     minutes = StringProperty("")
     sentence = StringProperty("")
+    length = StringProperty("")
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._curve = CurveView(
-            least_span=LEAST_AROUSAL_SPAN, colour=theme.LAVENDER, size_hint_y=None, height=dp(CURVE_HEIGHT_DP)
-        )
+        self._curve = CurveView(least_span=LEAST_AROUSAL_SPAN, colour=theme.LAVENDER)
         self._curve.fbind("size", lambda *_args: self._draw())
         self._curve.fbind("pos", lambda *_args: self._draw())
         self._summary: Summary | None = None
-        self.ids.card.add_widget(self._curve)
+        self.ids.curve.add_widget(self._curve)
         self._felt = [self._felt_button(text) for text in (words.FELT_EASIER, words.FELT_SAME, words.FELT_MORE_TENSE)]
 
     def show(self, summary: Summary) -> None:
@@ -43,7 +40,8 @@ class SummaryScreen(BoxLayout):
         if summary is self._summary:
             return
         self._summary = summary
-        self.minutes = words.SUMMARY_MINUTES.format(clock=figures.clock_text(summary.practice_s))
+        self.length = figures.clock_text(summary.practice_s)
+        self.minutes = words.SUMMARY_MINUTES.format(clock=self.length)
         self.sentence = figures.summary_text(summary)
         self.ids.card.opacity = 1 if len(summary.curve) > 1 else 0
         self._choose(None)

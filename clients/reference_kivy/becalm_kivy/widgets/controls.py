@@ -20,7 +20,7 @@ Builder.load_string(
     color: theme.TEXT
     text_size: self.width, None
     size_hint_y: None
-    height: self.texture_size[1]
+    height: self.texture_size[1] if self.text else 0
     halign: 'left'
     valign: 'middle'
 
@@ -46,7 +46,8 @@ Builder.load_string(
     font_size: '16sp'
     color: self.ink
     size_hint_y: None
-    height: max(dp(56), self.texture_size[1] + dp(24))
+    natural_height: max(dp(56), self.texture_size[1] + dp(24))
+    height: self.natural_height
     halign: 'center'
     valign: 'middle'
     text_size: self.width - dp(24), None
@@ -57,15 +58,15 @@ Builder.load_string(
         SmoothRoundedRectangle:
             pos: self.pos
             size: self.size
-            radius: [self.height / 2]
+            radius: [min(self.height / 2, dp(28))]
         Color:
             rgba: self.shown_fill
         SmoothRoundedRectangle:
             pos: self.x + dp(1.5), self.y + dp(1.5)
             size: self.width - dp(3), self.height - dp(3)
-            radius: [self.height / 2 - dp(1.5)]
+            radius: [min(self.height / 2, dp(28)) - dp(1.5)]
 
-<ChoiceRow>:
+<OptionRow>:
     size_hint_y: None
     height: max(dp(56), lines.height + dp(16))
     spacing: dp(16)
@@ -74,6 +75,16 @@ Builder.load_string(
         text: root.text
         font_size: '16sp'
         pos_hint: {'center_y': .5}
+
+<ChoiceRow>:
+    Words:
+        text: root.choice
+        font_size: '16sp'
+        color: theme.TEAL
+        halign: 'right'
+        pos_hint: {'center_y': .5}
+
+<SwitchRow>:
     SwitchMark:
         is_on: root.is_on
         size_hint: None, None
@@ -122,6 +133,8 @@ class PillButton(ButtonBehavior, Label):
     edge = ColorProperty(theme.LINE)
     ink = ColorProperty(theme.TEXT)
     shown_fill = ColorProperty(theme.INK)
+    natural_height = NumericProperty(0)
+    """As high as its words need."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -141,10 +154,21 @@ class SwitchMark(Widget):
     is_on = BooleanProperty(defaultvalue=False)
 
 
-class ChoiceRow(ButtonBehavior, BoxLayout):
-    """One line of the options: its words and a switch; the whole line can be pressed."""
+class OptionRow(ButtonBehavior, BoxLayout):
+    """One line of the options; the whole line can be pressed."""
 
     text = StringProperty("")
+
+
+class ChoiceRow(OptionRow):
+    """Words and the present choice of several."""
+
+    choice = StringProperty("")
+
+
+class SwitchRow(OptionRow):
+    """Words and a switch."""
+
     is_on = BooleanProperty(defaultvalue=False)
 
 

@@ -26,7 +26,7 @@ Builder.load_string(
             id: name
             text: root.name
             color: root.colour
-            size_hint_x: 0.5
+            size_hint_x: 2
         Caption:
             id: state
             text: root.state_words
