@@ -33,6 +33,11 @@ def require_time(field: str, t_ns: int | None) -> None:
     require(t_ns is None or abs(t_ns) <= limits.MAX_SESSION_NS, field, "session nanoseconds within 2**53", t_ns)
 
 
+def require_counter(field: str, number: int | None) -> None:
+    """Raise ValueError unless `number` is absent or fits 64 bits with sign, as every store and wire form does."""
+    require(number is None or -(2**63) <= number < 2**63, field, "a signed 64-bit integer", number)
+
+
 def require_text(field: str, text: str, *, n_max: int = limits.MAX_NAME_CHARS) -> None:
     """Raise ValueError unless `text` is 1 to `n_max` printable characters."""
     require(0 < len(text) <= n_max and text.isprintable(), field, f"1 to {n_max} printable characters", text)
@@ -115,6 +120,7 @@ class SampleBlock:
         require(
             0 <= self.first_sample_idx <= limits.MAX_SESSION_NS, "first_sample_idx", "0 or more", self.first_sample_idx
         )
+        require_counter("sensor_ns", self.sensor_ns)
         n_max = limits.MAX_SAMPLES_PER_BLOCK
         require(0 < len(self.counts) <= n_max, "counts", f"1 to {n_max} samples", len(self.counts))
         low, high = min(self.counts), max(self.counts)
@@ -174,6 +180,7 @@ class Gap:
         require_time("start_ns", self.start_ns)
         require_time("end_ns", self.end_ns)
         require(self.end_ns >= self.start_ns, "end_ns", f"at or after start_ns {self.start_ns}", self.end_ns)
+        require_counter("n_missing", self.n_missing)
         require(self.n_missing is None or self.n_missing >= 0, "n_missing", "0 or more", self.n_missing)
 
 
