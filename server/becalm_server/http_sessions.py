@@ -73,7 +73,7 @@ async def stop_session(request: Request, session_id: SessionId) -> SessionBody:
 
 async def known_session(parts: Parts, session_id: str) -> SessionRecord:
     """Return a session of the archive. Raises UnknownSessionError."""
-    record = None if "\0" in session_id else await parts.archive.session(session_id)
+    record = await parts.archive.session(session_id)
     if record is None:
         raise UnknownSessionError(f"There is no session {session_id!r:.70}.")
     return record

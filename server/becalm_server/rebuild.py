@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from becalm_protocol.derived import Derived
 from becalm_protocol.events import PhaseChange, RawEvent, StreamInfo
-from becalm_protocol.handshake import OpenSession, Waveform
+from becalm_protocol.handshake import Waveform
 from becalm_server.archive.store import Archive
 from becalm_server.archive.writer import Write
 from becalm_server.session import LivePipeline, MakePipeline, Session, StreamTail
@@ -15,15 +15,15 @@ Page = list[tuple[int, int, RawEvent]]
 
 
 async def build_session(
-    session: Session, *, opened: OpenSession, archive: Archive, make_pipeline: MakePipeline
+    session: Session, *, streams: Sequence[StreamInfo], archive: Archive, make_pipeline: MakePipeline
 ) -> None:
-    """Give a session the pipeline and the stream positions that its archive says it has.
+    """Give a session the pipeline and the stream positions that its archive says it has; `streams` may be new ones.
 
     Derived values are archived again: rows that exist are skipped, so an interrupted or older run is completed.
     """
     await archive.writer.wait_drained()
     session_id = session.record.session_id
-    session.record = await archive.begin_session(session.record, streams=opened.streams)
+    session.record = await archive.begin_session(session.record, streams=streams)
     known = await archive.streams(session_id)
     repeats = {stream_id: tail.n_duplicates for stream_id, tail in session.streams.items()}
     tails = [

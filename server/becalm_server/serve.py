@@ -50,31 +50,28 @@ async def serve(
     """
     listener = listen(settings)
     try:
-        async with asyncio.TaskGroup() as group, _database(settings, group) as url:
-            directory: list[Sessions] = []
-            async with open_archive(url, on_committed=lambda acks: directory[0].committed(acks)) as archive:
-                writing = group.create_task(archive.writer.run(), name="archive writer")
-                slow_lane = SlowLane(
-                    archive=archive,
-                    hrv_window=hrv_window or _default_hrv_window(),
-                    session_report=session_report or _default_report(),
-                )
-                hub = Hub()
-                sessions = Sessions(
-                    settings,
-                    archive=archive,
-                    hub=hub,
-                    slow_lane=slow_lane,
-                    make_pipeline=make_pipeline or _default_pipeline(),
-                )
-                directory.append(sessions)
-                await sessions.restore()
-                slow = group.create_task(slow_lane.run(), name="slow lane")
-                parts = Parts(settings=settings, archive=archive, hub=hub, sessions=sessions, slow_lane=slow_lane)
+        async with _database(settings) as (url, database), open_archive(url) as archive:
+            slow_lane = SlowLane(
+                archive=archive,
+                hrv_window=hrv_window or _default_hrv_window(),
+                session_report=session_report or _default_report(),
+            )
+            hub = Hub()
+            make = make_pipeline or _default_pipeline()
+            sessions = Sessions(settings, archive=archive, hub=hub, slow_lane=slow_lane, make_pipeline=make)
+            parts = Parts(settings=settings, archive=archive, hub=hub, sessions=sessions, slow_lane=slow_lane)
+            await sessions.restore()
+            async with asyncio.TaskGroup() as group:
+                beside = [
+                    group.create_task(archive.writer.run(), name="archive writer"),
+                    group.create_task(slow_lane.run(), name="slow lane"),
+                ]
+                if database is not None:
+                    beside.append(group.create_task(database.supervise(), name="embedded database"))
                 await _serve_network(parts, listener=listener, on_ready=on_ready, stop=stop)
-                slow.cancel()
                 await _drain(archive)
-                writing.cancel()
+                for task in beside:
+                    task.cancel()
     finally:
         listener.close()
 
@@ -100,18 +97,15 @@ def listen(settings: ServerSettings) -> socket.socket:
 
 
 @asynccontextmanager
-async def _database(settings: ServerSettings, group: asyncio.TaskGroup) -> AsyncIterator[str]:
+async def _database(settings: ServerSettings) -> AsyncIterator[tuple[str, EmbeddedPostgres | None]]:
     """Give the URL of the operator's database, or of an embedded one that lives as long as we do."""
     if settings.database_url is not None:
-        yield settings.database_url
+        yield settings.database_url, None
         return
     database = EmbeddedPostgres(settings.data_dir / "postgres", durable=settings.durable)
-    url = database.start()
-    supervising = group.create_task(database.supervise(), name="embedded database")
     try:
-        yield url
+        yield database.start(), database
     finally:
-        supervising.cancel()
         database.stop()
 
 

@@ -81,6 +81,9 @@ class Session:
         self.newest_ns = 0
         self.arrival_idx = 0
         self.finished = False
+        self.late = False
+        """Ended before; its agent brings what it could not bring then. Clients do not see it again."""
+        self.opening = asyncio.Lock()
         self.phase = SessionPhase.WAITING
         self.beats = RecentBeats()
         self._pipeline: LivePipeline | None = None

@@ -4,9 +4,10 @@ import asyncio
 import logging
 import secrets
 import time
+from collections.abc import Sequence
 
 from becalm_protocol.errors import CloseCode, StorageError, WireError
-from becalm_protocol.events import PhaseChange
+from becalm_protocol.events import PhaseChange, StreamInfo
 from becalm_protocol.handshake import (
     AgentPresence,
     AgentStatus,
@@ -41,6 +42,8 @@ log = logging.getLogger(__name__)
 
 # A wall clock ahead of ours by more than this is wrong; partitions and trends must not reach into the future.
 MAX_AHEAD_NS = 60 * NS_PER_S
+# A practice takes minutes: a session that a crash cut short this long ago is over.
+STALE_S = 2 * 3600.0
 # Commits take milliseconds; whoever asks for the end of a session is told when they do not come.
 END_LIMIT_S = 5.0
 # The year 2020: an agent that claims an earlier start has a clock that was never set.
@@ -64,14 +67,19 @@ class Sessions:
         self._links: dict[str, AgentLink] = {}
         self._open: dict[str, Session] = {}
         self._by_stream: dict[str, Session] = {}
+        archive.writer.on_committed = self.committed
 
     async def restore(self) -> None:
         """Take up the session that a restart interrupted; its agent opens it again."""
         record = await self._archive.unfinished_session()
-        if record is None:
+        if record is None or record.created_at is None:
             return
+        age_s = time.time() - record.created_at.timestamp()
+        if age_s > STALE_S:
+            return  # nobody waits for it any more; its agent may still open and close it
         session = self._remember(record)
-        session.phase = SessionPhase.WAITING if record.started_unix_ns is None else SessionPhase.BASELINE
+        if record.started_unix_ns is not None:
+            session.phase = SessionPhase.BASELINE if age_s < record.baseline_s else SessionPhase.PRACTICE
         self.current = session
 
     # --------------------------------------------------------------------------------------------------- clients
@@ -119,8 +127,10 @@ class Sessions:
         if session is None:
             record = await self._archive.session(session_id)
             if record is None:
-                raise UnknownSessionError(f"There is no session {session_id:.40}.")
-            return record
+                raise UnknownSessionError(f"There is no session {session_id!r:.70}.")
+            if record.ended_at is not None:
+                return record
+            session = self._remember(record)
         carrier = self._carrier(session)
         owner = self._links.get(session.record.agent_id or "")
         for link in {carrier, owner} - {None}:
@@ -158,16 +168,19 @@ class Sessions:
         """Let an agent begin, resume or extend a session. Raises WireError where it is not its own."""
         session = self._open.get(opened.session_id) or await self._recall(link, opened)
         await self._check_owner(link, session, opened)
-        known = set(session.streams)
-        if session.phase is SessionPhase.WAITING or not {info.stream_id for info in opened.streams} <= known:
-            session.record = self._begun(session.record, link=link, opened=opened)
-            await build_session(session, opened=opened, archive=self._archive, make_pipeline=self._make_pipeline)
+        async with session.opening:  # a newer connection may open it while an older one still reads the archive
+            if not {info.stream_id for info in opened.streams} <= set(session.streams):
+                session.record = self._begun(session.record, link=link, opened=opened)
+                await self._build(session, streams=opened.streams)
         if link.goodbye is not None:
-            return  # a newer connection took over while we read the archive
+            return
         self._by_stream |= dict.fromkeys(session.streams, session)
         link.session_ids.add(opened.session_id)
         link.put_nowait(SessionOpened(session_id=opened.session_id, acks=session.acks()))
-        self._make_current(session)
+        if session.late:
+            link.put_nowait(StopSession(session_id=opened.session_id))
+        else:
+            self._make_current(session)
 
     async def close(self, link: AgentLink, closed: CloseSession) -> None:
         """End a session once everything up to its last events is committed; ask again for what is missing."""
@@ -249,7 +262,6 @@ class Sessions:
     async def _recall(self, link: AgentLink, opened: OpenSession) -> Session:
         """Return a session that is not in memory: from the archive, or new and unasked."""
         record = await self._archive.session(opened.session_id)
-        late = record is not None and record.ended_at is not None
         if record is None:
             record = SessionRecord(
                 session_id=opened.session_id,
@@ -261,8 +273,7 @@ class Sessions:
             )
             await self._archive.add_session(record)
         session = self._remember(record)
-        if late:  # ended here while the agent was away: take what it still has, then let it close
-            link.put_nowait(StopSession(session_id=opened.session_id))
+        session.late = record.ended_at is not None
         return session
 
     async def _check_owner(self, link: AgentLink, session: Session, opened: OpenSession) -> None:
@@ -300,7 +311,13 @@ class Sessions:
         link = self._links.get(session.record.agent_id or "")
         return link if link is not None and session.record.session_id in link.session_ids else None
 
+    async def _build(self, session: Session, *, streams: Sequence[StreamInfo]) -> None:
+        await build_session(session, streams=streams, archive=self._archive, make_pipeline=self._make_pipeline)
+
     async def _end(self, session: Session) -> None:
+        if not session.streams and session.record.started_unix_ns is not None:
+            async with session.opening:  # a restart came between: its last conclusions are still to be drawn
+                await self._build(session, streams=())
         try:
             async with asyncio.timeout(END_LIMIT_S):
                 await session.finish()

@@ -22,7 +22,7 @@ class WorkerProcess:
         self._lifeline: Connection | None = None
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return what `function` returns. Raises BrokenProcessPool where the process died; the next call has another."""
+        """Return what `function` returns. Raises BrokenProcessPool where the process died."""
         pool = self._pool or self._start()
         try:
             return await asyncio.wrap_future(pool.submit(function, *args, **kwargs))

@@ -305,17 +305,17 @@ def start_server(tmp_path: Path, make_pipeline: Any) -> StartServer:
         settings = ServerSettings(**given)
         stop = asyncio.Event()
         ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        async with asyncio.TaskGroup() as group:
-            task = group.create_task(serve(settings, on_ready=ready.set_result, stop=stop, **parts))
-            await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
+        task = asyncio.ensure_future(serve(settings, on_ready=ready.set_result, stop=stop, **parts))
+        task.add_done_callback(lambda _: ready.done() or ready.cancel())
+        try:
+            await asyncio.wait([ready])
             if task.done():
                 await task
-            try:
-                yield RunningServer(ready.result(), settings)
-            finally:
-                stop.set()
-                async with asyncio.timeout(LIMIT_S):
-                    await task
+            yield RunningServer(ready.result(), settings)
+        finally:
+            stop.set()
+            async with asyncio.timeout(LIMIT_S):
+                await task
 
     return start
 

@@ -1,7 +1,7 @@
 """The archive as the server sees it: sessions and streams, the writer, and everything that is read back."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -58,6 +58,8 @@ class Archive:
 
     async def session(self, session_id: str) -> SessionRecord | None:
         """Return one session."""
+        if "\0" in session_id:  # PostgreSQL has no such text
+            return None
         row = await self.one("select_session", session_id=session_id)
         return session_record(row) if row else None
 
@@ -146,10 +148,10 @@ class Archive:
 
 
 @asynccontextmanager
-async def open_archive(url: str, *, on_committed: Callable[[dict[str, int]], None]) -> AsyncIterator[Archive]:
+async def open_archive(url: str) -> AsyncIterator[Archive]:
     """Bring the schema up to date and give the archive; the caller runs `archive.writer.run()`."""
     migrated = await asyncio.to_thread(migrate, url)
-    writer = ArchiveWriter(url, on_committed=on_committed)
+    writer = ArchiveWriter(url)
     pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
         url,
         kwargs={
@@ -165,8 +167,11 @@ async def open_archive(url: str, *, on_committed: Callable[[dict[str, int]], Non
         open=False,
     )
     await writer.open()
-    async with pool:
-        yield Archive(pool, writer=writer, timescale=migrated.timescale)
+    try:
+        async with pool:
+            yield Archive(pool, writer=writer, timescale=migrated.timescale)
+    finally:
+        await writer.close()
 
 
 def _session_columns(record: SessionRecord) -> dict[str, Any]:

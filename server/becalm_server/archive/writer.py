@@ -29,6 +29,8 @@ BACKOFF_S = (0.1, 3.0)
 CONNECT_LIMIT_S = 5
 # A statement of ours takes milliseconds; a database that is silent this long is taken for gone.
 STATEMENT_LIMIT_S = 30
+N_CLAIMS = 10
+CLAIM_PAUSE_S = 0.2
 SINGLE_WRITER_LOCK = 0x6265_6362
 
 
@@ -49,9 +51,10 @@ class Write:
 class ArchiveWriter:
     """Commits what it is given, in order, for as long as it takes. Policy of a full queue: Block (`wait_room`)."""
 
-    def __init__(self, url: str, *, on_committed: Callable[[dict[str, int]], None]) -> None:
+    def __init__(self, url: str) -> None:
+        self.on_committed: Callable[[dict[str, int]], None] = lambda _acks: None
+        """Hears {stream_id: seq} after every commit."""
         self._url = url
-        self._on_committed = on_committed
         self._queue: deque[Write] = deque()
         self._work = asyncio.Event()
         self._room = asyncio.Event()
@@ -89,24 +92,33 @@ class ArchiveWriter:
 
     async def open(self) -> None:
         """Connect and claim the database. Raises StorageError where another server writes to it."""
-        try:
-            self._connection = await self._connect()
-        except (psycopg.Error, OSError) as exc:
-            raise StorageError(f"database: expected to connect, got: {exc}") from exc
+        for attempt in range(N_CLAIMS):
+            try:
+                self._connection = await self._connect()
+            except (psycopg.Error, OSError) as exc:
+                raise StorageError(f"database: expected to connect, got: {exc}") from exc
+            except StorageError:  # a server that was killed a moment ago holds the claim until its socket is closed
+                if attempt + 1 == N_CLAIMS:
+                    raise
+                await asyncio.sleep(CLAIM_PAUSE_S)
+            else:
+                return
 
     async def run(self) -> None:
         """Commit until cancelled."""
-        try:
-            while True:
-                await self._work.wait()
-                await asyncio.sleep(LINGER_S)
-                batch = [self._queue[n] for n in range(min(len(self._queue), MAX_BATCH))]
-                await self._commit_surely(batch)
-                self._forget(batch)
-                self._report(batch)
-        finally:
-            if self._connection is not None:
-                await self._connection.close()
+        while True:
+            await self._work.wait()
+            await asyncio.sleep(LINGER_S)
+            batch = [self._queue[n] for n in range(min(len(self._queue), MAX_BATCH))]
+            await self._commit_surely(batch)
+            self._forget(batch)
+            self._report(batch)
+
+    async def close(self) -> None:
+        """Give the claim back."""
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
 
     async def _commit_surely(self, batch: list[Write]) -> None:
         """Commit, again and again: rows that are already there are skipped, so an unknown outcome is harmless."""
@@ -162,7 +174,7 @@ class ArchiveWriter:
             if write.done is not None and not write.done.done():
                 write.done.set_result(None)
         if acks:
-            self._on_committed({stream_id: write.seq for stream_id, (write, _) in acks.items()})
+            self.on_committed({stream_id: write.seq for stream_id, (write, _) in acks.items()})
 
 
 def _newest(batch: list[Write]) -> dict[str, tuple[RawRow, int]]:
