@@ -86,10 +86,10 @@ class Conductor:
                 await self._conduct()
                 await self._end_session()
                 await self._drain(stop, group=group)
+                report = self.report()
                 for task in tasks:
                     task.cancel()
         finally:
-            report = self.report()
             self._spool.close()
         return report
 
