@@ -28,6 +28,8 @@ MIN_SLOPE_US_S = 0.01
 MIN_SKIN_US = 0.05
 MAX_SKIN_US = 60.0
 MAX_SLOPE_US_S = 10.0
+# Worn sensors resolve some 0.01 uS at best; a bound below that would promise too much.
+LEAST_BOUND_US = 0.01
 # After a jump or lifted finger the level needs this long to mean something again.
 SETTLE_S = 2.0
 
@@ -82,9 +84,10 @@ class ResponseFinder:
 class SkinStage:
     """Level, responses and quality of one skin-conductance stream in uS, 4 Hz and more."""
 
-    def __init__(self, rate_hz: float) -> None:
+    def __init__(self, rate_hz: float, *, unit_per_count: float) -> None:
         self._decimator = Decimator(max(1, int(rate_hz / TARGET_RATE_HZ)))
         self._rate_hz = rate_hz / self._decimator.factor
+        self._least_bound_us = max(LEAST_BOUND_US, unit_per_count)
         self._n_level = max(1, round(LEVEL_EVERY_S * self._rate_hz))
         self._slope_lag = max(1, round(0.1 * rate_hz))
         self._slope_step_us = MAX_SLOPE_US_S * self._slope_lag / rate_hz
@@ -161,7 +164,7 @@ class SkinStage:
             out.append(self._response(rise, at=at, clock=clock))
         if (self._n - self._response_base) % self._n_level == 0:
             # 1.2533 turns a mean absolute deviation into a standard deviation (normal noise); the rest is the lag.
-            bound = 1.96 * 1.2533 * noise + abs(clean - level)
+            bound = self._least_bound_us + 1.96 * 1.2533 * noise + abs(clean - level)
             now_ns = clock.session_ns(at)
             out.append(SkinLevel(t_ns=now_ns, emitted_ns=now_ns, level_us=level, bound_us=bound))
         return out

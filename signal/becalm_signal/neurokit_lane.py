@@ -47,8 +47,8 @@ def warm_up() -> None:
 def hrv_window(rr_ms: Sequence[float]) -> dict[str, float]:
     """Return NeuroKit2's HRV indices of one window, finite ones only, by NeuroKit2's own names.
 
-    rr_ms: intervals in ms, shape (n_beats,), without holes. Frequency bands are in ms^2-like absolute power
-    (`normalize=False`): normalised ones cannot be compared between windows. Empty for fewer than 10 intervals.
+    rr_ms: intervals in ms, shape (n_beats,), without holes. Frequency bands are not normalised: NeuroKit2's default
+    normalised ones cannot be compared between windows. Empty for fewer than 10 intervals.
     """
     if len(rr_ms) < MIN_BEATS:
         return {}

@@ -38,7 +38,7 @@ STAGES: tuple[tuple[SignalKind, MakeStage], ...] = (
     ),
     (
         SignalKind.SKIN_CONDUCTANCE,  # level, responses
-        lambda info, rate_hz: SkinStage(rate_hz),  # noqa: ARG005
+        lambda info, rate_hz: SkinStage(rate_hz, unit_per_count=info.unit_per_count),
     ),
 )
 """Order of the waveform stages; after them the strap's own RR, then the tick: all indices, and arousal from them."""

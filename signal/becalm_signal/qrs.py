@@ -21,6 +21,8 @@ T_WAVE_S = 0.38
 # After a beat, only something this much larger can be the real one (a tall P wave came first).
 USURP_RATIO = 1.4
 MIN_DISTANCE_S = 0.12
+# The largest P and T waves have a third of the energy of their QRS; below a quarter is no beat of the same heart.
+MISTAKEN_SHARE = 0.25
 LEVEL_SHARE = 0.35
 # Noise is never taken for larger than this share of a beat: else one burst would hide all beats after it.
 MAX_NOISE_SHARE = 0.6
@@ -167,10 +169,16 @@ class QrsDetector:
 
     # ------------------------------------------------------------------------------------------------- decisions
     def _level(self) -> float:
-        signal = median(self._signal)
+        signal = self._beat_energy()
         # The second largest of the last eight: P and T waves must stay below, and each beat brings two or three humps.
         noise = min(sorted(self._noise)[-2:][0], MAX_NOISE_SHARE * signal) if self._noise else 0.0
         return noise + LEVEL_SHARE * max(0.0, signal - noise)
+
+    def _beat_energy(self) -> float:
+        """Usual energy of a beat; humps far below the second largest got in by mistake and are left out."""
+        ordered = sorted(self._signal)
+        least = MISTAKEN_SHARE * ordered[-2 if len(ordered) > 1 else -1]
+        return median(energy for energy in ordered if energy >= least)
 
     def _is_beat(self, hump: Candidate) -> bool:
         last = self._last
@@ -249,6 +257,8 @@ class QrsDetector:
         self._noise.clear()
         self._slopes.clear()
         tops = self._tops(humps)
+        least = 0.4 * max(hump.energy for hump in tops)
+        tops = [hump for hump in tops if hump.energy >= least]
         self._signal.append(median(hump.energy for hump in tops))
         self._slopes.append(median(hump.slope for hump in tops))
         self._noise.append(median(hump.energy for hump in humps) * 0.5)

@@ -16,7 +16,7 @@ class PeakPlacer:
     """Places the peak of a found QRS and learns on the way whether this lead shows it upward or downward."""
 
     def __init__(self, rate_hz: float) -> None:
-        self._taps = smoothing_taps(0.03, rate_hz=rate_hz)
+        self._taps = smoothing_taps(0.02, rate_hz=rate_hz)
         self._delay = round(HUMP_DELAY_S * rate_hz)
         self._reach = max(3, round(REACH_S * rate_hz))
         self._edge = max(1, round(0.03 * rate_hz))

@@ -1,0 +1,91 @@
+"""R peaks: every rate, both polarities, tall T waves, noise; times against known truth."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from becalm_signal.qrs import QrsDetector
+
+Found = tuple[np.ndarray[Any, np.dtype[np.float64]], np.ndarray[Any, np.dtype[np.float64]]]
+
+
+def detect(samples: Any, rate_hz: float) -> Found:
+    detector = QrsDetector(rate_hz)
+    at_s, delay_s = [], []
+    for n, x in enumerate(samples.tolist()):
+        for peak in detector.step(x):
+            at_s.append(peak.at / rate_hz)
+            delay_s.append((n - peak.at) / rate_hz)
+    at_s += [peak.at / rate_hz for peak in detector.finish()]
+    return np.array(at_s), np.array(delay_s)
+
+
+@pytest.mark.parametrize("rate_hz", [100.0, 130.0, 250.0, 360.0, 500.0, 1000.0])
+@pytest.mark.parametrize("r_uv", [1000.0, -1000.0])
+def test_every_beat_is_found_and_placed_at_every_rate(make_ecg: Any, make_rr: Any, rate_hz: float, r_uv: float) -> None:
+    heart = make_ecg(make_rr(30), rate_hz=rate_hz, r_uv=r_uv)
+    at_s, _ = detect(heart.samples, rate_hz)
+    assert len(at_s) == len(heart.beats_s)
+    assert np.max(np.abs(at_s - heart.beats_s)) < 0.004
+
+
+def test_beat_times_at_130_hz_jitter_by_less_than_half_a_millisecond(make_ecg: Any, make_rr: Any) -> None:
+    heart = make_ecg(make_rr(120), rate_hz=130.0, noise_uv=10.0)
+    at_s, _ = detect(heart.samples, 130.0)
+    errors_s = at_s - heart.beats_s
+    assert np.std(errors_s) < 0.0007
+    rmssd = np.sqrt(np.mean(np.diff(np.diff(at_s)) ** 2))
+    true_rmssd = np.sqrt(np.mean(np.diff(np.diff(heart.beats_s)) ** 2))
+    assert rmssd == pytest.approx(true_rmssd, rel=0.02)
+
+
+def test_beats_come_out_within_a_quarter_second(make_ecg: Any, make_rr: Any) -> None:
+    heart = make_ecg(make_rr(60), rate_hz=130.0)
+    at_s, delay_s = detect(heart.samples, 130.0)
+    learned = at_s > 5.0
+    assert np.quantile(delay_s[learned[: len(delay_s)]], 0.95) <= 0.25
+
+
+@pytest.mark.parametrize("t_uv", [700.0, 1000.0, -700.0])
+def test_tall_t_waves_are_not_beats(make_ecg: Any, make_rr: Any, t_uv: float) -> None:
+    heart = make_ecg(make_rr(40), rate_hz=130.0, t_uv=t_uv)
+    at_s, _ = detect(heart.samples, 130.0)
+    assert len(at_s) == len(heart.beats_s)
+    assert np.max(np.abs(at_s - heart.beats_s)) < 0.02
+
+
+@pytest.mark.parametrize("mean_ms", [330.0, 600.0, 1600.0])
+def test_fast_and_slow_hearts(make_ecg: Any, make_rr: Any, match_f1: Callable[..., float], mean_ms: float) -> None:
+    rr = make_rr(40, mean_ms=mean_ms, rsa_ms=0.02 * mean_ms)
+    heart = make_ecg(rr, rate_hz=130.0, t_uv=150.0)
+    at_s, _ = detect(heart.samples, 130.0)
+    assert match_f1(heart.beats_s, at_s, within_s=0.05) > 0.99
+
+
+def test_a_heart_that_grows_ten_times_smaller_is_found_again(
+    make_ecg: Any, make_rr: Any, match_f1: Callable[..., float]
+) -> None:
+    heart = make_ecg(make_rr(80), rate_hz=130.0, noise_uv=2.0)
+    samples = heart.samples.copy()
+    half = len(samples) // 2
+    samples[half:] *= 0.1
+    at_s, _ = detect(samples, 130.0)
+    late = half / 130.0 + 5.0
+    assert match_f1(heart.beats_s, at_s, within_s=0.05, after_s=late) > 0.98
+
+
+def test_white_noise_has_no_peaks_of_its_own() -> None:
+    detector = QrsDetector(130.0)
+    noise = np.random.default_rng(3).normal(0.0, 100.0, 130 * 20)
+    for x in noise.tolist():
+        detector.step(x)
+    assert detector.peakiness < 1.95
+
+
+def test_a_short_recording_gives_its_beats_at_the_end(make_ecg: Any) -> None:
+    heart = make_ecg([800.0, 800.0], rate_hz=130.0)
+    at_s, delay_s = detect(heart.samples[: round(2.3 * 130)], 130.0)
+    assert len(delay_s) == 0
+    assert np.max(np.abs(at_s - heart.beats_s)) < 0.01
