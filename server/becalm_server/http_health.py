@@ -30,7 +30,7 @@ async def health(request: Request) -> HealthBody:
         pipeline_version=PIPELINE_VERSION,
         database_version=database_version,
         timescale=parts.archive.timescale,
-        agent_connected=parts.sessions.presence().agent_connected,
+        agent_connected=parts.sessions.agents.presence().agent_connected,
         session_id=current.record.session_id if current else None,
         clients=parts.hub.statistics(),
         archive=writer.statistics(),

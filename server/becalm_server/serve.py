@@ -134,7 +134,7 @@ async def _serve_network(
         on_ready(f"http://{shown}:{port}")
         await stop.wait()
         parts.hub.close_nowait(CloseCode.RESTART)
-        parts.sessions.close_nowait(CloseCode.RESTART)
+        parts.sessions.agents.close_nowait(CloseCode.RESTART)
         server.should_exit = True
         await serving
 

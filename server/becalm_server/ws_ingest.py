@@ -74,7 +74,7 @@ class _Conversation:
                 for task in beside:
                     task.cancel()
         finally:
-            sessions.leave(self._link)
+            sessions.agents.leave(self._link)
 
     async def _listen(self, group: asyncio.TaskGroup) -> None:
         silence_s = N_SILENT_HEARTBEATS * self._parts.settings.heartbeat_s
@@ -110,7 +110,7 @@ class _Conversation:
             case CloseSession():
                 group.create_task(self._close(message), name="end of session")
             case AgentStatus():
-                sessions.status(link, message)
+                sessions.agents.status(link, message)
 
     async def _close(self, closed: CloseSession) -> None:
         try:

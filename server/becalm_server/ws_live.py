@@ -42,7 +42,7 @@ async def live(websocket: WebSocket) -> None:
 
 
 def _welcome(parts: Parts, *, version: int) -> ClientWelcome:
-    presence = parts.sessions.presence()
+    presence = parts.sessions.agents.presence()
     return ClientWelcome(
         version=version,
         heartbeat_s=parts.settings.heartbeat_s,

@@ -1,0 +1,58 @@
+"""The agents that are connected, one link each; who carries which session."""
+
+from becalm_protocol.errors import CloseCode
+from becalm_protocol.handshake import AgentPresence, AgentStatus
+from becalm_server.agent_link import AgentLink
+from becalm_server.archive.records import SessionRecord
+from becalm_server.hub import Hub
+
+
+class Agents:
+    """Links by agent, the newest last; clients hear of every change."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._links: dict[str, AgentLink] = {}
+
+    def join(self, link: AgentLink) -> None:
+        """Take a new connection of an agent; an older one of the same agent is fenced."""
+        older = self._links.pop(link.agent_id, None)
+        if older is not None:
+            older.close_nowait(CloseCode.FENCED, detail="a newer connection of this agent took over")
+        self._links[link.agent_id] = link
+        self._hub.tell(self.presence())
+
+    def leave(self, link: AgentLink) -> None:
+        """Forget a connection."""
+        if self._links.get(link.agent_id) is link:
+            del self._links[link.agent_id]
+            self._hub.tell(self.presence())
+
+    def status(self, link: AgentLink, status: AgentStatus) -> None:
+        """Learn how an agent's sensors are."""
+        if link.sensors != status.sensors:
+            link.sensors = status.sensors
+            self._hub.tell(self.presence())
+
+    def presence(self) -> AgentPresence:
+        """Return which sensors are there."""
+        sensors = tuple(sensor for link in self._links.values() for sensor in link.sensors)
+        return AgentPresence(agent_connected=bool(self._links), sensors=sensors)
+
+    def newest(self) -> AgentLink | None:
+        """Return the agent that connected last."""
+        return next(reversed(self._links.values()), None)
+
+    def owner(self, record: SessionRecord) -> AgentLink | None:
+        """Return the link of the agent that a session belongs to."""
+        return self._links.get(record.agent_id or "")
+
+    def carrier(self, record: SessionRecord) -> AgentLink | None:
+        """Return the link on which a session is open."""
+        link = self.owner(record)
+        return link if link is not None and record.session_id in link.session_ids else None
+
+    def close_nowait(self, code: CloseCode) -> None:
+        """Disconnect every agent; what is not acknowledged they keep."""
+        for link in self._links.values():
+            link.close_nowait(code, detail="the server stops or restarts; everything acknowledged is stored")

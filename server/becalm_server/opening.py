@@ -1,0 +1,85 @@
+"""What has to be true before an agent may send: the session is known, it is the agent's own, its state is rebuilt."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from becalm_protocol.errors import WireError
+from becalm_protocol.events import StreamInfo
+from becalm_protocol.handshake import OpenSession, Source
+from becalm_protocol.units import NS_PER_S
+from becalm_server.archive.records import SessionRecord
+from becalm_server.archive.store import Archive
+from becalm_server.rebuild import build_session
+from becalm_server.session import MakePipeline, Session
+from becalm_server.settings import ServerSettings
+
+# A wall clock ahead of ours by more than this is wrong; partitions and trends must not reach into the future.
+MAX_AHEAD_NS = 60 * NS_PER_S
+# The year 2020: an agent that claims an earlier start has a clock that was never set.
+EARLIEST_UNIX_NS = 1_577_836_800 * NS_PER_S
+
+
+class Opener:
+    """Works between OpenSession and SessionOpened; off the sample path, so it may wait for the archive."""
+
+    def __init__(self, settings: ServerSettings, *, archive: Archive, make_pipeline: MakePipeline) -> None:
+        self._settings = settings
+        self._archive = archive
+        self._make_pipeline = make_pipeline
+
+    async def recall(self, opened: OpenSession, *, agent_id: str) -> SessionRecord:
+        """Return a session from the archive, or keep a new one that nobody asked for."""
+        record = await self._archive.session(opened.session_id)
+        if record is not None:
+            return record
+        return await self._archive.add_session(
+            SessionRecord(
+                session_id=opened.session_id,
+                agent_id=agent_id,
+                source=opened.source,
+                baseline_s=self._settings.baseline_s,
+                inhale_s=self._settings.inhale_s,
+                exhale_s=self._settings.exhale_s,
+            )
+        )
+
+    async def check_owner(self, record: SessionRecord, *, agent_id: str, opened: OpenSession) -> None:
+        """Raise WireError where the session or one of its streams is not this agent's own."""
+        if record.agent_id not in (None, agent_id):
+            raise WireError("open_session: expected a session of this agent, got one of another")
+        owners = await self._archive.owners([info.stream_id for info in opened.streams])
+        if set(owners.values()) - {opened.session_id}:
+            raise WireError("open_session: expected new random stream identifiers, got one of another session")
+
+    async def begin(self, session: Session, *, agent_id: str, opened: OpenSession) -> None:
+        """Give the session its pipeline where it has none yet, or none that knows all of its streams."""
+        async with session.opening:  # a newer connection may open it while an older one still reads the archive
+            if {info.stream_id for info in opened.streams} <= set(session.streams):
+                return
+            live = opened.source is Source.LIVE
+            session.record = replace(
+                session.record,
+                agent_id=agent_id,
+                source=opened.source,
+                inhale_s=session.record.inhale_s if live else None,
+                exhale_s=session.record.exhale_s if live else None,
+                started_unix_ns=_plausible_start(opened.started_unix_ns),
+            )
+            await self._build(session, streams=opened.streams)
+
+    async def revive(self, session: Session) -> None:
+        """Give a session that a restart interrupted its pipeline, so that it can be finished without its agent."""
+        if session.record.started_unix_ns is None:
+            return
+        async with session.opening:
+            if not session.streams:
+                await self._build(session, streams=())
+
+    async def _build(self, session: Session, *, streams: Sequence[StreamInfo]) -> None:
+        await build_session(session, streams=streams, archive=self._archive, make_pipeline=self._make_pipeline)
+
+
+def _plausible_start(claimed_unix_ns: int) -> int:
+    now_ns = time.time_ns()
+    return claimed_unix_ns if EARLIEST_UNIX_NS <= claimed_unix_ns <= now_ns + MAX_AHEAD_NS else now_ns
