@@ -1,5 +1,4 @@
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -62,9 +61,9 @@ async def test_greets_and_is_connected(scripted: Any) -> None:
     assert follower.links() == [Link.CONNECTING, Link.CONNECTED]
 
 
-async def test_session_time_follows_the_server_to_a_millisecond(scripted: Any) -> None:
-    scripted.session = PRACTICE
-    scripted.session_started_ns = time.monotonic_ns() - 30_000_000_000
+async def test_session_time_follows_the_server_to_a_millisecond(scripted: Any, person: Any) -> None:
+    scripted.welcome = person.welcome(PRACTICE)
+    scripted.begin_at(30)
     async with following(scripted.url) as follower:
         await follower.wait(lambda: follower.feed.session_now_ns() is not None)
         told_ns, true_ns = follower.feed.session_now_ns(), scripted.session_now_ns()
@@ -81,12 +80,12 @@ async def test_session_time_is_unknown_outside_a_session(scripted: Any) -> None:
         assert follower.feed.session_now_ns() is None
 
 
-async def test_another_session_starts_another_clock(scripted: Any) -> None:
-    scripted.session = PRACTICE
-    scripted.session_started_ns = time.monotonic_ns() - 500_000_000_000
+async def test_another_session_starts_another_clock(scripted: Any, person: Any) -> None:
+    scripted.welcome = person.welcome(PRACTICE)
+    scripted.begin_at(500)
     async with following(scripted.url) as follower:
         await follower.wait(lambda: follower.feed.session_now_ns() is not None)
-        scripted.session_started_ns = time.monotonic_ns()
+        scripted.begin_at(0)
         other = SessionView(session_id="07e4", phase=SessionPhase.BASELINE, source=Source.LIVE, baseline_s=60.0)
         await scripted.send(other)
         await follower.wait(lambda: other in follower.told)
@@ -180,3 +179,10 @@ async def test_no_payload_reaches_the_log(scripted: Any, caplog: pytest.LogCaptu
         await follower.wait(lambda: any(isinstance(message, Live) for message in follower.told))
     sent_by_us = [record for record in caplog.records if record.name == "becalm_kivy.wire"]
     assert sent_by_us == []
+
+
+async def test_a_client_that_is_closed_says_goodbye(scripted: Any) -> None:
+    async with following(scripted.url):
+        await scripted.wait_client()
+    async with asyncio.timeout(4):
+        assert await scripted.close_codes.get() == 1000
