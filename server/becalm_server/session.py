@@ -24,7 +24,7 @@ from becalm_protocol.limits import CREDIT_FRAMES
 from becalm_protocol.units import ns_from_s
 from becalm_server.archive.raw_rows import to_row
 from becalm_server.archive.records import SessionRecord
-from becalm_server.archive.writer import ArchiveWriter, Write
+from becalm_server.archive.writer import ArchiveWriter, StreamMark, Write
 from becalm_server.clock_offset import ClockOffset
 from becalm_server.recent_beats import RecentBeats, Window
 
@@ -69,6 +69,10 @@ class StreamTail:
         self.taken_seq = acked_seq
         self.acked_seq = acked_seq
         self.n_duplicates = n_duplicates
+
+    def mark(self) -> StreamMark:
+        """Return the position as the archive keeps it."""
+        return StreamMark(stream_id=self.info.stream_id, seq=self.taken_seq, n_duplicates=self.n_duplicates)
 
 
 class Session:
@@ -163,7 +167,7 @@ class Session:
             Write(
                 session_id=self.record.session_id,
                 raw=raw,
-                n_duplicates=tail.n_duplicates,
+                marks=(tail.mark(),),
                 conclusions=tuple(item for item in derived if not isinstance(item, Waveform)),
                 queued_ns=time.monotonic_ns(),
             )
@@ -182,6 +186,7 @@ class Session:
         self._writer.put_nowait(
             Write(
                 session_id=self.record.session_id,
+                marks=tuple(tail.mark() for tail in self.streams.values()),
                 conclusions=tuple(item for item in derived if not isinstance(item, Waveform)),
                 queued_ns=time.monotonic_ns(),
                 done=done,

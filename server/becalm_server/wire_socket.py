@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
+import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from becalm_protocol.codec import decode, encode
@@ -47,7 +49,7 @@ class WireSocket:
         return message
 
     async def receive(self, expected: tuple[type, ...]) -> Any:
-        """Return the next message; those of a later version are skipped. Raises PeerGoneError or WireError."""
+        """Return the next message; unknown ones but events are skipped. Raises PeerGoneError or WireError."""
         while True:
             try:
                 received = await self._socket.receive()
@@ -58,7 +60,11 @@ class WireSocket:
             data = received.get("bytes")
             try:
                 message: object = decode(received["text"] if data is None else data)
-            except UnknownTypeError:
+            except UnknownTypeError as exc:
+                if _is_data(received):
+                    raise WireError(
+                        "data: expected an event this server knows. Update the server", close_code=CloseCode.VERSION
+                    ) from exc
                 continue
             if not isinstance(message, expected):
                 names = ", ".join(sorted(cls.__name__ for cls in expected))
@@ -89,6 +95,13 @@ class WireSocket:
         with contextlib.suppress(PeerGoneError, WebSocketDisconnect, RuntimeError):
             await self.send(Problem(close_code=int(code), detail=detail[:MAX_NOTE_CHARS]))
             await self._socket.close(int(code))
+
+
+def _is_data(received: Mapping[str, Any]) -> bool:
+    """Tell whether a frame carries an event: skipping one would leave a hole that no repetition can fill."""
+    binary = received.get("bytes")
+    plain = msgspec.json.decode(received["text"]) if binary is None else msgspec.msgpack.decode(binary)
+    return isinstance(plain, dict) and plain.get("type") == "data"
 
 
 def common_version(versions: tuple[int, ...]) -> int:

@@ -248,7 +248,7 @@ select
         and pipeline_version = %(pipeline_version)s) as n_metrics
 
 -- server_version: the database's own version
-select current_setting('server_version')
+select current_setting('server_version') as server_version
 
 -- claim_archive: one becalm server at a time writes to a database
 select pg_try_advisory_lock(%(key)s)

@@ -35,13 +35,22 @@ SINGLE_WRITER_LOCK = 0x6265_6362
 
 
 @value
+class StreamMark:
+    """How far a stream has come with this write."""
+
+    stream_id: str
+    seq: int
+    n_duplicates: int
+    """Repeated events of this stream so far, for the record."""
+
+
+@value
 class Write:
     """One event with what followed from it: committed together or not at all."""
 
     session_id: str
     raw: RawRow | None = None
-    n_duplicates: int = 0
-    """Repeated events of this stream so far, for the record."""
+    marks: tuple[StreamMark, ...] = ()
     conclusions: tuple[Conclusion, ...] = ()
     queued_ns: int
     done: asyncio.Future[None] | None = None
@@ -167,19 +176,19 @@ class ArchiveWriter:
 
     def _report(self, batch: list[Write]) -> None:
         now_ns = time.monotonic_ns()
-        acks = _newest(batch)
         for write in batch:
             if write.raw is not None:
                 self.commit_latency.add(now_ns - write.queued_ns)
             if write.done is not None and not write.done.done():
                 write.done.set_result(None)
-        if acks:
-            self.on_committed({stream_id: write.seq for stream_id, (write, _) in acks.items()})
+        marks = _newest(batch)
+        if marks:
+            self.on_committed({stream_id: mark.seq for stream_id, mark in marks.items()})
 
 
-def _newest(batch: list[Write]) -> dict[str, tuple[RawRow, int]]:
-    """Return the last row of each stream with its count of repeats."""
-    return {write.raw.stream_id: (write.raw, write.n_duplicates) for write in batch if write.raw is not None}
+def _newest(batch: list[Write]) -> dict[str, StreamMark]:
+    """Return the last mark of each stream."""
+    return {mark.stream_id: mark for write in batch for mark in write.marks}
 
 
 async def _commit(connection: psycopg.AsyncConnection[Any], batch: list[Write]) -> None:
@@ -188,12 +197,9 @@ async def _commit(connection: psycopg.AsyncConnection[Any], batch: list[Write]) 
     statements = to_tables(conclusions)
     if raw:
         statements["insert_raw"] = columns([{name: getattr(row, name) for name in _RAW_COLUMNS} for row in raw])
-        newest = _newest(batch).values()
-        statements["update_acks"] = {
-            "stream_id": [row.stream_id for row, _ in newest],
-            "seq": [row.seq for row, _ in newest],
-            "n_duplicates": [n_duplicates for _, n_duplicates in newest],
-        }
+    marks = _newest(batch).values()
+    if marks:
+        statements["update_acks"] = columns([{name: getattr(mark, name) for name in _MARK_COLUMNS} for mark in marks])
     if not statements:
         return
     async with connection.transaction():
@@ -201,4 +207,5 @@ async def _commit(connection: psycopg.AsyncConnection[Any], batch: list[Write]) 
             await connection.execute(SQL[name], parameters)
 
 
+_MARK_COLUMNS = ("stream_id", "seq", "n_duplicates")
 _RAW_COLUMNS = tuple(RawRow.__slots__)  # type: ignore[attr-defined]  # made by the decorator

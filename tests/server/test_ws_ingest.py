@@ -1,0 +1,325 @@
+"""What an agent may do wrong, and what a broken link must not cost."""
+
+import asyncio
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from becalm_protocol.codec import encode_json
+from becalm_protocol.errors import CloseCode
+from becalm_protocol.events import SampleBlock
+from becalm_protocol.handshake import (
+    SUBPROTOCOL_JSON,
+    Ack,
+    AgentHello,
+    CloseSession,
+    Data,
+    OpenSession,
+    Ping,
+    Pong,
+    Problem,
+    Reset,
+    SessionClosed,
+    Source,
+    StartSession,
+    StopSession,
+    StreamAck,
+)
+from becalm_protocol.limits import CREDIT_FRAMES, MAX_FRAME_BYTES
+from becalm_server.archive.embedded import EmbeddedPostgres
+
+RAW = b"select stream_id, seq, form, received_ns, sensor_ns, n_samples, body from raw_event order by 1, 2"
+BEATS = b"select beat_idx, t_ns, emitted_ns, rr_ms from beat order by 1"
+METRICS = b"select * from metrics order by t_ns"
+
+
+async def test_every_event_is_stored_once_whatever_the_link_does(
+    server: Any, sensors: Any, database_url: str, fetch: Any
+) -> None:
+    session_id = "5" * 32
+    async with server.agent() as agent:
+        await agent.hello()
+        await agent.open(sensors.streams, session_id=session_id)
+        for n in range(4):
+            await agent.send(*sensors.second(n))
+        await agent.wait(Ack)
+    async with server.agent() as agent:
+        await agent.hello()
+        await agent.open(sensors.streams, session_id=session_id)
+        await agent.send(*sensors.sent)  # all of it once more, whatever was acknowledged
+        await agent.send(*sensors.second(4), *sensors.sent[-3:])
+        await agent.close_session(session_id, sensors.last)
+    stored = await fetch(database_url, RAW)
+    assert [(row["stream_id"], row["seq"]) for row in stored] == sorted(
+        (data.event.stream_id, data.seq) for data in sensors.sent
+    )
+    ecg = next(row for row in stored if row["stream_id"] == sensors.ecg.stream_id)
+    assert (ecg["form"], ecg["n_samples"], len(ecg["body"])) == ("i2", 130, 260)
+    async with httpx.AsyncClient(base_url=server.url) as http:
+        counts = (await http.get(f"/v1/sessions/{session_id}/counts")).json()
+    assert counts["n_duplicates_prevented"] == 15
+    assert [stream["last_seq"] for stream in counts["streams"]] == [5, 5, 5]
+
+
+async def test_hole_is_asked_for_again(server: Any, sensors: Any) -> None:
+    async with server.agent() as agent:
+        await agent.hello()
+        await agent.open(sensors.streams)
+        first, second, third = (sensors.second(n)[0] for n in range(3))
+        await agent.send(first, third)
+        reset = await agent.wait(Reset)
+        assert (reset.stream_id, reset.seq) == (sensors.ecg.stream_id, 1)
+        await agent.send(second, third)
+        await agent.wait_acks({sensors.ecg.stream_id: 3})
+
+
+async def test_session_closes_only_when_everything_came(server: Any, sensors: Any) -> None:
+    async with server.agent() as agent:
+        await agent.hello()
+        opened = await agent.open(sensors.streams)
+        events = sensors.second(0)
+        await agent.send(*events[:2])
+        last = tuple(StreamAck(stream_id=stream_id, seq=seq) for stream_id, seq in sensors.last.items())
+        await agent.send(CloseSession(session_id=opened.session_id, last=last))
+        assert (await agent.wait(Reset)).stream_id == sensors.belt.stream_id
+        await agent.send(events[2], CloseSession(session_id=opened.session_id, last=last))
+        await agent.wait(SessionClosed)
+
+
+async def test_answer_to_the_last_message_may_be_lost(server: Any, sensors: Any) -> None:
+    async with server.agent() as agent:
+        await agent.hello()
+        opened = await agent.open(sensors.streams)
+        await agent.send(*sensors.second(0))
+        await agent.close_session(opened.session_id, sensors.last)
+    async with server.agent() as agent:
+        await agent.hello()
+        again = await agent.open(sensors.streams, session_id=opened.session_id)
+        assert {ack.stream_id: ack.seq for ack in again.acks} == sensors.last
+        await agent.wait(StopSession)
+        await agent.close_session(opened.session_id, sensors.last)
+
+
+async def test_newer_connection_fences_the_older(server: Any, sensors: Any) -> None:
+    async with server.agent() as older, server.agent() as newer:
+        await older.hello()
+        await older.open(sensors.streams, session_id="7" * 32)
+        await newer.hello()
+        assert await older.closed() == CloseCode.FENCED
+        assert isinstance(older.heard[-1], Problem)
+        await newer.open(sensors.streams, session_id="7" * 32)
+        await newer.send(*sensors.second(0))
+        await newer.wait_acks(sensors.last)
+
+
+async def test_two_agents_do_not_share_a_session(server: Any, sensors: Any) -> None:
+    async with server.agent() as mine, server.agent() as other:
+        await mine.hello()
+        opened = await mine.open(sensors.streams)
+        await other.hello("another-agent")
+        await other.send(
+            OpenSession(
+                session_id=opened.session_id, started_unix_ns=1, source=Source.LIVE, streams=tuple(sensors.streams)
+            )
+        )
+        assert await other.closed() == CloseCode.MALFORMED
+
+
+async def test_stream_of_another_session_is_refused(server: Any, sensors: Any) -> None:
+    async with server.agent() as agent:
+        await agent.hello()
+        await agent.open(sensors.streams)
+        await agent.send(
+            OpenSession(session_id="other", started_unix_ns=1, source=Source.LIVE, streams=tuple(sensors.streams))
+        )
+        assert await agent.closed() == CloseCode.MALFORMED
+
+
+async def test_unknown_version_is_refused(server: Any) -> None:
+    async with server.agent() as agent:
+        await agent.send(AgentHello(versions=(99,), agent_id="from-the-future"))
+        assert await agent.closed() == CloseCode.VERSION
+        assert "Update" in agent.heard[-1].detail
+
+
+_GARBAGE = [
+    b"",
+    b"\x00",
+    b"\xc1\xc1\xc1",
+    b"\x91" * 10_000,
+    b"\xdd\xff\xff\xff\xff",
+    "",
+    "nonsense",
+    "[" * 60_000,
+    "[]",
+    '{"type":"ping"}',
+    '{"type":"ping","sent_ns":1e400}',
+    '{"type":"ping","sent_ns":' + "9" * 30 + "}",
+    '{"type":"data","seq":0,"event":{"type":"battery","stream_id":"x","received_ns":0,"level_pct":5}}',
+    '{"type":"data","seq":1,"event":{"type":"battery","stream_id":"x","received_ns":0,"level_pct":500}}',
+    '{"type":"agent_welcome","version":1,"heartbeat_s":1,"credit_frames":1}',
+]
+
+
+@pytest.mark.parametrize("frame", _GARBAGE, ids=range(len(_GARBAGE)))
+@pytest.mark.parametrize("when", ["before hello", "after hello"])
+async def test_garbage_closes_with_a_reason(server: Any, frame: str | bytes, when: str) -> None:
+    async with server.agent() as agent:
+        if when == "after hello":
+            await agent.hello()
+        await agent.connection.send(frame)
+        assert await agent.closed() == CloseCode.MALFORMED
+        assert isinstance(agent.heard[-1], Problem)
+
+
+@pytest.mark.parametrize("event", ["{}", '{"type":"smell","stream_id":"x"}'])
+async def test_event_of_a_later_version_asks_for_an_update(server: Any, event: str) -> None:
+    async with server.agent(SUBPROTOCOL_JSON) as agent:
+        await agent.hello()
+        await agent.connection.send(f'{{"type":"data","seq":1,"event":{event}}}')
+        assert await agent.closed() == CloseCode.VERSION
+
+
+async def test_message_of_a_later_version_is_skipped(server: Any, sensors: Any) -> None:
+    async with server.agent(SUBPROTOCOL_JSON) as agent:
+        await agent.hello()
+        await agent.connection.send('{"type":"mood","colour":"green"}')
+        await agent.open(sensors.streams)
+
+
+@pytest.mark.parametrize(("n_bytes", "code"), [(MAX_FRAME_BYTES + 1, CloseCode.TOO_BIG), (3 * MAX_FRAME_BYTES, 1009)])
+async def test_oversize_frame_is_refused(server: Any, n_bytes: int, code: int) -> None:
+    async with server.agent(SUBPROTOCOL_JSON) as agent:
+        await agent.hello()
+        await agent.connection.send(json.dumps({"type": "x" * (n_bytes - 11)}))
+        assert await agent.closed() == code
+
+
+async def test_bad_stream_does_not_end_the_others_session(server: Any, sensors: Any) -> None:
+    async with server.agent(SUBPROTOCOL_JSON) as agent:
+        await agent.hello()
+        opened = await agent.open(sensors.streams)
+        await agent.send(*sensors.second(0))
+        await agent.wait_acks(sensors.last)
+        wrong = encode_json(sensors.second(1)[0]).replace('"counts":[', '"counts":[1e9,')
+        await agent.connection.send(wrong)
+        assert await agent.closed() == CloseCode.MALFORMED
+    async with server.agent() as agent:
+        await agent.hello()
+        again = await agent.open(sensors.streams, session_id=opened.session_id)
+        assert {ack.seq for ack in again.acks} == {1}
+
+
+async def test_more_than_the_credit_is_refused(server: Any, sensors: Any) -> None:
+    block = SampleBlock(stream_id=sensors.belt.stream_id, received_ns=1, first_sample_idx=0, counts=(1,))
+    async with server.agent() as agent:
+        await agent.hello()
+        await agent.open(sensors.streams)
+        await agent.send(Data(seq=CREDIT_FRAMES + 2, event=block))
+        assert (await agent.wait(Reset)).seq == 0  # a hole first: go-back-N, whatever the credit
+
+
+async def test_unknown_stream_is_refused(server: Any, sensors: Any) -> None:
+    async with server.agent() as agent:
+        await agent.hello()
+        await agent.send(sensors.second(0)[0])
+        assert await agent.closed() == CloseCode.MALFORMED
+
+
+async def test_silent_agent_is_let_go(server: Any) -> None:
+    async with server.agent() as agent:
+        await agent.send(AgentHello(versions=(1,), agent_id="sleeper"))
+        began_s = time.monotonic()
+        async with asyncio.timeout(4):
+            await agent.connection.wait_closed()
+        assert 1.0 < time.monotonic() - began_s < 3.0
+        assert agent.connection.close_code == 1012
+
+
+async def test_waiting_session_finds_its_agent_again(server: Any, sensors: Any) -> None:
+    async with httpx.AsyncClient(base_url=server.url) as http:
+        async with server.agent() as agent:
+            await agent.hello()
+            session_id = (await http.post("/v1/sessions")).json()["session_id"]
+        async with server.agent() as agent:
+            await agent.hello()
+            assert (await agent.wait(StartSession)).session_id == session_id
+            await agent.open(sensors.streams, session_id=session_id)
+
+
+async def test_clock_of_the_agent_is_known_to_a_millisecond(server: Any, sensors: Any) -> None:
+    async with server.agent() as agent, server.client() as client:
+        await agent.hello()
+        await client.hello()
+        await agent.open(sensors.streams)
+        for _ in range(3):
+            await agent.wait(Ping)
+        errors_ns = []
+        for _ in range(5):
+            before_ns = agent.now_ns()
+            await client.send(Ping(sent_ns=time.monotonic_ns()))
+            pong = await client.wait(Pong)
+            after_ns = agent.now_ns()
+            assert before_ns is not None
+            assert after_ns is not None
+            errors_ns.append(max(before_ns - pong.clock_ns, pong.clock_ns - after_ns, 0))
+        assert min(errors_ns) < 1_000_000
+
+
+async def test_restart_resumes_with_the_same_derived_rows(
+    start_server: Any, sensors: Any, database_url: str, fetch: Any
+) -> None:
+    """Cut at every place: the rows are those of a run that was never interrupted."""
+    session_id = "9" * 32
+    for part in (range(3), range(3, 4), range(4, 9)):
+        async with start_server(database_url) as server, server.agent() as agent, server.client() as client:
+            await agent.hello()
+            welcome = await client.hello()
+            assert (welcome.session is None) == (part[0] == 0)
+            await agent.open(sensors.streams, session_id=session_id)
+            for n in part:
+                await agent.send(*sensors.second(n))
+            await agent.wait_acks(sensors.last)
+            if part[-1] == 8:
+                await agent.close_session(session_id, sensors.last)
+    assert [row["rr_ms"] for row in await fetch(database_url, BEATS)] == pytest.approx(
+        [*((900 + n) / 1.024 for n in range(9)), 1000 / 1.024]
+    )
+    metrics = await fetch(database_url, METRICS)
+    assert [row["heart_rate_bpm"] for row in metrics] == [float(n) for n in range(9)]
+    assert [row["t_ns"] for row in metrics] == [n * 10**9 for n in range(1, 10)]
+
+
+async def test_killed_database_costs_nothing(start_server: Any, sensors: Any, traversable_dir: Path) -> None:
+    database = EmbeddedPostgres(traversable_dir / "postgres")
+    url = database.start()
+    watch: asyncio.Task[None] | None = None
+    try:
+        async with start_server(url) as server, server.agent() as agent, server.client() as client:
+            watch = asyncio.ensure_future(database.supervise())
+            await agent.hello()
+            await client.hello()
+            await agent.open(sensors.streams)
+            await agent.send(*sensors.second(0))
+            await agent.wait_acks(sensors.last)
+            assert database.pid is not None
+            os.kill(database.pid, signal.SIGKILL)
+            for n in range(1, 5):
+                await agent.send(*sensors.second(n))
+            await client.wait(lambda heard: getattr(getattr(heard, "event", None), "beat_idx", None) == 4)
+            await agent.wait_acks(sensors.last)
+            assert database.n_restarts == 1
+        with psycopg.connect(url) as connection:
+            rows = connection.execute("select stream_id, seq from raw_event").fetchall()
+        assert sorted(rows) == sorted((data.event.stream_id, data.seq) for data in sensors.sent)
+    finally:
+        if watch is not None:
+            watch.cancel()
+        database.stop()
