@@ -58,7 +58,7 @@ async def test_a_real_person_replayed_is_stored_whole_and_read_as_by_analyse(
     rate = () if rate_hz is None else ("--rate-hz", rate_hz)
     async with server(start, folder) as (_, url), asyncio.timeout(ENDS_S):
         report = await replay(start, file, *rate, "--speed", 30, "--server", url, "--data-dir", folder)
-        (session,) = (await asyncio.to_thread(ask, f"{url}/v1/sessions"))["sessions"]
+        (session,) = (await asyncio.to_thread(ask, f"{url}/v1/sessions"))["items"]
         counts = await asyncio.to_thread(ask, f"{url}/v1/sessions/{session['session_id']}/counts")
         beats = await asyncio.to_thread(ask, f"{url}/v1/sessions/{session['session_id']}/beats?limit=5000")
     for kind, n_samples in stored.items():
@@ -68,7 +68,7 @@ async def test_a_real_person_replayed_is_stored_whole_and_read_as_by_analyse(
     with (folder / "out" / "beats.csv").open(newline="", encoding="utf-8") as table:
         alone = [(row["t_s"], row["rr_ms"], row["flag"]) for row in csv.DictReader(table)]
     live = [
-        (f"{b['t_ns'] / 1e9:.6f}", "" if b["rr_ms"] is None else f"{b['rr_ms']:.6g}", b["flag"]) for b in beats["beats"]
+        (f"{b['t_ns'] / 1e9:.6f}", "" if b["rr_ms"] is None else f"{b['rr_ms']:.6g}", b["flag"]) for b in beats["items"]
     ]
     assert len(alone) > 60
     assert live == alone
@@ -87,7 +87,7 @@ async def test_a_killed_server_loses_nothing(start: Start, folder: Path, data: P
             first.process.kill()
         async with server(start, folder, port=int(port)) as (_, again):
             report = await playing
-            sessions = (await asyncio.to_thread(ask, f"{again}/v1/sessions"))["sessions"]
+            sessions = (await asyncio.to_thread(ask, f"{again}/v1/sessions"))["items"]
             counts = await asyncio.to_thread(ask, f"{again}/v1/sessions/{sessions[0]['session_id']}/counts")
     assert len(sessions) == 1
     assert report["spooled"] == 0
@@ -95,7 +95,7 @@ async def test_a_killed_server_loses_nothing(start: Start, folder: Path, data: P
 
 
 async def _n_stored(ask: Callable[[str], Any], url: str) -> int:
-    sessions = (await asyncio.to_thread(ask, f"{url}/v1/sessions"))["sessions"]
+    sessions = (await asyncio.to_thread(ask, f"{url}/v1/sessions"))["items"]
     if not sessions:
         return 0
     counts = await asyncio.to_thread(ask, f"{url}/v1/sessions/{sessions[0]['session_id']}/counts")
