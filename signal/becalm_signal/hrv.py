@@ -20,6 +20,8 @@ MAX_BOUND_SHARE = 0.15
 # Standard deviation of a beat's time: 130 Hz with a parabola 0.1-0.7 ms on real straps; RR counts of 1/1024 s 0.3 ms.
 BEAT_JITTER_MS = 0.7
 Z_95 = 1.96
+# Pairs are not left out at random but around large differences (measured on rest RR with one artefact a minute).
+NOT_AT_RANDOM = 1.5
 
 
 def rmssd_ms(rr_ms: Sequence[float]) -> float:
@@ -124,7 +126,7 @@ class BeatWindow:
         left_out = max(0.0, 1.0 - len(steps) / max(1, len(window) - 1))
         spread = sum((step - mean) ** 2 for step in steps) / (len(steps) - 1)
         sampling = math.sqrt(left_out * spread / len(steps)) / (2.0 * value) if value > 0.0 else 0.0
-        bound = math.hypot(jitter, Z_95 * sampling)
+        bound = math.hypot(jitter, NOT_AT_RANDOM * Z_95 * sampling)
         if bound > MAX_BOUND_SHARE * value:
             return Index(reason=Reason.TOO_MANY_ARTEFACTS if left_out > 0.0 else Reason.NOISY)
         return Index(value=value, bound=bound, sample_ns=window[-1].t_ns)

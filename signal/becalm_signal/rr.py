@@ -2,7 +2,8 @@
 
 A beat is given out provisionally at once and confirmed when the next beat (or, where it looks unusual, the next two)
 has settled its flag. Differences from the paper: quartiles over the last 91 beats instead of around each beat, the
-median over the last 11, and floors under both thresholds, so that a very regular heart is not taken for artefacts.
+median over the last 11, a wider threshold on differences, and floors under both thresholds, so that a very regular
+heart is not taken for artefacts.
 """
 
 from collections import deque
@@ -12,7 +13,10 @@ from statistics import median
 from becalm_protocol.derived import Beat, BeatFlag
 from becalm_protocol.events import SignalKind
 
-ALPHA = 5.2
+# The paper's 5.2 quartile deviations are 2.2 standard deviations of a normal difference: at rest one sound beat in a
+# hundred exceeds that, and leaving the largest sound differences out makes RMSSD too small. 7.2 are 3.0.
+ALPHA_STEP = 7.2
+ALPHA_OFFSET = 5.2
 SLOPE_C1 = 0.13
 OFFSET_C2 = 0.17
 N_QUARTILES = 91
@@ -22,6 +26,9 @@ MIN_RR_MS = 250.0
 MAX_RR_MS = 2500.0
 # Below this share of the typical interval a difference is ordinary variation, whatever the quartiles say.
 FLOOR_SHARE = 0.06
+# Above these shares the quartiles themselves are made of artefacts (every other beat early): the widest thresholds.
+CEILING_STEP_SHARE = 0.22
+CEILING_OFFSET_SHARE = 0.12
 # Quartiles of fewer differences than this mean little: a wider floor until then.
 N_TRUSTED = 20
 EARLY_FLOOR_SHARE = 0.12
@@ -90,8 +97,10 @@ class RrFlagger:
         if usable:
             self._steps.append(abs(step))
             self._offsets.append(offset)
-        new.step = step / max(floor, ALPHA * _quartile_deviation(self._steps), 1.0)
-        self._threshold_ms = max(floor, ALPHA * _quartile_deviation(self._offsets), 1.0)
+        step_ms = min(CEILING_STEP_SHARE * typical, ALPHA_STEP * _quartile_deviation(self._steps))
+        offset_ms = min(CEILING_OFFSET_SHARE * typical, ALPHA_OFFSET * _quartile_deviation(self._offsets))
+        new.step = step / max(floor, step_ms, 1.0)
+        self._threshold_ms = max(floor, offset_ms, 1.0)
         new.offset = offset / self._threshold_ms
 
     def _first_guess(self, new: _Pending) -> BeatFlag:

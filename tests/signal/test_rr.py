@@ -1,0 +1,108 @@
+"""RR flags: clean series untouched, missed, extra and early beats named, raw intervals kept."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from becalm_protocol.derived import Beat, BeatFlag
+from becalm_protocol.events import SignalKind
+from becalm_signal.rr import RrFlagger
+
+
+def flag_all(rr_ms: list[float]) -> list[Beat]:
+    flagger = RrFlagger(SignalKind.ECG)
+    t_ns = 0
+    beats = flagger.push(t_ns, rr_ms=None, emitted_ns=t_ns)
+    for rr in rr_ms:
+        t_ns += round(rr * 1e6)
+        beats += flagger.push(t_ns, rr_ms=rr, emitted_ns=t_ns)
+    return [*beats, *flagger.flush(emitted_ns=t_ns)]
+
+
+def confirmed(rr_ms: list[float]) -> list[Beat]:
+    return [beat for beat in flag_all(rr_ms) if beat.confirmed]
+
+
+def test_a_clean_series_is_left_alone(make_rr: Any) -> None:
+    rr = make_rr(200)
+    beats = confirmed(rr)
+    assert Counter(beat.flag for beat in beats) == {BeatFlag.FIRST: 1, BeatFlag.OK: 200}
+    assert [beat.rr_ms for beat in beats[1:]] == rr
+    assert [beat.rr_corrected_ms for beat in beats[1:]] == rr
+
+
+def test_a_very_regular_heart_has_no_artefacts() -> None:
+    beats = confirmed([800.0 + (k % 3) for k in range(100)])
+    assert {beat.flag for beat in beats[1:]} == {BeatFlag.OK}
+
+
+def test_breathing_at_six_a_minute_is_no_artefact(make_rr: Any) -> None:
+    rr = make_rr(200, rsa_ms=120.0, seed=3)
+    flags = Counter(beat.flag for beat in confirmed(rr))
+    assert flags[BeatFlag.OK] >= 196
+
+
+def test_a_missed_beat_is_named_and_halved(make_rr: Any) -> None:
+    rr = make_rr(80)
+    rr[50:52] = [rr[50] + rr[51]]
+    beats = confirmed(rr)
+    odd = [beat for beat in beats if beat.flag not in (BeatFlag.OK, BeatFlag.FIRST)]
+    assert [(beat.flag, beat.beat_idx) for beat in odd] == [(BeatFlag.MISSED, 51)]
+    assert odd[0].rr_ms == rr[50]
+    assert odd[0].rr_corrected_ms == rr[50] / 2
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.7])
+def test_an_extra_beat_is_named_and_never_accepted(make_rr: Any, share: float) -> None:
+    rr = make_rr(80)
+    rr[50:51] = [rr[50] * share, rr[50] * (1 - share)]
+    beats = confirmed(rr)
+    odd = {beat.beat_idx: beat.flag for beat in beats if beat.flag not in (BeatFlag.OK, BeatFlag.FIRST)}
+    assert {51, 52} <= set(odd)
+    assert len(odd) <= 3
+
+
+def test_an_early_beat_and_its_pause_are_ectopic(make_rr: Any) -> None:
+    rr = make_rr(80)
+    early = 0.6 * rr[50]
+    rr[51] += rr[50] - early
+    rr[50] = early
+    beats = confirmed(rr)
+    odd = {beat.beat_idx: beat.flag for beat in beats if beat.flag not in (BeatFlag.OK, BeatFlag.FIRST)}
+    assert odd == {51: BeatFlag.ECTOPIC, 52: BeatFlag.ECTOPIC}
+
+
+@pytest.mark.parametrize("rr_ms", [0.0, 120.0, 2600.0, 60_000.0])
+def test_absurd_intervals_are_out_of_range(make_rr: Any, rr_ms: float) -> None:
+    rr = make_rr(40)
+    rr.insert(20, rr_ms)
+    flags = {beat.beat_idx: beat.flag for beat in confirmed(rr)}
+    assert flags[21] is BeatFlag.OUT_OF_RANGE
+    assert flags[10] is BeatFlag.OK
+    assert flags[35] is BeatFlag.OK
+
+
+def test_a_usual_beat_is_confirmed_with_the_next_one(make_rr: Any) -> None:
+    beats = flag_all(make_rr(60))
+    provisional_ns = {beat.beat_idx: beat.emitted_ns for beat in beats if not beat.confirmed}
+    for beat in beats:
+        if beat.confirmed and 1 <= beat.beat_idx < 59:
+            assert beat.emitted_ns == provisional_ns[beat.beat_idx + 1]
+
+
+@given(st.lists(st.none() | st.floats(0.0, 10_000.0), max_size=60))
+def test_every_beat_is_confirmed_exactly_once_in_order(intervals: list[float | None]) -> None:
+    flagger = RrFlagger(SignalKind.RR)
+    beats: list[Beat] = []
+    for k, rr_ms in enumerate(intervals):
+        beats += flagger.push(k, rr_ms=rr_ms, emitted_ns=k)
+    beats += flagger.flush(emitted_ns=len(intervals))
+    assert [beat.beat_idx for beat in beats if not beat.confirmed] == list(range(len(intervals)))
+    assert [beat.beat_idx for beat in beats if beat.confirmed] == list(range(len(intervals)))
+    for beat in beats:
+        assert beat.rr_ms == intervals[beat.beat_idx]
+        if beat.flag is BeatFlag.OK:
+            assert beat.rr_corrected_ms == beat.rr_ms
