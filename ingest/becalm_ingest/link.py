@@ -84,7 +84,7 @@ class Radio:
                 if before is None or before.name != sighting.name:
                     news.set()
 
-        async with self._turn, _plainly("the scan"):
+        async with self._turn, _plainly("The Bluetooth adapter", within_s=None):
             scanner = BleakScanner(notice, backend=self._backend.scanner)
             async with asyncio.timeout(_OPERATION_WITHIN_S):
                 await scanner.start()

@@ -6,6 +6,7 @@ Gap with a number of its own. Appending is synchronous and never waits; `flush` 
 
 import asyncio
 import sqlite3
+import struct
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TypeVar
 from becalm_ingest import spool_file, spool_rows
 from becalm_ingest.spool_stream import Overflow, SpooledSession, SpooledStream
 from becalm_protocol.codec import encode_msgpack
-from becalm_protocol.errors import UsageError
+from becalm_protocol.errors import StorageError, UsageError, WireError
 from becalm_protocol.events import Gap, GapReason, RawEvent, StreamInfo
 
 T = TypeVar("T")
@@ -43,7 +44,7 @@ class Spool:
         """Called after each commit that changed what is to be sent."""
         self.n_refused = 0
         """Events that found no room."""
-        self.sessions: dict[str, SpooledSession] = spool_rows.load_sessions(self._connection)
+        self.sessions: dict[str, SpooledSession] = self._load()
         self._streams = {key: stream for session in self.sessions.values() for key, stream in session.streams.items()}
         self._batch: list[RawEvent] = []
         self._dirty = asyncio.Event()
@@ -254,6 +255,18 @@ class Spool:
         self._attempt(lambda: spool_rows.insert_events(self._connection, rows))
 
     # ---------------------------------------------------------------------------------------------- broken file
+    def _load(self) -> dict[str, SpooledSession]:
+        try:
+            return spool_rows.load_sessions(self._connection)
+        except (sqlite3.Error, WireError, KeyError, struct.error) as exc:
+            if isinstance(exc, sqlite3.Error) and not spool_file.is_broken(exc):
+                raise StorageError(f"spool: expected to read {self._path}, got '{exc}'; free some disk") from exc
+            self._connection.close()
+            problem = spool_file.set_aside(self._path)
+            self._connection, _ = spool_file.open_or_set_aside(self._path, quota_bytes=self._quota_bytes)
+            self.alarm = problem
+            return {}
+
     def _attempt(self, statement: Callable[[], T]) -> T | None:
         """Run a statement; on trouble mend the file, or raise the alarm, and return None."""
         try:

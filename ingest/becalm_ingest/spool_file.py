@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS session (
 CREATE TABLE IF NOT EXISTS stream (
     stream_no INTEGER PRIMARY KEY,
     session_id TEXT NOT NULL,
-    info TEXT NOT NULL,                 -- StreamInfo, JSON
+    info TEXT NOT NULL,                 -- OpenSession with this one stream, JSON
     acked_seq INTEGER NOT NULL,
     acked_ns INTEGER NOT NULL,
     overflow BLOB NOT NULL              -- three int64, written in place: needs no room when there is none

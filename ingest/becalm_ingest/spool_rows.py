@@ -1,14 +1,13 @@
 """The statements of the spool: one function each, all in one transaction or none."""
 
-import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from becalm_ingest.spool_stream import NO_OVERFLOW, Overflow, SpooledSession, SpooledStream
-from becalm_protocol.codec import from_plain, to_plain
+from becalm_protocol.codec import decode_json, encode_json
 from becalm_protocol.events import StreamInfo
-from becalm_protocol.handshake import Source
+from becalm_protocol.handshake import OpenSession, Source
 
 # One read feeds one turn of the sender; more would hold up the events that arrive meanwhile.
 MAX_ROWS_PER_READ = 64
@@ -60,7 +59,7 @@ def _load_streams(connection: sqlite3.Connection) -> list[SpooledStream]:
             SpooledStream(
                 stream_no=stream_no,
                 session_id=session_id,
-                info=from_plain(json.loads(info), StreamInfo),
+                info=_decode_info(info),
                 acked_seq=acked_seq,
                 last_seq=max(last_seq, acked_seq),
                 newest_ns=newest_ns,
@@ -69,6 +68,15 @@ def _load_streams(connection: sqlite3.Connection) -> list[SpooledStream]:
             )
         )
     return streams
+
+
+def _encode_info(info: StreamInfo) -> str:
+    """Keep a stream as an opening of its own: the codec knows messages."""
+    return encode_json(OpenSession(session_id="spool", started_unix_ns=0, source=Source.LIVE, streams=(info,)))
+
+
+def _decode_info(text: str) -> StreamInfo:
+    return decode_json(text, OpenSession).streams[0]
 
 
 def insert_session(connection: sqlite3.Connection, session: SpooledSession) -> None:
@@ -95,7 +103,7 @@ def insert_stream(connection: sqlite3.Connection, stream: SpooledStream) -> None
             (
                 stream.stream_no,
                 stream.session_id,
-                json.dumps(to_plain(stream.info)),
+                _encode_info(stream.info),
                 stream.acked_seq,
                 stream.newest_ns,
                 stream.overflow.pack() if stream.overflow else NO_OVERFLOW,
