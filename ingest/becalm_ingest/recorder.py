@@ -61,10 +61,11 @@ class Notifications:
         self.path = path
         self.warnings: tuple[str, ...] = ()
         self._lines = Lines(path)
-        header = json.loads(next(iter(self._lines)))
-        if header.get(_MAGIC) != VERSION:
+        header = next(iter(self._lines))
+        if header.strip() != b'{"%s":%d}' % (_MAGIC.encode(), VERSION):
+            got = header[:40].decode("ascii", errors="replace")
             raise RecordingError(
-                f"expected version {VERSION}, got {header.get(_MAGIC)!r:.20}; update becalm", path=str(path)
+                f"expected notifications of version {VERSION}, got {got!r}; update becalm", path=str(path)
             )
         self._infos: dict[tuple[str, SignalKind], StreamInfo] = {}
         for line in self._read():

@@ -7,6 +7,8 @@ from pathlib import Path
 from becalm_protocol.errors import RecordingError
 
 _READ_BYTES = 65_536
+# Damage costs what was inflated together with it: this much, not a whole read.
+_INFLATE_BYTES = 1_024
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WINDOW = 31
 # A row of a hundred columns is 2 KB; a "line" of a megabyte is not text.
@@ -47,12 +49,18 @@ class Lines:
     def _inflate(self, data: bytes, *, file_read: Callable[[], bytes]) -> Iterator[bytes]:
         inflate = zlib.decompressobj(_GZIP_WINDOW)
         while data:
-            try:
-                yield inflate.decompress(data)
-            except zlib.error:
-                self.problem = "the gzip data are damaged from here on; everything before is used"
-                return
-            data = inflate.unused_data or file_read()
+            for start in range(0, len(data), _INFLATE_BYTES):
+                try:
+                    yield inflate.decompress(data[start : start + _INFLATE_BYTES])
+                except zlib.error:
+                    self.problem = "the gzip data are damaged from here on; everything before is used"
+                    return
+                if inflate.eof:
+                    data = inflate.unused_data + data[start + _INFLATE_BYTES :]
+                    break
+            else:
+                data = b""
+            data = data or file_read()
             if inflate.eof and data:
                 inflate = zlib.decompressobj(_GZIP_WINDOW)  # files may be several gzip members on end
         if not inflate.eof:

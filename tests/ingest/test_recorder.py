@@ -1,0 +1,88 @@
+"""Recorded notifications give the same events again."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from becalm_ingest.devices import Cursor, family_named
+from becalm_ingest.recorder import Notifications, Recorder
+from becalm_ingest.replay import read_recording
+from becalm_protocol.errors import RecordingError
+from becalm_protocol.events import Dropped, Gap, RawEvent, RrBlock, SignalKind
+
+
+def record(path: Path, *notifications: tuple[int, str]) -> None:
+    recorder = Recorder(path)
+    recorder.link(device="strap", family="heart_rate", received_ns=0)
+    for received_ns, data in notifications:
+        recorder.notification(
+            device="strap",
+            family="heart_rate",
+            channel="measurement",
+            received_ns=received_ns,
+            data=bytes.fromhex(data),
+        )
+    recorder.close()
+
+
+def test_the_same_events_as_live(tmp_path: Path) -> None:
+    sent = [(1_000, "103d0304"), (2_000, "10 3e 0004 f003"), (3_000, "003f")]
+    record(tmp_path / "a.jsonl", *sent)
+    recording = read_recording(tmp_path / "a.jsonl", rate_hz=None, chunk_ms=100)
+    (info,) = recording.streams
+    assert (info.kind, info.device, info.unit) == (SignalKind.RR, "strap", "1/1024 s")
+    family = family_named("heart_rate")
+    assert family is not None
+    conversation = family.converse({SignalKind.RR: Cursor(stream_id=info.stream_id, sample_rate_hz=None)})
+    live: list[RawEvent] = []
+    for received_ns, data in sent:
+        live += conversation.parse(bytes.fromhex(data), channel="measurement", received_ns=received_ns)
+    assert list(recording.events()) == live
+    assert list(recording.events()) == live  # as often as one likes
+
+
+def test_a_new_connection_is_a_gap_and_bad_bytes_are_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    record(path, (1_000, "103d0304"), (2_000, "10"))
+    with path.open("a") as file:
+        file.write(json.dumps({"link": "strap", "family": "heart_rate", "received_ns": 4_000}) + "\n")
+        file.write(
+            json.dumps(
+                {"device": "strap", "family": "heart_rate", "channel": "m", "received_ns": 5_000, "bytes": "003c"}
+            )
+            + "\n"
+        )
+    events = list(Notifications(path).events())
+    assert [type(event) for event in events] == [RrBlock, Dropped, Gap, RrBlock]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('{"becalm_notifications":2}\n', "version 1"),
+        ('{"becalm_notifications":1}\n', "known family"),
+        ('{"becalm_notifications":1}\n{"device":"x","family":"kettle","received_ns":1,"bytes":""}\n', "known family"),
+        ('{"becalm_notifications":1}\nnonsense\n', "JSON"),
+        ('{"becalm_notifications":1}\n{"device":"x"}\n', "received_ns"),
+        ('{"becalm_notifications":1\n', "version 1"),
+    ],
+)
+def test_what_cannot_be_read_is_said(tmp_path: Path, text: str, why: str) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(text)
+    with pytest.raises(RecordingError, match=why):
+        read_recording(path, rate_hz=None, chunk_ms=100)
+
+
+def test_a_recording_cut_in_the_middle_is_used_up_to_the_cut(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    record(path, (1_000, "103d0304"), (2_000, "103d0304"))
+    path.write_bytes(path.read_bytes()[:-10])
+    events = list(Notifications(path).events())
+    assert [type(event) for event in events] == [RrBlock, Dropped]
+
+
+def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="--record"):
+        Recorder(tmp_path)

@@ -1,0 +1,259 @@
+"""Recordings: exact counts, every break told, and whatever a person may hand us."""
+
+import gzip
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from becalm_ingest.replay import Recording, read_recording
+from becalm_protocol.errors import RecordingError
+from becalm_protocol.events import Clock, Dropped, Gap, GapReason, RawEvent, RrBlock, SampleBlock, SignalKind
+from becalm_protocol.units import NS_PER_MS, NS_PER_S
+
+
+def write(folder: Path, text: str, *, name: str = "file.csv") -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def read(path: Path, *, rate_hz: float | None = None, chunk_ms: int = 100) -> tuple[Recording, list[RawEvent]]:
+    recording = read_recording(path, rate_hz=rate_hz, chunk_ms=chunk_ms)
+    assert isinstance(recording, Recording)
+    return recording, list(recording.events())
+
+
+def of_kind(recording: Recording, events: list[RawEvent], kind: SignalKind) -> list[RawEvent]:
+    (stream_id,) = [info.stream_id for info in recording.streams if info.kind is kind]
+    return [event for event in events if event.stream_id == stream_id]
+
+
+def counts(events: list[RawEvent]) -> list[int]:
+    return [count for event in events if isinstance(event, SampleBlock) for count in event.counts]
+
+
+def gaps(events: list[RawEvent]) -> list[Gap]:
+    return [event for event in events if isinstance(event, Gap)]
+
+
+def problems(events: list[RawEvent]) -> list[str]:
+    return [event.problem for event in events if isinstance(event, Dropped)]
+
+
+def test_decimals_are_exact_and_in_their_unit(tmp_path: Path) -> None:
+    path = write(tmp_path, "ecg_mV,rsp_au,EDA_US\n0.00076,5.9961,11.734\n-0.00061,5.9906,11.7462\n")
+    recording, events = read(path, rate_hz=100.0)
+    for kind, unit, expected in [
+        (SignalKind.ECG, "uV", (0.76, -0.61)),
+        (SignalKind.RESPIRATION, "au", (5.9961, 5.9906)),
+        (SignalKind.SKIN_CONDUCTANCE, "uS", (11.734, 11.7462)),
+    ]:
+        (info,) = [info for info in recording.streams if info.kind is kind]
+        assert (info.unit, info.sample_rate_hz, info.clock) == (unit, 100.0, Clock.SESSION)
+        values = [count * info.unit_per_count for count in counts(of_kind(recording, events, kind))]
+        assert values == pytest.approx(expected, abs=1e-9)
+
+
+def test_blocks_end_with_the_time_of_their_last_sample(tmp_path: Path) -> None:
+    path = write(tmp_path, "ecg_uv\n" + "".join(f"{n}\n" for n in range(25)))
+    _, events = read(path, rate_hz=100.0, chunk_ms=100)
+    blocks = [event for event in events if isinstance(event, SampleBlock)]
+    assert [(b.first_sample_idx, len(b.counts)) for b in blocks] == [(0, 10), (10, 10), (20, 5)]
+    assert [b.received_ns for b in blocks] == [90 * NS_PER_MS, 190 * NS_PER_MS, 240 * NS_PER_MS]
+    assert [b.sensor_ns for b in blocks] == [b.received_ns for b in blocks]
+
+
+@given(chunk_ms=st.integers(1, 3_000))
+def test_any_cut_gives_the_same_samples_in_time_order(tmp_path_factory: pytest.TempPathFactory, chunk_ms: int) -> None:
+    rows = [f"{n},{'nan' if 70 < n < 90 else n * 2},{600 + n if n % 40 == 7 else ''}" for n in range(200)]
+    path = write(tmp_path_factory.mktemp("cut"), "ecg_uv,eda_us,rr_ms\n" + "\n".join(rows) + "\n")
+    recording, events = read(path, rate_hz=130.0, chunk_ms=chunk_ms)
+    whole, whole_events = read(path, rate_hz=130.0, chunk_ms=100_000)
+    for kind in (SignalKind.ECG, SignalKind.SKIN_CONDUCTANCE):
+        mine, theirs = of_kind(recording, events, kind), of_kind(whole, whole_events, kind)
+        assert counts(mine) == counts(theirs)
+        assert [(g.start_ns, g.end_ns, g.n_missing) for g in gaps(mine)] == [
+            (g.start_ns, g.end_ns, g.n_missing) for g in gaps(theirs)
+        ]
+    rr = [event.rr_1024 for event in events if isinstance(event, RrBlock)]
+    assert rr == [event.rr_1024 for event in whole_events if isinstance(event, RrBlock)] != []
+    assert [event.received_ns for event in events] == sorted(event.received_ns for event in events)
+
+
+def test_a_run_that_is_not_a_number_is_a_gap_and_never_filled_in(tmp_path: Path) -> None:
+    cells = ["1", "2", "nan", "", "NaN", "6", "7"]
+    path = write(tmp_path, "ecg_uv,eda_us\n" + "".join(f"{cell},1\n" for cell in cells))
+    recording, events = read(path, rate_hz=10.0)
+    ecg = of_kind(recording, events, SignalKind.ECG)
+    assert counts(ecg) == [100, 200, 600, 700]
+    (gap,) = gaps(ecg)
+    assert (gap.start_ns, gap.end_ns, gap.n_missing) == (100 * NS_PER_MS, 500 * NS_PER_MS, 3)
+    assert gap.reason is GapReason.NOT_A_NUMBER
+    after = [e for e in ecg if isinstance(e, SampleBlock) and e.first_sample_idx >= 5]
+    assert after[0].first_sample_idx == 5
+    assert counts(of_kind(recording, events, SignalKind.SKIN_CONDUCTANCE)) == [10_000] * 7
+
+
+def test_missing_at_both_ends_is_told_too(tmp_path: Path) -> None:
+    path = write(tmp_path, "ecg_uv\nnan\n5\nnan\nnan\n")
+    _, events = read(path, rate_hz=10.0)
+    assert [(g.start_ns, g.n_missing) for g in gaps(events)] == [(0, 1), (100 * NS_PER_MS, 2)]
+
+
+def test_a_jump_in_time_is_a_gap(tmp_path: Path) -> None:
+    times_s = [n / 100 for n in range(200)] + [10 + n / 100 for n in range(200)]
+    path = write(tmp_path, "time_s,ecg_uv\n" + "".join(f"{t:.3f},1\n" for t in times_s))
+    recording, events = read(path)
+    assert recording.sample_rate_hz == pytest.approx(100.0)
+    (gap,) = gaps(events)
+    assert gap.reason is GapReason.FILE_BREAK
+    assert gap.n_missing == 800
+    assert gap.end_ns == pytest.approx(10 * NS_PER_S, abs=NS_PER_MS)
+
+
+def test_rounded_times_give_the_true_rate(tmp_path: Path) -> None:
+    path = write(tmp_path, "time_s,ecg_uv\n" + "".join(f"{n / 130.16:.3f},1\n" for n in range(20_000)))
+    recording, events = read(path)
+    assert recording.sample_rate_hz == pytest.approx(130.16, rel=1e-5)
+    assert gaps(events) == []
+    assert len(counts(events)) == 20_000
+
+
+def test_going_back_in_time_is_dropped_and_counted(tmp_path: Path) -> None:
+    times_s = [n / 10 for n in range(30)] + [1.05, 1.06] + [n / 10 for n in range(30, 60)]
+    path = write(tmp_path, "time_s,eda_us\n" + "".join(f"{t},{n}\n" for n, t in enumerate(times_s)))
+    _, events = read(path, rate_hz=10.0)
+    assert counts(events) == [n * 10_000 for n in range(62) if n not in (30, 31)]
+    assert gaps(events) == []
+    assert problems(events) == ["2 rows go back in time"]
+
+
+def test_cells_that_are_no_numbers_are_counted(tmp_path: Path) -> None:
+    path = write(tmp_path, "ecg_uv\n1\nabc\n1e99\n--\n5\n")
+    _, events = read(path, rate_hz=10.0, chunk_ms=10_000)
+    assert counts(events) == [100, 500]
+    assert problems(events) == ["3 cells are no numbers in range, the first is 'abc'"]
+    assert [gap.n_missing for gap in gaps(events)] == [3]
+
+
+def test_rows_of_another_shape_are_counted(tmp_path: Path) -> None:
+    path = write(tmp_path, "ecg_uv,eda_us\n1,1\n2\n3,3,3\n\n4,4\n")
+    recording, events = read(path, rate_hz=10.0, chunk_ms=10_000)
+    assert counts(of_kind(recording, events, SignalKind.ECG)) == [100, 400]
+    assert problems(events) == ["2 rows do not have 2 cells and a time"]
+
+
+def test_a_file_cut_mid_line_is_used_up_to_the_cut(tmp_path: Path) -> None:
+    path = write(tmp_path, "ecg_uv,eda_us\n1,1.5\n2,2.5\n3,3.")
+    recording, events = read(path, rate_hz=10.0)
+    assert counts(of_kind(recording, events, SignalKind.SKIN_CONDUCTANCE)) == [15_000, 25_000]
+    assert problems(events) == ["the file ends in the middle of a line, which is not used"]
+
+
+def test_a_truncated_gzip_is_used_up_to_the_cut(tmp_path: Path) -> None:
+    values = [random.Random(n).randrange(10**6) for n in range(20_000)]
+    rows = "".join(f"{value}\n" for value in values)
+    packed = gzip.compress(("ecg_uv\n" + rows).encode())
+    path = tmp_path / "cut.csv.gz"
+    path.write_bytes(packed[: len(packed) // 2])
+    _, events = read(path, rate_hz=100.0)
+    assert 8_000 < len(counts(events)) < 12_000
+    assert counts(events) == [value * 100 for value in values[: len(counts(events))]]
+    assert len(problems(events)) == 1
+    assert "cut short" in problems(events)[0]
+
+
+def test_a_damaged_gzip_is_used_up_to_the_damage(tmp_path: Path) -> None:
+    packed = bytearray(gzip.compress(("ecg_uv\n" + "".join(f"{n * 7919 % 997}\n" for n in range(90_000))).encode()))
+    middle = len(packed) // 2
+    packed[middle : middle + 50] = b"\xff" * 50
+    path = tmp_path / "bad.csv.gz"
+    path.write_bytes(bytes(packed))
+    _, events = read(path, rate_hz=100.0)
+    assert len(counts(events)) > 10_000
+    assert problems(events)
+
+
+def test_gzip_in_several_members(tmp_path: Path) -> None:
+    path = tmp_path / "two.csv.gz"
+    path.write_bytes(gzip.compress(b"ecg_uv\n1\n2\n") + gzip.compress(b"3\n"))
+    _, events = read(path, rate_hz=10.0)
+    assert counts(events) == [100, 200, 300]
+    assert problems(events) == []
+
+
+def test_unknown_columns_are_named_and_ignored(tmp_path: Path) -> None:
+    recording, events = read(write(tmp_path, "ppg_au,ecg_uv,mood\n9,1,good\n"), rate_hz=10.0)
+    assert counts(events) == [100]
+    assert recording.warnings == ("These columns are not used, their names are unknown: ppg_au, mood",)
+
+
+def test_rr_where_it_was_notified(tmp_path: Path) -> None:
+    path = write(tmp_path, "ecg_mv,hr_bpm,rr_ms\n0,,\n0,90.0,421.0\n0,,\n0,91,99999\n0,,nan\n")
+    recording, events = read(path, rate_hz=10.0)
+    rr = of_kind(recording, events, SignalKind.RR)
+    assert rr[0] == RrBlock(stream_id=rr[0].stream_id, received_ns=100 * NS_PER_MS, rr_1024=(431,), heart_rate_bpm=90)
+    assert [type(event) for event in rr] == [RrBlock, Dropped]
+
+
+@pytest.mark.parametrize(
+    ("text", "rate_hz", "why"),
+    [
+        ("", 100.0, "empty file"),
+        ("ppg_au\n1\n", 100.0, "ecg_mv, ecg_uv, rsp_au, eda_us, rr_ms"),
+        ("1,2,3\n4,5,6\n", 100.0, "at least one of"),
+        ("ecg_mv\n1\n", None, "--rate-hz"),
+        ("ecg_mv\n1\n", 0.0, "0.1 to 4000 Hz"),
+        ("ecg_mv\n1\n", -100.0, "0.1 to 4000 Hz"),
+        ("ecg_mv\n1\n", 1e9, "0.1 to 4000 Hz"),
+        ("ecg_mv\n1\n", float("nan"), "0.1 to 4000 Hz"),
+        ("ecg_mv,ECG_MV\n1,1\n", 100.0, "twice"),
+        ("ecg_mv,ecg_uv\n1,1\n", 100.0, "one ECG column"),
+        ("time_s,ecg_mv\n1,1\n1,1\n", None, "rising times"),
+        ("time_s,ecg_mv\n0,1\n100,1\n200,1\n", None, "0.1 to 4000 Hz"),
+        ("time_s,ecg_mv\n0,1\n0.01,1\n0.02,1\n", 250.0, "near 100.00 Hz"),
+    ],
+)
+def test_what_cannot_be_played_is_said(tmp_path: Path, text: str, rate_hz: float | None, why: str) -> None:
+    with pytest.raises(RecordingError, match=why):
+        read(write(tmp_path, text), rate_hz=rate_hz)
+
+
+def test_absent_folder_and_chunks_of_no_length(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="No such file"):
+        read(tmp_path / "absent.csv", rate_hz=100.0)
+    with pytest.raises(RecordingError, match="directory"):
+        read(tmp_path, rate_hz=100.0)
+    with pytest.raises(RecordingError, match="1 to"):
+        read(write(tmp_path, "ecg_mv\n1\n"), rate_hz=100.0, chunk_ms=0)
+
+
+def test_a_binary_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "noise.bin"
+    path.write_bytes(bytes(range(1, 10)) * 200_000)
+    with pytest.raises(RecordingError):
+        read(path, rate_hz=100.0)
+
+
+@given(st.binary(max_size=300))
+def test_any_file_gives_events_or_recording_error(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    path = tmp_path_factory.mktemp("any") / "any.csv"
+    path.write_bytes(b"time_s,ecg_mv,rr_ms\n" + data)
+    try:
+        _, events = read(path, rate_hz=50.0)
+    except RecordingError:
+        return
+    assert [event.received_ns for event in events] == sorted(event.received_ns for event in events)
+
+
+def test_the_real_strap_recording(data_dir: Path) -> None:
+    recording, events = read(data_dir / "polar_h10" / "ecg_rr_pvc.csv.gz")
+    assert recording.sample_rate_hz == pytest.approx(130.16, abs=0.01)
+    assert len(counts(of_kind(recording, events, SignalKind.ECG))) == 78_096
+    assert gaps(events) == []
+    rr = [event for event in of_kind(recording, events, SignalKind.RR) if isinstance(event, RrBlock)]
+    assert len(rr) == 798
+    assert rr[0].rr_1024 == (431,)
