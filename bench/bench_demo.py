@@ -35,7 +35,8 @@ def measure(seconds: float) -> dict[str, Any]:
         demo = subprocess.Popen([sys.executable, "-m", "becalm_cli", *words], stdout=subprocess.PIPE, text=True)
         watched = _watch(demo)
         output = demo.communicate()[0]
-    return {"exit_code": demo.returncode, "usage": watched, "account": json.loads(output)}
+    account = json.loads(output) if output.startswith("{") else {"errors": ["the demo ended without an account"]}
+    return {"exit_code": demo.returncode, "usage": watched, "account": account}
 
 
 def _watch(demo: "subprocess.Popen[str]") -> dict[str, Any]:

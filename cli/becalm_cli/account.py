@@ -55,19 +55,18 @@ class Account:
 
     def in_words(self) -> str:
         """Return the account in a few sentences for a person."""
-        arousal = self.live["arousal"]
-        start, end = arousal["start"], arousal["end"]
-        if end.get("value") is None or start.get("value") is None:
-            ebb = "Arousal was not shown yet: it needs a first quiet minute."
-        else:
-            ebb = f"Arousal went from {start['value']:.0f} to {end['value']:.0f} (50 is this person's first minute)."
         stored = sum(row["stored"] for row in self.samples.values())
-        kept = (
-            "nothing lost, nothing doubled"
-            if not (self.lost or self.duplicated)
-            else (f"{self.lost} lost, {self.duplicated} doubled")
-        )
-        return "\n".join([ebb, f"{stored} samples and intervals stored: {kept}.", *self.errors])
+        if not stored:
+            return "\n".join(["No session took place.", *self.errors])
+        whole = not (self.lost or self.duplicated)
+        kept = "nothing lost, nothing doubled" if whole else f"{self.lost} lost, {self.duplicated} doubled"
+        return "\n".join([self._ebb(), f"{stored} samples and intervals stored: {kept}.", *self.errors])
+
+    def _ebb(self) -> str:
+        start, end = (self.live["arousal"][moment].get("value") for moment in ("start", "end"))
+        if start is None or end is None:
+            return "Arousal was not shown yet: it needs a first quiet minute."
+        return f"Arousal went from {start:.0f} to {end:.0f} (50 is this person's first minute)."
 
 
 def close_account(
