@@ -23,11 +23,18 @@ class Air(LocalLink):
         self._dark: set[Controller] = set()
 
     def set_dark(self, controller: Controller, *, dark: bool) -> None:
-        """Let everything to and from this controller vanish, or let it through again."""
+        """Let everything to and from this controller vanish, or let it through again.
+
+        Coming back, it finds that links which the other end gave up meanwhile have timed out.
+        """
         if dark:
             self._dark.add(controller)
-        else:
-            self._dark.discard(controller)
+            return
+        self._dark.discard(controller)
+        for connection in list(controller.le_connections.values()):
+            peer = self.find_le_controller(connection.peer_address)
+            if peer is None or connection.self_address not in peer.le_connections:
+                controller.on_le_disconnected(connection, hci.HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR)
 
     def send_advertising_pdu(self, sender_controller: Controller, packet: Any) -> None:
         """Deliver an advertisement to whoever is in range."""
@@ -94,6 +101,8 @@ class SimController(Controller):
 
     def unplug(self) -> None:
         """Vanish from the air as an adapter whose machine died: every peer sees its link time out."""
+        if self not in self.link.controllers:
+            return
         self.host = None
         self.le_scan_enable = False
         self.pending_le_connection = None

@@ -1,6 +1,7 @@
 """The radio's socket: every agent that connects finds a Bluetooth adapter of its own there."""
 
 import asyncio
+import errno
 import socket
 import stat
 import tempfile
@@ -16,6 +17,7 @@ from becalm_simulator.air import Air, SimController
 
 # One agent is the rule; a handful leaves room for tests and curious people.
 MAX_ADAPTERS = 8
+PROBE_TIMEOUT_S = 0.2
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -103,12 +105,14 @@ def _remove(path: Path) -> None:
 
 
 def _remove_stale_socket(path: Path) -> None:
-    """Remove a socket that a killed simulator left behind; a living one still answers and is kept."""
+    """Remove a socket that a killed simulator left behind. Raises OSError when somebody still answers there."""
     if not path.exists() or not stat.S_ISSOCK(path.stat().st_mode):
         return
     with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(0.2)
+        probe.settimeout(PROBE_TIMEOUT_S)
         try:
             probe.connect(str(path))
         except OSError:
             path.unlink(missing_ok=True)
+            return
+    raise OSError(errno.EADDRINUSE, "another program offers a radio there")

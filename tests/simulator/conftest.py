@@ -16,6 +16,8 @@ from becalm_simulator.hci_socket import serve_hci
 from becalm_simulator.radio import VirtualDevice
 from becalm_simulator.simulate import wear_sensors
 
+TIME_LIMIT_S = 4.0
+
 
 @dataclass
 class World:
@@ -35,14 +37,19 @@ MakeWorld = Callable[..., AbstractAsyncContextManager[World]]
 
 @pytest.fixture
 def make_world(tmp_path: Path) -> MakeWorld:
-    """Make a world in which time runs `speed` times as fast."""
+    """Make a world in which time runs `speed` times as fast; a test may stay in it for four seconds."""
 
     @asynccontextmanager
-    async def make(*, speed: float = 1.0, seed: int = 7) -> AsyncIterator[World]:
+    async def make(*, speed: float = 8.0, seed: int = 7) -> AsyncIterator[World]:
         clock, air, body = BodyClock(speed=speed), Air(), Body.from_seed(seed)
         devices = [VirtualDevice(sensor, air, clock=clock) for sensor in wear_sensors(body)]
         place = f"unix:{tmp_path / 'hci'}"
-        async with serve_hci(air, place) as address, open_radio(address) as radio, asyncio.TaskGroup() as group:
+        async with (
+            asyncio.timeout(TIME_LIMIT_S),
+            serve_hci(air, place) as address,
+            open_radio(address) as radio,
+            asyncio.TaskGroup() as group,
+        ):
             for device in devices:
                 await device.power_on()
             running = [group.create_task(device.run(), name=device.sensor.name) for device in devices]
@@ -54,10 +61,3 @@ def make_world(tmp_path: Path) -> MakeWorld:
                 device.power_off()
 
     return make
-
-
-@pytest.fixture
-async def world(make_world: MakeWorld) -> AsyncIterator[World]:
-    """A world at eight times real speed."""
-    async with make_world(speed=8.0) as made:
-        yield made

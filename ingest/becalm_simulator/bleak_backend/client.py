@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, ClassVar, TypeVar
 
 from bleak.assigned_numbers import gatt_char_props_to_strs
@@ -11,11 +12,11 @@ from bleak.backends.descriptor import BleakGATTDescriptor
 from bleak.backends.device import BLEDevice
 from bleak.backends.service import BleakGATTService, BleakGATTServiceCollection
 from bleak.exc import BleakDeviceNotFoundError, BleakError, BleakGATTProtocolError
+from bumble import hci
 from bumble.att import ATT_Error
 from bumble.core import BaseBumbleError
 from bumble.core import TimeoutError as BumbleTimeoutError
-from bumble.device import Connection, Peer
-from bumble.hci import Address
+from bumble.device import Connection, Device, Peer
 
 from becalm_simulator.bleak_backend.host_adapter import HostAdapter
 from becalm_simulator.uuid_text import uuid_text
@@ -26,6 +27,7 @@ T = TypeVar("T")
 WANTED_MTU = 517
 DEFAULT_MTU = 23
 DISCONNECT_TIMEOUT_S = 1.0
+GIVE_UP_TIMEOUT_S = 1.0
 _CCCD = "00002902-0000-1000-8000-00805f9b34fb"
 
 
@@ -46,7 +48,7 @@ class BumbleClient(BaseBleakClient):
         self._handlers: dict[int, Callable[[bytes], None]] = {}
         known = address_or_ble_device if isinstance(address_or_ble_device, BLEDevice) else None
         self._name = known.name if known else None
-        self._peer_address = known.details["address"] if known else Address(self.address)
+        self._peer_address = known.details["address"] if known else hci.Address(self.address)
 
     @property
     def name(self) -> str:
@@ -162,11 +164,22 @@ class BumbleClient(BaseBleakClient):
         except BaseBumbleError as exc:
             raise BleakError(f"{self.address}: cannot connect ({exc})") from exc
         except asyncio.CancelledError:
-            if self.host.is_living(device) and device.is_le_connecting:
-                await asyncio.shield(device.cancel_connection(self._peer_address))
+            await asyncio.shield(self._give_up(device))
             if _is_being_cancelled():
                 raise
             raise BleakError(f"{self.address}: the adapter was lost while connecting") from None
+
+    async def _give_up(self, device: Any) -> None:
+        """Tell the controller to forget the attempt: a pending one would make it refuse the next."""
+        told = asyncio.Event()
+        device.once(Device.EVENT_CONNECTION_FAILURE, lambda _: told.set())
+        with suppress(BaseBumbleError, TimeoutError):  # refused: nothing is pending any more
+            async with asyncio.timeout(GIVE_UP_TIMEOUT_S):
+                await device.send_sync_command(hci.HCI_LE_Create_Connection_Cancel_Command())
+                await told.wait()
+        for connection in list(device.connections.values()):
+            if connection.peer_address == self._peer_address:  # it was made in the last moment
+                await connection.disconnect()
 
     async def _discover(self, peer: Any) -> BleakGATTServiceCollection:
         found = BleakGATTServiceCollection()

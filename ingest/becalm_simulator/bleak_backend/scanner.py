@@ -1,9 +1,11 @@
 """A bleak scanner over a Bumble host."""
 
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from bleak.backends.scanner import AdvertisementData, BaseBleakScanner
-from bumble.core import AdvertisingData
+from bleak.exc import BleakBluetoothNotAvailableError, BleakBluetoothNotAvailableReason
+from bumble.core import AdvertisingData, BaseBumbleError
 
 from becalm_simulator.bleak_backend.host_adapter import HostAdapter
 from becalm_simulator.uuid_text import uuid_text
@@ -31,8 +33,14 @@ class BumbleScanner(BaseBleakScanner):
         self.seen_devices = {}
         device = self._device = await self.host.device()
         device.on("advertisement", self._heard)
-        if not device.scanning:
-            await device.start_scanning(active=self._is_active)
+        try:
+            if not device.scanning:
+                await device.start_scanning(active=self._is_active)
+        except BaseBumbleError as exc:
+            device.remove_listener("advertisement", self._heard)
+            raise BleakBluetoothNotAvailableError(
+                f"the Bluetooth adapter does not scan: {exc}", BleakBluetoothNotAvailableReason.UNKNOWN
+            ) from exc
 
     async def stop(self) -> None:
         """End reporting; the last scanner to stop ends the scan."""
@@ -41,7 +49,8 @@ class BumbleScanner(BaseBleakScanner):
             return
         device.remove_listener("advertisement", self._heard)
         if self.host.is_living(device) and device.scanning and not device.listeners("advertisement"):
-            await device.stop_scanning()
+            with suppress(BaseBumbleError):  # the adapter was lost just now: it scans no more
+                await device.stop_scanning()
 
     def _heard(self, advertisement: Any) -> None:
         data = advertisement.data
