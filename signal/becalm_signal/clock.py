@@ -7,6 +7,7 @@ Both take fractional positions and need `accept(block)` first, once for every bl
 from collections import deque
 from typing import Protocol
 
+from becalm_protocol import limits
 from becalm_protocol.events import Clock, SampleBlock, StreamInfo
 from becalm_protocol.units import NS_PER_MS, NS_PER_S
 
@@ -21,6 +22,11 @@ ENVELOPE_NS = 30 * NS_PER_S
 # A stamp may deviate from the expected packet length by a tenth or by 20 ms (stamps in whole milliseconds).
 STAMP_TOLERANCE = 0.1
 STAMP_SLACK_NS = 20 * NS_PER_MS
+
+
+def session_time(t_ns: float) -> int:
+    """Round to whole nanoseconds, and keep an odd clock within the times that a session can have."""
+    return max(-limits.MAX_SESSION_NS, min(limits.MAX_SESSION_NS, round(t_ns)))
 
 
 class StreamClock(Protocol):
@@ -77,7 +83,7 @@ class RecordingClock:
 
     def session_ns(self, at: float) -> int:
         """Return nanoseconds."""
-        return self._offset_ns + self._elapsed_ns(at)
+        return session_time(self._offset_ns + self._elapsed_ns(at))
 
     def _elapsed_ns(self, at: float) -> int:
         return round(at * NS_PER_S / self._rate_hz)
@@ -132,7 +138,7 @@ class PacketClock:
 
     def session_ns(self, at: float) -> int:
         """Return nanoseconds of session time."""
-        return round(self._between(at, 2))
+        return session_time(self._between(at, 2))
 
     def _between(self, at: float, column: int) -> float:
         later = self._knots[-1]
@@ -155,10 +161,14 @@ class PacketClock:
 class DeviceClock(PacketClock):
     """The sensor stamps the last sample of each packet. Error: intervals the stamps' own, session `LowerEnvelope`."""
 
+    def __init__(self, rate_hz: float) -> None:
+        super().__init__(rate_hz)
+        self._zero_ns: int | None = None
+
     def accept(self, block: SampleBlock) -> bool:
         """Take the stamp; a stamp that does not fit the one before starts the clock anew."""
         last = block.first_sample_idx + len(block.counts) - 1
-        stamp_ns = block.received_ns if block.sensor_ns is None else block.sensor_ns
+        stamp_ns = self._stamp_ns(block)
         fits = True
         if self._knots:
             before = self._knots[-1]
@@ -170,6 +180,13 @@ class DeviceClock(PacketClock):
                 self._envelope = LowerEnvelope()
         self._add(last, stream_ns=stamp_ns, received_ns=block.received_ns)
         return fits
+
+    def _stamp_ns(self, block: SampleBlock) -> float:
+        """Return the stamp counted from the first one: an epoch in nanoseconds is too long for a float."""
+        stamp_ns = block.received_ns if block.sensor_ns is None else block.sensor_ns
+        if self._zero_ns is None:
+            self._zero_ns = stamp_ns
+        return float(stamp_ns - self._zero_ns)
 
 
 class ArrivalClock(PacketClock):

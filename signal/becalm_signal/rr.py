@@ -28,7 +28,7 @@ MAX_RR_MS = 2500.0
 FLOOR_SHARE = 0.06
 # Above these shares the quartiles themselves are made of artefacts (every other beat early): the widest thresholds.
 CEILING_STEP_SHARE = 0.22
-CEILING_OFFSET_SHARE = 0.12
+CEILING_OFFSET_SHARE = 0.2
 # Quartiles of fewer differences than this mean little: a wider floor until then.
 N_TRUSTED = 20
 EARLY_FLOOR_SHARE = 0.12

@@ -3,6 +3,7 @@
 from becalm_protocol.derived import Beat, Reason
 from becalm_protocol.events import RrBlock, SignalKind
 from becalm_protocol.units import NS_PER_MS, NS_PER_S, ms_from_rr_ticks
+from becalm_signal.clock import session_time
 from becalm_signal.rr import MAX_RR_MS, RrFlagger
 from becalm_signal.stage import Output, QualityReporter
 
@@ -46,7 +47,7 @@ class StrapStage:
         for position, interval_ms in enumerate(rr_ms):
             start_ns += max(1, round(interval_ms * NS_PER_MS * squeeze))
             broken = first and position == 0
-            out += self._beat(start_ns, rr_ms=interval_ms, broken=broken, emitted_ns=now_ns)
+            out += self._beat(session_time(start_ns), rr_ms=interval_ms, broken=broken, emitted_ns=now_ns)
         self._newest_ns = start_ns
         return out
 

@@ -181,9 +181,7 @@ def read_columns() -> Callable[..., dict[str, Samples]]:
         with opened as file:
             rows = csv.DictReader(file)
             wanted = [[row[name] for name in names] for row, _ in zip(rows, range(limit or 10**9), strict=False)]
-        return {
-            name: np.array([float(row[k]) if row[k] else np.nan for row in wanted]) for k, name in enumerate(names)
-        }
+        return {name: np.array([float(row[k]) if row[k] else np.nan for row in wanted]) for k, name in enumerate(names)}
 
     return read
 

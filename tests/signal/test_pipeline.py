@@ -227,7 +227,7 @@ def test_good_signal_is_heard_within_five_seconds_of_a_bad_one(make_ecg: Any, ma
     lead_off = np.zeros(round(15 * RATE_HZ))
     noise = np.random.default_rng(5).normal(0.0, 400.0, round(15 * RATE_HZ))
     for bad in (lead_off, noise):
-        samples = np.concatenate((heart.samples[: 1300], bad, heart.samples[1300:]))
+        samples = np.concatenate((heart.samples[:1300], bad, heart.samples[1300:]))
         derived = run_tracks(make_track(samples, kind=SignalKind.ECG, rate_hz=RATE_HZ))
         back_ns = round((1300 + len(bad)) * 1e9 / RATE_HZ)
         rates = [e for e in derived if isinstance(e, Metrics) and e.t_ns > back_ns and e.heart_rate_bpm.value]
@@ -319,7 +319,7 @@ blocks = st.builds(
     stream_id=sampled,
     received_ns=times,
     first_sample_idx=st.one_of(st.integers(0, 2000), st.integers(0, limits.MAX_SESSION_NS)),
-    sensor_ns=st.none() | times | st.integers(),
+    sensor_ns=st.none() | times | st.integers(-(2**63), 2**63 - 1),
     counts=st.lists(counts, min_size=1, max_size=60).map(tuple),
 )
 raw_events: st.SearchStrategy[Any] = st.one_of(
