@@ -198,9 +198,7 @@ async def test_three_sensors_stream_at_once_to_one_adapter(make_world: Any) -> N
     async with make_world() as world, AsyncExitStack() as stack:
         ears = {}
         for name, uuid in NOTIFYING.items():
-            client = await stack.enter_async_context(
-                BleakClient(await find(world, name), backend=world.radio.client)
-            )
+            client = await stack.enter_async_context(BleakClient(await find(world, name), backend=world.radio.client))
             ears[name] = Ears()
             await client.start_notify(uuid, ears[name])
             if name == "SIM-BELT 0001":
