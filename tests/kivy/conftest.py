@@ -2,12 +2,16 @@
 
 import asyncio
 import ctypes.util
+import json
 import os
 import tempfile
+import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -246,6 +250,42 @@ async def scripted(start_server: Callable[[ScriptedServer], Awaitable[Server]]) 
     server = ScriptedServer()
     await start_server(server)
     return server
+
+
+class Desk:
+    """An HTTP server that answers every POST alike, and remembers it."""
+
+    def __init__(self) -> None:
+        self.status = 201
+        self.answer = json.dumps({"session_id": "5e55"}).encode()
+        self.asked: list[tuple[str, Any]] = []
+        desk = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                desk.asked.append((self.path, json.loads(body)))
+                self.send_response(desk.status)
+                self.send_header("Content-Length", str(len(desk.answer)))
+                self.end_headers()
+                self.wfile.write(desk.answer)
+
+            def log_message(self, *_args: object) -> None:
+                """Stay silent."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    desk = Desk()
+    thread = threading.Thread(target=desk.server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield desk
+    desk.server.shutdown()
+    desk.server.server_close()
+    thread.join()
 
 
 @pytest.fixture(scope="session")

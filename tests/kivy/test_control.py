@@ -1,7 +1,3 @@
-import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -12,66 +8,30 @@ from becalm_kivy.control import RequestRefusedError, start_session, stop_session
 from becalm_protocol.errors import ConfigError
 
 
-class Desk:
-    """An HTTP server that answers every POST alike, and remembers it."""
-
-    def __init__(self) -> None:
-        self.status = 201
-        self.answer = json.dumps({"session_id": "5e55"}).encode()
-        self.asked: list[tuple[str, Any]] = []
-        desk = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                desk.asked.append((self.path, json.loads(body)))
-                self.send_response(desk.status)
-                self.send_header("Content-Length", str(len(desk.answer)))
-                self.end_headers()
-                self.wfile.write(desk.answer)
-
-            def log_message(self, *_args: object) -> None:
-                """Stay silent."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-
-
-@pytest.fixture
-def desk() -> Iterator[Desk]:
-    desk = Desk()
-    thread = threading.Thread(target=desk.server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield desk
-    desk.server.shutdown()
-    desk.server.server_close()
-    thread.join()
-
-
-async def test_starts_with_only_what_was_wished(desk: Desk) -> None:
+async def test_starts_with_only_what_was_wished(desk: Any) -> None:
     assert await start_session(desk.url, baseline_s=30.0) == "5e55"
     assert desk.asked == [("/v1/sessions", {"baseline_s": 30.0})]
 
 
-async def test_stops_the_session_by_name(desk: Desk) -> None:
+async def test_stops_the_session_by_name(desk: Any) -> None:
     await stop_session(desk.url, "a/b")
     assert desk.asked == [("/v1/sessions/a%2Fb/stop", {})]
 
 
-async def test_a_refusal_is_the_servers_own_sentence(desk: Desk) -> None:
+async def test_a_refusal_is_the_servers_own_sentence(desk: Any) -> None:
     desk.status, desk.answer = 409, b'{"title":"Conflict","detail":"No agent is connected: start becalm agent."}'
     with pytest.raises(RequestRefusedError, match=r"^No agent is connected: start becalm agent\.$"):
         await start_session(desk.url)
 
 
 @pytest.mark.parametrize("answer", [b"", b"<html>", b"[1]", b'{"detail": 5}', b'{"detail": " "}', b"[" * 60_000])
-async def test_a_refusal_without_words_gets_ours(desk: Desk, answer: bytes) -> None:
+async def test_a_refusal_without_words_gets_ours(desk: Any, answer: bytes) -> None:
     desk.status, desk.answer = 500, answer
     with pytest.raises(RequestRefusedError, match="status 500"):
         await stop_session(desk.url, "5e55")
 
 
-async def test_another_kind_of_server_is_recognised(desk: Desk) -> None:
+async def test_another_kind_of_server_is_recognised(desk: Any) -> None:
     desk.answer = b"hello"
     with pytest.raises(RequestRefusedError) as refused:
         await start_session(desk.url)

@@ -34,8 +34,8 @@ class CurveView(Widget):
         with self.canvas:
             self._pen = Color(*self.colour)
             self._lines = [SmoothLine(width=dp(1.3)) for _piece in range(N_PIECES)]
-            self._dot_colour = Color(*self.colour)
-            self._dot = SmoothEllipse(size=(0, 0))
+            self._dot_colour = Color(*theme.faint(tuple(self.colour), 0.0))
+            self._dot = SmoothEllipse(size=(dp(6), dp(6)))
 
     def show(self, pieces: Sequence[Sequence[Point]], *, window_ns: tuple[int, int], is_live: bool) -> None:
         """Draw `pieces` of the time window; what is not live is faint."""
@@ -75,12 +75,10 @@ class CurveView(Widget):
         return points
 
     def _place_dot(self, end: list[float] | None, *, is_live: bool) -> None:
-        if not end or not is_live:
-            self._dot.size = (0, 0)
-            return
-        self._dot_colour.rgba = self.colour
-        self._dot.size = (dp(6), dp(6))
-        self._dot.pos = (end[0] - dp(3), end[1] - dp(3))
+        is_seen = bool(end) and is_live
+        self._dot_colour.rgba = theme.faint(tuple(self.colour), 1.0 if is_seen else 0.0)
+        if end:
+            self._dot.pos = (end[0] - dp(3), end[1] - dp(3))
 
 
 def thin(piece: Sequence[Point]) -> list[Point]:
