@@ -17,5 +17,5 @@ def test_body_time_and_the_wait_for_it(speed: float) -> None:
 
 
 def test_an_impossible_speed_is_refused() -> None:
-    with pytest.raises(ValueError, match="speed: expected 0.1 to 100, got 0"):
+    with pytest.raises(ValueError, match=r"speed: expected 0\.1 to 100, got 0"):
         BodyClock(speed=0)
