@@ -123,8 +123,7 @@ class DemoLoop:
 
     async def _watch_part(self, part: Child) -> None:
         await part.process.wait()
-        last = part.complaints[-1] if part.complaints else f"code {part.process.returncode}"
-        self._errors.append(f"the {part.name} ended by itself: {last}")
+        self._errors.append(f"the {part.name} ended by itself: {part.last_words()}")
         self._stop.set()
 
     async def _practise(self) -> str:
@@ -187,7 +186,8 @@ class DemoLoop:
             self._stop.set()
         elif self._client == "kivy":
             window = await self._family.start("client", "client", "--kind", "kivy", "--server", self._url)
-            await window.process.wait()
+            if await window.process.wait():
+                self._errors.append(f"the window ended by itself: {window.last_words()}")
             self._stop.set()
 
     def _say(self, text: str) -> None:

@@ -104,11 +104,12 @@ def client(
     kind: Annotated[str, typer.Option("--kind", help="kivy (a window) or terminal.")] = "kivy",
     server: ServerOption = DEFAULT_SERVER,
     start: Annotated[bool, typer.Option("--start", help="Begin a session at once (terminal).")] = False,
+    supervised: SupervisedOption = False,
 ) -> None:
     """Open the practice screen."""
     from becalm_cli.parts import run_client
 
-    run_client(kind=kind, server=ws_url(server), start=start)
+    run_client(kind=kind, server=ws_url(server), start=start, supervised=supervised)
 
 
 @app.command()

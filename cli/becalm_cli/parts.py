@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from becalm_cli.places import require_server
-from becalm_cli.process import stop_on_signals, tell_parent
+from becalm_cli.process import stop_on_signals, tell_parent, terminate_with_parent
 from becalm_protocol.errors import ConfigError
 
 
@@ -111,11 +111,13 @@ async def run_recording(
     _tell_report(report.as_dict(), as_json=as_json, supervised=False)
 
 
-def run_client(*, kind: str, server: str, start: bool) -> None:
+def run_client(*, kind: str, server: str, start: bool, supervised: bool) -> None:
     """Open the window or the terminal view. Raises ConfigError for another kind or a screen that cannot show it."""
     if kind == "kivy":
         from becalm_kivy.app import run_app
 
+        if supervised:
+            terminate_with_parent()
         run_app(server)
     elif kind == "terminal":
         asyncio.run(_run_terminal(server, start=start))

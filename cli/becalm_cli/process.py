@@ -6,10 +6,10 @@ when its standard input ends: so it also stops when its parent is killed.
 
 import asyncio
 import json
+import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -40,15 +40,22 @@ def stop_on_signals(*, supervised: bool) -> asyncio.Event:
         except NotImplementedError:  # Windows: no loop signal handlers
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
     if supervised:
-        threading.Thread(target=_wait_stdin_end, args=(loop, stop.set), daemon=True).start()
+        terminate_with_parent()
     return stop
 
 
-def _wait_stdin_end(loop: asyncio.AbstractEventLoop, then: Callable[[], None]) -> None:
+def terminate_with_parent() -> None:
+    """Ask this process to terminate when its standard input ends."""
+    threading.Thread(target=_wait_stdin_end, daemon=True).start()
+
+
+def _wait_stdin_end() -> None:
     while sys.stdin.buffer.read(4096):
         pass
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(then)
+    if os.name == "nt":
+        signal.raise_signal(signal.SIGTERM)
+    else:  # to the process: only its main thread can wake the event loop
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def tell_parent(key: str, content: object) -> None:
@@ -76,6 +83,11 @@ class Child:
         except TimeoutError as exc:
             raise PartError(f"the {self.name} was not ready within {READY_S:.0f} s", part=self.name) from exc
 
+    def last_words(self) -> str:
+        """Return the last line of its standard error, or how it ended."""
+        said = self.complaints[-1] if self.complaints else f"code {self.process.returncode}"
+        return said.removeprefix("becalm: ")
+
     async def stop(self) -> None:
         """End it: ask, then terminate, then kill."""
         if self.process.stdin and not self.process.stdin.is_closing():
@@ -97,8 +109,7 @@ class Child:
             self._hear(line)
         await self.process.wait()
         if not self.ready.done():
-            last = self.complaints[-1] if self.complaints else f"ended with code {self.process.returncode}"
-            self.ready.set_exception(PartError(last.removeprefix("becalm: "), part=self.name))
+            self.ready.set_exception(PartError(self.last_words(), part=self.name))
             self.ready.exception()  # seen: nobody may be waiting for it
 
     def _hear(self, line: bytes) -> None:
