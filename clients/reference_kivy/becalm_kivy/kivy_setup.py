@@ -13,5 +13,7 @@ def prepare_kivy(home: Path) -> None:
     os.environ["KIVY_NO_ARGS"] = "1"
     os.environ["KIVY_NO_FILELOG"] = "1"
     os.environ["KIVY_LOG_MODE"] = "PYTHON"
+    # Kivy's second choice on Linux ends the whole process where it finds no display; the first one only says so.
+    os.environ.setdefault("KIVY_WINDOW", "sdl2")
     os.environ.setdefault("KIVY_HOME", str(home / "kivy"))
     Path(os.environ["KIVY_HOME"]).mkdir(parents=True, exist_ok=True)

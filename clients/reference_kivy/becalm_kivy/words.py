@@ -145,5 +145,6 @@ STOPPED_HERE_ONLY = "The server could not be told. This screen has stopped; the 
 # Where no window can open
 KIVY_MISSING = "Kivy is not installed (pip install becalm[kivy])"
 NO_DISPLAY = "there is no display (DISPLAY and WAYLAND_DISPLAY are empty)"
+DISPLAY_SILENT = "the display {display} does not answer"
 NO_WINDOW = "no window could be opened. On Debian or Ubuntu run: apt-get install libgl1 libegl1 libgl1-mesa-dri \
 libmtdev1; or use --client terminal"
