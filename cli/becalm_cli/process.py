@@ -84,8 +84,9 @@ class Child:
             raise PartError(f"the {self.name} was not ready within {READY_S:.0f} s", part=self.name) from exc
 
     def last_words(self) -> str:
-        """Return the last line of its standard error, or how it ended."""
-        said = self.complaints[-1] if self.complaints else f"code {self.process.returncode}"
+        """Return the last telling line of its standard error, or how it ended."""
+        telling = [line for line in self.complaints if line.strip() and not line.startswith(" ")]
+        said = telling[-1] if telling else f"code {self.process.returncode}"
         return said.removeprefix("becalm: ")
 
     async def stop(self) -> None:
