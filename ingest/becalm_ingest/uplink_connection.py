@@ -48,6 +48,14 @@ class LinkSilentError(Exception):
 
 
 @dataclass(slots=True, kw_only=True)
+class _Echo:
+    """A hole answered once: the events that were under way behind it each ask for it again."""
+
+    seq: int
+    n_expected: int
+
+
+@dataclass(slots=True, kw_only=True)
 class _Opened:
     """The session under way on this connection."""
 
@@ -56,6 +64,7 @@ class _Opened:
     is_open: bool = False
     is_closing: bool = False
     sent_seq: dict[str, int] = field(default_factory=dict)
+    resets: dict[str, _Echo] = field(default_factory=dict)
 
 
 class Connection:
@@ -150,6 +159,8 @@ class Connection:
                 raise WireError(str(exc)) from exc
             if progress:
                 self._progress_ns = now_ns
+                if self._opened is not None:
+                    self._opened.resets.pop(ack.stream_id, None)
                 self._uplink.latency.acked(ack.stream_id, seq=ack.seq, acked_ns=now_ns)
         self._uplink.on_ack()
         self._wake.set()  # there is credit again
@@ -171,10 +182,18 @@ class Connection:
         self._wake.set()
 
     def _take_reset(self, stream_id: str, *, seq: int) -> None:
-        if self._opened is not None and stream_id in self._opened.sent_seq:
-            self._opened.sent_seq[stream_id] = min(self._opened.sent_seq[stream_id], seq)
-            self._opened.is_closing = False
-            self._wake.set()
+        opened = self._opened
+        if opened is None or stream_id not in opened.sent_seq:
+            return
+        echo = opened.resets.get(stream_id)
+        if echo is not None and echo.seq == seq and echo.n_expected > 0:
+            echo.n_expected -= 1
+            return
+        sent_seq = opened.sent_seq[stream_id]
+        opened.resets[stream_id] = _Echo(seq=seq, n_expected=max(0, sent_seq - seq - 2))
+        opened.sent_seq[stream_id] = min(sent_seq, seq)
+        opened.is_closing = False
+        self._wake.set()
 
     def _take_closed(self, session_id: str) -> None:
         self._spool.forget(session_id)

@@ -56,6 +56,8 @@ class WireServer:
     hellos: list[AgentHello] = field(default_factory=list)
     n_doubles: int = 0
     n_resets: int = 0
+    n_taken: int = 0
+    n_pings: int = 0
     n_closings: int = 0
     url: str = ""
     link: ServerConnection | None = None
@@ -102,6 +104,7 @@ class WireServer:
             case CloseSession():
                 answer = self._close(message)
             case Ping(sent_ns=sent_ns):
+                self.n_pings += 1
                 answer = Pong(sent_ns=sent_ns)
             case Pong():
                 self.pongs.append(message)
@@ -130,6 +133,7 @@ class WireServer:
         if self.swallow(data):
             return None
         self.on_data(data)
+        self.n_taken += 1
         stream_id = data.event.stream_id
         events = self.stored[stream_id]
         if data.seq > len(events) + 1:
@@ -166,6 +170,21 @@ async def serving(wire: WireServer, *, port: int = 0) -> AsyncIterator[Server]:
     ) as server:
         wire.url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         yield server
+
+
+Until = Callable[[Callable[[], object]], Awaitable[None]]
+
+
+async def _until(is_true: Callable[[], object]) -> None:
+    async with asyncio.timeout(4.0):
+        while not is_true():  # noqa: ASYNC110 - plain attributes have no event to wait for
+            await asyncio.sleep(0)
+
+
+@pytest.fixture
+def until() -> Until:
+    """Wait until something in the agent is true."""
+    return _until
 
 
 @pytest.fixture
