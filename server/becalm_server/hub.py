@@ -57,4 +57,5 @@ class Hub:
             "depth": sum(one["depth"] for one in each),
             "peak": max((one["peak"] for one in each), default=0),
             "dropped": sum(one["dropped"] for one in each),
+            "conflated": sum(one["conflated"] for one in each),
         }

@@ -1,7 +1,7 @@
 """What one client is still to be sent, bounded, with a policy for each kind of frame.
 
-Waveforms drop the oldest and say so in a gap; metrics conflate to the newest; everything else waits in order, and a
-client that lets too much of it pile up is disconnected.
+Waveforms drop the oldest and say so in a gap; metrics conflate to the newest second; everything else waits in order,
+and a client that lets too much of it pile up is disconnected.
 """
 
 import asyncio
@@ -17,6 +17,8 @@ from becalm_server.frames import LiveFrame
 
 # Three signals at four frames a second make 12 a second: five seconds of drawing, and then it is old anyway.
 MAX_WAVEFORMS = 64
+# One packet of a chest strap settles two or three ticks at once: all of them reach a client that keeps up.
+MAX_METRICS = 4
 # Beats, breaths and changes of state come about four times a second: a minute of them.
 MAX_OTHERS = 256
 
@@ -38,10 +40,11 @@ class Outbox:
         self._pending: dict[int, LiveFrame | ServerToClient] = {}
         self._n_put = 0
         self._waveforms: deque[int] = deque()
-        self._metrics: int | None = None
+        self._metrics: deque[int] = deque()
         self._lost: dict[str, _Lost] = {}
         self._filled = asyncio.Event()
         self._n_dropped = 0
+        self._n_conflated = 0
         self._peak = 0
         self.closing: CloseCode | None = None
         """Set where the client is to be disconnected."""
@@ -56,10 +59,7 @@ class Outbox:
                 return
             self._waveforms.append(self._n_put)
         elif isinstance(event, Metrics):
-            if self._metrics is not None:
-                del self._pending[self._metrics]
-                self._n_dropped += 1
-            self._metrics = self._n_put
+            self._metrics.append(self._n_put)
         self._pending[self._n_put] = item
         self._n_put += 1
         self._bound()
@@ -84,20 +84,27 @@ class Outbox:
             await self._filled.wait()
 
     def statistics(self) -> dict[str, int]:
-        """Depth, peak and dropped frames."""
-        return {"depth": len(self._pending), "peak": self._peak, "dropped": self._n_dropped}
+        """Depth, peak, dropped waveforms and metrics that newer ones replaced."""
+        return {
+            "depth": len(self._pending),
+            "peak": self._peak,
+            "dropped": self._n_dropped,
+            "conflated": self._n_conflated,
+        }
 
     def _next(self) -> LiveFrame | ServerToClient:
         number = next(iter(self._pending))
-        if self._waveforms and self._waveforms[0] == number:
-            self._waveforms.popleft()
-        if number == self._metrics:
-            self._metrics = None
+        for numbers in (self._waveforms, self._metrics):
+            if numbers and numbers[0] == number:
+                numbers.popleft()
         return self._pending.pop(number)
 
     def _bound(self) -> None:
         if len(self._waveforms) > MAX_WAVEFORMS:
             self._drop_waveform(self._pending.pop(self._waveforms.popleft()))
+        if len(self._metrics) > MAX_METRICS:
+            del self._pending[self._metrics.popleft()]
+            self._n_conflated += 1
         if len(self._pending) - len(self._waveforms) > MAX_OTHERS:
             self._pending.clear()
             self.close_nowait(CloseCode.OVERLOADED)

@@ -216,10 +216,6 @@ where session_id = %(session_id)s and pipeline_version = %(pipeline_version)s an
 order by t_ns, window_s
 limit %(limit)s
 
--- select_phases: the schedule of a session
-select t_ns, phase, pacer_started_ns, inhale_s, exhale_s from phase_change
-where session_id = %(session_id)s order by t_ns
-
 -- select_counts: what is stored of each stream, for anybody who wants to account for losses
 select
     stream.stream_id, stream.kind, stream.device, stream.acked_seq, stream.n_duplicates,

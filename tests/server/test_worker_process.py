@@ -1,0 +1,56 @@
+import asyncio
+import math
+import os
+import select
+import signal
+import time
+from concurrent.futures.process import BrokenProcessPool
+
+import pytest
+
+from becalm_server.worker_process import WorkerProcess
+
+
+async def test_work_happens_in_another_process() -> None:
+    worker = WorkerProcess()
+    try:
+        assert await worker.run(math.sqrt, 16.0) == 4.0
+        assert await worker.run(os.getpid) != os.getpid()
+    finally:
+        worker.close()
+
+
+async def test_errors_come_back_and_the_process_stays() -> None:
+    worker = WorkerProcess()
+    try:
+        pid = await worker.run(os.getpid)
+        with pytest.raises(ValueError, match="math domain"):
+            await worker.run(math.sqrt, -1.0)
+        assert await worker.run(os.getpid) == pid
+    finally:
+        worker.close()
+
+
+async def test_killed_process_is_replaced() -> None:
+    worker = WorkerProcess()
+    try:
+        pid = await worker.run(os.getpid)
+        os.kill(pid, signal.SIGKILL)
+        with pytest.raises(BrokenProcessPool):
+            await worker.run(time.sleep, 60.0)
+        assert await worker.run(os.getpid) != pid
+    finally:
+        worker.close()
+
+
+async def test_close_ends_a_busy_process_at_once() -> None:
+    worker = WorkerProcess()
+    process = os.pidfd_open(await worker.run(os.getpid))
+    busy = asyncio.ensure_future(worker.run(time.sleep, 60.0))
+    await asyncio.sleep(0)
+    worker.close()
+    with pytest.raises(BrokenProcessPool):
+        async with asyncio.timeout(4):
+            await busy
+    assert select.select([process], [], [], 4)[0]  # readable once the process has ended
+    os.close(process)
