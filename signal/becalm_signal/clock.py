@@ -178,6 +178,8 @@ class DeviceClock(PacketClock):
             if not fits:
                 self._knots.clear()
                 self._envelope = LowerEnvelope()
+                self._zero_ns = None
+                stamp_ns = self._stamp_ns(block)
         self._add(last, stream_ns=stamp_ns, received_ns=block.received_ns)
         return fits
 

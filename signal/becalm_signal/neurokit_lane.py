@@ -21,6 +21,9 @@ Samples = NDArray[np.float64]
 # Below this NeuroKit2's chains fail on too few beats or breaths; the longest stretch without a hole is used.
 MIN_STRETCH_S = 10.0
 MIN_BEATS = 10
+# NeuroKit2 interpolates over the whole time that the intervals span: absurd ones would take all memory.
+MIN_RR_MS = 100.0
+MAX_RR_MS = 10_000.0
 UV_PER_MV = 1000.0
 
 
@@ -48,9 +51,9 @@ def hrv_window(rr_ms: Sequence[float]) -> dict[str, float]:
     """Return NeuroKit2's HRV indices of one window, finite ones only, by NeuroKit2's own names.
 
     rr_ms: intervals in ms, shape (n_beats,), without holes. Frequency bands are not normalised: NeuroKit2's default
-    normalised ones cannot be compared between windows. Empty for fewer than 10 intervals.
+    normalised ones cannot be compared between windows. Empty for fewer than 10 intervals, or impossible ones.
     """
-    if len(rr_ms) < MIN_BEATS:
+    if len(rr_ms) < MIN_BEATS or not all(MIN_RR_MS <= rr <= MAX_RR_MS for rr in rr_ms):
         return {}
     with _quiet():
         import neurokit2 as nk

@@ -6,6 +6,7 @@ import os
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -177,10 +178,9 @@ def read_columns() -> Callable[..., dict[str, Samples]]:
     """Give a function that reads named columns of a (gzipped) CSV; empty cells are NaN."""
 
     def read(path: Path, *names: str, limit: int | None = None) -> dict[str, Samples]:
-        opened = gzip.open(path, "rt") if path.suffix == ".gz" else path.open()
-        with opened as file:
-            rows = csv.DictReader(file)
-            wanted = [[row[name] for name in names] for row, _ in zip(rows, range(limit or 10**9), strict=False)]
+        text = gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text()
+        rows = islice(csv.DictReader(text.splitlines()), limit)
+        wanted = [[row[name] for name in names] for row in rows]
         return {name: np.array([float(row[k]) if row[k] else np.nan for row in wanted]) for k, name in enumerate(names)}
 
     return read

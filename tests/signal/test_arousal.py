@@ -1,0 +1,104 @@
+"""Arousal: 50 at the person's own baseline, the published directions, frozen features, honest withholding."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from becalm_protocol.derived import Index, Reason
+from becalm_signal.arousal import FEATURES, Arousal, Reading
+
+STEP_NS = 250_000_000
+CALM = {
+    "heart_rate_bpm": 65.0,
+    "ln_rmssd": 3.6,
+    "scl_us": 4.0,
+    "scr_per_min": 3.0,
+    "breathing_rate_bpm": 14.0,
+    "breath_irregularity": 0.15,
+}
+
+
+def feed(arousal: Arousal, values: dict[str, float], *, begin_s: float, end_s: float, pacing: bool = False) -> Index:
+    readings = {name: Reading(value, 0.0) for name, value in values.items()}
+    index = Index(reason=Reason.BASELINE)
+    for now_ns in range(round(begin_s * 1e9), round(end_s * 1e9), STEP_NS):
+        index = arousal.tick(now_ns, readings, pacing=pacing)
+    return index
+
+
+def calm(values: dict[str, float] = CALM) -> Arousal:
+    arousal = Arousal()
+    feed(arousal, values, begin_s=0, end_s=60)
+    return arousal
+
+
+def test_the_baseline_takes_a_minute_and_is_fifty() -> None:
+    arousal = Arousal()
+    assert feed(arousal, CALM, begin_s=0, end_s=59).reason is Reason.BASELINE
+    index = feed(arousal, CALM, begin_s=59, end_s=61)
+    assert index.value == pytest.approx(50.0)
+    assert index.bound is not None
+    assert index.bound > 0.0
+
+
+@pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.name)
+def test_each_feature_counts_in_its_direction(feature: object) -> None:
+    name, sign, floor = feature.name, feature.sign, feature.floor  # type: ignore[attr-defined]
+    index = feed(calm(), CALM | {name: CALM[name] + 3 * floor}, begin_s=60, end_s=300)
+    assert index.value is not None
+    assert sign * (index.value - 50.0) == pytest.approx(30.0 / len(FEATURES), rel=0.05)
+
+
+def test_it_is_slow_enough_to_calm() -> None:
+    arousal = calm()
+    excited = {name: CALM[name] + (10 if name != "ln_rmssd" else -10) for name in CALM}
+    feed(arousal, CALM, begin_s=60, end_s=61)
+    after_one = feed(arousal, excited, begin_s=61, end_s=62).value
+    after_thirty = feed(arousal, excited, begin_s=62, end_s=91).value
+    assert after_one is not None
+    assert after_thirty is not None
+    assert after_one - 50.0 < 1.5
+    assert after_thirty - 50.0 == pytest.approx(30.0 * 0.632, abs=1.0)
+
+
+def test_a_pacer_freezes_out_what_it_forces() -> None:
+    paced = CALM | {"breathing_rate_bpm": 6.0, "ln_rmssd": 4.6, "breath_irregularity": 0.01}
+    index = feed(calm(), paced, begin_s=60, end_s=200, pacing=True)
+    assert index.value == pytest.approx(50.0)
+    forced = feed(calm(), paced, begin_s=60, end_s=200)
+    assert forced.value is not None
+    assert forced.value < 40.0
+
+
+def test_one_body_system_alone_has_a_wider_bound() -> None:
+    heart = {name: CALM[name] for name in ("heart_rate_bpm", "ln_rmssd")}
+    alone = feed(calm(heart), heart, begin_s=60, end_s=61)
+    together = feed(calm(), CALM, begin_s=60, end_s=61)
+    assert alone.bound is not None
+    assert together.bound is not None
+    assert alone.bound > 1.5 * together.bound
+
+
+def test_without_any_feature_it_is_withheld() -> None:
+    arousal = calm()
+    assert feed(arousal, {}, begin_s=60, end_s=61).reason is Reason.TOO_FEW_SIGNALS
+    assert feed(Arousal(), {}, begin_s=0, end_s=120).reason is Reason.BASELINE
+
+
+def test_a_broken_baseline_waits_for_enough_of_it() -> None:
+    arousal = Arousal()
+    for second in range(0, 100, 2):  # every other second usable: half is too little
+        feed(arousal, CALM, begin_s=second, end_s=second + 1)
+        index = feed(arousal, {}, begin_s=second + 1, end_s=second + 2)
+    assert index.reason is Reason.BASELINE
+    assert feed(arousal, CALM, begin_s=100, end_s=140).value is not None
+
+
+@given(st.dictionaries(st.sampled_from(sorted(CALM)), st.floats(-1e6, 1e6), min_size=1))
+def test_it_never_leaves_its_scale(odd: dict[str, float]) -> None:
+    arousal = calm()
+    index = feed(arousal, CALM | odd, begin_s=60, end_s=62)
+    assert index.value is not None
+    assert 20.0 <= index.value <= 80.0
+    assert index.bound is not None
+    assert 0.0 <= index.bound <= 50.0

@@ -1,0 +1,80 @@
+"""Breathing: rates and turn times against known sines, holds, stuck belts, heart pulsation."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from becalm_protocol.derived import Breath, BreathPhase, BreathTurn, Metrics, Reason, SignalQuality
+from becalm_protocol.events import SignalKind
+from becalm_signal.breathing import BreathFilter
+
+
+def breathe(make_track: Any, run_tracks: Any, samples: Any, rate_hz: float) -> list[Any]:
+    derived: list[Any] = run_tracks(make_track(samples, kind=SignalKind.RESPIRATION, rate_hz=rate_hz))
+    return derived
+
+
+@pytest.mark.parametrize("rate_hz", [10.0, 25.0, 100.0, 1000.0])
+@pytest.mark.parametrize("breaths_bpm", [4.5, 6.0, 15.0, 28.0])
+def test_rate_and_turns_of_a_sine(make_track: Any, run_tracks: Any, rate_hz: float, breaths_bpm: float) -> None:
+    t_s = np.arange(round(90 * rate_hz)) / rate_hz
+    noise = np.random.default_rng(1).normal(0.0, 0.02, len(t_s))
+    derived = breathe(make_track, run_tracks, np.sin(2 * np.pi * breaths_bpm / 60.0 * t_s) + noise, rate_hz)
+    last = [event for event in derived if isinstance(event, Metrics)][-1].breathing_rate_bpm
+    assert last.value == pytest.approx(breaths_bpm, rel=0.02)
+    assert last.bound is not None
+    assert last.bound < 0.1 * breaths_bpm
+    period_s = 60.0 / breaths_bpm
+    for turn in derived:
+        if isinstance(turn, BreathTurn) and turn.t_ns > 30e9:
+            share = (turn.t_ns / 1e9 / period_s) % 1.0
+            off_s = (share - (0.25 if turn.phase is BreathPhase.OUT else 0.75)) * period_s
+            assert abs(off_s) < 0.1 + 0.03 * period_s
+
+
+def test_the_stated_delay_is_the_delay() -> None:
+    for period_s in (2.0, 4.0, 10.0):
+        band = BreathFilter(25.0)
+        t_s = np.arange(25 * 400) / 25.0
+        y = np.array([band.step(float(x)) for x in np.sin(2 * np.pi * t_s / period_s)])[-25 * 100 :]
+        delay_s = BreathFilter.delay_s(period_s)
+        expected = np.sin(2 * np.pi * (t_s[-25 * 100 :] - delay_s) / period_s)
+        assert np.corrcoef(y, expected)[0, 1] > 0.999
+
+
+def test_depth_is_peak_to_trough(make_track: Any, run_tracks: Any) -> None:
+    t_s = np.arange(25 * 80) / 25.0
+    derived = breathe(make_track, run_tracks, 1.5 * np.sin(2 * np.pi * 0.2 * t_s), 25.0)
+    depths = [event.depth for event in derived if isinstance(event, Breath)][2:]
+    assert depths == pytest.approx([3.0] * len(depths), rel=0.05)
+
+
+def test_heart_pulsation_is_no_breathing(make_track: Any, run_tracks: Any) -> None:
+    t_s = np.arange(125 * 90) / 125.0
+    samples = np.sin(2 * np.pi * 0.25 * t_s) + 0.5 * np.sin(2 * np.pi * 1.15 * t_s)
+    derived = breathe(make_track, run_tracks, samples, 125.0)
+    last = [event for event in derived if isinstance(event, Metrics)][-1].breathing_rate_bpm
+    assert last.value == pytest.approx(15.0, abs=0.5)
+
+
+def test_a_held_breath_has_no_rate(make_track: Any, run_tracks: Any) -> None:
+    t_s = np.arange(25 * 120) / 25.0
+    rng = np.random.default_rng(1)
+    samples = np.where(t_s < 60, np.sin(2 * np.pi * 0.25 * t_s), 0.0) + rng.normal(0.0, 0.005, len(t_s))
+    derived = breathe(make_track, run_tracks, samples, 25.0)
+    ticks = {event.t_ns: event for event in derived if isinstance(event, Metrics)}
+    assert ticks[58_000_000_000].breathing_rate_bpm.value == pytest.approx(15.0, abs=0.5)
+    assert ticks[85_000_000_000].breathing_rate_bpm.reason is Reason.NO_BREATH
+
+
+def test_a_stuck_belt_is_flat_and_recovers(make_track: Any, run_tracks: Any) -> None:
+    t_s = np.arange(25 * 120) / 25.0
+    samples = np.sin(2 * np.pi * 0.25 * t_s)
+    samples[25 * 40 : 25 * 70] = samples[25 * 40]
+    derived = breathe(make_track, run_tracks, samples, 25.0)
+    reasons = [event.reason for event in derived if isinstance(event, SignalQuality)]
+    assert reasons == [Reason.FLAT, None]
+    ticks = {event.t_ns: event for event in derived if isinstance(event, Metrics)}
+    assert ticks[60_000_000_000].breathing_rate_bpm.reason is Reason.FLAT
+    assert ticks[110_000_000_000].breathing_rate_bpm.value == pytest.approx(15.0, abs=0.5)

@@ -1,0 +1,94 @@
+"""Filters: steady from the first sample, right gain and delay, the same to the last bit for every cut."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.signal import butter, sosfilt, sosfilt_zi
+
+from becalm_signal.filters import (
+    BUTTERWORTH_4_QS,
+    Decimator,
+    OnePole,
+    high_pass,
+    low_pass,
+    parabola_vertex,
+    smoothing_taps,
+)
+
+
+@pytest.mark.parametrize(("make", "kind"), [(low_pass, "low"), (high_pass, "high")])
+@pytest.mark.parametrize(("cutoff_hz", "rate_hz"), [(1.0, 25.0), (22.0, 130.0), (7.0, 180.0), (1.0, 8.0)])
+def test_equal_to_scipy_butterworth(make: Any, kind: Any, cutoff_hz: float, rate_hz: float) -> None:
+    x = np.random.default_rng(1).normal(size=300)
+    biquad = make(cutoff_hz, rate_hz=rate_hz)
+    ours = np.array([biquad.step(float(value)) for value in x])
+    sos = butter(2, cutoff_hz, kind, fs=rate_hz, output="sos")
+    theirs, _ = sosfilt(sos, x, zi=sosfilt_zi(sos) * x[0])
+    assert ours == pytest.approx(theirs, abs=1e-9)
+
+
+def test_two_sections_make_a_fourth_order_butterworth() -> None:
+    sections = [low_pass(0.7, rate_hz=25.0, q=q) for q in BUTTERWORTH_4_QS]
+    x = np.random.default_rng(1).normal(size=300)
+    ours = []
+    for value in x.tolist():
+        y = value
+        for section in sections:
+            y = section.step(y)
+        ours.append(y)
+    sos = butter(4, 0.7, fs=25.0, output="sos")
+    theirs, _ = sosfilt(sos, x, zi=sosfilt_zi(sos) * x[0])
+    assert ours == pytest.approx(theirs, abs=1e-4)
+
+
+@given(level=st.floats(-1e6, 1e6), cutoff_hz=st.floats(0.05, 40.0))
+def test_a_constant_passes_from_the_first_sample(level: float, cutoff_hz: float) -> None:
+    low, high = low_pass(cutoff_hz, rate_hz=130.0), high_pass(cutoff_hz, rate_hz=130.0)
+    for _ in range(50):
+        assert low.step(level) == pytest.approx(level, rel=1e-6, abs=1e-6)
+        assert high.step(level) == pytest.approx(0.0, abs=1e-6 * (1 + abs(level)))
+
+
+def test_one_pole_reaches_63_percent_in_its_time_constant() -> None:
+    pole = OnePole(tau_s=2.0, rate_hz=100.0)
+    pole.step(0.0)
+    for _ in range(200):
+        y = pole.step(1.0)
+    assert y == pytest.approx(1 - math.exp(-1), abs=1e-6)
+
+
+@pytest.mark.parametrize("factor", [1, 2, 5, 40])
+def test_decimated_samples_lie_where_they_say(factor: int) -> None:
+    decimator = Decimator(factor)
+    rate_hz = 1000.0
+    out: list[tuple[int, float]] = []
+    for n in range(4000):
+        y = decimator.step(math.sin(2 * math.pi * 2.0 * n / rate_hz))
+        if y is not None:
+            out.append((len(out) * factor, y))
+    for at, y in out[10:]:
+        assert y == pytest.approx(math.sin(2 * math.pi * 2.0 * at / rate_hz), abs=0.03)
+    assert len(out) == pytest.approx((4000 - decimator.delay_samples) / factor, abs=1)
+
+
+def test_decimation_keeps_fast_noise_out() -> None:
+    decimator = Decimator(5)
+    out = [y for n in range(2000) if (y := decimator.step(math.sin(2 * math.pi * 170.0 * n / 1000.0))) is not None]
+    assert max(abs(y) for y in out[5:]) < 0.1
+
+
+@given(shift=st.floats(-0.5, 0.5), height=st.floats(0.1, 100.0))
+def test_parabola_vertex_is_exact_for_a_parabola(shift: float, height: float) -> None:
+    before, at, after = (height - (k - shift) ** 2 for k in (-1, 0, 1))
+    assert parabola_vertex(before, at, after) == pytest.approx(shift, abs=1e-9 * (1 + height))
+
+
+def test_smoothing_taps_are_symmetric_and_sum_to_one() -> None:
+    taps = smoothing_taps(0.03, rate_hz=250.0)
+    assert taps == pytest.approx(taps[::-1])
+    assert sum(taps) == pytest.approx(1.0)
+    assert len(taps) % 2 == 1

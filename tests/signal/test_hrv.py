@@ -1,0 +1,96 @@
+"""Heart rate and RMSSD: the plain formulas, withheld where the beats cannot carry them."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from becalm_protocol.derived import Beat, Reason
+from becalm_protocol.events import SignalKind
+from becalm_signal.hrv import BeatWindow, rmssd_ms
+from becalm_signal.rr import RrFlagger
+
+
+def window_of(rr_ms: list[float]) -> tuple[BeatWindow, int]:
+    flagger = RrFlagger(SignalKind.ECG)
+    t_ns = 0
+    beats: list[Beat] = flagger.push(t_ns, rr_ms=None, emitted_ns=t_ns)
+    for rr in rr_ms:
+        t_ns += round(rr * 1e6)
+        beats += flagger.push(t_ns, rr_ms=rr, emitted_ns=t_ns)
+    beats += flagger.flush(emitted_ns=t_ns)
+    window = BeatWindow(SignalKind.ECG)
+    for beat in beats:
+        window.apply(beat)
+    return window, t_ns
+
+
+def test_rmssd_of_the_last_minute_equals_the_formula(make_rr: Any) -> None:
+    rr = make_rr(150)
+    window, now_ns = window_of(rr)
+    ends_ms = np.cumsum(rr)
+    last_minute = np.array(rr)[ends_ms > ends_ms[-1] - 60_000]
+    steps = np.diff(last_minute)
+    index = window.rmssd(now_ns)
+    assert index.value == pytest.approx(np.sqrt(np.mean(steps**2)), rel=0.01)
+    assert index.bound is not None
+    assert index.bound < 0.05 * index.value
+    assert index.sample_ns == now_ns
+
+
+def test_rmssd_ms_is_the_task_force_formula() -> None:
+    assert rmssd_ms([800.0, 810.0, 790.0]) == pytest.approx(np.sqrt((100 + 400) / 2))
+
+
+def test_heart_rate_is_that_of_the_last_five(make_rr: Any) -> None:
+    rr = [*make_rr(30), 1000.0, 1010.0, 990.0, 1000.0, 1000.0]
+    window, now_ns = window_of(rr)
+    index = window.heart_rate(now_ns)
+    assert index.value == pytest.approx(60.0, abs=0.01)
+    assert index.bound is not None
+    assert 0.0 < index.bound < 1.5
+
+
+def test_heart_rate_is_withheld_three_seconds_after_the_last_beat(make_rr: Any) -> None:
+    window, now_ns = window_of(make_rr(30))
+    assert window.heart_rate(now_ns + 2_900_000_000).value is not None
+    assert window.heart_rate(now_ns + 3_100_000_000).reason is Reason.TOO_FEW_BEATS
+
+
+def test_nothing_is_told_before_the_first_beats(make_rr: Any) -> None:
+    empty = BeatWindow(SignalKind.ECG)
+    assert empty.heart_rate(0).reason is Reason.WARMING_UP
+    assert empty.rmssd(0).reason is Reason.WARMING_UP
+    window, now_ns = window_of(make_rr(40))
+    assert window.rmssd(now_ns).reason is Reason.WARMING_UP
+
+
+@pytest.mark.parametrize("n_missed", [1, 2])
+def test_rmssd_stands_against_missed_beats(make_rr: Any, n_missed: int) -> None:
+    rr = make_rr(150)
+    clean, now_ns = window_of(rr)
+    for k in range(n_missed):
+        at = 120 - 12 * k
+        rr[at : at + 2] = [rr[at] + rr[at + 1]]
+    window, now_ns = window_of(rr)
+    truth = clean.rmssd(now_ns).value
+    index = window.rmssd(now_ns)
+    assert truth is not None
+    assert index.value == pytest.approx(truth, rel=0.12)
+    assert index.bound is not None
+    assert abs(index.value - truth) <= 2.0 * index.bound
+
+
+def test_rmssd_is_withheld_when_a_third_of_the_beats_are_odd(make_rr: Any) -> None:
+    rr = make_rr(150)
+    for at in range(100, 150, 6):
+        early = 0.6 * rr[at]
+        rr[at + 1] += rr[at] - early
+        rr[at] = early
+    window, now_ns = window_of(rr)
+    assert window.rmssd(now_ns).reason is Reason.TOO_MANY_ARTEFACTS
+
+
+def test_rmssd_too_small_for_the_sensor_is_withheld() -> None:
+    window, now_ns = window_of([800.0 + 0.5 * (k % 2) for k in range(100)])
+    assert window.rmssd(now_ns).reason is Reason.NOISY

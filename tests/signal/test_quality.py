@@ -1,0 +1,44 @@
+"""Flat and saturated stretches."""
+
+import numpy as np
+import pytest
+
+from becalm_protocol.derived import Reason
+from becalm_signal.quality import RangeWatch
+
+
+def watch(samples: list[float]) -> Reason | None:
+    judge = RangeWatch(100.0, window_s=2.0, flat_range=20.0, unit_per_count=1.0)
+    for x in samples:
+        judge.step(x)
+    return judge.reason
+
+
+def test_a_living_signal_is_usable() -> None:
+    rng = np.random.default_rng(1)
+    assert watch(rng.normal(0.0, 100.0, 500).tolist()) is None
+
+
+@pytest.mark.parametrize("level", [0.0, 32_767.0, -5.0])
+def test_a_constant_is_flat(level: float) -> None:
+    assert watch([level] * 500) is Reason.FLAT
+
+
+def test_a_rail_is_saturated() -> None:
+    wave = 5000.0 * np.sin(2 * np.pi * 1.0 * np.arange(500) / 100.0)
+    assert watch(np.clip(wave, -1000.0, 1000.0).tolist()) is Reason.SATURATED
+
+
+def test_clipped_peaks_alone_are_usable() -> None:
+    wave = 1000.0 * np.sin(2 * np.pi * 1.0 * np.arange(500) / 100.0)
+    assert watch(np.clip(wave, -2000.0, 950.0).tolist()) is None
+
+
+def test_a_coarse_signal_is_not_taken_for_a_saturated_one() -> None:
+    wave = np.round(11.0 * np.sin(2 * np.pi * 1.0 * np.arange(500) / 100.0) / 11.0) * 11.0
+    assert watch(wave.tolist()) is None
+
+
+def test_one_flat_second_is_not_enough() -> None:
+    rng = np.random.default_rng(1)
+    assert watch([*rng.normal(0.0, 100.0, 300).tolist(), *[0.0] * 100]) is None
