@@ -58,7 +58,9 @@ def link_error(exc: BaseException, *, label: str) -> LinkError:
         return LinkError("The Bluetooth service is not running", advice="Start it: systemctl start bluetooth")
     if type(exc).__name__ == "BleakDeviceNotFoundError" or "not found" in str(exc):
         return LinkError(f"{label} is out of range or in use", advice="Bring it near, close other apps that use it")
-    return LinkError(f"The connection with {label} failed ({exc or type(exc).__name__})", advice="It is tried again")
+    return LinkError(
+        f"The connection with {label} failed ({str(exc) or type(exc).__name__})", advice="It is tried again"
+    )
 
 
 def _gatt_code(exc: BaseException) -> int | None:
