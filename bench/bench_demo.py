@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 from process_tree import tree_usage
@@ -31,6 +32,7 @@ SETTLE_S = 5.0
 def measure(seconds: float) -> dict[str, Any]:
     """Run one demo and watch its processes."""
     with tempfile.TemporaryDirectory(prefix="becalm-bench-", dir="/var/tmp") as folder:
+        Path(folder).chmod(0o711)  # as root the database runs as another account, which must get in
         words = ["demo", "--client", "none", "--seconds", str(seconds), "--json", "--port", "0", "--data-dir", folder]
         demo = subprocess.Popen([sys.executable, "-m", "becalm_cli", *words], stdout=subprocess.PIPE, text=True)
         watched = _watch(demo)

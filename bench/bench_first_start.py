@@ -21,6 +21,7 @@ DEMO = ("demo", "--client", "none", "--seconds", "3", "--json", "--port", "0")
 def first_start(installer: str) -> dict[str, Any]:
     """Clone, run the demo with one installer, and report its seconds; a second start follows for comparison."""
     with tempfile.TemporaryDirectory(prefix="becalm-first-", dir="/var/tmp") as folder:
+        Path(folder).chmod(0o711)  # as root the database runs as another account, which must get in
         clone = Path(folder) / "becalm"
         subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
         starts = [_start(clone, Path(folder), installer) for _ in range(2)]

@@ -50,7 +50,7 @@ def terminate_with_parent() -> None:
 
 
 def _wait_stdin_end() -> None:
-    while sys.stdin.buffer.read(4096):
+    while os.read(0, 4096):  # not sys.stdin: its lock, held here, would abort the interpreter's own end
         pass
     if os.name == "nt":
         signal.raise_signal(signal.SIGTERM)
