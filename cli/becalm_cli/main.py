@@ -79,7 +79,9 @@ def agent(
         bool, typer.Option("--start", help="Record at once instead of waiting for a client's start.")
     ] = False,
     record: Annotated[Path | None, typer.Option(help="Also write every raw notification to this file.")] = None,
-    radio: Annotated[str | None, typer.Option(help="Use a virtual radio (see `becalm simulate`).")] = None,
+    radio: Annotated[
+        str | None, typer.Option(help="Use a virtual radio: the address that `becalm simulate` shows.")
+    ] = None,
     data_dir: DataDirOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON at the end.")] = False,
     supervised: SupervisedOption = False,
@@ -152,7 +154,7 @@ def analyse(
 def simulate(
     *,
     radio: Annotated[
-        str | None, typer.Option(help="HCI address to offer, e.g. unix-server:/run/user/1000/radio.sock.")
+        str | None, typer.Option(help="HCI socket to offer: unix:PATH or tcp:127.0.0.1:PORT [default: a free one].")
     ] = None,
     server: Annotated[str | None, typer.Option("--server", help="Server whose pacer the person hears.")] = None,
     seed: Annotated[int, typer.Option(help="Which virtual person.", min=0)] = 7,
