@@ -1,22 +1,34 @@
 """The ASGI application: thin edges around the parts."""
 
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import FastAPI
 
 from becalm_server import http_health, http_recordings, http_sessions, ws_ingest, ws_live
 from becalm_server.origin import OriginGuard
 from becalm_server.parts import Parts
-from becalm_server.problems import install_problem_handlers
+from becalm_server.problems import ProblemDetails, install_problem_handlers
 
 DESCRIPTION = """A biofeedback companion: sessions, recordings, live feedback.
 
 Live values come over the WebSocket `/v1/live`; see `PROTOCOL.md` in the package `becalm_protocol`."""
 
 
+class App(FastAPI):
+    """FastAPI, whose document also holds the one shape of all refusals."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document."""
+        if self.openapi_schema is None:
+            document = super().openapi()
+            document["components"]["schemas"]["ProblemDetails"] = ProblemDetails.model_json_schema()
+        return super().openapi()
+
+
 def create_app(parts: Parts) -> FastAPI:
     """Return the application over running parts."""
-    app = FastAPI(title="becalm", version=version("becalm"), description=DESCRIPTION)
+    app = App(title="becalm", version=version("becalm"), description=DESCRIPTION, redirect_slashes=False)
     app.state.parts = parts
     install_problem_handlers(app)
     for edge in (http_health, http_sessions, http_recordings, ws_ingest, ws_live):

@@ -37,7 +37,7 @@ class OriginGuard:
         if not self._is_ours(host):
             return "host: expected an address or a name of this server. Add the name to allowed_hosts"
         origin = headers.get("origin")
-        if origin is None or _place(urlsplit(origin).netloc) == _place(host):
+        if origin is None or _place(origin.partition("://")[2]) == _place(host):
             return None
         return "origin: expected a page of this server, got one of another place"
 

@@ -47,9 +47,7 @@ class ProblemDetails(BaseModel):
 def responses(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI entries of refusals."""
     content = {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
-    return {
-        int(status): {"model": ProblemDetails, "content": content, "description": status.phrase} for status in statuses
-    }
+    return {int(status): {"content": content, "description": status.phrase} for status in statuses}
 
 
 def install_problem_handlers(app: FastAPI) -> None:

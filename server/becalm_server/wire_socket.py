@@ -19,6 +19,8 @@ T = TypeVar("T")
 HELLO_LIMIT_S = 5.0
 # A send that waits this long has met full buffers on both sides: the peer is stuck.
 SEND_LIMIT_S = 15.0
+# A peer that does not even take the reason is left to the transport.
+CLOSE_LIMIT_S = 0.5
 SUBPROTOCOLS = (SUBPROTOCOL_MSGPACK, SUBPROTOCOL_JSON)
 
 
@@ -92,9 +94,10 @@ class WireSocket:
 
     async def close(self, code: CloseCode, *, detail: str) -> None:
         """Say why, then close."""
-        with contextlib.suppress(PeerGoneError, WebSocketDisconnect, RuntimeError):
-            await self.send(Problem(close_code=int(code), detail=detail[:MAX_NOTE_CHARS]))
-            await self._socket.close(int(code))
+        with contextlib.suppress(PeerGoneError, WebSocketDisconnect, RuntimeError, TimeoutError):
+            async with asyncio.timeout(CLOSE_LIMIT_S):
+                await self.send(Problem(close_code=int(code), detail=detail[:MAX_NOTE_CHARS]))
+                await self._socket.close(int(code))
 
 
 def _is_data(received: Mapping[str, Any]) -> bool:
