@@ -1,4 +1,5 @@
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -186,3 +187,17 @@ async def test_a_client_that_is_closed_says_goodbye(scripted: Any) -> None:
         await scripted.wait_client()
     async with asyncio.timeout(4):
         assert await scripted.close_codes.get() == 1000
+
+
+async def test_a_server_that_sends_clients_away_is_not_hammered(scripted: Any) -> None:
+    feed = Feed(scripted.url, client_name="test", jitter=lambda: 1.0)
+    arrivals_s: list[float] = []
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(feed.run(lambda _message: None))
+        for _arrival in range(4):
+            socket = await scripted.wait_client()
+            arrivals_s.append(asyncio.get_running_loop().time())
+            await socket.close(1013)
+        task.cancel()
+    waits_s = [later - sooner for sooner, later in itertools.pairwise(arrivals_s)]
+    assert waits_s == pytest.approx([0.25, 0.5, 1.0], abs=0.2)

@@ -2,6 +2,9 @@
 
 import asyncio
 import math
+import os
+import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -289,3 +292,25 @@ async def test_the_app_runs_and_ends_by_itself(scripted: Any, tmp_path: Path, mo
 def test_run_app_makes_its_own_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int) -> None:
     monkeypatch.setenv("BECALM_CLIENT_DIR", str(tmp_path))
     run_app(f"http://127.0.0.1:{unused_tcp_port}", stop_after_s=0.2)
+
+
+@pytest.mark.parametrize("wish", [signal.SIGTERM, signal.SIGINT])
+async def test_a_process_that_is_asked_to_end_ends_in_peace(
+    scripted: Any, tmp_path: Path, wish: signal.Signals
+) -> None:
+    code = "import sys; from becalm_kivy.app import run_app; run_app(sys.argv[1])"
+    window = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, scripted.url, env={**os.environ, "BECALM_CLIENT_DIR": str(tmp_path)},
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(20):  # a cold start of Kivy on a busy machine
+            await scripted.arrivals.get()
+            window.send_signal(wish)
+            _out, told = await window.communicate()
+        assert (window.returncode, b"Traceback" in told) == (0, False), told
+        assert await scripted.close_codes.get() == 1000
+    finally:
+        if window.returncode is None:
+            window.kill()
+            await window.wait()

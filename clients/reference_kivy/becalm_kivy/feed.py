@@ -27,6 +27,8 @@ Told = ServerToClient | LinkState
 
 # A phone that wakes up finds its server again within a breath; a dead server is not hammered.
 FIRST_RETRY_S, LAST_RETRY_S = 0.25, 8.0
+# A link that broke sooner was none: a server that takes clients only to send them away is not hammered either.
+LASTING_NS = 5_000_000_000
 OPENING_LIMIT_S = 5.0
 
 # The WebSocket library writes whole payloads at DEBUG: its log is held above that whatever the root logger says.
@@ -76,11 +78,11 @@ class Feed:
         on_message(self._state)
         n_failed = 0
         while True:
-            n_before = self._books.n_connections
+            began_ns = self._clock_ns()
             sentence = await self._connect_once(on_message)
-            n_failed = n_failed + 1 if self._books.n_connections == n_before else 0
+            n_failed = 0 if self._clock_ns() - began_ns > LASTING_NS else n_failed + 1
             self._change(Link.LOST, sentence, on_message)
-            retry_s = min(FIRST_RETRY_S * 2 ** min(n_failed, 16), LAST_RETRY_S)
+            retry_s = min(FIRST_RETRY_S * 2 ** min(max(0, n_failed - 1), 16), LAST_RETRY_S)
             await asyncio.sleep(retry_s * (0.5 + 0.5 * self._jitter()))
 
     async def _connect_once(self, on_message: Callable[[Told], None]) -> str:

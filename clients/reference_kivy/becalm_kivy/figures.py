@@ -99,6 +99,11 @@ def settling_texts(view: PracticeView) -> tuple[str, str]:
     return words.NOT_YET, ""
 
 
+def minutes_text(summary: Summary) -> str:
+    """Return how long practice was; empty where there was none."""
+    return words.SUMMARY_MINUTES.format(clock=clock_text(summary.practice_s)) if summary.practice_s >= 1 else ""
+
+
 def summary_text(summary: Summary) -> str:
     """Return the one sentence of a summary."""
     if summary.start is None or summary.end is None or summary.start.value is None or summary.end.value is None:

@@ -163,11 +163,10 @@ def _numbers(view: PracticeView) -> RenderableType:
 def _summary(view: PracticeView) -> RenderableType:
     if view.summary is None:
         return Text()
-    minutes = words.SUMMARY_MINUTES.format(clock=figures.clock_text(view.summary.practice_s))
     return Group(
         Text(words.SUMMARY_FELT, style=f"bold {TEXT}"),
         Text(),
         Text(figures.summary_text(view.summary), style=TEXT),
         Text(),
-        Text(minutes, style=MUTED),
+        Text(figures.minutes_text(view.summary), style=MUTED),
     )

@@ -41,7 +41,7 @@ class SummaryScreen(BoxLayout):
             return
         self._summary = summary
         self.length = figures.clock_text(summary.practice_s)
-        self.minutes = words.SUMMARY_MINUTES.format(clock=self.length)
+        self.minutes = figures.minutes_text(summary)
         self.sentence = figures.summary_text(summary)
         self.ids.card.opacity = 1 if len(summary.curve) > 1 else 0
         self._choose(None)
