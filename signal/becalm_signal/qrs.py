@@ -26,6 +26,8 @@ MISTAKEN_SHARE = 0.25
 LEVEL_SHARE = 0.35
 # Noise is never taken for larger than this share of a beat: else one burst would hide all beats after it.
 MAX_NOISE_SHARE = 0.6
+DUE_LEVEL_SHARE = 0.22
+DUE_RR = 0.9
 SEARCH_BACK_RR = 1.6
 # Shares of a usual beat: 9 of 10 beats found by search-back on MIT-BIH exceed both, T waves and flutter mostly do not.
 SEARCH_BACK_SHARE = 0.28
@@ -168,11 +170,16 @@ class QrsDetector:
         return found
 
     # ------------------------------------------------------------------------------------------------- decisions
-    def _level(self) -> float:
+    def _share_after(self, since_s: float) -> float:
+        """The level sinks when a beat is due: a small one is then taken at once instead of by search-back."""
+        typical_s = median(self._rr) / self.rate_hz if len(self._rr) >= 4 else 9.0
+        return DUE_LEVEL_SHARE if since_s > DUE_RR * typical_s else LEVEL_SHARE
+
+    def _level(self, share: float) -> float:
         signal = self._beat_energy()
         # The second largest of the last eight: P and T waves must stay below, and each beat brings two or three humps.
         noise = min(sorted(self._noise)[-2:][0], MAX_NOISE_SHARE * signal) if self._noise else 0.0
-        return noise + LEVEL_SHARE * max(0.0, signal - noise)
+        return noise + share * max(0.0, signal - noise)
 
     def _beat_energy(self) -> float:
         """Usual energy of a beat; humps far below the second largest got in by mistake and are left out."""
@@ -187,7 +194,7 @@ class QrsDetector:
             return self._usurp(hump, last)
         if since < REFRACTORY_S:
             return False
-        if hump.energy > self._level() and not self._is_t_wave(hump, since):
+        if hump.energy > self._level(self._share_after(since)) and not self._is_t_wave(hump, since):
             return True
         self._noise.append(hump.energy)
         return False

@@ -34,6 +34,7 @@ def test_rmssd_of_the_last_minute_equals_the_formula(make_rr: Any) -> None:
     index = window.rmssd(now_ns)
     assert index.value == pytest.approx(np.sqrt(np.mean(steps**2)), rel=0.01)
     assert index.bound is not None
+    assert index.value is not None
     assert index.bound < 0.05 * index.value
     assert index.sample_ns == now_ns
 
@@ -78,6 +79,7 @@ def test_rmssd_stands_against_missed_beats(make_rr: Any, n_missed: int) -> None:
     assert truth is not None
     assert index.value == pytest.approx(truth, rel=0.12)
     assert index.bound is not None
+    assert index.value is not None
     assert abs(index.value - truth) <= 2.0 * index.bound
 
 
