@@ -131,9 +131,10 @@ async def test_it_opens_on_a_phone_shape(scripted: Any, open_app: Open) -> None:
 
 
 async def test_the_pacer_moves_in_pixels(scripted: Any, person: Any, open_app: Open) -> None:
-    scripted.welcome = person.welcome(person.session(SessionPhase.PRACTICE))
-    scripted.begin_at(60)
+    scripted.welcome = person.welcome()
     async with open_app(scripted.url) as shown:
+        scripted.begin_at(60)
+        await scripted.send(person.session(SessionPhase.PRACTICE))
         pacer = shown.practice.ids.pacer
         await shown.until(lambda: not pacer.is_idle and pacer.fullness > 0.02)
         before, width, _height = await shown.pixels()
@@ -147,9 +148,10 @@ async def test_the_pacer_moves_in_pixels(scripted: Any, person: Any, open_app: O
 
 
 async def test_with_less_motion_the_circle_keeps_its_size(scripted: Any, person: Any, open_app: Open) -> None:
-    scripted.welcome = person.welcome(person.session(SessionPhase.PRACTICE))
-    scripted.begin_at(60)
+    scripted.welcome = person.welcome()
     async with open_app(scripted.url, Preferences(reduced_motion=True)) as shown:
+        scripted.begin_at(60)
+        await scripted.send(person.session(SessionPhase.PRACTICE))
         pacer, water = shown.practice.ids.pacer, shown.practice.ids.water
         await shown.until(lambda: not pacer.is_idle and pacer.fullness > 0.02)
         radius, seconds, fullness = pacer.radius, water.seconds, pacer.fullness
@@ -158,9 +160,10 @@ async def test_with_less_motion_the_circle_keeps_its_size(scripted: Any, person:
 
 
 async def test_paused_motion_stands_still_and_the_words_go_on(scripted: Any, person: Any, open_app: Open) -> None:
-    scripted.welcome = person.welcome(person.session(SessionPhase.PRACTICE))
-    scripted.begin_at(63.4)
+    scripted.welcome = person.welcome()
     async with open_app(scripted.url) as shown:
+        scripted.begin_at(61.5)
+        await scripted.send(person.session(SessionPhase.PRACTICE))
         practice = shown.practice
         await shown.until(lambda: practice.cue == words.BREATHE_IN)
         await shown.tap(practice.ids.pause)
