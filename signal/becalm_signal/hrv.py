@@ -98,8 +98,9 @@ class BeatWindow:
         """Return RMSSD over the last 60 s, adjacent accepted pairs only, in ms.
 
         The bound is the error of *measuring this window*, not of how RMSSD varies from minute to minute (about 20 % in
-        any 60 s, and that belongs to the heart): beat jitter adds 6 sigma^2 to the mean square, and a share of pairs
-        left out costs the standard error of a sample without replacement (Cochran, Sampling Techniques, 1977, 2.6).
+        any 60 s, and that belongs to the heart): beat jitter adds 6 sigma^2 to the mean square and, through its product
+        with the true differences, a normal error of sqrt(6 / n) sigma; a share of pairs left out costs the standard
+        error of a sample without replacement (Cochran, Sampling Techniques, 1977, 2.6).
         """
         self._forget(now_ns)
         if self._cached is None:
@@ -122,7 +123,8 @@ class BeatWindow:
             return Index(reason=Reason.TOO_FEW_BEATS)
         mean = sum(steps) / len(steps)
         value = math.sqrt(mean)
-        jitter = value - math.sqrt(max(0.0, mean - 6.0 * BEAT_JITTER_MS**2))
+        inflated = value - math.sqrt(max(0.0, mean - 6.0 * BEAT_JITTER_MS**2))
+        jitter = inflated + Z_95 * math.sqrt(6.0 / len(steps)) * BEAT_JITTER_MS
         left_out = max(0.0, 1.0 - len(steps) / max(1, len(window) - 1))
         spread = sum((step - mean) ** 2 for step in steps) / (len(steps) - 1)
         sampling = math.sqrt(left_out * spread / len(steps)) / (2.0 * value) if value > 0.0 else 0.0

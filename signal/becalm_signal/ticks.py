@@ -40,6 +40,8 @@ class Ticker:
         for event in outputs:
             t_ns = event.t_ns if hasattr(event, "t_ns") else event.peak_ns
             emitted_ns = event.emitted_ns if early_ns is None else min(early_ns, event.emitted_ns)
+            if isinstance(event, Beat) and event.source is SignalKind.RR:
+                emitted_ns += 1  # untimed: whether it came just before or just after a sample must not matter
             if len(self._heap) >= MAX_WAITING:
                 self._board.apply(heapq.heappop(self._heap)[-1])
             heapq.heappush(self._heap, (emitted_ns, order, t_ns, self._n_put, event))
