@@ -127,17 +127,17 @@ class Radio:
     async def clear_orphans(self, is_wanted: Callable[[str, str], bool]) -> None:
         """End connections that an earlier process left behind: a connected sensor does not show in scans."""
         uuids = [family.service_uuid for family in FAMILIES]
-        with suppress(NotImplementedError, BleakError, TimeoutError, OSError):
-            async with asyncio.timeout(_OPERATION_WITHIN_S):
+        devices: list[BLEDevice] = []
+        with suppress(NotImplementedError, LinkError):
+            async with _plainly("The Bluetooth adapter"):
                 adapter = await BleakAdapter.get(backend=self._backend.adapter)
                 devices = await adapter.get_connected_devices(uuids)
-            for device in devices:
-                if is_wanted(device.name or "", device.address):
-                    link = Link(device, label=device.name or device.address, backend=self._backend)
-                    try:
-                        await link.open()
-                    finally:
-                        await link.close()
+        for device in devices:
+            if is_wanted(device.name or "", device.address):
+                link = Link(device, label=device.name or device.address, backend=self._backend)
+                with suppress(LinkError):
+                    await link.open()
+                await link.close()
 
     async def connect(self, sighting: Sighting, *, on_lost: Callable[[], None]) -> "Link":
         """Return an open connection. Raises LinkError."""

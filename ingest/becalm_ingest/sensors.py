@@ -14,6 +14,8 @@ from becalm_protocol.handshake import SensorState
 AUTO = "auto"
 
 _LOOK_WITHIN_S = 5.0
+# Scans share the radio with the streams: they are short while a session runs.
+_LOOK_BRIEFLY_S = 2.0
 _PAUSE_FIRST_S = 0.5
 _PAUSE_LONGEST_S = 30.0
 # A person wears a handful; more is a room full of strangers' straps.
@@ -72,11 +74,9 @@ class Sensors:
     async def _look(self, group: asyncio.TaskGroup) -> None:
         pause_s = _PAUSE_FIRST_S
         while not self._has_all():
-            if self._session is not None and self._sensors and AUTO in self._wanted:
-                await asyncio.sleep(_PAUSE_LONGEST_S)  # a scan would disturb the streams
-                continue
             try:
-                found = await self._radio.look_around(within_s=_LOOK_WITHIN_S)
+                within_s = _LOOK_WITHIN_S if self._session is None else _LOOK_BRIEFLY_S
+                found = await self._radio.look_around(within_s=within_s)
                 new = [sighting for sighting in found.values() if self._is_new(sighting)]
                 self._trouble = None if self._sensors or new else self._not_found()
             except LinkError as exc:

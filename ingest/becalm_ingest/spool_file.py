@@ -1,8 +1,9 @@
 """The SQLite file under the spool: schema, pragmas, and setting a broken file aside.
 
 WAL with synchronous=NORMAL: a killed process loses nothing, because the operating system holds what was committed, and
-the sample path pays 0.02 ms a commit in place of the 0.2 to 1.4 ms of FULL. After a power cut the newest commits may be
-gone, but never the file; the server then knows more of a stream than the spool, and `Spool.resume` numbers on.
+the sample path pays 0.014 ms a commit (p99 0.025), where FULL takes 0.09 on a fast disk and milliseconds on a slow one.
+After a power cut the newest commits may be gone, but never the file; the server then knows more of a stream than the
+spool does, and `Spool.resume` numbers on from there.
 """
 
 import os

@@ -86,6 +86,7 @@ class Uplink:
                 compression=None,  # samples hardly compress, and waiting for more to compress would delay them
                 max_size=limits.MAX_FRAME_BYTES,
                 ping_interval=None,  # the protocol has its own heartbeat, which carries the clock
+                proxy=None,  # samples of a body go to the server that was named, by nobody else
                 open_timeout=_OPEN_WITHIN_S,
                 close_timeout=_CLOSE_WITHIN_S,
             ) as socket:

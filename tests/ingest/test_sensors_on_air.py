@@ -201,9 +201,13 @@ async def test_two_sessions_one_after_the_other_share_the_connections(wire: Any,
     assert wire.events(Gap) == []
 
 
-async def test_a_sensor_put_on_late_joins_the_session(wire: Any, world: World, tmp_path: Path) -> None:
+@pytest.mark.parametrize("devices", [("SIM-EDA 0001", "SIM-BELT 0001"), ("auto",)])
+async def test_a_sensor_put_on_late_joins_the_session(
+    wire: Any, world: World, tmp_path: Path, devices: tuple[str, ...]
+) -> None:
     world.skin.set_silent(silent=True)
-    async with agent(wire, world, tmp_path, devices=("SIM-EDA 0001", "SIM-BELT 0001")):
+    world.strap.set_silent(silent=True)
+    async with agent(wire, world, tmp_path, devices=devices):
         await wire.until(lambda: is_ready(wire, "respiration"))
         await wire.tell(StartSession(session_id="one"))
         await wire.until(lambda: stored(wire)["respiration"] > 0)
