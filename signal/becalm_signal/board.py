@@ -52,11 +52,11 @@ class BreathBoard:
             return Index(reason=Reason.NO_BREATH)
         if len(last) < N_BREATHS:
             return Index(reason=Reason.WARMING_UP)
-        rate = 60.0 / mean_s
+        rate_bpm = 60.0 / mean_s
         deviation_s = math.sqrt(sum((p - mean_s) ** 2 for p in last) / (len(last) - 1))
         # 40 ms: one sample of a 25 Hz belt at either end of the three breaths.
         error_s = math.hypot(deviation_s / math.sqrt(len(last)), 0.04 / len(last))
-        return Index(value=rate, bound=rate * Z_95 * error_s / mean_s, sample_ns=self._newest_ns)
+        return Index(value=rate_bpm, bound=rate_bpm * Z_95 * error_s / mean_s, sample_ns=self._newest_ns)
 
     def irregularity(self) -> Reading | None:
         """Return the coefficient of variation of the last six breaths."""
@@ -151,32 +151,32 @@ class Board:
         heart = frozenset({SignalKind.ECG, SignalKind.RR})
         breath = frozenset({SignalKind.RESPIRATION})
         skin = frozenset({SignalKind.SKIN_CONDUCTANCE})
-        heart_rate = self._guard(self._beats[self.heart].heart_rate(now_ns), heart, lost=lost)
+        heart_bpm = self._guard(self._beats[self.heart].heart_rate(now_ns), heart, lost=lost)
         rmssd = self._guard(self._beats[self.heart].rmssd(now_ns), heart, lost=lost)
-        rate = self._guard(self._breath.rate(now_ns), breath, lost=lost, strict=True)
+        breathing = self._guard(self._breath.rate(now_ns), breath, lost=lost, strict=True)
         level = self._guard(self._skin.level(now_ns), skin, lost=lost, strict=True)
         responses = self._guard(self._skin.response_rate(now_ns), skin, lost=lost, strict=True)
         readings = {
             name: Reading(index.value, index.bound)
             for name, index in (
-                ("heart_rate_bpm", heart_rate),
+                ("heart_rate_bpm", heart_bpm),
                 ("scl_us", level),
                 ("scr_per_min", responses),
-                ("breathing_rate_bpm", rate),
+                ("breathing_rate_bpm", breathing),
             )
             if index.value is not None and index.bound is not None
         }
         if rmssd.value and rmssd.bound is not None:
             readings["ln_rmssd"] = Reading(math.log(rmssd.value), rmssd.bound / rmssd.value)
         irregularity = self._breath.irregularity()
-        if irregularity is not None and rate.value is not None:
+        if irregularity is not None and breathing.value is not None:
             readings["breath_irregularity"] = irregularity
         return Metrics(
             t_ns=now_ns,
             emitted_ns=now_ns,
-            heart_rate_bpm=heart_rate,
+            heart_rate_bpm=heart_bpm,
             rmssd_ms=rmssd,
-            breathing_rate_bpm=rate,
+            breathing_rate_bpm=breathing,
             scl_us=level,
             scr_per_min=responses,
             arousal=self._arousal.tick(now_ns, readings, pacing=pacing),

@@ -91,8 +91,8 @@ class BeatWindow:
         if n < 3:  # two intervals say little of their own spread: 50 ms is a usual one at rest
             variance = max(variance, 2500.0)
         error_ms = Z_95 * math.sqrt(variance / n + 2.0 * (BEAT_JITTER_MS / n) ** 2)
-        rate = 60_000.0 / mean
-        return Index(value=rate, bound=rate * error_ms / mean, sample_ns=self._confirmed_ns)
+        rate_bpm = 60_000.0 / mean
+        return Index(value=rate_bpm, bound=rate_bpm * error_ms / mean, sample_ns=self._confirmed_ns)
 
     def rmssd(self, now_ns: int) -> Index:
         """Return RMSSD over the last 60 s, adjacent accepted pairs only, in ms.
@@ -115,7 +115,7 @@ class BeatWindow:
 
     def _rmssd(self) -> Index:
         window = list(self._intervals)
-        accepted_ms = sum(interval.rr_ms for interval in window if interval.accepted)
+        accepted_ms = sum(rr.rr_ms for rr in window if rr.accepted)
         if accepted_ms < MIN_ACCEPTED_SHARE * WINDOW_S * 1000.0:
             return Index(reason=self._why_short(window))
         steps = [(b.rr_ms - a.rr_ms) ** 2 for a, b in itertools.pairwise(window) if b.follows]
@@ -134,7 +134,7 @@ class BeatWindow:
         return Index(value=value, bound=bound, sample_ns=window[-1].t_ns)
 
     def _why_short(self, window: list[_Interval]) -> Reason:
-        told_ms = sum(interval.rr_ms for interval in window)
+        told_ms = sum(rr.rr_ms for rr in window)
         if told_ms >= MIN_ACCEPTED_SHARE * WINDOW_S * 1000.0:
             return Reason.TOO_MANY_ARTEFACTS
         return Reason.WARMING_UP if told_ms > 0.0 or self._confirmed_ns is None else Reason.TOO_FEW_BEATS

@@ -92,9 +92,9 @@ def session_report(signals: Sequence[RawSignal] | SignalsByKind, *, rr_ms: Seque
 
 # ------------------------------------------------------------------------------------------------------------ chains
 def _ecg(nk: Any, samples: Samples, rate_hz: float) -> dict[str, Any]:
-    rate = round(rate_hz)
-    clean = nk.ecg_clean(samples / UV_PER_MV, sampling_rate=rate)
-    _, info = nk.ecg_peaks(clean, sampling_rate=rate)
+    whole_hz = round(rate_hz)
+    clean = nk.ecg_clean(samples / UV_PER_MV, sampling_rate=whole_hz)
+    _, info = nk.ecg_peaks(clean, sampling_rate=whole_hz)
     peaks = np.asarray(info["ECG_R_Peaks"])
     if len(peaks) < MIN_BEATS:
         raise ValueError(f"only {len(peaks)} beats found")
@@ -103,9 +103,9 @@ def _ecg(nk: Any, samples: Samples, rate_hz: float) -> dict[str, Any]:
 
 
 def _respiration(nk: Any, samples: Samples, rate_hz: float) -> dict[str, Any]:
-    rate = round(rate_hz)
-    clean = nk.rsp_clean(samples, sampling_rate=rate)
-    _, info = nk.rsp_peaks(clean, sampling_rate=rate)
+    whole_hz = round(rate_hz)
+    clean = nk.rsp_clean(samples, sampling_rate=whole_hz)
+    _, info = nk.rsp_peaks(clean, sampling_rate=whole_hz)
     peaks = np.asarray(info["RSP_Peaks"])
     if len(peaks) < 3:
         raise ValueError(f"only {len(peaks)} breaths found")
@@ -118,12 +118,12 @@ def _respiration(nk: Any, samples: Samples, rate_hz: float) -> dict[str, Any]:
 
 
 def _skin(nk: Any, samples: Samples, rate_hz: float) -> dict[str, Any]:
-    rate = max(1, round(rate_hz))
-    clean = nk.eda_clean(samples, sampling_rate=rate)
-    parts = nk.eda_phasic(clean, sampling_rate=rate, method="highpass")
+    whole_hz = max(1, round(rate_hz))
+    clean = nk.eda_clean(samples, sampling_rate=whole_hz)
+    parts = nk.eda_phasic(clean, sampling_rate=whole_hz, method="highpass")
     tonic = parts["EDA_Tonic"].to_numpy()
     # Its own threshold is relative to the largest response; ours is absolute, so small ones are taken out here.
-    _, info = nk.eda_peaks(parts["EDA_Phasic"].to_numpy(), sampling_rate=rate, amplitude_min=0.01)
+    _, info = nk.eda_peaks(parts["EDA_Phasic"].to_numpy(), sampling_rate=whole_hz, amplitude_min=0.01)
     amplitudes = np.asarray(info["SCR_Amplitude"], dtype=np.float64)
     n_responses = int(np.sum(amplitudes >= 0.05))
     return {

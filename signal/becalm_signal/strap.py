@@ -43,9 +43,9 @@ class StrapStage:
         first = before_ns is None
         start_ns = now_ns - total_ns if before_ns is None else before_ns
         # A sum ahead of its own arrival was laid too late from the start: move it back, but never before the last beat.
-        squeeze = 1.0 if start_ns + total_ns <= now_ns else max(0.2, (now_ns - start_ns) / max(1, total_ns))
+        squeeze = 1.0 if start_ns + total_ns <= now_ns else max(0, now_ns - start_ns) / max(1, total_ns)
         for position, interval_ms in enumerate(rr_ms):
-            start_ns += max(1, round(interval_ms * NS_PER_MS * squeeze))
+            start_ns += max(1, int(interval_ms * NS_PER_MS * squeeze))
             broken = first and position == 0
             out += self._beat(session_time(start_ns), rr_ms=interval_ms, broken=broken, emitted_ns=now_ns)
         self._newest_ns = start_ns
