@@ -97,15 +97,15 @@ class Sessions:
             inhale_s=inhale_s,
             exhale_s=exhale_s,
         )
-        self.current = self._remember(record)  # before the wait: a second start must be refused
+        session = self.current = self._remember(record)  # before the wait: a second start must be refused
         try:
-            await self._archive.add_session(record)
+            session.record = await self._archive.add_session(record)
         except StorageError:
-            self._drop(self.current)
+            self._drop(session)
             raise
         link.put_nowait(StartSession(session_id=record.session_id))
-        self._tell_view(self.current)
-        return record
+        self._tell_view(session)
+        return session.record
 
     async def stop(self, session_id: str) -> SessionRecord:
         """Ask the agent to end a session; where no agent carries it, end it here."""

@@ -103,7 +103,7 @@ OWNER = """
 import sys, time
 from pathlib import Path
 from becalm_server.archive.embedded import EmbeddedPostgres
-database = EmbeddedPostgres(Path(sys.argv[1]) / "postgres")
+database = EmbeddedPostgres(Path(sys.argv[1]) / "postgres", durable=False)
 database.start()
 print(database.pid, flush=True)
 time.sleep(60)
@@ -117,7 +117,7 @@ def test_database_does_not_outlive_a_killed_server_and_recovers(traversable_dir:
     owner.kill()
     owner.wait()
     owner.stdout.close()
-    database = EmbeddedPostgres(traversable_dir / "postgres")
+    database = EmbeddedPostgres(traversable_dir / "postgres", durable=False)
     began_s = time.monotonic()
     try:  # the folder's lock went with its owner; a database that is still there is asked to leave
         with psycopg.connect(database.start()) as connection:
@@ -128,7 +128,7 @@ def test_database_does_not_outlive_a_killed_server_and_recovers(traversable_dir:
 
 
 def test_stale_pid_file_of_a_killed_database_is_cleared(traversable_dir: Path) -> None:
-    database = EmbeddedPostgres(traversable_dir / "postgres")
+    database = EmbeddedPostgres(traversable_dir / "postgres", durable=False)
     database.start()
     assert database.pid is not None
     os.kill(database.pid, signal.SIGKILL)

@@ -49,7 +49,7 @@ async def test_close_ends_a_busy_process_at_once() -> None:
     busy = asyncio.ensure_future(worker.run(time.sleep, 60.0))
     await asyncio.sleep(0)
     worker.close()
-    with pytest.raises(BrokenProcessPool):
+    with pytest.raises((BrokenProcessPool, asyncio.CancelledError)):  # begun, or still waiting for the process
         async with asyncio.timeout(4):
             await busy
     assert select.select([process], [], [], 4)[0]  # readable once the process has ended

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -218,7 +219,9 @@ def _wait_exit(process: subprocess.Popen[bytes]) -> None:
 def _last_line(output: bytes) -> str:
     lines = [line.strip() for line in output.decode(errors="replace").splitlines() if line.strip()]
     telling = [line for line in lines if "error" in line.lower() or "fatal" in line.lower() or "No space" in line]
-    return (telling or lines or ["it gave no reason"])[-1][:300]
+    line = (telling or lines or ["it gave no reason"])[-1]
+    sentence = re.sub(r"^.*?(FATAL|ERROR|error): +", "", line)[:300]
+    return f"{sentence}. The disk is full: free some space" if "No space left" in line else sentence
 
 
 def _free_port() -> int:

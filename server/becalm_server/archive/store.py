@@ -36,9 +36,8 @@ class Archive:
         self.timescale = timescale
 
     async def add_session(self, record: SessionRecord) -> SessionRecord:
-        """Keep a new session."""
-        await self._rows("insert_session", **_session_columns(record))
-        return record
+        """Keep a new session; answers as it then stands in the archive."""
+        return session_record((await self._rows("insert_session", **_session_columns(record)))[0])
 
     async def begin_session(self, record: SessionRecord, *, streams: Sequence[StreamInfo]) -> SessionRecord:
         """Keep that an agent opened a session, and its streams; answers as it then stands in the archive."""

@@ -141,7 +141,7 @@ class ArchiveWriter:
             except (psycopg.Error, OSError, TimeoutError, StorageError) as exc:
                 if self.trouble is None:
                     log.warning("the database is away (%s); keeping everything and trying again", type(exc).__name__)
-                self.trouble = f"away since a {type(exc).__name__}; nothing is lost, acknowledgements wait"
+                self.trouble = f"{_reason(exc)}; nothing is lost, acknowledgements wait"
                 if self._connection is not None:
                     await self._connection.close()
                     self._connection = None
@@ -184,6 +184,12 @@ class ArchiveWriter:
         marks = _newest(batch)
         if marks:
             self.on_committed({stream_id: mark.seq for stream_id, mark in marks.items()})
+
+
+def _reason(exc: Exception) -> str:
+    if isinstance(exc, psycopg.errors.DiskFull):
+        return "the database's disk is full: free some space"
+    return f"the database is away since a {type(exc).__name__}"
 
 
 def _newest(batch: list[Write]) -> dict[str, StreamMark]:
