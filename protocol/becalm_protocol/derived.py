@@ -54,7 +54,7 @@ class Beat:
     """One heartbeat: provisional at once (`confirmed` False), again when the next beats have settled its flag."""
 
     beat_idx: int
-    """Counts beats from 0; the confirmed beat carries the number of its provisional."""
+    """Counts the beats of its source from 0; the confirmed beat carries the number of its provisional."""
     t_ns: int
     emitted_ns: int
     source: SignalKind
