@@ -13,10 +13,13 @@ from becalm_ingest.talk import Talk
 from becalm_protocol.errors import LinkError
 from becalm_protocol.events import GapReason, StreamState
 from becalm_protocol.handshake import SensorState
+from becalm_protocol.units import ns_from_s
 
 _BACKOFF_FIRST_S = 0.25
 _BACKOFF_LONGEST_S = 30.0
 _FIND_WITHIN_S = 4.0
+# A busy machine wakes us tens of milliseconds late; half a second late means that we stood still ourselves.
+_STANDSTILL_S = 0.5
 
 
 class Sensor:
@@ -127,7 +130,10 @@ class Sensor:
             await talk.start()
             self.trouble = str(talk.trouble) if talk.trouble else None
             while self._session is session:
-                await self._wait(link, within_s=talk.due_s())
+                due_s, asked_ns = talk.due_s(), session.now_ns()
+                await self._wait(link, within_s=due_s)
+                if session.now_ns() - asked_ns > ns_from_s(due_s + _STANDSTILL_S):
+                    talk.excuse_silence()
                 if talk.check():
                     reason = GapReason.SENSOR_SILENT
                     raise LinkError(f"{self.label} has fallen silent", advice="It is connected anew")

@@ -106,6 +106,12 @@ class Talk:
         is_silent = any(status is not None and status.state == "lost" for status in statuses)
         return is_silent or any(part.conversation.refusal for part in parts)
 
+    def excuse_silence(self) -> None:
+        """Count silence from now on: this process itself stood still, and what came meanwhile is yet to be read."""
+        now_ns = self._session.now_ns()
+        for watch in self.watches:
+            watch.start(now_ns)
+
     def lose(self, reason: GapReason) -> None:
         """Tell that every stream is gone with its link."""
         now_ns = self._session.now_ns()

@@ -51,9 +51,17 @@ class Part:
         """Press Ctrl-C."""
         self.process.send_signal(signal.SIGINT)
 
+    def pid_of(self, command: str) -> int:
+        """The process that runs `becalm COMMAND` for this one."""
+        (pid,) = (pid for pid, line in self._family().items() if f" {command} " in line)
+        return pid
+
     def left_behind(self) -> list[str]:
         """Command lines of living processes that this one started."""
-        left = []
+        return list(self._family().values())
+
+    def _family(self) -> dict[int, str]:
+        left = {}
         for path in Path("/proc").glob("[0-9]*"):
             try:
                 environment = (path / "environ").read_bytes()
@@ -61,7 +69,7 @@ class Part:
             except OSError:
                 continue
             if f"{MARK}={self.mark}".encode() in environment and state not in "ZX":
-                left.append((path / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+                left[int(path.name)] = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode()
         return left
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,22 @@ async def test_the_demo_closes_the_loop_and_loses_nothing(start: Callable[..., A
         assert account["age_ms"][kind]["software"]["p95"] is not None, kind
     assert account["commit_ack_ms"]["p99"] is not None
     assert account["arousal"]["end"]["reason"] == "baseline"  # six seconds are no baseline: no number, and why
+
+
+async def test_an_agent_that_stood_still_loses_nothing(start: Callable[..., Any], folder: Path) -> None:
+    words = ("demo", "--client", "none", "--seconds", 12, "--port", 0, "--data-dir", folder)
+    async with start(*words) as demo, asyncio.timeout(ENDS_S):
+        while b"pacer" not in (line := await demo.process.stdout.readline()):
+            assert line, (await demo.process.stderr.read()).decode()
+        await asyncio.sleep(2)  # let the sensors stream
+        agent = demo.pid_of("agent")
+        os.kill(agent, signal.SIGSTOP)
+        await asyncio.sleep(4)  # longer than any watchdog of a waveform
+        os.kill(agent, signal.SIGCONT)
+        output = await demo.process.stdout.read()
+        await demo.process.wait()
+    assert b"nothing lost, nothing doubled" in output
+    assert demo.process.returncode == 0
 
 
 async def test_ctrl_c_stops_everything(start: Callable[..., Any], folder: Path) -> None:
