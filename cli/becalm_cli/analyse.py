@@ -126,8 +126,8 @@ def _breath_rows(derived: Iterable[Derived]) -> Iterable[Row]:
         if isinstance(event, BreathTurn):
             rows.append((event.t_ns, (_s(event.t_ns), event.phase.value, _s(event.emitted_ns), "", "")))
         elif isinstance(event, Breath):
-            rate, depth = _number(event.breathing_rate_bpm), _number(event.depth)
-            rows.append((event.t_ns, (_s(event.t_ns), "breath", _s(event.emitted_ns), rate, depth)))
+            numbers = _number(event.breathing_rate_bpm), _number(event.depth)
+            rows.append((event.t_ns, (_s(event.t_ns), "breath", _s(event.emitted_ns), *numbers)))
     return [row for _, row in sorted(rows, key=lambda item: item[0])]
 
 

@@ -35,7 +35,7 @@ def demo(
     client: Annotated[
         str | None, typer.Option(help="kivy, terminal or none [default: what this screen can show].")
     ] = None,
-    seconds: Annotated[float | None, typer.Option(help="End after so many seconds of practice.", min=1.0)] = None,
+    seconds: Annotated[float | None, typer.Option(help="End so many seconds after the session began.", min=1.0)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
     seed: Annotated[int, typer.Option(help="Which virtual person to meet.", min=0)] = 7,
     port: Annotated[int, typer.Option(help="Port of the server; 0 takes a free one.", min=0, max=65535)] = DEFAULT_PORT,
