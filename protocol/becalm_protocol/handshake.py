@@ -18,7 +18,6 @@ from becalm_protocol.events import (
     StreamState,
     StreamStatus,
     require,
-    require_counter,
     require_text,
     require_time,
     value,
@@ -172,9 +171,6 @@ class Ping:
     sent_ns: int
     """The sender's own clock, given back unread."""
 
-    def __post_init__(self) -> None:
-        require_counter("sent_ns", self.sent_ns)
-
 
 @value
 class Pong:
@@ -183,10 +179,6 @@ class Pong:
     sent_ns: int
     clock_ns: int | None = None
     """Session time at the answering side, None outside a session: gives the clock offset (RFC 5905 section 8)."""
-
-    def __post_init__(self) -> None:
-        require_counter("sent_ns", self.sent_ns)
-        require_time("clock_ns", self.clock_ns)
 
 
 @value

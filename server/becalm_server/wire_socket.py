@@ -10,8 +10,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from becalm_protocol.codec import decode, encode
 from becalm_protocol.errors import CloseCode, UnknownTypeError, WireError
-from becalm_protocol.handshake import SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK, VERSIONS, Problem
-from becalm_protocol.limits import MAX_NOTE_CHARS
+from becalm_protocol.handshake import SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK, VERSIONS, Ping, Pong, Problem
+from becalm_protocol.limits import MAX_NOTE_CHARS, MAX_SESSION_NS
 from becalm_server.frames import Frame
 
 T = TypeVar("T")
@@ -68,6 +68,8 @@ class WireSocket:
                         "data: expected an event this server knows. Update the server", close_code=CloseCode.VERSION
                     ) from exc
                 continue
+            if isinstance(message, Ping | Pong):
+                _check_clocks(message)
             if not isinstance(message, expected):
                 names = ", ".join(sorted(cls.__name__ for cls in expected))
                 raise WireError(f"message: expected one of {names}, got {type(message).__name__}")
@@ -75,11 +77,7 @@ class WireSocket:
 
     async def send(self, message: object) -> None:
         """Send a message. Raises PeerGoneError."""
-        try:
-            frame = encode(message, subprotocol=self.subprotocol or SUBPROTOCOL_JSON)
-        except OverflowError as exc:  # an integer of the peer's own that MessagePack cannot carry back
-            raise WireError("message: expected 64-bit integers, got a larger one") from exc
-        await self.send_frame(frame)
+        await self.send_frame(encode(message, subprotocol=self.subprotocol or SUBPROTOCOL_JSON))
 
     async def send_frame(self, frame: Frame) -> None:
         """Send an encoded message. Raises PeerGoneError, also where the peer reads nothing for long."""
@@ -98,6 +96,13 @@ class WireSocket:
             async with asyncio.timeout(CLOSE_LIMIT_S):
                 await self.send(Problem(close_code=int(code), detail=detail[:MAX_NOTE_CHARS]))
                 await self._socket.close(int(code))
+
+
+def _check_clocks(message: Ping | Pong) -> None:
+    """Raise WireError for a peer's own clock that MessagePack could not carry back, or a session beyond its cap."""
+    clock_ns = message.clock_ns if isinstance(message, Pong) else None
+    if not -(2**63) <= message.sent_ns < 2**63 or abs(clock_ns or 0) > MAX_SESSION_NS:
+        raise WireError("heartbeat: expected 64-bit nanoseconds, got larger ones")
 
 
 def _is_data(received: Mapping[str, Any]) -> bool:

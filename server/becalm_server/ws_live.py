@@ -89,13 +89,7 @@ class _Conversation:
             if isinstance(message, Ping):
                 # Answered past the queue: the round trip must not include frames that wait.
                 with contextlib.suppress(PeerGoneError):
-                    await self._answer(message)
-
-    async def _answer(self, ping: Ping) -> None:
-        try:
-            await self._socket.send(Pong(sent_ns=ping.sent_ns, clock_ns=self._parts.sessions.session_ns()))
-        except WireError as exc:
-            await self._socket.close(exc.close_code, detail=exc.problem)
+                    await self._socket.send(Pong(sent_ns=message.sent_ns, clock_ns=self._parts.sessions.session_ns()))
 
     async def _speak(self) -> None:
         seq = 0

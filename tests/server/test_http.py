@@ -68,11 +68,12 @@ async def test_odd_wishes_are_refused_in_words(http: httpx.AsyncClient, body: st
     assert_problem(response, 422, "body")
 
 
-@pytest.mark.parametrize("session_id", ["none", "a" * 64, "%00", "'; drop table beat; --", "%F0%9F%8D%83", "..%2f"])
-@pytest.mark.parametrize("part", ["", "/beats", "/counts", "/report", "/metrics", "/breaths", "/responses", "/windows"])
-async def test_unknown_session_is_a_404(http: httpx.AsyncClient, session_id: str, part: str) -> None:
-    assert (await http.get(f"/v1/sessions/{session_id}{part}")).status_code == 404
-    assert (await http.post(f"/v1/sessions/{session_id}/stop")).status_code == 404
+async def test_unknown_session_is_a_404(http: httpx.AsyncClient) -> None:
+    for session_id in ("none", "a" * 64, "%00", "'; drop table beat; --", "%F0%9F%8D%83", "..%2f"):
+        path = f"/v1/sessions/{session_id}"
+        for part in ("", "/beats", "/counts", "/report", "/metrics", "/breaths", "/responses", "/windows"):
+            assert (await http.get(path + part)).status_code == 404, path + part
+        assert (await http.post(f"{path}/stop")).status_code == 404, path
 
 
 @pytest.mark.parametrize(
@@ -142,7 +143,7 @@ async def test_openapi_is_complete(http: httpx.AsyncClient) -> None:
                     assert list(answer["content"]) == [PROBLEM], (method, path, status)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(path=st.text(max_size=30), query=st.dictionaries(st.sampled_from(["limit", "since_ns", "before"]), st.text()))
 async def test_no_request_makes_a_server_error(http: httpx.AsyncClient, path: str, query: dict[str, str]) -> None:
     for url in (f"/v1/sessions/{httpx.QueryParams({'p': path})['p']}/beats", "/v1/sessions"):

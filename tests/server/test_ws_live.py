@@ -69,14 +69,13 @@ async def test_client_without_hello_is_let_go(server: Any, monkeypatch: pytest.M
         assert await client.closed() == CloseCode.MALFORMED
 
 
-@pytest.mark.parametrize(
-    "origin", ["http://evil.example", "null", "http://127.0.0.1.evil.example", "http://127.0.0.1:1", "http://[::1"]
-)
-@pytest.mark.parametrize("path", ["/v1/live", "/v1/ingest"])
-async def test_page_of_another_place_is_refused(server: Any, origin: str, path: str) -> None:
-    with pytest.raises(websockets.InvalidStatus) as refusal:
-        await websockets.connect(server.ws_url + path, origin=websockets.Origin(origin), proxy=None)
-    assert refusal.value.response.status_code == 403
+async def test_page_of_another_place_is_refused(server: Any) -> None:
+    strangers = ("http://evil.example", "null", "http://127.0.0.1.evil.example", "http://127.0.0.1:1", "http://[::1")
+    for origin in map(websockets.Origin, strangers):
+        for path in ("/v1/live", "/v1/ingest"):
+            with pytest.raises(websockets.InvalidStatus) as refusal:
+                await websockets.connect(server.ws_url + path, origin=origin, proxy=None)
+            assert refusal.value.response.status_code == 403, origin
 
 
 async def test_own_page_may_connect(server: Any) -> None:
