@@ -12,6 +12,10 @@ from becalm_protocol.units import NS_PER_S
 
 WINDOW_S = 60.0
 N_HEART_RATE = 5
+# An ectopic beat is a beat: where some are about, the rate is that of the last ten intervals, early and late together.
+# Accepted intervals alone are 8 bpm off on a real strap where every other beat is early, the ten 3 bpm.
+N_HEART_RATE_ODD = 10
+HEARD = frozenset({BeatFlag.OK, BeatFlag.ECTOPIC})
 HEART_RATE_STALE_S = 3.0
 # A strap tells its intervals up to 2 s after the beat and once in 1-2 s.
 STRAP_STALE_S = 5.0
@@ -51,7 +55,7 @@ class BeatWindow:
     def __init__(self, source: SignalKind) -> None:
         self._stale_s = STRAP_STALE_S if source is SignalKind.RR else HEART_RATE_STALE_S
         self._intervals: deque[_Interval] = deque(maxlen=400)
-        self._last_five: deque[float] = deque(maxlen=N_HEART_RATE)
+        self._heard: deque[tuple[float, BeatFlag]] = deque(maxlen=N_HEART_RATE_ODD)
         self._accepted_ns: int | None = None
         self._confirmed_ns: int | None = None
         self._follows = False
@@ -60,7 +64,7 @@ class BeatWindow:
     def apply(self, beat: Beat) -> None:
         """Take a beat; provisional ones only tell that the heart is still being heard."""
         if not beat.confirmed:
-            if beat.flag is BeatFlag.OK:
+            if beat.flag in HEARD:
                 self._accepted_ns = beat.t_ns
             return
         self._confirmed_ns = beat.t_ns
@@ -68,26 +72,29 @@ class BeatWindow:
         if beat.rr_ms is not None:
             follows = accepted and self._follows
             self._intervals.append(_Interval(beat.t_ns, beat.rr_ms, accepted, follows))
-        if accepted and beat.rr_ms is not None:
-            self._last_five.append(beat.rr_ms)
+        if beat.flag in HEARD and beat.rr_ms is not None:
+            self._heard.append((beat.rr_ms, beat.flag))
             self._accepted_ns = max(beat.t_ns, self._accepted_ns or beat.t_ns)
         elif beat.flag is BeatFlag.FIRST:
-            self._last_five.clear()
+            self._heard.clear()
         self._follows = accepted
         self._cached = None
 
     def heart_rate(self, now_ns: int) -> Index:
-        """Return 60000 / mean of the last five accepted intervals, in 1/min.
+        """Return 60000 / mean of the last five intervals, in 1/min (ten where ectopic ones are among them).
 
         Bound: standard error of that mean (the rate varies from beat to beat) and the jitter of both ends.
         """
         if self._accepted_ns is None:
             return Index(reason=Reason.WARMING_UP)
-        if now_ns - self._accepted_ns > self._stale_s * NS_PER_S or not self._last_five:
+        if now_ns - self._accepted_ns > self._stale_s * NS_PER_S or not self._heard:
             return Index(reason=Reason.TOO_FEW_BEATS)
-        n = len(self._last_five)
-        mean = sum(self._last_five) / n
-        variance = sum((rr - mean) ** 2 for rr in self._last_five) / max(1, n - 1)
+        recent = list(self._heard)[-N_HEART_RATE:]
+        if any(flag is BeatFlag.ECTOPIC for _, flag in recent):
+            recent = list(self._heard)
+        n = len(recent)
+        mean = sum(rr for rr, _ in recent) / n
+        variance = sum((rr - mean) ** 2 for rr, _ in recent) / max(1, n - 1)
         if n < 3:  # two intervals say little of their own spread: 50 ms is a usual one at rest
             variance = max(variance, 2500.0)
         error_ms = Z_95 * math.sqrt(variance / n + 2.0 * (BEAT_JITTER_MS / n) ** 2)
