@@ -96,3 +96,12 @@ def test_rmssd_is_withheld_when_a_third_of_the_beats_are_odd(make_rr: Any) -> No
 def test_rmssd_too_small_for_the_sensor_is_withheld() -> None:
     window, now_ns = window_of([800.0 + 0.5 * (k % 2) for k in range(100)])
     assert window.rmssd(now_ns).reason is Reason.NOISY
+
+
+def test_every_other_beat_early_still_has_its_rate_but_no_rmssd() -> None:
+    window, now_ns = window_of([800.0] * 20 + [450.0, 1150.0] * 60)
+    index = window.heart_rate(now_ns)
+    assert index.value == pytest.approx(75.0, rel=0.05)
+    assert index.bound is not None
+    assert abs(index.value - 75.0) <= index.bound if index.value is not None else False
+    assert window.rmssd(now_ns).value is None
