@@ -118,7 +118,10 @@ def client(
 def replay(
     file: Annotated[Path, typer.Argument(help="CSV, CSV.gz or a file made by `becalm agent --record`.")],
     *,
-    speed: Annotated[float, typer.Option(help="1 is real time, 10 is ten times as fast.", min=0.01, max=1000.0)] = 1.0,
+    speed: Annotated[
+        float,
+        typer.Option(help="1 is real time, 10 ten times as fast, 0 as fast as the server stores.", min=0.0, max=1000.0),
+    ] = 1.0,
     rate_hz: RateOption = None,
     server: ServerOption = DEFAULT_SERVER,
     data_dir: DataDirOption = None,
