@@ -1,5 +1,6 @@
 """Can a signal carry indices? Flat, stuck and saturated stretches, judged in half-second segments."""
 
+import itertools
 from collections import deque
 from dataclasses import dataclass
 
@@ -8,6 +9,9 @@ from becalm_protocol.derived import Reason
 SEGMENT_S = 0.5
 # A clipped R wave touches the rail for some 30 ms a second; an amplifier at its rail stays there.
 SATURATED_SHARE = 0.3
+BOTH_RAILS_SHARE = 0.1
+# A rail cuts a signal off in full stride; a waveform without noise comes to rest on its baseline in ever smaller steps.
+STEEP_SHARE = 0.25
 # Coarse signals repeat their extremes all the time; a rail is only a rail in a signal of some resolution.
 MIN_SATURATED_COUNTS = 24
 
@@ -16,8 +20,34 @@ MIN_SATURATED_COUNTS = 24
 class _Segment:
     low: float
     high: float
-    railed: float
-    """Share of samples that lie exactly on the lowest or the highest value."""
+    on_low: float
+    """Share of samples that lie exactly on the lowest value."""
+    on_high: float
+    steepest: float
+    """Largest step between neighbours."""
+    into_low: float
+    """Largest step of two samples that ends or begins on the lowest value."""
+    into_high: float
+
+
+def _segment(samples: list[float]) -> _Segment:
+    low, high = min(samples), max(samples)
+    return _Segment(
+        low=low,
+        high=high,
+        on_low=samples.count(low) / len(samples),
+        on_high=samples.count(high) / len(samples),
+        steepest=max(abs(b - a) for a, b in itertools.pairwise(samples)),
+        into_low=_stride(samples, low),
+        into_high=_stride(samples, high),
+    )
+
+
+def _stride(samples: list[float], rail: float) -> float:
+    """Return the largest distance from the rail two samples before it is reached, or after it is left."""
+    return max(
+        (abs(b - a) for a, _, b in zip(samples, samples[1:], samples[2:], strict=False) if rail in (a, b)), default=0.0
+    )
 
 
 class RangeWatch:
@@ -44,9 +74,7 @@ class RangeWatch:
         self._open.append(x)
         if len(self._open) < self._n_segment:
             return False
-        low, high = min(self._open), max(self._open)
-        railed = (self._open.count(low) + self._open.count(high)) / len(self._open)
-        self._segments.append(_Segment(low, high, railed))
+        self._segments.append(_segment(self._open))
         self._open.clear()
         self.reason = self._judge()
         return True
@@ -59,8 +87,23 @@ class RangeWatch:
         high = max(segment.high for segment in segments)
         if high - low <= self._flat_range:
             return Reason.FLAT
-        recent = list(segments)[-2:]
-        at_rail = all(s.railed > SATURATED_SHARE and (s.low == low or s.high == high) for s in recent)
-        if at_rail and high - low >= self._saturated_range:
+        if high - low >= self._saturated_range and self._at_rail(low, high):
             return Reason.SATURATED
         return None
+
+    def _at_rail(self, low: float, high: float) -> bool:
+        """Return whether the last second lies on both rails, or on one that cuts it off and is no resting level."""
+        recent = list(self._segments)[-2:]
+        on_low = [s.on_low if s.low == low else 0.0 for s in recent]
+        on_high = [s.on_high if s.high == high else 0.0 for s in recent]
+        if min(sum(on_low), sum(on_high)) > BOTH_RAILS_SHARE * len(recent):
+            return True
+        steep = STEEP_SHARE * max(segment.steepest for segment in self._segments)
+        rails = (
+            (on_low, [s.into_low for s in recent], sum(s.on_low for s in self._segments if s.low == low)),
+            (on_high, [s.into_high for s in recent], sum(s.on_high for s in self._segments if s.high == high)),
+        )
+        return any(
+            min(shares) > SATURATED_SHARE and max(strides) > steep and at_rest < len(self._segments) / 2
+            for shares, strides, at_rest in rails
+        )

@@ -42,3 +42,16 @@ def test_a_coarse_signal_is_not_taken_for_a_saturated_one() -> None:
 def test_one_flat_second_is_not_enough() -> None:
     rng = np.random.default_rng(1)
     assert watch([*rng.normal(0.0, 100.0, 300).tolist(), *[0.0] * 100]) is None
+
+
+@pytest.mark.parametrize("rate_hz", [100.0, 130.0, 500.0])
+@pytest.mark.parametrize("width_s", [0.008, 0.02])
+def test_pulses_that_rest_on_a_level_without_noise_are_usable(rate_hz: float, width_s: float) -> None:
+    t = np.arange(round(10 * rate_hz)) / rate_hz
+    pulses = sum(1000.0 * np.exp(-((t - beat) ** 2) / (2 * width_s**2)) for beat in np.arange(0.5, 10.0, 0.85))
+    judge = RangeWatch(rate_hz, window_s=2.0, flat_range=20.0, unit_per_count=0.1)
+    reasons = set()
+    for x in np.round(pulses, 1).tolist():
+        judge.step(x)
+        reasons.add(judge.reason)
+    assert reasons == {None}
