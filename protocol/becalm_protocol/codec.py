@@ -5,6 +5,7 @@ are ignored, so that fields can be added; unknown types raise `UnknownTypeError`
 """
 
 import json
+import math
 import re
 import types
 from collections.abc import Callable
@@ -134,11 +135,15 @@ def _reader(hint: Any) -> Read:
 
 
 def _read_tagged(members: tuple[type, ...]) -> Read:
+    classes = {_tag(member): member for member in members}
+
     def read(content: Any, path: str) -> Any:
-        message: object = from_plain(content)
-        if not isinstance(message, members):
-            raise WireError(f"{path}: expected one of {', '.join(map(_tag, members))}, got {_tag(type(message))}")
-        return message
+        tag = content.get("type") if isinstance(content, dict) else None
+        if not isinstance(tag, str) or (tag not in classes and tag in _TYPES):
+            raise WireError(f"{path}: expected one of {', '.join(classes)}, got {tag!r:.40}")
+        if tag not in classes:
+            raise UnknownTypeError(f"{path}.type: expected one this version knows, got {tag!r:.40}")
+        return _read_dataclass(classes[tag], content, tag)
 
     return read
 
@@ -176,21 +181,30 @@ def _read_enum(enum: type[Enum]) -> Read:
 
 
 def _read_int(content: Any, path: str) -> int:
-    if type(content) is not int:
-        raise WireError(f"{path}: expected an integer, got {content!r:.40}")
+    if type(content) is not int or not -(2**63) <= content < 2**63:  # what every store and both forms can carry
+        raise WireError(f"{path}: expected an integer (64 bits), got {content!r:.40}")
     return content
 
 
 def _read_float(content: Any, path: str) -> float:
-    if type(content) not in (int, float) or content != content or abs(content) == float("inf"):
+    try:
+        number = float(content) if type(content) in (int, float) else math.nan
+    except OverflowError:  # an integer of hundreds of digits
+        number = math.inf
+    if not math.isfinite(number):
         raise WireError(f"{path}: expected a finite number, got {content!r:.40}")
-    return float(content)
+    return number
 
 
 def _read_text(content: Any, path: str) -> str:
-    if not isinstance(content, str):
+    if not isinstance(content, str) or not _is_unicode(content):
         raise WireError(f"{path}: expected text, got {content!r:.40}")
     return content
+
+
+def _is_unicode(text: str) -> bool:
+    """JSON can escape half a character; no other form can carry it."""
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _read_bool(content: Any, path: str) -> bool:

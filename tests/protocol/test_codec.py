@@ -52,7 +52,7 @@ def test_unknown_fields_are_ignored_and_unknown_types_are_told_apart() -> None:
         ("", "expected JSON"),
         ("[1]", "expected an object"),
         ('{"type":"ping"}', "ping.sent_ns: expected, but absent"),
-        ('{"type":"ping","sent_ns":1.5}', "ping.sent_ns: expected an integer, got 1.5"),
+        ('{"type":"ping","sent_ns":1.5}', r"ping.sent_ns: expected an integer \(64 bits\), got 1.5"),
         ('{"type":"ping","sent_ns":true}', "expected an integer"),
         ('{"type":"data","seq":0,"event":{"type":"battery","stream_id":"a","received_ns":1,"level_pct":1}}', "seq"),
         ('{"type":"data","seq":1,"event":{"type":"ping","sent_ns":1}}', "expected one of"),
@@ -60,6 +60,11 @@ def test_unknown_fields_are_ignored_and_unknown_types_are_told_apart() -> None:
         ('{"type":"agent_welcome","version":1,"heartbeat_s":NaN,"credit_frames":1}', "finite"),
         ('{"type":"agent_status","sensors":{"a":1}}', "expected a list"),
         ("[" * 50_000, "expected JSON"),
+        ('{"type":"agent_welcome","version":1,"heartbeat_s":1' + 400 * "0" + ',"credit_frames":1}', "finite"),
+        ('{"type":"ping","sent_ns":9223372036854775808}', "64 bits"),
+        ('{"type":"problem","detail":"half a \\ud800"}', "expected text"),
+        (490 * '{"type":"data","seq":1,"event":' + "1" + 490 * "}", "expected one of sample_block"),
+        ('{"type":"data","seq":1,"event":{"type":"added_later"}}', "added_later"),
     ],
 )  # fmt: skip
 def test_malformed_messages_name_the_field(text: str, says: str) -> None:
