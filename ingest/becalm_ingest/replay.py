@@ -111,6 +111,8 @@ class _Rows:
         self._rr_stream_id = streams[-1].stream_id
         self._rr_events: list[RawEvent] = []
         self._began_ns: int | None = None
+        self._row_ns: int | None = None
+        """Time of the newest row of a file that has RR alone: beats come when they come, on no grid."""
         self._n_backwards = 0
         self._n_misshapen = 0
 
@@ -162,12 +164,23 @@ class _Rows:
             return False
         if self._began_ns is None:
             self._began_ns = t_ns
+        if not self._tracks:
+            return self._follow(t_ns - self._began_ns)
         ahead = (t_ns - self._began_ns) * self._rate_hz / NS_PER_S - self.next_idx
         if ahead < -_BREAK_STEPS:
             self._n_backwards += 1
             return False
         if ahead > _BREAK_STEPS:
             self._leave_out(round(ahead), reason=GapReason.FILE_BREAK)
+        return True
+
+    def _follow(self, t_ns: int) -> bool:
+        """Go to the time of a row without samples, unless it goes back."""
+        if not (self._row_ns or 0) <= t_ns <= limits.MAX_SESSION_NS:
+            self._n_backwards += 1
+            return False
+        self._row_ns = t_ns
+        self.next_idx = int(t_ns * self._rate_hz / NS_PER_S)
         return True
 
     def _leave_out(self, n_rows: int, *, reason: GapReason) -> None:
@@ -204,6 +217,8 @@ class _Rows:
             return None
 
     def _now_ns(self) -> int:
+        if self._row_ns is not None:
+            return self._row_ns
         return round(self.next_idx * NS_PER_S / self._rate_hz)
 
     def _complaint(self) -> str:
@@ -214,7 +229,8 @@ class _Rows:
         return "; ".join(f"{n} {what}" for n, what in parts if n)
 
     def _dropped(self, problem: str, *, stream_id: str | None = None) -> Dropped:
-        t_ns = round(max(0, self.next_idx - 1) * NS_PER_S / self._rate_hz)
+        grid_ns = round(max(0, self.next_idx - 1) * NS_PER_S / self._rate_hz)
+        t_ns = grid_ns if self._row_ns is None else self._row_ns
         text = "".join(filter(str.isprintable, problem))[: limits.MAX_NOTE_CHARS]
         return Dropped(stream_id=stream_id or self._stream_id, received_ns=t_ns, problem=text)
 

@@ -131,6 +131,22 @@ def test_going_back_in_time_is_dropped_and_counted(tmp_path: Path) -> None:
     assert problems(events) == ["2 rows go back in time"]
 
 
+def test_beats_alone_keep_their_own_times_however_the_heart_goes(tmp_path: Path) -> None:
+    rr_ms = [1_000 + n % 7 for n in range(150)] + [600 + n % 5 for n in range(150)] + [2_400, 600]
+    times_ms = [rr_ms[0]]
+    for interval_ms in rr_ms[1:]:
+        times_ms.append(times_ms[-1] + interval_ms)
+    rows = [f"{t_ms / 1000:.3f},{interval_ms}\n" for t_ms, interval_ms in zip(times_ms, rr_ms, strict=True)]
+    rows.insert(200, "1.000,700\n")
+    path = write(tmp_path, "time_s,rr_ms\n" + "".join(rows))
+    for chunk_ms in (100, 1_000, 3_600_000):
+        _, events = read(path, chunk_ms=chunk_ms)
+        blocks = [event for event in events if isinstance(event, RrBlock)]
+        assert [block.rr_1024[0] for block in blocks] == [round(interval_ms * 1.024) for interval_ms in rr_ms]
+        assert [block.received_ns for block in blocks] == [(t_ms - times_ms[0]) * NS_PER_MS for t_ms in times_ms]
+        assert problems(events) == ["1 rows go back in time"]
+
+
 def test_cells_that_are_no_numbers_are_counted(tmp_path: Path) -> None:
     path = write(tmp_path, "ecg_uv\n1\nabc\n1e99\n--\n5\n")
     _, events = read(path, rate_hz=10.0, chunk_ms=10_000)
