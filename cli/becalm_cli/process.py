@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -19,6 +20,8 @@ READY_S = 40.0
 """A first start of the database on a slow disk takes a few seconds; more than this is a fault."""
 ASK_S, TERMINATE_S = 2.5, 0.5
 """Ctrl-C promises an end within 5 s: the sensors' processes first, then the server's."""
+ORPHAN_S = 10.0
+"""A part whose parent has gone ends by itself within 4 s; whatever holds it longer must not keep it for ever."""
 MAX_REPORT_BYTES = 1_000_000
 
 
@@ -56,6 +59,8 @@ def _wait_stdin_end() -> None:
         signal.raise_signal(signal.SIGTERM)
     else:  # to the process: only its main thread can wake the event loop
         os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(ORPHAN_S)
+    os._exit(1)  # nobody is left who would end us
 
 
 def tell_parent(key: str, content: object) -> None:

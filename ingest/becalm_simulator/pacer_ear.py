@@ -11,6 +11,7 @@ from websockets.exceptions import WebSocketException
 from websockets.typing import Subprotocol
 
 from becalm_protocol import handshake
+from becalm_protocol.cancellation import raise_if_cancelled
 from becalm_protocol.codec import decode, encode_json
 from becalm_protocol.errors import UnknownTypeError, WireError
 from becalm_protocol.events import Pacer
@@ -53,6 +54,7 @@ class PacerEar:
                     await self._listen(connection)
             except* (OSError, TimeoutError, WebSocketException, WireError):
                 pass  # the server is away, restarting or of another version: try again
+            raise_if_cancelled()
             self._forget()
             back_off_s = FIRST_BACK_OFF_S if self._is_welcome else min(2.0 * back_off_s, MAX_BACK_OFF_S)
             await asyncio.sleep(back_off_s * random.uniform(0.7, 1.3))  # noqa: S311  jitter, not a secret
