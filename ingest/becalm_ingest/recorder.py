@@ -1,14 +1,16 @@
 """Recorded notifications: raw bytes as a sensor sent them, in JSON lines, and back through the same parsers.
 
 The first line is a header with the version. Then one line each: `link` when a connection of a device begins (so that a
-reader starts its families afresh), `bytes` for a notification.
+reader starts its families afresh), `bytes` for a notification. Times are those of the first session; later sessions
+of the same agent follow at their distance from it.
 """
 
 import json
 import secrets
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
 from becalm_ingest.devices import Conversation, Cursor, family_named
 from becalm_ingest.recording_lines import Lines
@@ -21,31 +23,66 @@ _MAGIC = "becalm_notifications"
 
 
 class Recorder:
-    """Writes a recording while the agent runs."""
+    """Writes a recording while the agent runs. A full disk ends the recording, never the session."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, clock: Callable[[], int] = time.monotonic_ns) -> None:
+        self.trouble: str | None = None
+        self._path = path
+        self._clock = clock
+        self._first_began_ns: int | None = None
+        self._shift_ns = 0
+        if path.is_file() and path.stat().st_size:
+            raise RecordingError(
+                "expected a new file, got one with something in it; choose another --record", path=str(path)
+            )
         try:
-            self._file: TextIO = path.open("w", encoding="utf-8", newline="\n")
+            # Unbuffered, a line at a time: of a killed process all is there, and a line that failed is not tried again.
+            self._file: BinaryIO | None = path.open("wb", buffering=0)
         except OSError as exc:
             raise RecordingError(f"cannot be written: {exc.strerror}; choose another --record", path=str(path)) from exc
         self._write({_MAGIC: VERSION})
+        if self.trouble:
+            raise RecordingError("cannot be written: the disk is full; choose another --record", path=str(path))
+
+    def begin(self, session_ns: int) -> None:
+        """Note that it is `session_ns` in the session whose times follow."""
+        began_ns = self._clock() - session_ns
+        if self._first_began_ns is None:
+            self._first_began_ns = began_ns
+        self._shift_ns = began_ns - self._first_began_ns
 
     def link(self, *, device: str, family: str, received_ns: int) -> None:
         """Note that a connection of a device began."""
-        self._write({"link": device, "family": family, "received_ns": received_ns})
+        self._write({"link": device, "family": family, "received_ns": received_ns + self._shift_ns})
 
     def notification(self, *, device: str, family: str, channel: str, received_ns: int, data: bytes) -> None:
         """Note one notification."""
         self._write(
-            {"device": device, "family": family, "channel": channel, "received_ns": received_ns, "bytes": data.hex()}
+            {
+                "device": device,
+                "family": family,
+                "channel": channel,
+                "received_ns": received_ns + self._shift_ns,
+                "bytes": data.hex(),
+            }
         )
 
     def close(self) -> None:
         """Finish the file."""
-        self._file.close()
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
 
     def _write(self, line: dict[str, Any]) -> None:
-        self._file.write(json.dumps(line, separators=(",", ":")) + "\n")
+        if self._file is None:
+            return
+        try:
+            self._file.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
+        except OSError as exc:
+            self.trouble = (
+                f"The recording {self._path.name} ended ({exc.strerror}); the session goes on. Free some disk"
+            )
+            self.close()
 
 
 def is_notifications(path: Path) -> bool:
@@ -81,7 +118,9 @@ class Notifications:
             for key, info in self._infos.items()
         }
         conversations: dict[tuple[str, str], Conversation] = {}
+        newest_ns = 0
         for line in self._read():
+            newest_ns = max(newest_ns, line["received_ns"])
             key = (_device(line), str(line.get("family")))
             own = {kind: cursor for (device, kind), cursor in cursors.items() if device == key[0]}
             if "link" in line or key not in conversations:
@@ -89,7 +128,7 @@ class Notifications:
             if "bytes" in line:
                 yield from _parse(line, conversation=conversations[key], own=own)
         if self._lines.problem:
-            yield Dropped(stream_id=self.streams[0].stream_id, received_ns=0, problem=self._lines.problem)
+            yield Dropped(stream_id=self.streams[0].stream_id, received_ns=newest_ns, problem=self._lines.problem)
 
     def _begin(self, name: str, *, own: dict[SignalKind, Cursor]) -> Conversation:
         family = family_named(name)
@@ -124,7 +163,8 @@ class Notifications:
                 parsed = json.loads(line)
             except ValueError as exc:
                 raise RecordingError(f"expected lines of JSON, got {line[:40]!r}", path=str(self.path)) from exc
-            if not isinstance(parsed, dict) or type(parsed.get("received_ns")) is not int:
+            received_ns = parsed.get("received_ns") if isinstance(parsed, dict) else None
+            if type(received_ns) is not int or not 0 <= received_ns <= limits.MAX_SESSION_NS:
                 raise RecordingError(f"expected objects with received_ns, got {line[:40]!r}", path=str(self.path))
             yield parsed
 

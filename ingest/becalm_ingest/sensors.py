@@ -38,7 +38,8 @@ class Sensors:
     @property
     def trouble(self) -> str | None:
         """What a person should know, in one sentence."""
-        return next((sensor.trouble for sensor in self._sensors.values() if sensor.trouble), self._trouble)
+        recording = self._recorder.trouble if self._recorder is not None else None
+        return next((sensor.trouble for sensor in self._sensors.values() if sensor.trouble), self._trouble or recording)
 
     def sensors(self) -> tuple[SensorState, ...]:
         """How each signal of each sensor is."""
@@ -47,6 +48,8 @@ class Sensors:
     async def begin(self, session: Session) -> None:
         """Stream every sensor into a session, those found later too."""
         self._session = session
+        if self._recorder is not None:
+            self._recorder.begin(session.now_ns())
         for sensor in self._sensors.values():
             sensor.begin(session)
 

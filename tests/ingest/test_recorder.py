@@ -1,6 +1,7 @@
 """Recorded notifications give the same events again."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,11 @@ def test_a_new_connection_is_a_gap_and_bad_bytes_are_dropped(tmp_path: Path) -> 
         ('{"becalm_notifications":1}\n{"device":"x","family":"kettle","received_ns":1,"bytes":""}\n', "known family"),
         ('{"becalm_notifications":1}\nnonsense\n', "JSON"),
         ('{"becalm_notifications":1}\n{"device":"x"}\n', "received_ns"),
+        ('{"becalm_notifications":1}\n{"device":"x","family":"heart_rate","received_ns":-1}\n', "received_ns"),
+        (
+            '{"becalm_notifications":1}\n{"device":"x","family":"heart_rate","received_ns":1' + 30 * "0" + "}\n",
+            "received",
+        ),
         ('{"becalm_notifications":1\n', "version 1"),
     ],
 )
@@ -81,8 +87,57 @@ def test_a_recording_cut_in_the_middle_is_used_up_to_the_cut(tmp_path: Path) -> 
     path.write_bytes(path.read_bytes()[:-10])
     events = list(Notifications(path).events())
     assert [type(event) for event in events] == [RrBlock, Dropped]
+    assert events[-1].received_ns == 1_000
 
 
 def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="--record"):
         Recorder(tmp_path)
+
+
+def test_a_recording_is_never_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    record(path, (1_000, "103d0304"))
+    before = path.read_bytes()
+    with pytest.raises(RecordingError, match="--record"):
+        Recorder(path)
+    assert path.read_bytes() == before
+
+
+def test_every_line_is_in_the_file_at_once(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "a.jsonl")
+    recorder.link(device="strap", family="heart_rate", received_ns=5)
+    assert (tmp_path / "a.jsonl").read_text().count("\n") == 2
+    recorder.close()
+    recorder.link(device="strap", family="heart_rate", received_ns=6)  # nothing, and no error
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_ends_the_recording_and_says_so(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="--record"):
+        Recorder(Path("/dev/full"))
+    recorder = Recorder(tmp_path / "a.jsonl")
+    assert recorder._file is not None
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, recorder._file.fileno())  # the disk fills up under the open file
+    os.close(full)
+    for received_ns in range(3):
+        recorder.link(device="strap", family="heart_rate", received_ns=received_ns)
+    assert recorder.trouble is not None
+    assert "a.jsonl" in recorder.trouble
+    recorder.close()
+
+
+def test_a_second_session_follows_the_first(tmp_path: Path) -> None:
+    clock_ns = 1_000
+    recorder = Recorder(tmp_path / "a.jsonl", clock=lambda: clock_ns)
+    for began_ns in (1_000, 50_000):
+        clock_ns = began_ns
+        recorder.begin(0)
+        recorder.link(device="strap", family="heart_rate", received_ns=10)
+        recorder.notification(
+            device="strap", family="heart_rate", channel="measurement", received_ns=20, data=bytes.fromhex("003c")
+        )
+    recorder.close()
+    events = list(Notifications(tmp_path / "a.jsonl").events())
+    assert [(type(event), event.received_ns) for event in events] == [(RrBlock, 20), (Gap, 49_020), (RrBlock, 49_020)]
