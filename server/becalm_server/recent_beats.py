@@ -13,7 +13,8 @@ STEP_S = 10.0
 MIN_BEATS = 20
 # 240 beats a minute from two sources: more than a minute holds.
 MAX_BEATS = 600
-_USABLE = frozenset({BeatFlag.OK, BeatFlag.ECTOPIC, BeatFlag.MISSED, BeatFlag.EXTRA})
+USABLE = frozenset({BeatFlag.OK, BeatFlag.ECTOPIC, BeatFlag.MISSED, BeatFlag.EXTRA})
+"""Flags whose corrected interval is an interval between two heartbeats."""
 
 
 @value
@@ -34,7 +35,7 @@ class RecentBeats:
 
     def feed(self, derived: Derived | Waveform) -> None:
         """Keep a confirmed beat."""
-        if isinstance(derived, Beat) and derived.confirmed and derived.flag in _USABLE and derived.rr_corrected_ms:
+        if isinstance(derived, Beat) and derived.confirmed and derived.flag in USABLE and derived.rr_corrected_ms:
             self._beats.append((derived.t_ns, derived.source, derived.rr_corrected_ms))
 
     def due(self, now_ns: int) -> Window | None:

@@ -1,14 +1,16 @@
-"""A stored session as arrays in its units: what the report is made from."""
+"""A stored session as whole signals: what the report is made from."""
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from becalm_protocol.derived import BeatFlag
 from becalm_protocol.events import RawEvent, SampleBlock, SignalKind, StreamInfo
 from becalm_server.archive.store import Archive
+from becalm_server.recent_beats import USABLE
+from becalm_signal.neurokit_lane import RawSignal
 
 Samples = NDArray[np.float64]
 Page = list[tuple[int, int, RawEvent]]
@@ -22,7 +24,7 @@ class _Track:
     def __init__(self, info: StreamInfo) -> None:
         self.info = info
         self._first_idx: int | None = None
-        self._samples: list[Samples] = []
+        self._counts: list[Samples] = []
         self._n = 0
 
     def add(self, block: SampleBlock) -> None:
@@ -32,12 +34,15 @@ class _Track:
         if n_missing < 0 or self._n + n_missing + len(block.counts) > MAX_REPORT_SAMPLES:
             return
         if n_missing:
-            self._samples.append(np.full(n_missing, np.nan))
-        self._samples.append(np.asarray(block.counts, dtype=np.float64) * self.info.unit_per_count)
+            self._counts.append(np.full(n_missing, np.nan))
+        self._counts.append(np.asarray(block.counts, dtype=np.float64))
         self._n += n_missing + len(block.counts)
 
-    def samples(self) -> Samples:
-        return np.concatenate(self._samples) if self._samples else np.empty(0)
+    def __len__(self) -> int:
+        return self._n
+
+    def counts(self) -> Samples:
+        return np.concatenate(self._counts)
 
 
 async def load_recording(archive: Archive, session_id: str) -> dict[str, Any]:
@@ -47,8 +52,16 @@ async def load_recording(archive: Archive, session_id: str) -> dict[str, Any]:
     async for page in archive.raw_events(session_id):
         await asyncio.to_thread(_add, tracks, page)
     beats = await archive.derived_rows("select_session_beats", session_id=session_id)
-    rr_ms = [row["rr_corrected_ms"] for row in beats if row["flag"] != BeatFlag.FIRST and row["rr_corrected_ms"]]
-    return {"signals": _by_kind(tracks), "rr_ms": rr_ms}
+    return {"signals": _longest(tracks.values()), "rr_ms": _intervals(beats)}
+
+
+def _intervals(beats: Iterable[dict[str, Any]]) -> list[float]:
+    """Return the usable intervals of the source that has most: a strap's RR and its ECG tell the same beats."""
+    by_source: dict[str, list[float]] = {}
+    for row in beats:
+        if row["flag"] in USABLE and row["rr_corrected_ms"]:
+            by_source.setdefault(row["source"], []).append(row["rr_corrected_ms"])
+    return max(by_source.values(), key=len, default=[])
 
 
 def _add(tracks: dict[str, _Track], page: Page) -> None:
@@ -58,11 +71,19 @@ def _add(tracks: dict[str, _Track], page: Page) -> None:
             track.add(event)
 
 
-def _by_kind(tracks: dict[str, _Track]) -> dict[SignalKind, tuple[Samples, float]]:
-    """Return the longest stream of each kind with its rate."""
-    found: dict[SignalKind, tuple[Samples, float]] = {}
-    for track in tracks.values():
-        samples, rate_hz = track.samples(), track.info.sample_rate_hz
-        if rate_hz and len(samples) > len(found.get(track.info.kind, (np.empty(0), 0.0))[0]):
-            found[track.info.kind] = (samples, rate_hz)
-    return found
+def _longest(tracks: Iterable[_Track]) -> list[RawSignal]:
+    """Return the longest stream of each kind."""
+    found: dict[SignalKind, _Track] = {}
+    for track in tracks:
+        if len(track) > len(found.get(track.info.kind, ())):
+            found[track.info.kind] = track
+    return [
+        RawSignal(
+            kind=kind,
+            sample_rate_hz=track.info.sample_rate_hz,
+            unit_per_count=track.info.unit_per_count,
+            counts=track.counts(),
+        )
+        for kind, track in found.items()
+        if track.info.sample_rate_hz
+    ]

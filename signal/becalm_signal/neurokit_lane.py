@@ -7,13 +7,13 @@ inside, and `warm_up` does it ahead of time.
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from becalm_protocol.events import SignalKind
 
@@ -34,11 +34,8 @@ class RawSignal:
     kind: SignalKind
     sample_rate_hz: float
     unit_per_count: float
-    counts: Sequence[int]
-    """shape (n_samples,)"""
-
-
-SignalsByKind = Mapping[SignalKind, tuple[ArrayLike, float]]
+    counts: Sequence[float] | Samples
+    """shape (n_samples,); NaN where samples are missing"""
 
 
 def warm_up() -> None:
@@ -70,10 +67,9 @@ def hrv_window(rr_ms: Sequence[float]) -> dict[str, float]:
     return indices
 
 
-def session_report(signals: Sequence[RawSignal] | SignalsByKind, *, rr_ms: Sequence[float] = ()) -> dict[str, Any]:
+def session_report(signals: Sequence[RawSignal], *, rr_ms: Sequence[float] = ()) -> dict[str, Any]:
     """Return NeuroKit2's view of a whole recording: numbers and versions, and in words what it could not do.
 
-    signals: streams end to end, or by kind (samples in unit of shape (n_samples,), rate in Hz), NaN where missing.
     rr_ms: accepted intervals, for recordings that have no ECG.
     """
     began_s = time.perf_counter()
@@ -81,9 +77,10 @@ def session_report(signals: Sequence[RawSignal] | SignalsByKind, *, rr_ms: Seque
         import neurokit2 as nk
 
         report: dict[str, Any] = {"neurokit2": nk.__version__, "numpy": np.__version__}
-        for kind, samples, rate_hz in _arrays(signals):
-            if kind in _CHAINS:
-                report[kind.value] = _attempt(_CHAINS[kind], nk, samples, rate_hz)
+        for raw in signals:
+            if raw.kind in _CHAINS:
+                samples = np.asarray(raw.counts, dtype=np.float64) * raw.unit_per_count
+                report[raw.kind.value] = _attempt(_CHAINS[raw.kind], nk, samples, raw.sample_rate_hz)
         if rr_ms:
             report["rr"] = {"n_beats": len(rr_ms), **hrv_window(rr_ms)}
     report["computed_in_s"] = round(time.perf_counter() - began_s, 3)
@@ -143,15 +140,6 @@ _CHAINS: dict[SignalKind, Callable[[Any, Samples, float], dict[str, Any]]] = {
 
 
 # ----------------------------------------------------------------------------------------------------------- plumbing
-def _arrays(signals: Sequence[RawSignal] | SignalsByKind) -> Iterator[tuple[SignalKind, Samples, float]]:
-    if isinstance(signals, Mapping):
-        for kind, (samples, rate_hz) in signals.items():
-            yield kind, np.asarray(samples, dtype=np.float64), rate_hz
-        return
-    for raw in signals:
-        yield raw.kind, np.asarray(raw.counts, dtype=np.float64) * raw.unit_per_count, raw.sample_rate_hz
-
-
 def _attempt(
     chain: Callable[[Any, Samples, float], dict[str, Any]], nk: Any, samples: Samples, rate_hz: float
 ) -> dict[str, Any]:

@@ -180,12 +180,14 @@ async def test_garbage_closes_with_a_reason(server: Any, when: str) -> None:
             assert isinstance(agent.heard[-1], Problem), frame
 
 
-@pytest.mark.parametrize("event", ["{}", '{"type":"smell","stream_id":"x"}'])
-async def test_event_of_a_later_version_asks_for_an_update(server: Any, event: str) -> None:
+@pytest.mark.parametrize(
+    ("event", "code"), [("{}", CloseCode.MALFORMED), ('{"type":"smell","stream_id":"x"}', CloseCode.VERSION)]
+)
+async def test_event_of_a_later_version_asks_for_an_update(server: Any, event: str, code: CloseCode) -> None:
     async with server.agent(SUBPROTOCOL_JSON) as agent:
         await agent.hello()
         await agent.connection.send(f'{{"type":"data","seq":1,"event":{event}}}')
-        assert await agent.closed() == CloseCode.VERSION
+        assert await agent.closed() == code
 
 
 async def test_message_of_a_later_version_is_skipped(server: Any, sensors: Any) -> None:

@@ -62,10 +62,12 @@ def test_a_report_of_three_signals(make_ecg: Any, make_rr: Any) -> None:
 
 def test_a_report_says_what_it_could_not_do() -> None:
     report = session_report(
-        {
-            SignalKind.ECG: ([0.0] * 3000, 100.0),
-            SignalKind.RESPIRATION: ([float("nan")] * 3000, 100.0),
-        },
+        [
+            RawSignal(kind=SignalKind.ECG, sample_rate_hz=100.0, unit_per_count=1.0, counts=[0] * 3000),
+            RawSignal(
+                kind=SignalKind.RESPIRATION, sample_rate_hz=100.0, unit_per_count=1.0, counts=[float("nan")] * 3000
+            ),
+        ],
         rr_ms=[800.0, 790.0] * 20,
     )
     json.dumps(report, allow_nan=False)
