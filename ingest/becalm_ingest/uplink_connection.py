@@ -68,7 +68,7 @@ class _Opened:
 
 
 class Connection:
-    """Hello, then four tasks' worth of talk: receive, send, beat."""
+    """Hello, then receive, send and beat side by side."""
 
     def __init__(
         self, socket: ClientConnection, *, uplink: "Uplink", spool: Spool, agent_id: str, wake: asyncio.Event
@@ -98,8 +98,9 @@ class Connection:
         await self._greet()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._receive(), name="uplink receive")
-            tasks.create_task(self._transmit(), name="uplink transmit")
             tasks.create_task(self._beat(), name="uplink heartbeat")
+            # Not a third task: `raise_if_cancelled` says why.
+            await self._transmit()
         raise LinkSilentError("The connection to the server ended")
 
     async def _greet(self) -> None:
