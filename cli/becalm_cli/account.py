@@ -3,6 +3,8 @@
 import json
 import urllib.error
 import urllib.request
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -104,10 +106,19 @@ def close_account(
     )
 
 
-def fetch_counts(url: str, session_id: str) -> Counts:
-    """Return the server's own count of what it stored for a session. Raises OSError when it cannot be asked."""
+def fetch_counts(url: str, session_ids: Sequence[str]) -> Counts:
+    """Return the server's own count of what it stored for these sessions. Raises OSError when it cannot be asked."""
+    total: Counts = {"stored": Counter(), "n_gaps": 0, "n_dropped": 0}
+    for session_id in session_ids:
+        counts = _ask(f"{url}/v1/sessions/{session_id}/counts")
+        total["stored"].update(counts["stored"])
+        total["n_gaps"] += counts["n_gaps"]
+        total["n_dropped"] += counts["n_dropped"]
+    return total
+
+
+def _ask(address: str) -> Counts:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    address = f"{url}/v1/sessions/{session_id}/counts"
     try:
         with opener.open(address, timeout=REQUEST_LIMIT_S) as answer:
             counts: Counts = json.loads(answer.read())

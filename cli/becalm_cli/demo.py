@@ -69,6 +69,7 @@ class DemoLoop:
         self._stop = stop
         self._meter = LiveMeter()
         self._session: SessionView | None = None
+        self._session_ids: set[str] = set()
         self._sensors: tuple[SensorState, ...] = ()
         self._changed = asyncio.Event()
         self._errors: list[str] = []
@@ -109,8 +110,8 @@ class DemoLoop:
                 *(group.create_task(self._watch_part(part), name=part.name) for part in self._family.children),
             ]
             try:
-                session_id = await self._practise()
-                counts = await self._finish(session_id)
+                await self._practise()
+                counts = await self._finish()
             except (RequestRefusedError, PartError, OSError) as exc:
                 self._errors.append(str(exc))
             for task in beside:
@@ -126,11 +127,13 @@ class DemoLoop:
         self._errors.append(f"the {part.name} ended by itself: {part.last_words()}")
         self._stop.set()
 
-    async def _practise(self) -> str:
+    async def _practise(self) -> None:
         if not await self._wait(self._sensors_ready, limit_s=SENSORS_S):
             seen = ", ".join(f"{s.device} {s.state}" for s in self._sensors) or "none"
             self._errors.append(f"expected {N_STREAMS} sensor signals within {SENSORS_S:.0f} s, got: {seen}")
-        session_id = await start_session(self._url)
+        if self._stop.is_set():
+            return
+        self._session_ids.add(await start_session(self._url))
         self._say("The virtual person is wearing the sensors. A quiet minute first, then breathe with the pacer.")
         await self._wait(lambda: self._stop.is_set() or self._in_phase(*RUNNING), limit_s=SENSORS_S)
         try:
@@ -138,13 +141,14 @@ class DemoLoop:
                 await self._stop.wait()
         except TimeoutError:
             pass
-        return session_id
 
-    async def _finish(self, session_id: str) -> Counts:
-        await stop_session(self._url, session_id)
-        if not await self._wait(lambda: self._in_phase(SessionPhase.ENDED), limit_s=CLOSING_S):
-            self._errors.append(f"the session did not end within {CLOSING_S:.0f} s")
-        return await asyncio.to_thread(fetch_counts, self._url, session_id)
+    async def _finish(self) -> Counts:
+        """Stop what still runs; return the counts of every session of this run (the person may start more)."""
+        if self._session and not self._in_phase(SessionPhase.ENDED):
+            await stop_session(self._url, self._session.session_id)
+            if not await self._wait(lambda: self._in_phase(SessionPhase.ENDED), limit_s=CLOSING_S):
+                self._errors.append(f"the session did not end within {CLOSING_S:.0f} s")
+        return await asyncio.to_thread(fetch_counts, self._url, sorted(self._session_ids))
 
     async def _wait(self, condition: Callable[[], bool], *, limit_s: float) -> bool:
         """Wait until `condition` holds or the limit passes; return whether it holds."""
@@ -172,6 +176,8 @@ class DemoLoop:
             return
         if isinstance(told, SessionView):
             self._session = told
+            if told.phase is SessionPhase.WAITING:  # begun in this run, not left over from one that was killed
+                self._session_ids.add(told.session_id)
         elif isinstance(told, ClientWelcome):
             self._session, self._sensors = told.session, told.sensors
         elif isinstance(told, AgentPresence):
