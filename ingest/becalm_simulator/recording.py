@@ -88,7 +88,7 @@ def _rows(*columns: NDArray[np.float64]) -> Iterator[Row]:
 def _beats(body: Body) -> Iterator[Row]:
     for i, beat in enumerate(body.beats()):
         rr_ms = f"{beat.rr_s * 1000.0:.3f}" if i else ""
-        yield f"{s_from_ns(beat.t_ns):.6f}", rr_ms, "ventricular" if beat.ventricular else "sinus"
+        yield f"{s_from_ns(beat.t_ns):.6f}", rr_ms, beat.kind.value
 
 
 def _write(path: Path, header: Row, rows: Iterable[Row]) -> None:

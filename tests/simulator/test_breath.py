@@ -1,5 +1,8 @@
 """Breathing: by habit when nothing is heard, with the pacer within a few breaths, back to habit after it."""
 
+from dataclasses import replace
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -7,13 +10,15 @@ from becalm_protocol.derived import BreathPhase
 from becalm_protocol.events import Pacer
 from becalm_protocol.units import NS_PER_S, ns_from_s
 from becalm_simulator.breath import Breath, Turn
+from becalm_simulator.dice import Dice
 from becalm_simulator.person import Person
 
 SEEDS = range(20)
 
 
-def breathing(seed: int) -> Breath:
-    return Breath(Person.from_seed(seed), np.random.default_rng(seed))
+def breathing(seed: int, **traits: float) -> Breath:
+    person = replace(Person.from_seed(seed), **{"pacer_lapse_share": 0.0, "holds_per_hour": 0.0} | traits)
+    return Breath(person, Dice(np.random.default_rng(seed)))
 
 
 def inhalations(turns: list[Turn], *, first_s: float, last_s: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
@@ -24,7 +29,7 @@ def inhalations(turns: list[Turn], *, first_s: float, last_s: float) -> np.ndarr
 def test_turns_alternate_and_peaks_lie_above_troughs() -> None:
     breath = breathing(1)
     breath.until(ns_from_s(300.0), arousal=0.5)
-    for a, b in zip(breath.turns[:-1], breath.turns[1:], strict=True):
+    for a, b in pairwise(breath.turns):
         assert b.t_ns > a.t_ns
         assert a.phase is not b.phase
         assert (b.level > a.level) == (a.phase is BreathPhase.IN)
@@ -86,7 +91,7 @@ def test_sighs_are_rare_and_deep() -> None:
     breath = breathing(6)
     breath.until(ns_from_s(4 * 3600.0), arousal=0.5)
     sighs = [turn for turn in breath.turns if turn.is_sigh]
-    assert 0.4 * Person.from_seed(6).sighs_per_hour < len(sighs) / 4 < 1.8 * Person.from_seed(6).sighs_per_hour
+    assert 0.5 * Person.from_seed(6).sighs_per_hour < len(sighs) / 4 < 1.6 * Person.from_seed(6).sighs_per_hour
     assert min(turn.level for turn in sighs) > 1.6
 
 
@@ -95,3 +100,49 @@ def test_one_volume_and_many_volumes_agree() -> None:
     breath.until(ns_from_s(60.0), arousal=0.5)
     t_ns = np.arange(0, 60 * NS_PER_S, 77_777_777, dtype=np.int64)
     np.testing.assert_allclose(breath.volume(t_ns), [breath.volume_at(int(t)) for t in t_ns], atol=1e-12)
+
+
+def test_a_free_exhalation_ends_in_rest() -> None:
+    breath = breathing(8, pause_share=0.3)
+    breath.until(ns_from_s(60.0), arousal=0.5)
+    exhalations = [(a, b) for a, b in pairwise(breath.turns[2:]) if b.phase is BreathPhase.IN]
+    for a, b in exhalations:
+        assert b.rest_before_ns == pytest.approx(0.3 * (b.t_ns - a.t_ns), rel=1e-6)
+        assert breath.volume_at(b.t_ns - b.rest_before_ns) == breath.volume_at(b.t_ns - 1) == b.level
+
+
+def test_an_asked_hold_lasts_until_its_end() -> None:
+    breath = breathing(8)
+    breath.until(ns_from_s(20.0), arousal=0.5)
+    breath.hold_until(ns_from_s(45.0))
+    breath.until(ns_from_s(60.0), arousal=0.5)
+    onsets = inhalations(breath.turns, first_s=30.0, last_s=60.0)
+    assert onsets[0] == pytest.approx(45.0, abs=1e-6)
+    assert breath.volume_at(ns_from_s(35.0)) == breath.volume_at(ns_from_s(44.0))
+
+
+def test_some_hold_their_breath_on_their_own() -> None:
+    breath = breathing(8, holds_per_hour=30.0, pause_share=0.0)
+    breath.until(ns_from_s(4 * 3600.0), arousal=0.5)
+    held_s = [turn.rest_before_ns / NS_PER_S for turn in breath.turns if turn.rest_before_ns]
+    assert 20 < len(held_s) / 4 < 40
+    assert min(held_s) >= 3.0
+    assert max(held_s) <= 9.0
+
+
+def test_attention_slips_as_often_as_the_person_says() -> None:
+    breath = breathing(5, pacer_lapse_share=0.2)
+    breath.hear(Pacer(started_ns=0, inhale_s=4.0, exhale_s=6.0))
+    breath.until(ns_from_s(3600.0), arousal=0.5)
+    cycle_s = np.diff(inhalations(breath.turns, first_s=60.0, last_s=3600.0))
+    assert 0.1 < np.mean(np.abs(cycle_s - 10.0) > 1.5) < 0.6
+
+
+def test_breaths_get_deeper_with_chemical_drive_up_to_what_is_comfortable() -> None:
+    depths = []
+    for drive in (1.0, 1.5, 20.0):
+        breath = breathing(3, sighs_per_hour=0.0, deepest_breath=3.0)
+        breath.until(ns_from_s(300.0), arousal=0.5, drive=drive)
+        depths.append(np.median([turn.level for turn in breath.turns if turn.phase is BreathPhase.OUT]))
+    assert depths[1] == pytest.approx(1.5 * depths[0], rel=0.06)
+    assert depths[2] == pytest.approx(3.0, rel=0.06)

@@ -2,9 +2,12 @@
 
 from dataclasses import fields, replace
 
+import numpy as np
 import pytest
 
-from becalm_simulator.person import RANGES, Person
+from becalm_simulator.lungs import Lungs
+from becalm_simulator.person import Person
+from becalm_simulator.traits import RANGES
 
 
 def test_the_same_seed_is_the_same_person_and_another_is_another() -> None:
@@ -24,11 +27,22 @@ def test_a_trait_out_of_range_is_refused_by_name(trait: str) -> None:
             replace(Person.from_seed(1), **{trait: impossible})
 
 
-def test_a_population_is_plausible() -> None:
-    people = [Person.from_seed(seed) for seed in range(400)]
-    rates = [person.resting_heart_rate_bpm for person in people]
-    assert 59 < sum(rates) / len(rates) < 65
-    breaths = [person.habit_breathing_rate_bpm for person in people]
-    assert 13 < sum(breaths) / len(breaths) < 15
-    with_ectopy = sum(person.ectopic_share > 0 for person in people) / len(people)
-    assert 0.08 < with_ectopy < 0.22
+def test_a_thousand_people_are_all_possible_and_none_is_like_another() -> None:
+    people = [Person.from_seed(seed) for seed in range(1000)]
+    assert len(set(people)) == 1000
+    for person in people:
+        Lungs(person)  # every draw leaves room between tidal volume and dead space
+
+
+def test_practice_helps_many_not_all_and_alarms_some() -> None:
+    people = [Person.from_seed(seed) for seed in range(600)]
+    changes = np.asarray([person.arousal_practised - person.arousal_everyday for person in people])
+    assert 0.25 < np.mean(changes < -0.15) < 0.45
+    assert 0.15 < np.mean(np.abs(changes) < 0.03) < 0.4
+    assert 0.05 < np.mean(changes > 0.05) < 0.18
+
+
+def test_rare_rhythms_are_rare() -> None:
+    people = [Person.from_seed(seed) for seed in range(1000)]
+    assert 0.05 < np.mean([person.ectopic_share > 0 for person in people]) < 0.2
+    assert 0.002 < np.mean([person.fibrillation_share > 0 for person in people]) < 0.03

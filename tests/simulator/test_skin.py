@@ -1,17 +1,25 @@
 """The skin: the shape of a response, the lag of the level, and stimuli that are answered."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from becalm_protocol.units import NS_PER_S, ns_from_s
+from becalm_simulator.dice import Dice
 from becalm_simulator.person import Person
 from becalm_simulator.skin import Skin
 
 STEP_S = 0.25
 
 
-def skin(seed: int = 1) -> Skin:
-    return Skin(Person.from_seed(seed), np.random.default_rng(seed), step_s=STEP_S)
+def lively(seed: int, **traits: float) -> Person:
+    usual = {"scl_gain_us": 4.0, "scr_rest_per_min": 0.5, "scr_gain_per_min": 10.0, "scr_amplitude_us": 0.2}
+    return replace(Person.from_seed(seed), **usual | traits)
+
+
+def skin(seed: int = 1, **traits: float) -> Skin:
+    return Skin(lively(seed, **traits), Dice(np.random.default_rng(seed)), step_s=STEP_S)
 
 
 def live(organ: Skin, seconds: float, *, arousal: float, first_s: float = 0.0) -> None:
@@ -36,12 +44,12 @@ def test_a_response_rises_in_a_second_and_halves_in_four() -> None:
 
 
 def test_the_level_follows_arousal_late() -> None:
-    organ, person = skin(4), Person.from_seed(4)
-    live(organ, 120.0, arousal=person.arousal_everyday)
+    organ, person = skin(4, skin_drift_us=0.05), lively(4)
+    live(organ, 120.0, arousal=0.7)
     live(organ, 180.0, arousal=0.1, first_s=120.0)
     at_s = (119.0, 135.0, 290.0)
     before, soon, late = organ.tonic_us(np.asarray([ns_from_s(s) for s in at_s], dtype=np.int64))
-    fall_us = person.scl_gain_us * (person.arousal_everyday - 0.1)
+    fall_us = person.scl_gain_us * (0.7 - 0.1)
     assert before - soon == pytest.approx(0.63 * fall_us, abs=0.35)
     assert before - late == pytest.approx(fall_us, abs=0.5)
 
@@ -59,3 +67,22 @@ def test_responses_keep_their_distance() -> None:
     onsets_s = np.asarray([response.onset_ns for response in organ.responses]) / NS_PER_S
     assert np.min(np.diff(onsets_s)) >= 1.2
     assert 5.0 < len(onsets_s) / 60.0 < 15.0
+
+
+def test_answers_to_a_stimulus_wear_off_and_come_back() -> None:
+    sizes = np.zeros(12)
+    for seed in range(40):
+        organ = skin(seed, scr_rest_per_min=0.0, scr_habituation=0.4)
+        for i in range(11):
+            organ.provoke(ns_from_s(10.0 * i + 5.0))
+        organ.provoke(ns_from_s(700.0))
+        live(organ, 710.0, arousal=0.0)
+        assert all(response.evoked for response in organ.responses)
+        sizes += [response.amplitude_us for response in organ.responses]
+    assert sizes[0] > 1.5 * sizes[2] > 1.5 * sizes[10]
+    assert sizes[11] > 0.7 * sizes[0]
+
+
+def test_who_hardly_responds_hardly_responds() -> None:
+    people = [Person.from_seed(seed) for seed in range(300)]
+    assert 0.06 < np.mean([person.scr_gain_per_min < 2.5 for person in people]) < 0.2

@@ -1,0 +1,75 @@
+"""The pulse at a finger or wrist (photoplethysmogram): one wave for each beat, later and smaller after an early one."""
+
+from bisect import bisect_left
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from becalm_protocol.units import NS_PER_S, ns_from_s
+from becalm_simulator.grid_noise import GridNoise
+from becalm_simulator.heart import HeartBeat
+from becalm_simulator.person import Person
+
+SEEN_NS = ns_from_s(1.3)
+# A steep rise, a slow fall, and a second wave from the body's periphery.
+RISE_S = 0.11
+FALL_S = 0.33
+NOTCH_AT_S = 0.34
+NOTCH_WIDTH_S = 0.075
+# A short interval fills the heart less: the pulse after it is smaller.
+FULL_INTERVAL_S = 0.75
+# Arousal narrows the vessels of the skin: a third of the pulse is left at full arousal.
+VASOCONSTRICTION = 0.65
+BREATH_MODULATION = 0.08
+BASELINE_BREATH = 0.25
+BASELINE_WANDER = 0.15
+
+Shape = Callable[[NDArray[np.float64], HeartBeat], NDArray[np.float64]]
+
+
+class Pulse:
+    """The photoplethysmogram of one person, in units of a resting pulse."""
+
+    def __init__(self, person: Person, *, seed: int) -> None:
+        self._person = person
+        self._wander = GridNoise(seed, tag=14, rate_hz=1)
+
+    def wave_au(
+        self,
+        t_ns: NDArray[np.int64],
+        beats: list[HeartBeat],
+        *,
+        volume: NDArray[np.float64],
+        arousal: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        """Return it at ascending times, shape (n_samples,)."""
+        height = (1.0 - VASOCONSTRICTION * arousal) * (1.0 - BREATH_MODULATION * (volume - 0.5))
+        waves = echo(beats, t_ns, shape=self._wave, seen_ns=SEEN_NS)
+        return height * waves - BASELINE_BREATH * height * volume + BASELINE_WANDER * self._wander.at(t_ns)
+
+    def _wave(self, since_s: NDArray[np.float64], beat: HeartBeat) -> NDArray[np.float64]:
+        late_s = since_s - self._person.pulse_delay_s
+        main = np.where(late_s < RISE_S, _bell((late_s - RISE_S) / (0.45 * RISE_S)), _bell((late_s - RISE_S) / FALL_S))
+        second = self._person.notch_share * _bell((late_s - NOTCH_AT_S) / NOTCH_WIDTH_S)
+        filling = min(beat.rr_s / FULL_INTERVAL_S, 1.25) ** 1.5
+        return np.asarray(filling * (main + second))
+
+
+def echo(beats: list[HeartBeat], t_ns: NDArray[np.int64], *, shape: Shape, seen_ns: int) -> NDArray[np.float64]:
+    """Return the sum of `shape` after every beat, each seen for `seen_ns`, at ascending times."""
+    total = np.zeros(len(t_ns))
+    first = bisect_left(beats, int(t_ns[0]) - seen_ns, key=_when)
+    last = bisect_left(beats, int(t_ns[-1]) + 1, key=_when)
+    for beat in beats[first:last]:
+        begin, end = np.searchsorted(t_ns, (beat.t_ns, beat.t_ns + seen_ns))
+        total[begin:end] += shape((t_ns[begin:end] - beat.t_ns) / NS_PER_S, beat)
+    return total
+
+
+def _bell(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(np.exp(-0.5 * x * x))
+
+
+def _when(beat: HeartBeat) -> int:
+    return beat.t_ns
