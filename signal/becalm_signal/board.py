@@ -151,7 +151,7 @@ class Board:
         heart = frozenset({SignalKind.ECG, SignalKind.RR})
         breath = frozenset({SignalKind.RESPIRATION})
         skin = frozenset({SignalKind.SKIN_CONDUCTANCE})
-        heart_bpm = self._guard(self._beats[self.heart].heart_rate(now_ns), heart, lost=lost)
+        heart_bpm = self._guard(self._beats[self.heart].heart_rate(now_ns), heart, lost=lost, strict=True)
         rmssd = self._guard(self._beats[self.heart].rmssd(now_ns), heart, lost=lost)
         breathing = self._guard(self._breath.rate(now_ns), breath, lost=lost, strict=True)
         level = self._guard(self._skin.level(now_ns), skin, lost=lost, strict=True)
@@ -189,7 +189,7 @@ class Board:
         present = kinds & self._kinds
         if not present:
             return Index(reason=Reason.NO_SENSOR)
-        heard = present if strict or self.heart not in present else frozenset({self.heart})
+        heard = frozenset({self.heart}) if self.heart in present else present
         if heard <= lost:
             return Index(reason=Reason.SENSOR_LOST)
         bad = next((self._bad[kind] for kind in heard if kind in self._bad), None)

@@ -15,7 +15,8 @@ FLAT_UV = 20.0
 WATCH_S = 2.0
 # Peakiness, measured: white, muscle, wandering and powerline noise 1.1-1.9, 17 annotated or ICU records 2.1 and more.
 GHOST_BELOW = 1.95
-HEART_ABOVE = 2.1
+HEART_ABOVE = 2.2
+DEAD = frozenset({Reason.FLAT, Reason.SATURATED})
 
 
 class EcgStage:
@@ -55,7 +56,12 @@ class EcgStage:
             if judged or peaks:
                 self._newest = at
                 emitted_ns = clock.session_ns(at)
+                was = self._quality.reason
                 out += self._judge(emitted_ns)
+                if was in DEAD and self._quality.reason is None:
+                    # The step from the rail back to the heart is no beat, and levels learned on a dead lead are none.
+                    self._detector.begin_anew()
+                    self._origin, peaks = at + 1, []
                 for peak in peaks:
                     out += self._beat(peak, clock=clock, emitted_ns=emitted_ns)
         self._newest = first + len(samples) - 1

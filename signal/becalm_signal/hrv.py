@@ -19,6 +19,8 @@ HEARD = frozenset({BeatFlag.OK, BeatFlag.ECTOPIC})
 HEART_RATE_STALE_S = 3.0
 # A strap tells its intervals up to 2 s after the beat and once in 1-2 s.
 STRAP_STALE_S = 5.0
+# Where the mean of a few intervals is known no better than this, they are no rhythm (atrial fibrillation: about 20 %).
+MAX_RATE_BOUND_SHARE = 0.3
 MIN_ACCEPTED_SHARE = 0.8
 MAX_BOUND_SHARE = 0.15
 # Standard deviation of a beat's time: 130 Hz with a parabola 0.1-0.7 ms on real straps; RR counts of 1/1024 s 0.3 ms.
@@ -98,6 +100,8 @@ class BeatWindow:
         if n < 3:  # two intervals say little of their own spread: 50 ms is a usual one at rest
             variance = max(variance, 2500.0)
         error_ms = Z_95 * math.sqrt(variance / n + 2.0 * (BEAT_JITTER_MS / n) ** 2)
+        if error_ms > MAX_RATE_BOUND_SHARE * mean:
+            return Index(reason=Reason.TOO_MANY_ARTEFACTS)
         rate_bpm = 60_000.0 / mean
         return Index(value=rate_bpm, bound=rate_bpm * error_ms / mean, sample_ns=self._confirmed_ns)
 

@@ -34,6 +34,9 @@ SEARCH_BACK_SHARE = 0.28
 SEARCH_BACK_SLOPE = 0.25
 RELEARN_S = 4.0
 HISTORY_S = 4.0
+# The mean energy forgets wholly after 4 s: a burst must not make the heart after it look like noise for longer.
+MEAN_SEGMENT_S = 0.5
+N_MEAN_SEGMENTS = 8
 
 
 @dataclass(slots=True)
@@ -119,7 +122,15 @@ class QrsDetector:
         self._slopes: deque[float] = deque(maxlen=8)
         self._placer = PeakPlacer(self.rate_hz)
         self._samples: deque[float] = deque(maxlen=round((HISTORY_S + 1.0) * self.rate_hz))
+        self._n_segment = max(1, round(MEAN_SEGMENT_S * self.rate_hz))
+        self._energies: deque[float] = deque(maxlen=N_MEAN_SEGMENTS)
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Begin as if nothing had been heard before: what came was no heart, and no level is worth keeping."""
         self._learned = False
+        for levels in (self._rr, self._signal, self._noise, self._slopes):
+            levels.clear()
         self.restart()
 
     def restart(self) -> None:
@@ -133,14 +144,16 @@ class QrsDetector:
         self._last: Candidate | None = None
         self._quiet_since = 0
         self._deadline = round(LEARNING_S * self.rate_hz)
-        self.energy_mean = 0.0
+        self._energies.clear()
+        self._energy_sum = 0.0
 
     @property
     def peakiness(self) -> float:
         """Energy of the accepted beats over the mean energy: 3 and more for a heart, below 1.8 for noise."""
-        if not self._signal or self.energy_mean <= 0.0:
+        energies = self._energies
+        if not self._signal or not energies or sum(energies) <= 0.0:
             return 0.0
-        return median(self._signal) / self.energy_mean
+        return median(self._signal) * len(energies) / sum(energies)
 
     def step(self, x: float) -> list[Peak]:
         """Take one sample in the unit of the signal; return the peaks settled by it."""
@@ -151,7 +164,10 @@ class QrsDetector:
         n = self._n
         self._samples.append(sample)
         energy = self._energy.step(sample)
-        self.energy_mean += (energy - self.energy_mean) / min(n + 1, 3.0 * self.rate_hz)
+        self._energy_sum += energy
+        if (n + 1) % self._n_segment == 0:
+            self._energies.append(self._energy_sum / self._n_segment)
+            self._energy_sum = 0.0
         found: list[Peak] = []
         hump = self._humps.step(n, energy, slope=self._energy.slope)
         if hump is not None:

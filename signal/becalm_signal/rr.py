@@ -66,6 +66,7 @@ class RrFlagger:
         confirmed = self.flush(emitted_ns=emitted_ns) if rr_ms is None else []
         if rr_ms is None:
             self._run.clear()
+            self._recent.clear()  # the rate may have changed meanwhile, or what came before the break was noise
         new = _Pending(self._n_beats, t_ns, rr_ms)
         self._n_beats += 1
         if rr_ms is not None:

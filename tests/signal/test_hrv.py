@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from becalm_protocol.derived import Beat, Reason
+from becalm_protocol.derived import Beat, BeatFlag, Reason
 from becalm_protocol.events import SignalKind
 from becalm_signal.hrv import BeatWindow, rmssd_ms
 from becalm_signal.rr import RrFlagger
@@ -105,3 +105,12 @@ def test_every_other_beat_early_still_has_its_rate_but_no_rmssd() -> None:
     assert index.bound is not None
     assert abs(index.value - 75.0) <= index.bound if index.value is not None else False
     assert window.rmssd(now_ns).value is None
+
+
+def test_intervals_without_any_rhythm_have_no_rate() -> None:
+    window = BeatWindow(SignalKind.ECG)
+    for k, rr_ms in enumerate((400.0, 1500.0, 420.0, 1450.0, 410.0)):
+        window.apply(
+            Beat(beat_idx=k, t_ns=k, emitted_ns=k, source=SignalKind.ECG, rr_ms=rr_ms, flag=BeatFlag.OK, confirmed=True)
+        )
+    assert window.heart_rate(10).reason is Reason.TOO_MANY_ARTEFACTS

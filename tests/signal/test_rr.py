@@ -106,3 +106,12 @@ def test_every_beat_is_confirmed_exactly_once_in_order(intervals: list[float | N
         assert beat.rr_ms == intervals[beat.beat_idx]
         if beat.flag is BeatFlag.OK:
             assert beat.rr_corrected_ms == beat.rr_ms
+
+
+def test_after_a_break_another_rate_is_no_artefact(make_rr: Any) -> None:
+    flagger = RrFlagger(SignalKind.ECG)
+    for k, rr_ms in enumerate([None, *[430.0] * 30]):
+        flagger.push(k, rr_ms=rr_ms, emitted_ns=k)
+    beats = [b for k, rr in enumerate([None, *make_rr(12)], 100) for b in flagger.push(k, rr_ms=rr, emitted_ns=k)]
+    after = [beat for beat in beats if beat.confirmed and beat.beat_idx > 31]
+    assert {beat.flag for beat in after} == {BeatFlag.OK}
