@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from becalm_ingest import identity, leftovers
+from becalm_ingest.claim import Claim
 from becalm_ingest.report import AgentReport, StreamReport
 from becalm_ingest.session import Session
 from becalm_ingest.source import Source
@@ -50,15 +51,20 @@ class Conductor:
         source_kind: SourceKind = SourceKind.LIVE,
         session_clock: Callable[[], int] | None = None,
     ) -> None:
-        agent_id = identity.agent_id(data_dir)
+        self._claim = Claim(data_dir)
+        try:
+            agent_id = identity.agent_id(data_dir)
+            self._spool = Spool(data_dir / "spool.db", quota_bytes=quota_bytes)
+            self._uplink = Uplink(
+                server_url=server_url, agent_id=agent_id, spool=self._spool, session_clock=self._session_ns
+            )
+        except BaseException:
+            self._claim.release()
+            raise
         self._source = source
         self._source_kind = source_kind
         self._session_clock = session_clock
         self._start_now = start_now
-        self._spool = Spool(data_dir / "spool.db", quota_bytes=quota_bytes)
-        self._uplink = Uplink(
-            server_url=server_url, agent_id=agent_id, spool=self._spool, session_clock=self._session_ns
-        )
         self._uplink.on_start = lambda session_id: self._command(session_id, start=True)
         self._uplink.on_stop = lambda session_id: self._command(session_id, start=False)
         self._uplink.on_closed = self._note_closed
@@ -91,12 +97,13 @@ class Conductor:
                     task.cancel()
         finally:
             self._spool.close()
+            self._claim.release()
         return report
 
     def report(self) -> AgentReport:
         """Return how things stand."""
         session = self._session
-        trouble = self._spool.alarm or self._uplink.trouble or self._source.trouble
+        troubles = (self._spool.alarm, self._uplink.trouble, self._source.trouble)
         return AgentReport(
             session_id=session.session_id if session else None,
             is_connected=self._uplink.is_connected,
@@ -106,7 +113,7 @@ class Conductor:
             n_spooled=self._spool.n_unacked,
             n_refused=self._spool.n_refused,
             commit_ack=self._uplink.latency.percentiles(),
-            trouble=trouble,
+            trouble=" | ".join(filter(None, troubles)) or None,
         )
 
     def _stream_reports(self, session: Session) -> tuple[StreamReport, ...]:

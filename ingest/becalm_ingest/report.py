@@ -45,7 +45,7 @@ class AgentReport:
     commit_ack: Percentiles
     """From the first sending of an event to its acknowledgement after commit."""
     trouble: str | None
-    """The last thing a person should know; None while all is well."""
+    """What a person should know, of disk, server and sensors; None while all is well."""
 
     @property
     def received(self) -> dict[str, int]:

@@ -118,3 +118,16 @@ def test_replay_needs_no_bluetooth() -> None:
     code = "import sys, becalm_ingest.agent; print('bleak' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+async def test_one_agent_to_a_folder(wire: Any, tmp_path: Path) -> None:
+    path, stop = write(tmp_path), asyncio.Event()
+    async with asyncio.timeout(10.0), asyncio.TaskGroup() as group:
+        first = group.create_task(run_replay(settings(wire, tmp_path), path, rate_hz=100.0, speed=1.0, stop=stop))
+        await wire.until(lambda: wire.events(SampleBlock))
+        with pytest.raises(ConfigError, match="in use by another"):
+            await run_replay(settings(wire, tmp_path), path, rate_hz=100.0, speed=0, stop=asyncio.Event())
+        stop.set()
+        await first
+    third = await run_replay(settings(wire, tmp_path), path, rate_hz=100.0, speed=0, stop=asyncio.Event())
+    assert third.n_spooled == 0
