@@ -5,11 +5,13 @@ The file names and columns below are a contract: they are only ever added to.
 
 import csv
 import json
+import math
 import time
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ from becalm_protocol.events import Dropped, RawEvent, SampleBlock, SignalKind, S
 from becalm_protocol.handshake import Waveform
 from becalm_protocol.units import NS_PER_S, s_from_ns
 from becalm_signal.fingerprint import events_sha256
+from becalm_signal.lane import MAX_BRIDGE_NS
 from becalm_signal.neurokit_lane import RawSignal, session_report, warm_up
 from becalm_signal.pipeline import Pipeline
 
@@ -51,21 +54,27 @@ def analyse_recording(path: Path, *, out: Path, rate_hz: float | None, chunk_ms:
 
     Raises RecordingError when the file cannot be read or `out` cannot be written.
     """
-    _make_folder(out)
+    with _writing(out):
+        out.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         if report:
             pool.submit(warm_up)  # NeuroKit2 takes seconds to import: it does so while we read
         recording = read_recording(path, rate_hz=rate_hz, chunk_ms=chunk_ms)
         events = list(recording.events())
-        pending = pool.submit(session_report, raw_signals(recording.streams, events)) if report else None
+        signals = raw_signals(recording.streams, events) if report else []
+        has_ecg = any(raw.kind is SignalKind.ECG for raw in signals)
+        pending = pool.submit(session_report, signals) if has_ecg else None
         started_s = time.perf_counter()
         derived = run_pipeline(recording.streams, events)
         pipeline_s = time.perf_counter() - started_s
+        if report and not has_ecg:  # its heart is told by intervals alone
+            pending = pool.submit(session_report, signals, rr_ms=_intervals_ms(derived))
         write_tables(out, derived)
         summary = _summary(path, events, derived, pipeline_s) | {
             "neurokit_report": pending.result() if pending else None
         }
-    (out / "summary.json").write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    with _writing(out / "summary.json"):
+        (out / "summary.json").write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     return summary
 
 
@@ -80,11 +89,25 @@ def run_pipeline(streams: Sequence[StreamInfo], events: Iterable[RawEvent]) -> l
 
 
 def raw_signals(streams: Sequence[StreamInfo], events: Iterable[RawEvent]) -> list[RawSignal]:
-    """Return the samples of each sampled stream end to end, for the whole-recording report."""
-    counts = {info.stream_id: array("i") for info in streams if info.sample_rate_hz}
+    """Return the samples of each sampled stream for the whole-recording report, NaN between what is not adjacent.
+
+    A hole that the pipeline bridges is bridged here too; a longer one is a single NaN, however long it lasted.
+    """
+    counts = {info.stream_id: array("d") for info in streams if info.sample_rate_hz}
+    n_bridged = {info.stream_id: int(MAX_BRIDGE_NS * (info.sample_rate_hz or 0.0) / NS_PER_S) for info in streams}
+    next_idx: dict[str, int] = {}
     for event in events:
-        if isinstance(event, SampleBlock):
-            counts[event.stream_id].extend(event.counts)
+        if not isinstance(event, SampleBlock):
+            continue
+        track = counts[event.stream_id]
+        n_missing = event.first_sample_idx - next_idx.get(event.stream_id, event.first_sample_idx)
+        if 0 < n_missing <= n_bridged[event.stream_id]:
+            step = (event.counts[0] - track[-1]) / (n_missing + 1)
+            track.extend([track[-1] + step * k for k in range(1, n_missing + 1)])
+        elif n_missing:
+            track.append(math.nan)
+        track.extend(event.counts)
+        next_idx[event.stream_id] = event.first_sample_idx + len(event.counts)
     return [
         RawSignal(
             kind=info.kind,
@@ -95,6 +118,12 @@ def raw_signals(streams: Sequence[StreamInfo], events: Iterable[RawEvent]) -> li
         for info in streams
         if info.sample_rate_hz and counts[info.stream_id]
     ]
+
+
+def _intervals_ms(derived: Iterable[Derived]) -> list[float]:
+    """Return the intervals to use for each settled beat, as the server does for its report."""
+    settled = (beat for beat in derived if isinstance(beat, Beat) and beat.confirmed)
+    return [beat.rr_corrected_ms for beat in settled if beat.rr_corrected_ms is not None]
 
 
 def write_tables(out: Path, derived: Sequence[Derived]) -> None:
@@ -166,24 +195,26 @@ def _summary(path: Path, events: Sequence[RawEvent], derived: Sequence[Derived],
     }
 
 
-def _make_folder(out: Path) -> None:
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Turn a disk that refuses `path` into one sentence."""
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        yield
     except OSError as exc:
         raise RecordingError(
-            f"expected a folder we can write to ({exc.strerror}); choose another --out", path=str(out)
+            f"expected a folder we can write to ({exc.strerror}); choose another --out", path=str(path)
         ) from exc
 
 
 def _write(path: Path, columns: Row, rows: Iterable[Row]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with _writing(path), path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(columns)
         writer.writerows(rows)
 
 
 def _s(t_ns: int) -> str:
-    return f"{t_ns / NS_PER_S:.6f}"
+    return f"{round(t_ns / 1000) / 1e6:.6f}"  # rounded as a whole number first: a nanosecond before 0 is no "-0"
 
 
 def _number(value: float | None) -> str:

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import itertools
 import json
 import math
 from collections.abc import Callable
@@ -11,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from becalm_cli.analyse import analyse_recording
+from becalm_cli.analyse import analyse_recording, raw_signals
 from becalm_protocol.derived import Metrics
 from becalm_protocol.errors import RecordingError
+from becalm_protocol.events import Clock, SampleBlock, SignalKind, StreamInfo
 
 Becalm = Callable[..., "CompletedProcess[str]"]
 
@@ -156,3 +158,49 @@ def test_a_run_of_nan_is_a_gap_and_the_rest_is_used(tmp_path: Path) -> None:
     summary = analysed(tmp_path / "nan.csv", tmp_path / "out")
     assert summary["n_gaps"] == 2
     assert rows(tmp_path / "out" / "metrics.csv")[-1]["breathing_rate_bpm"] != ""
+
+
+def test_the_report_never_joins_what_is_not_adjacent() -> None:
+    info = StreamInfo(
+        stream_id="ecg", kind=SignalKind.ECG, unit="uV", unit_per_count=1.0, sample_rate_hz=100.0,
+        clock=Clock.SESSION, device="test",
+    )  # fmt: skip
+    blocks = [
+        SampleBlock(stream_id="ecg", received_ns=0, first_sample_idx=first, counts=(first, first + 1))
+        for first in (0, 4, 1_000_000)
+    ]
+    (raw,) = raw_signals([info], blocks)
+    assert list(raw.counts)[:6] == [0, 1, 2, 3, 4, 5], "20 ms are bridged, as in the pipeline"
+    assert math.isnan(raw.counts[6])
+    assert list(raw.counts)[7:] == [1_000_000, 1_000_001]
+
+
+def test_a_file_of_intervals_has_its_hrv_in_the_report(tmp_path: Path) -> None:
+    rr_ms = [900 + 40 * math.sin(0.7 * k) for k in range(80)]
+    times_s = [sum(rr_ms[: k + 1]) / 1000 for k in range(80)]
+    lines = ["time_s,rr_ms", *(f"{t_s:.6f},{rr:.3f}" for t_s, rr in zip(times_s, rr_ms, strict=True))]
+    (tmp_path / "rr.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    summary = analyse_recording(tmp_path / "rr.csv", out=tmp_path / "out", rate_hz=None, chunk_ms=250, report=True)
+    steps = [b - a for a, b in itertools.pairwise(rr_ms[1:])]
+    expected_ms = math.sqrt(sum(step**2 for step in steps) / len(steps))
+    assert summary["neurokit_report"]["rr"]["HRV_RMSSD"] == pytest.approx(expected_ms, rel=0.02)
+    beats = rows(tmp_path / "out" / "beats.csv")
+    assert len(beats) == 80
+    assert beats[0]["t_s"] == "0.000000"
+
+
+def test_a_table_that_cannot_be_written_is_one_sentence(becalm: Becalm, tmp_path: Path) -> None:
+    (tmp_path / "out" / "beats.csv").mkdir(parents=True)
+    done = becalm("analyse", synthetic(tmp_path / "a.csv", seconds=10), "--out", tmp_path / "out", "--no-report")
+    assert done.returncode == 2
+    (line,) = done.stderr.strip().splitlines()
+    assert "beats.csv" in line
+    assert "--out" in line
+
+
+def test_what_was_not_used_is_told(becalm: Becalm, tmp_path: Path) -> None:
+    file = synthetic(tmp_path / "a.csv", seconds=10)
+    file.write_text(file.read_text(encoding="utf-8") + "10.0,none,none\n", encoding="utf-8")
+    done = becalm("analyse", file, "--out", tmp_path / "out", "--no-report")
+    assert done.returncode == 0
+    assert "Not used: " in done.stderr
