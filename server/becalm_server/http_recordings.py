@@ -90,10 +90,13 @@ async def counts(request: Request, session_id: SessionId) -> CountsBody:
 async def report(request: Request, session_id: SessionId) -> dict[str, Any]:
     """Return the report that NeuroKit2 made after the session; 404 until it is ready."""
     parts: Parts = request.app.state.parts
-    await known_session(parts, session_id)
+    record = await known_session(parts, session_id)
     row = await parts.archive.one("select_report", session_id=session_id)
+    if row is None and record.ended_at is None:
+        raise ReportPendingError("The report is not ready. It is made after the session has ended; ask again then.")
     if row is None:
-        raise ReportPendingError("The report is not ready. It is made after the session has ended; ask again.")
+        parts.slow_lane.report_nowait(session_id)  # one that a stop, a crash or a busy day left undone
+        raise ReportPendingError("The report is not ready. It is being made; ask again in a few seconds.")
     return row
 
 

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from becalm_protocol.derived import HrvWindow
 from becalm_protocol.errors import StorageError
@@ -20,42 +20,51 @@ from becalm_server.worker_process import WorkerProcess
 
 log = logging.getLogger(__name__)
 
-# A window takes some 30 ms: a longer queue means that the process is busy with a report, and old windows can wait.
-MAX_QUEUED = 32
+# A window takes some 30 ms: a longer queue means that the process is busy with a report; the newest windows matter.
+MAX_WINDOWS = 32
+# One report a session: more waiting ones are made when somebody asks for them.
+MAX_REPORTS = 64
 # An hour of four signals takes NeuroKit2 well under a minute.
 JOB_LIMIT_S = 300.0
 # Reports that a stop or a crash left undone; older ones are made when somebody asks for them.
 MAX_LEFT_OVER = 10
 
+P = ParamSpec("P")
+T = TypeVar("T")
 HrvFunction = Callable[[tuple[float, ...]], Mapping[str, float]]
 ReportFunction = Callable[..., Mapping[str, Any]]
 Job = Callable[[], Awaitable[None]]
 
 
 class SlowLane:
-    """Takes jobs without waiting; run() does them one by one. Policy of a full queue: DropOldest."""
+    """Takes jobs without waiting; run() does them one by one, windows first. Policy of full queues: DropOldest."""
 
     def __init__(self, *, archive: Archive, hrv_window: HrvFunction, session_report: ReportFunction) -> None:
         self._archive = archive
         self._hrv_window = hrv_window
         self._session_report = session_report
         self._worker = WorkerProcess()
-        self._jobs: deque[Job] = deque(maxlen=MAX_QUEUED)
+        self._windows: deque[Job] = deque(maxlen=MAX_WINDOWS)
+        self._reports: dict[str, Job] = {}
         self._filled = asyncio.Event()
         self._n_done = 0
         self._n_failed = 0
 
     def window_nowait(self, session: Session, window: Window) -> None:
         """Compute a window for a session, whose clients and archive get the result."""
-        self._put(partial(self._window, session, window))
+        self._windows.append(partial(self._window, session, window))
+        self._filled.set()
 
     def report_nowait(self, session_id: str) -> None:
-        """Make the report of an ended session."""
-        self._put(partial(self._report, session_id))
+        """Make the report of an ended session; asking again while it is to be made changes nothing."""
+        self._reports.setdefault(session_id, partial(self._report, session_id))
+        if len(self._reports) > MAX_REPORTS:
+            del self._reports[next(iter(self._reports))]
+        self._filled.set()
 
     def statistics(self) -> dict[str, int]:
         """Jobs waiting, done and failed."""
-        return {"depth": len(self._jobs), "done": self._n_done, "failed": self._n_failed}
+        return {"depth": len(self._windows) + len(self._reports), "done": self._n_done, "failed": self._n_failed}
 
     async def run(self) -> None:
         """Work until cancelled; what an earlier run left undone comes first."""
@@ -67,25 +76,23 @@ class SlowLane:
         try:
             while True:
                 await self._filled.wait()
-                job = self._jobs.popleft()
-                if not self._jobs:
+                if self._windows:
+                    await self._attempt(self._windows.popleft())
+                elif self._reports:
+                    session_id, job = next(iter(self._reports.items()))
+                    await self._attempt(job)
+                    self._reports.pop(session_id, None)
+                else:
                     self._filled.clear()
-                await self._attempt(job)
         finally:
             self._worker.close()
-
-    def _put(self, job: Job) -> None:
-        self._jobs.append(job)
-        self._filled.set()
 
     async def _attempt(self, job: Job) -> None:
         # The supervisor of this lane: whatever NeuroKit2 makes of odd data, the next job is done.
         try:
-            async with asyncio.timeout(JOB_LIMIT_S):
-                await job()
-        except (TimeoutError, BrokenProcessPool):
+            await job()
+        except BrokenProcessPool:
             self._n_failed += 1
-            self._worker.close()
             log.warning("the slow lane's process was ended; it starts anew with its next job")
         except Exception as exc:  # noqa: BLE001
             self._n_failed += 1
@@ -94,7 +101,7 @@ class SlowLane:
             self._n_done += 1
 
     async def _window(self, session: Session, window: Window) -> None:
-        indices = await self._worker.run(self._hrv_window, window.rr_ms)
+        indices = await self._compute(self._hrv_window, window.rr_ms)
         finite = {name: float(number) for name, number in indices.items() if math.isfinite(number)}
         session.conclude(
             HrvWindow(
@@ -109,11 +116,19 @@ class SlowLane:
     async def _report(self, session_id: str) -> None:
         recording = await load_recording(self._archive, session_id)
         try:
-            report = await self._worker.run(self._session_report, **recording)
+            report = await self._compute(self._session_report, **recording)
         except BrokenProcessPool:
-            report = {"failed": "the process that computes reports ended unexpectedly"}
-            self._worker.close()
+            report = {"failed": "the process that computes reports ended unexpectedly, or took too long"}
         await self._archive.put_report(session_id, body=json.dumps(_finite(report), allow_nan=False))
+
+    async def _compute(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what the process makes of it. Raises BrokenProcessPool where it died or took too long."""
+        try:
+            async with asyncio.timeout(JOB_LIMIT_S):
+                return await self._worker.run(function, *args, **kwargs)
+        except TimeoutError as exc:
+            self._worker.close()
+            raise BrokenProcessPool from exc
 
 
 def _finite(content: Any) -> Any:

@@ -1,0 +1,88 @@
+"""Reports are never lost behind windows, and made for whoever asks."""
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+
+from becalm_server.recent_beats import Window
+from becalm_server.slow_lane import MAX_WINDOWS, SlowLane
+
+
+class Desk:
+    """An archive and a session that keep what they are given."""
+
+    def __init__(self) -> None:
+        self.reports: list[str] = []
+        self.windows: list[int] = []
+        self.reported = asyncio.Event()
+
+    async def reportless(self, *, limit: int) -> list[str]:
+        return []
+
+    async def streams(self, session_id: str) -> list[Any]:
+        return []
+
+    async def raw_events(self, session_id: str) -> Any:
+        return
+        yield
+
+    async def derived_rows(self, statement: str, *, session_id: str) -> list[Any]:
+        return []
+
+    async def put_report(self, session_id: str, *, body: str) -> None:
+        self.reports.append(session_id)
+        self.reported.set()
+
+    def conclude(self, window: Any) -> None:
+        self.windows.append(window.t_ns)
+
+    def session_now_ns(self, *, at_least_ns: int) -> int:
+        return at_least_ns
+
+
+def mean_of_tests(rr_ms: tuple[float, ...]) -> dict[str, float]:
+    return {"HRV_MeanNN": sum(rr_ms) / len(rr_ms)}
+
+
+def report_of_tests(**recording: Any) -> dict[str, Any]:
+    return {"n_beats": len(recording["rr_ms"])}
+
+
+async def test_windows_never_push_a_report_out() -> None:
+    desk: Any = Desk()
+    lane = SlowLane(archive=desk, hrv_window=mean_of_tests, session_report=report_of_tests)
+    for _ in range(3):
+        lane.report_nowait("one")
+    for n in range(3 * MAX_WINDOWS):
+        lane.window_nowait(desk, Window(t_ns=n, rr_ms=(800.0,)))
+    running = asyncio.ensure_future(lane.run())
+    async with asyncio.timeout(4):
+        await desk.reported.wait()
+    running.cancel()
+    await asyncio.wait([running])
+    assert desk.windows == list(range(2 * MAX_WINDOWS, 3 * MAX_WINDOWS))
+    assert desk.reports == ["one"]
+    assert lane.statistics()["failed"] == 0
+
+
+@pytest.mark.parametrize("n_seconds", [0, 1])
+async def test_report_left_undone_is_made_for_whoever_asks(
+    server: Any, sensors: Any, fetch: Any, database_url: str, n_seconds: int
+) -> None:
+    async with server.agent() as agent, httpx.AsyncClient(base_url=server.url) as http:
+        await agent.hello()
+        opened = await agent.open(sensors.streams)
+        path = f"/v1/sessions/{opened.session_id}/report"
+        assert "has ended" in (await http.get(path)).json()["detail"]
+        for n in range(n_seconds):
+            await agent.send(*sensors.second(n))
+        await agent.close_session(opened.session_id, sensors.last)
+        for _ in range(2):
+            for _ in range(2_000):  # bounded: made by the slow lane's process, which starts first
+                response = await http.get(path)
+                if response.status_code == 200:
+                    break
+            assert response.status_code == 200
+            await fetch(database_url, b"with gone as (delete from report returning 1) select count(*) from gone")
