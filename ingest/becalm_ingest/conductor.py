@@ -4,6 +4,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 from becalm_ingest import identity, leftovers
@@ -25,6 +26,8 @@ _REPORT_EVERY_S = 1.0
 _STOP_SOURCE_WITHIN_S = 2.0
 # With the sensors' share a stop takes at most 4 s; what is not acknowledged by then stays spooled.
 _DRAIN_WITHIN_S = 1.8
+# What earlier processes left is sent after the own session; what takes longer goes on at the next start.
+_LEFTOVERS_WITHIN_S = 10.0
 # Start, stop, start again: more than a few unread commands repeat each other. Policy: the newest is refused.
 _MAX_COMMANDS = 16
 
@@ -74,6 +77,9 @@ class Conductor:
         self._is_streaming = False
         self._commands: asyncio.Queue[_Command] = asyncio.Queue(_MAX_COMMANDS)
         self._drained = asyncio.Event()
+        """The last session of this process is closed at the server."""
+        self._emptied = asyncio.Event()
+        """So are all that earlier processes left."""
         source.on_change = self._tell_status
 
     async def run(self, *, stop: asyncio.Event, on_report: OnReport | None = None) -> AgentReport:
@@ -176,6 +182,7 @@ class Conductor:
         self._uplink.live_session_id = spooled.session_id
         self._is_streaming = True
         self._drained.clear()
+        self._emptied.clear()
         await self._source.begin(self._session)
         self._tell_status()
 
@@ -200,16 +207,21 @@ class Conductor:
 
     async def _drain(self, stop: asyncio.Event, *, group: asyncio.TaskGroup) -> None:
         """Wait until the last session is closed at the server: for long after a recording, briefly after a stop."""
-        if self._session is None or self._session.session_id not in self._spool.sessions:
+        if not self._spool.sessions:
             return
 
         async def limit() -> None:
             await stop.wait()
             await asyncio.sleep(_DRAIN_WITHIN_S)
             self._drained.set()
+            self._emptied.set()
 
         limiter = group.create_task(limit(), name="drain limit")
-        await self._drained.wait()
+        if self._session is not None and self._session.session_id in self._spool.sessions:
+            await self._drained.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LEFTOVERS_WITHIN_S):
+                await self._emptied.wait()
         limiter.cancel()
 
     # ---------------------------------------------------------------------------------------------------- wiring
@@ -233,6 +245,8 @@ class Conductor:
         if self._session is not None and self._session.session_id == session_id and not self._is_streaming:
             self._uplink.live_session_id = None
             self._drained.set()
+        if not self._spool.sessions:
+            self._emptied.set()
 
     def _note_ack(self) -> None:
         if self._session is not None:

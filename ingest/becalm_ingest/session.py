@@ -81,8 +81,8 @@ class Session:
 
     @property
     def n_waiting(self) -> int:
-        """Events that the server has not acknowledged."""
-        return self._spool.n_unacked
+        """Its events that the server has not acknowledged; what earlier sessions left is sent after them."""
+        return self._spool.n_unacked_of(self.session_id)
 
     def put(self, event: RawEvent) -> None:
         """Take an event: counted, on its way to disk and server. Synchronous, never waits; nothing after the end."""

@@ -100,6 +100,10 @@ class Spool:
         """Events on disk, or on their way there, that the server has not acknowledged."""
         return len(self._batch) + sum(session.n_unacked for session in self.sessions.values())
 
+    def n_unacked_of(self, session_id: str) -> int:
+        """The same, of one session alone."""
+        return len(self._batch) + (self.sessions[session_id].n_unacked if session_id in self.sessions else 0)
+
     # --------------------------------------------------------------------------------------------------- events
     def put_nowait(self, event: RawEvent) -> None:
         """Append an event to its stream; it is on disk after the next `flush`."""
@@ -213,9 +217,7 @@ class Spool:
             stream.overflow.n_events += 1
             stream.overflow.end_ns = max(stream.overflow.end_ns, event.received_ns)
         self.n_refused += len(events)
-        self.alarm = (
-            "The spool is full or its disk is: new samples are not kept. Free some disk or reconnect the server"
-        )
+        self.alarm = "The spool or its disk is full: new samples are not kept. Free some disk or reconnect the server"
         if not was_full:
             self._keep_overflow()
 

@@ -10,6 +10,7 @@ import pytest
 
 from becalm_ingest.agent import AgentSettings, run_replay
 from becalm_ingest.replay import read_recording
+from becalm_ingest.report import AgentReport
 from becalm_protocol.errors import BecalmError, ConfigError, RecordingError, StorageError
 from becalm_protocol.events import RrBlock, SampleBlock, StreamState, StreamStatus
 from becalm_protocol.handshake import Source
@@ -131,3 +132,30 @@ async def test_one_agent_to_a_folder(wire: Any, tmp_path: Path) -> None:
         await first
     third = await run_replay(settings(wire, tmp_path), path, rate_hz=100.0, speed=0, stop=asyncio.Event())
     assert third.n_spooled == 0
+
+
+async def test_what_a_replay_without_a_server_left_is_sent_after_the_next(
+    make_wire: Any, serve_wire: Any, tmp_path: Path
+) -> None:
+    wire = make_wire()
+    async with serve_wire(wire) as server:
+        port = server.sockets[0].getsockname()[1]
+    path, stop = tmp_path / "long.csv", asyncio.Event()
+    path.write_text("ecg_uv\n" + 50_000 * "1\n")  # 5,000 blocks: more than may wait for the server
+    async with asyncio.timeout(10.0), asyncio.TaskGroup() as group:
+
+        def stop_when_spooled(report: AgentReport) -> None:
+            if report.n_spooled >= 2_000:
+                stop.set()
+
+        group.create_task(
+            run_replay(
+                settings(wire, tmp_path), path, rate_hz=100.0, speed=1_000.0, stop=stop, on_report=stop_when_spooled
+            )
+        )
+    assert stop.is_set()
+    async with serve_wire(wire, port=port), asyncio.timeout(10.0):
+        short = write(tmp_path, n_rows=50)
+        report = await run_replay(settings(wire, tmp_path), short, rate_hz=100.0, speed=0, stop=asyncio.Event())
+    assert report.n_spooled == 0
+    assert [len(closed.last) for closed in wire.closed] == [3, 1]
