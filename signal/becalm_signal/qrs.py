@@ -18,6 +18,8 @@ LEARNING_S = 2.5
 # Two ventricular depolarisations closer than this do not occur (Pan & Tompkins).
 REFRACTORY_S = 0.2
 T_WAVE_S = 0.38
+# After a pause the T wave of the last beat is the largest hump about: by then it is over, however slow the heart.
+LAST_T_WAVE_S = 0.5
 # After a beat, only something this much larger can be the real one (a tall P wave came first).
 USURP_RATIO = 1.4
 MIN_DISTANCE_S = 0.12
@@ -35,6 +37,8 @@ SEARCH_BACK_SLOPE = 0.25
 RELEARN_S = 4.0
 HISTORY_S = 4.0
 # The mean energy forgets wholly after 4 s: a burst must not make the heart after it look like noise for longer.
+# Largest humps of each second over the mean energy: noise 1.2-1.9, hearts 2.1 and more.
+LEAST_TOP = 2.0
 MEAN_SEGMENT_S = 0.5
 N_MEAN_SEGMENTS = 8
 
@@ -150,10 +154,11 @@ class QrsDetector:
     @property
     def peakiness(self) -> float:
         """Energy of the accepted beats over the mean energy: 3 and more for a heart, below 1.8 for noise."""
-        energies = self._energies
-        if not self._signal or not energies or sum(energies) <= 0.0:
-            return 0.0
-        return median(self._signal) * len(energies) / sum(energies)
+        mean = self._mean_energy()
+        return median(self._signal) / mean if self._signal and mean > 0.0 else 0.0
+
+    def _mean_energy(self) -> float:
+        return sum(self._energies) / len(self._energies) if self._energies else 0.0
 
     def step(self, x: float) -> list[Peak]:
         """Take one sample in the unit of the signal; return the peaks settled by it."""
@@ -271,18 +276,23 @@ class QrsDetector:
     def _learn(self, found: list[Peak]) -> None:
         """Set both levels from the last seconds of humps, then run those humps through the decision."""
         oldest = self._n - round(HISTORY_S * self.rate_hz)
-        humps = [hump for hump in self._past if hump.at > oldest and (self._last is None or hump.at > self._last.at)]
+        if self._last is not None:
+            oldest = max(oldest, self._last.at + round(LAST_T_WAVE_S * self.rate_hz))
+        humps = [hump for hump in self._past if hump.at > oldest]
         self._quiet_since = self._n
         self._deadline = self._n + round(self.rate_hz)
         if not humps:
             return
-        self._signal.clear()
-        self._noise.clear()
-        self._slopes.clear()
         tops = self._tops(humps)
         least = 0.4 * max(hump.energy for hump in tops)
         tops = [hump for hump in tops if hump.energy >= least]
-        self._signal.append(median(hump.energy for hump in tops))
+        top = median(hump.energy for hump in tops)
+        if self._learned and top < LEAST_TOP * self._mean_energy():
+            return  # a pause: its noise is no heart
+        self._signal.clear()
+        self._noise.clear()
+        self._slopes.clear()
+        self._signal.append(top)
         self._slopes.append(median(hump.slope for hump in tops))
         self._noise.append(median(hump.energy for hump in humps) * 0.5)
         self._learned = True

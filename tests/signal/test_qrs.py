@@ -89,3 +89,10 @@ def test_a_short_recording_gives_its_beats_at_the_end(make_ecg: Any) -> None:
     at_s, delay_s = detect(heart.samples[: round(2.3 * 130)], 130.0)
     assert len(delay_s) == 0
     assert np.max(np.abs(at_s - heart.beats_s)) < 0.01
+
+
+def test_a_pause_of_five_seconds_has_no_beats(make_ecg: Any) -> None:
+    heart = make_ecg([850.0] * 25 + [5050.0] + [850.0] * 15, rate_hz=250.0)
+    found_s, _ = detect(heart.samples, 250.0)
+    assert len(found_s) == len(heart.beats_s)
+    assert np.max(np.abs(found_s - heart.beats_s)) < 0.02
