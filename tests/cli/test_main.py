@@ -2,6 +2,9 @@
 
 import re
 import socket
+import subprocess
+import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -9,6 +12,7 @@ from subprocess import CompletedProcess
 import pytest
 
 Becalm = Callable[..., "CompletedProcess[str]"]
+ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = ("demo", "serve", "agent", "client", "replay", "analyse", "simulate")
 
 
@@ -71,6 +75,14 @@ def test_a_replay_without_a_server_says_how_to_start_one(becalm: Becalm, tmp_pat
     assert "becalm serve" in said
 
 
-@pytest.mark.parametrize("server", ["ftp://a", "http://", ""])
+@pytest.mark.parametrize("server", ["ftp://a", "http://", "", ":::bad", "localhost:99999"])
 def test_an_impossible_server_address_is_one_sentence(becalm: Becalm, server: str) -> None:
     assert "--server" in sentence(becalm("client", "--kind", "terminal", "--server", server))
+
+
+def test_the_installed_command_speaks_in_sentences_too() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    module, _, function = project["scripts"]["becalm"].partition(":")
+    start = f"from {module} import {function}; {function}()"  # what the installed script consists of
+    command = [sys.executable, "-c", start, "client", "--kind", "hologram"]
+    assert "--kind" in sentence(subprocess.run(command, capture_output=True, text=True, timeout=60, check=False))
