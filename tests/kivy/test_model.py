@@ -78,7 +78,7 @@ def test_lost_sensors_are_not_found(screen: Screen, person: Any) -> None:
 
 
 def test_sensors_found_and_their_batteries(screen: Screen, person: Any) -> None:
-    view = screen.tell(UP, person.welcome()).look(0)
+    view = screen.tell(UP, person.welcome(sensors=person.sensors(StreamState.READY))).look(0)
     assert view.state is PracticeState.READY
     assert [(signal.state, signal.battery_pct) for signal in view.signals] == [(SignalState.FOUND, 80)] * 3
 

@@ -106,7 +106,8 @@ class Signals:
     @property
     def any_found(self) -> bool:
         """Whether the agent has at least one sensor on the line."""
-        return any(stream.state in {StreamState.STREAMING, StreamState.LATE} for stream in self._streams.values())
+        on_line = {StreamState.READY, StreamState.STREAMING, StreamState.LATE}
+        return any(stream.state in on_line for stream in self._streams.values())
 
     def newest_ns(self) -> int | None:
         """Session time of the newest sample of any signal."""
