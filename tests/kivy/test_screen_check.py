@@ -47,7 +47,7 @@ def test_an_x_display_is_asked_where_it_is_local(
 def test_a_missing_display_is_one_clear_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"):
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(ConfigError, match=r"no display .* --client terminal"):
+    with pytest.raises(ConfigError, match=r"no display .* --kind terminal"):
         run_app("http://127.0.0.1:8765")
 
 

@@ -28,7 +28,7 @@ def run_app(url: str, *, stop_after_s: float | None = None) -> None:
     live_address(url)
     possible, why_not = can_open_window()
     if not possible and os.environ.get("SDL_VIDEODRIVER") != "offscreen":
-        raise ConfigError(f"no window can open here: {why_not}; use --client terminal", setting="screen")
+        raise ConfigError(f"no window can open here: {why_not}; use --kind terminal", setting="screen")
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(run_app_async(url, stop_after_s=stop_after_s))
 

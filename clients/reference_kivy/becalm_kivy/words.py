@@ -147,4 +147,4 @@ KIVY_MISSING = "Kivy is not installed (pip install becalm[kivy])"
 NO_DISPLAY = "there is no display (DISPLAY and WAYLAND_DISPLAY are empty)"
 DISPLAY_SILENT = "the display {display} does not answer"
 NO_WINDOW = "no window could be opened. On Debian or Ubuntu run: apt-get install libgl1 libegl1 libgl1-mesa-dri \
-libmtdev1; or use --client terminal"
+libmtdev1; or use the terminal view"
