@@ -151,6 +151,8 @@ def analyse(
 
     summary = analyse_recording(file, out=out, rate_hz=rate_hz, chunk_ms=chunk_ms, report=report)
     typer.echo(f"{summary['n_beats']} beats, {summary['n_breaths']} breaths, {summary['n_scr']} skin responses: {out}")
+    for problem in summary["dropped"]:
+        typer.echo(f"Not used: {problem}", err=True)
 
 
 @app.command()

@@ -5,6 +5,7 @@ import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from becalm_protocol.errors import ConfigError
 
@@ -46,9 +47,17 @@ def ws_url(server: str) -> str:
     text = server if "://" in server else f"http://{server}"
     scheme, _, rest = text.partition("://")
     schemes = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
-    if scheme not in schemes or not rest.strip("/"):
+    if scheme not in schemes or not _names_host(text):
         raise ConfigError(f"expected an address like {DEFAULT_SERVER}, got {server}", setting="--server")
     return f"{schemes[scheme]}://{rest.rstrip('/')}"
+
+
+def _names_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0 and url.isprintable() and " " not in url
+    except ValueError:  # a port or an IPv6 address that is none
+        return False
 
 
 def http_url(server: str) -> str:
@@ -63,5 +72,6 @@ def require_server(server: str) -> None:
         opener.open(f"{http_url(server)}/v1/health", timeout=ANSWER_LIMIT_S).close()
     except (urllib.error.URLError, OSError) as exc:
         raise ConfigError(
-            f"expected a becalm server at {server}, got no answer; start one with: becalm serve", setting="--server"
+            f"expected a becalm server at {http_url(server)}, got no answer; start one with: becalm serve",
+            setting="--server",
         ) from exc

@@ -200,7 +200,7 @@ def test_a_table_that_cannot_be_written_is_one_sentence(becalm: Becalm, tmp_path
 
 def test_what_was_not_used_is_told(becalm: Becalm, tmp_path: Path) -> None:
     file = synthetic(tmp_path / "a.csv", seconds=10)
-    file.write_text(file.read_text(encoding="utf-8") + "10.0,none,none\n", encoding="utf-8")
+    file.write_text(file.read_text(encoding="utf-8") + "10.0,abc,5\n", encoding="utf-8")
     done = becalm("analyse", file, "--out", tmp_path / "out", "--no-report")
     assert done.returncode == 0
     assert "Not used: " in done.stderr
