@@ -110,4 +110,7 @@ def fail(sentence: str) -> NoReturn:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:  # while the libraries are installed: the next start begins anew
+        sys.exit(130)
