@@ -14,6 +14,7 @@ from becalm_simulator.rhythm import BeatKind, Rhythm
 RSA_TAU_S = 60.0 / (2.0 * math.pi * 7.2)
 # The heart answers changes of volume, not its mean: forgotten within a minute.
 VOLUME_MEAN_TAU_S = 40.0
+MEAN_VOLUME = 0.5
 # Full arousal takes away half of the vagal modulation that is there at arousal 0.
 RSA_WITHDRAWAL = 0.5
 # The baroreflex loop as a resonator of quality 3: half as strong 0.17 of its rate away, forgotten in three waves.
@@ -67,7 +68,7 @@ class Heart:
         self._dice = dice
         self._step_s = step_s
         self._rhythm = Rhythm(person, dice)
-        self._volume_mean: float | None = None
+        self._volume_mean = MEAN_VOLUME
         self._rsa = 0.0
         omega = 2.0 * math.pi * person.resonance_rate_bpm / 60.0
         self._resonance_tau_s = 2.0 * RESONANCE_QUALITY / omega
@@ -115,8 +116,7 @@ class Heart:
     def tick(self, t_ns: int, *, volume: float) -> None:
         """Advance from `t_ns` by one step with this lung volume (habitual breaths)."""
         step_s = self._step_s
-        mean = volume if self._volume_mean is None else self._volume_mean
-        self._volume_mean = mean + step_s / VOLUME_MEAN_TAU_S * (volume - mean)
+        self._volume_mean += step_s / VOLUME_MEAN_TAU_S * (volume - self._volume_mean)
         self._rsa += step_s / RSA_TAU_S * (volume - self._volume_mean - self._rsa)
         self._resonance = self._turn * self._resonance + self._drive * self._rsa
         rate_bpm = self._base_bpm + self._vagal_bpm * (self._rsa + self._resonance.real)

@@ -35,8 +35,8 @@ def draw_traits(seed: int) -> Traits:
 def _heart(draw: "_Draw", *, vagal: float, age_years: float) -> Traits:
     old = max(age_years - 50.0, 0.0)
     return {
-        "resting_heart_rate_bpm": draw.normal(61.0, 7.4, within=(42.0, 88.0)),
-        "heart_arousal_gain_bpm": draw.normal(9.0, 4.0, within=(2.0, 22.0)),
+        "resting_heart_rate_bpm": draw.normal(60.7, 7.4, within=(42.0, 88.0)),
+        "heart_arousal_gain_bpm": draw.normal(10.0, 4.0, within=(2.0, 22.0)),
         "heart_arousal_lag_s": draw.normal(5.0, 2.0, within=(1.5, 12.0)),
         "rsa_bpm": min(4.5 * vagal * draw.factor(0.25), 30.0),
         "resonance_rate_bpm": draw.normal(5.7, 0.5, within=(4.5, 7.0)),
@@ -99,10 +99,10 @@ class Response:
 RESPONSES = (
     # Clear responders, slow ones, those whom it leaves as they are, and those whom relaxing alarms
     # (Heide & Borkovec 1983, doi:10.1037/0022-006X.51.2.171).
-    Response(share=0.36, change=-0.22, spread=0.07, tau_s=130.0, tau_spread_s=45.0),
+    Response(share=0.42, change=-0.26, spread=0.07, tau_s=130.0, tau_spread_s=45.0),
     Response(share=0.28, change=-0.08, spread=0.03, tau_s=300.0, tau_spread_s=90.0),
-    Response(share=0.25, change=0.0, spread=0.01, tau_s=300.0, tau_spread_s=60.0),
-    Response(share=0.11, change=0.16, spread=0.06, tau_s=120.0, tau_spread_s=40.0),
+    Response(share=0.22, change=0.0, spread=0.01, tau_s=300.0, tau_spread_s=60.0),
+    Response(share=0.08, change=0.16, spread=0.06, tau_s=120.0, tau_spread_s=40.0),
 )
 
 
