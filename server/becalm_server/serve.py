@@ -30,7 +30,8 @@ WS_MAX_BYTES = 2 * MAX_FRAME_BYTES
 SEND_BUFFER_BYTES = 131_072
 PING_S = 5.0
 PONG_LIMIT_S = 10.0
-GRACE_S = 1
+GRACE_S = 0.8
+ABORT_S = 0.4
 DRAIN_LIMIT_S = 1.0
 BACKLOG = 128
 
@@ -123,7 +124,6 @@ async def _serve_network(
         ws_per_message_deflate=False,
         ws_ping_interval=PING_S,
         ws_ping_timeout=PONG_LIMIT_S,
-        timeout_graceful_shutdown=GRACE_S,
         server_header=False,
     )
     server = _QuietServer(config)
@@ -135,8 +135,19 @@ async def _serve_network(
         await stop.wait()
         parts.hub.close_nowait(CloseCode.RESTART)
         parts.sessions.agents.close_nowait(CloseCode.RESTART)
-        server.should_exit = True
-        await serving
+        await _leave(server, serving)
+
+
+async def _leave(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
+    """Wait for the connections to end; whoever does not even read our goodbye is cut off."""
+    server.should_exit = True
+    await asyncio.wait([serving], timeout=GRACE_S)
+    for connection in list(server.server_state.connections):
+        if connection.transport is not None:
+            connection.transport.abort()
+    await asyncio.wait([serving], timeout=ABORT_S)
+    server.force_exit = True  # a request that still waits for the database is not worth waiting for
+    await serving
 
 
 async def _drain(archive: Archive) -> None:

@@ -3,8 +3,10 @@
 import asyncio
 import logging
 import time
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum, auto
+from pathlib import Path
 from typing import Protocol
 
 from becalm_protocol.derived import Derived
@@ -251,6 +253,13 @@ def _guarded(step: Callable[[], tuple[Derived | Waveform, ...]]) -> tuple[Derive
     # it would have concluded can be derived again from the raw data.
     try:
         return step()
-    except Exception:
-        log.exception("the pipeline failed on an event; the raw event is kept")
+    except Exception as exc:  # noqa: BLE001
+        # Where it happened, never the exception's own words: they may quote samples.
+        place = traceback.extract_tb(exc.__traceback__)[-1]
+        log.error(  # noqa: TRY400
+            "the pipeline failed on an event with a %s at %s:%s; the raw event is kept",
+            type(exc).__name__,
+            Path(place.filename).name,
+            place.lineno,
+        )
         return ()

@@ -1,13 +1,19 @@
 import asyncio
+import contextlib
 import socket
+import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import websockets
 
+from becalm_protocol.codec import encode_json
 from becalm_protocol.errors import ConfigError, StorageError
+from becalm_protocol.events import PhaseChange
+from becalm_protocol.handshake import ClientHello, Ping
 from becalm_server.serve import serve
 from becalm_server.settings import ServerSettings
 
@@ -61,6 +67,56 @@ async def test_clients_hear_of_a_restart(start_server: Any, database_url: str) -
             client = await later.enter_async_context(server.client())
             await client.hello()
         assert await client.closed() == 1012
+
+
+async def test_client_that_hears_no_goodbye_is_cut_off_quietly(
+    start_server: Any, database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    plug = socket.socket()
+    plug.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    async with start_server(database_url) as server:
+        plug.connect(("127.0.0.1", int(server.url.rpartition(":")[2])))
+        plug.setblocking(False)
+        client = await websockets.connect(f"{server.ws_url}/v1/live", sock=plug, compression=None)
+        await client.send(encode_json(ClientHello(versions=(1,), client="stuck")))
+        client.transport.pause_reading()
+        question = encode_json(Ping(sent_ns=2**62))
+        with contextlib.suppress(TimeoutError):
+            while True:  # bounded: until its unread answers fill all buffers, and nobody takes a question any more
+                async with asyncio.timeout(0.5):
+                    await client.send(question)
+        began_s = time.monotonic()
+    assert time.monotonic() - began_s < 3
+    client.transport.abort()
+    await client.wait_closed()
+    assert [record.getMessage() for record in caplog.records if record.levelname in {"WARNING", "ERROR"}] == []
+
+
+async def test_fault_in_the_pipeline_costs_no_event_and_quotes_none(
+    start_server: Any, database_url: str, sensors: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with start_server(database_url, make_pipeline=FaultyPipeline) as server, server.agent() as agent:
+        await agent.hello()
+        await agent.open(sensors.streams)
+        await agent.send(*sensors.second(0))
+        await agent.wait_acks(sensors.last)
+    assert "the pipeline failed on an event with a ValueError at test_serve.py:" in caplog.text
+    assert str(sensors.sent[0].event.counts) not in caplog.text
+
+
+class FaultyPipeline:
+    """Fails on every raw event, and says on which."""
+
+    def __init__(self, _streams: Any) -> None:
+        pass
+
+    def feed(self, event: Any) -> tuple[Any, ...]:
+        if isinstance(event, PhaseChange):
+            return ()
+        raise ValueError(event)
+
+    def finish(self) -> tuple[Any, ...]:
+        return ()
 
 
 def test_environment_names_a_database(tmp_path: Path) -> None:
