@@ -18,6 +18,8 @@ from becalm_protocol.units import ns_from_s
 _BACKOFF_FIRST_S = 0.25
 _BACKOFF_LONGEST_S = 30.0
 _FIND_WITHIN_S = 4.0
+# A sensor that refuses does so at once; it is asked ever less often, or it would be kept awake until it is empty.
+_USABLE_AFTER_S = 2.0
 # A busy machine wakes us tens of milliseconds late; half a second late means that we stood still ourselves.
 _STANDSTILL_S = 0.5
 
@@ -74,16 +76,19 @@ class Sensor:
 
     async def run(self) -> None:
         """Hold a connection, make it anew after every loss, until cancelled."""
-        backoff_s = _BACKOFF_FIRST_S
+        loop, backoff_s = asyncio.get_running_loop(), _BACKOFF_FIRST_S
         while True:
+            connected_s: float | None = None
             try:
                 sighting = self._first_sighting or await self._find()
                 self._first_sighting = None
                 link = await self._radio.connect(sighting, on_lost=self._wake.set)
-                backoff_s = _BACKOFF_FIRST_S
+                connected_s = loop.time()
                 await self._hold(link)
             except LinkError as exc:
                 self.trouble = str(exc)
+            if connected_s is not None and loop.time() - connected_s > _USABLE_AFTER_S:
+                backoff_s = _BACKOFF_FIRST_S
             self._is_linked = False
             self._on_change()
             await asyncio.sleep(random.uniform(0.5, 1.0) * backoff_s)  # noqa: S311 - jitter, not a secret

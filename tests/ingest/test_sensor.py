@@ -1,0 +1,59 @@
+"""The supervisor of one sensor, over a radio that the test holds."""
+
+import asyncio
+from collections.abc import Callable
+
+from bleak.backends.device import BLEDevice
+
+from becalm_ingest.devices import Family
+from becalm_ingest.link import Backend, Link, Radio, Sighting
+from becalm_ingest.sensor import Sensor
+
+SIGHTING = Sighting(
+    name="kettle", address="AA", rssi_dbm=-50, family="heart_rate", device=BLEDevice("AA", "kettle", None), seen_ns=0
+)
+
+
+class UselessLink(Link):
+    """Connects at once, and has no signal we know."""
+
+    def __init__(self) -> None:
+        self.label = "kettle"
+        self.is_lost = False
+
+    async def close(self) -> None:
+        return
+
+    async def battery_pct(self) -> int | None:
+        return None
+
+    def families(self) -> tuple[Family, ...]:
+        return ()
+
+
+class UselessRadio(Radio):
+    def __init__(self) -> None:
+        super().__init__(Backend())
+        self.connected_s: list[float] = []
+        self.enough = asyncio.Event()
+
+    async def find(self, address: str, *, label: str, within_s: float) -> Sighting:
+        return SIGHTING
+
+    async def connect(self, sighting: Sighting, *, on_lost: Callable[[], None]) -> Link:
+        self.connected_s.append(asyncio.get_running_loop().time())
+        if len(self.connected_s) == 4:
+            self.enough.set()
+        return UselessLink()
+
+
+async def test_a_sensor_of_no_use_is_asked_ever_less_often() -> None:
+    radio = UselessRadio()
+    sensor = Sensor(SIGHTING, label="kettle", radio=radio, recorder=None, on_change=lambda: None)
+    task = asyncio.create_task(sensor.run())
+    async with asyncio.timeout(4.0):
+        await radio.enough.wait()
+    task.cancel()
+    assert radio.connected_s[3] - radio.connected_s[2] > 0.45
+    assert sensor.trouble is not None
+    assert "no signal we know" in sensor.trouble
