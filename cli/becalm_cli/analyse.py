@@ -38,7 +38,8 @@ from becalm_signal.pipeline import Pipeline
 Row = Sequence[object]
 MAX_DROPPED_SHOWN = 20
 
-BEAT_COLUMNS = ("t_s", "rr_ms", "rr_corrected_ms", "flag", "emitted_s")
+BEAT_COLUMNS = ("t_s", "rr_ms", "rr_corrected_ms", "flag", "emitted_s", "source")
+"""source: `ecg`, or `rr` where the strap's own intervals stand in for an ECG that cannot be used."""
 BREATH_COLUMNS = ("t_s", "phase", "emitted_s", "breathing_rate_bpm", "depth")
 """phase: `in` and `out` mark a turn; `breath` is the whole breath that began at t_s, with its rate and depth."""
 SCR_COLUMNS = ("onset_s", "peak_s", "amplitude_us", "emitted_s")
@@ -146,6 +147,7 @@ def _beat_rows(derived: Iterable[Derived]) -> Iterable[Row]:
     for key, beat in sorted(settled.items(), key=lambda item: item[1].t_ns):
         yield (
             _s(beat.t_ns), _number(beat.rr_ms), _number(beat.rr_corrected_ms), beat.flag.value, _s(first_given_ns[key]),
+            beat.source.value,
         )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from statistics import median
 
 from becalm_protocol.derived import Beat, BeatFlag
 from becalm_protocol.events import SignalKind
+from becalm_protocol.units import NS_PER_S
 
 # The paper's 5.2 quartile deviations are 2.2 standard deviations of a normal difference: at rest one sound beat in a
 # hundred exceeds that, and leaving the largest sound differences out makes RMSSD too small. 7.2 are 3.0.
@@ -21,6 +22,8 @@ SLOPE_C1 = 0.13
 OFFSET_C2 = 0.17
 N_QUARTILES = 91
 N_MEDIAN = 11
+# After a longer break the rate may be another one, and the last intervals before it are often those of noise.
+FORGET_NS = 10 * NS_PER_S
 # 240/min is above any resting or exercising sinus rhythm, 24/min below it.
 MIN_RR_MS = 250.0
 MAX_RR_MS = 2500.0
@@ -65,8 +68,9 @@ class RrFlagger:
         self._emitted_ns = emitted_ns
         confirmed = self.flush(emitted_ns=emitted_ns) if rr_ms is None else []
         if rr_ms is None:
+            if self._run and t_ns - self._run[-1].t_ns > FORGET_NS:
+                self._recent.clear()
             self._run.clear()
-            self._recent.clear()  # the rate may have changed meanwhile, or what came before the break was noise
         new = _Pending(self._n_beats, t_ns, rr_ms)
         self._n_beats += 1
         if rr_ms is not None:

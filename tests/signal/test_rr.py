@@ -108,10 +108,12 @@ def test_every_beat_is_confirmed_exactly_once_in_order(intervals: list[float | N
             assert beat.rr_corrected_ms == beat.rr_ms
 
 
-def test_after_a_break_another_rate_is_no_artefact(make_rr: Any) -> None:
+@pytest.mark.parametrize(("break_s", "trusted"), [(2, False), (11, True)])
+def test_after_a_long_break_another_rate_is_no_artefact(make_rr: Any, break_s: int, trusted: bool) -> None:
     flagger = RrFlagger(SignalKind.ECG)
-    for k, rr_ms in enumerate([None, *[430.0] * 30]):
-        flagger.push(k, rr_ms=rr_ms, emitted_ns=k)
-    beats = [b for k, rr in enumerate([None, *make_rr(12)], 100) for b in flagger.push(k, rr_ms=rr, emitted_ns=k)]
-    after = [beat for beat in beats if beat.confirmed and beat.beat_idx > 31]
-    assert {beat.flag for beat in after} == {BeatFlag.OK}
+    for rr_ms in (None, *[430.0] * 30):
+        flagger.push(0, rr_ms=rr_ms, emitted_ns=0)
+    t_ns = break_s * 1_000_000_000
+    beats = [beat for rr in (None, *make_rr(5)) for beat in flagger.push(t_ns, rr_ms=rr, emitted_ns=t_ns)]
+    after = [beat.flag for beat in beats if beat.confirmed and beat.beat_idx > 31]
+    assert (set(after) == {BeatFlag.OK}) is trusted
