@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from becalm_server import http_health, http_recordings, http_sessions, ws_ingest, ws_live
+from becalm_server import http_docs, http_health, http_recordings, http_sessions, ws_ingest, ws_live
 from becalm_server.origin import OriginGuard
 from becalm_server.parts import Parts
 from becalm_server.problems import ProblemDetails, install_problem_handlers
@@ -28,10 +28,17 @@ class App(FastAPI):
 
 def create_app(parts: Parts) -> FastAPI:
     """Return the application over running parts."""
-    app = App(title="becalm", version=version("becalm"), description=DESCRIPTION, redirect_slashes=False)
+    app = App(
+        title="becalm",
+        version=version("becalm"),
+        description=DESCRIPTION,
+        redirect_slashes=False,
+        docs_url=None,  # FastAPI's own pages load scripts from elsewhere
+        redoc_url=None,
+    )
     app.state.parts = parts
     install_problem_handlers(app)
-    for edge in (http_health, http_sessions, http_recordings, ws_ingest, ws_live):
+    for edge in (http_docs, http_health, http_sessions, http_recordings, ws_ingest, ws_live):
         app.include_router(edge.router)
     app.add_middleware(OriginGuard, allowed_hosts=parts.settings.allowed_hosts)
     return app

@@ -143,6 +143,15 @@ async def test_openapi_is_complete(http: httpx.AsyncClient) -> None:
                     assert list(answer["content"]) == [PROBLEM], (method, path, status)
 
 
+async def test_page_of_the_interface_loads_nothing_from_elsewhere(http: httpx.AsyncClient) -> None:
+    response = await http.get("/docs")
+    assert response.headers["content-security-policy"].startswith("default-src 'none'")
+    assert "//" not in response.text
+    for path in (await http.get("/openapi.json")).json()["paths"]:
+        assert path in response.text
+    assert (await http.get("/redoc")).status_code == 404
+
+
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(path=st.text(max_size=30), query=st.dictionaries(st.sampled_from(["limit", "since_ns", "before"]), st.text()))
 async def test_no_request_makes_a_server_error(http: httpx.AsyncClient, path: str, query: dict[str, str]) -> None:

@@ -1,0 +1,35 @@
+"""`/docs`: the HTTP interface as one plain page, which loads nothing from anywhere else."""
+
+from collections.abc import Iterator
+from html import escape
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+
+router = APIRouter(include_in_schema=False)
+# A script from elsewhere would run with this server's origin, and could read what is stored.
+_HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+_STYLE = "body{max-width:50em;margin:2em auto;font-family:sans-serif}code{background:#eee}dt{margin-top:1em}"
+
+
+@router.get("/docs")
+async def docs(request: Request) -> HTMLResponse:
+    """Return the page."""
+    return HTMLResponse("\n".join(_lines(request.app.openapi())), headers=_HEADERS)
+
+
+def _lines(document: dict[str, Any]) -> Iterator[str]:
+    info = document["info"]
+    yield f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(info['title'])} API</title>"
+    yield f"<style>{_STYLE}</style><h1>{escape(info['title'])} {escape(info['version'])}</h1>"
+    yield f"<p>{escape(info['description'])}<p>For machines: <a href=openapi.json>openapi.json</a><dl>"
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield f"<dt><code>{method.upper()} {escape(path)}</code><dd>{escape(operation['description'])}"
+            for parameter in operation.get("parameters", []):
+                words = parameter.get("description", parameter["schema"].get("type", ""))
+                yield f"<br><code>{escape(parameter['name'])}</code> {escape(words)}"
+            answers = ", ".join(f"{code} {answer['description']}" for code, answer in operation["responses"].items())
+            yield f"<br>Answers: {escape(answers)}"
+    yield "</dl>"
