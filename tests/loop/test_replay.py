@@ -23,8 +23,9 @@ THREE = ("ecg", "respiration", "skin_conductance")
 async def server(start: Start, folder: Path, *, port: int = 0) -> AsyncIterator[tuple[Any, str]]:
     """A server of its own and its address."""
     async with start("serve", "--port", port, "--data-dir", folder, "--supervised") as part:
-        line = await part.process.stdout.readline()
-        assert line, (await part.process.stderr.read()).decode()
+        async with asyncio.timeout(ENDS_S):
+            line = await part.process.stdout.readline()
+            assert line, (await part.process.stderr.read()).decode()
         yield part, json.loads(line)["ready"]
 
 
