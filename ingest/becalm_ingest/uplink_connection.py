@@ -3,13 +3,14 @@
 import asyncio
 import time
 from dataclasses import dataclass, field
+from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
 from websockets.asyncio.client import ClientConnection
 
 from becalm_ingest.spool import Spool
-from becalm_ingest.spool_stream import SpooledSession
+from becalm_ingest.spool_stream import SpooledSession, SpooledStream
 from becalm_protocol.codec import decode, decode_msgpack, encode
 from becalm_protocol.errors import UnknownTypeError, WireError
 from becalm_protocol.handshake import (
@@ -245,21 +246,22 @@ class Connection:
         opened, n_sent = self._opened, 0
         if opened is None or not opened.is_open:
             return 0
-        for stream_id, stream in list(session.streams.items()):
-            sent_seq = opened.sent_seq.get(stream_id)
-            if sent_seq is None:
-                continue
-            rows = self._spool.pending(
-                stream_id, after_seq=sent_seq, upto_seq=stream.acked_seq + self._welcome.credit_frames
-            )
-            for seq, body in rows:
-                if opened.sent_seq[stream_id] != seq - 1:
-                    break  # a reset came while we were sending
-                opened.sent_seq[stream_id] = seq
-                self._uplink.latency.sent(stream_id, seq=seq, sent_ns=time.monotonic_ns())
-                await self._socket.send(self._encode_data(seq, body=body))
-                n_sent += 1
+        batches = [self._pending(stream, opened=opened) for stream in session.streams.values()]
+        # In turn, not stream after stream: the server must know that ECG streams before a minute of RR has come.
+        for stream_id, seq, body in filter(None, chain.from_iterable(zip_longest(*batches))):
+            if opened.sent_seq[stream_id] != seq - 1:
+                continue  # a reset came while we were sending
+            opened.sent_seq[stream_id] = seq
+            self._uplink.latency.sent(stream_id, seq=seq, sent_ns=time.monotonic_ns())
+            await self._socket.send(self._encode_data(seq, body=body))
+            n_sent += 1
         return n_sent
+
+    def _pending(self, stream: SpooledStream, *, opened: _Opened) -> list[tuple[str, int, bytes]]:
+        key, upto_seq = stream.info.stream_id, stream.acked_seq + self._welcome.credit_frames
+        if key not in opened.sent_seq:
+            return []
+        return [(key, *row) for row in self._spool.pending(key, after_seq=opened.sent_seq[key], upto_seq=upto_seq)]
 
     def _encode_data(self, seq: int, *, body: bytes) -> str | bytes:
         if self._subprotocol == SUBPROTOCOL_MSGPACK:  # the event is encoded once, when it is spooled
@@ -277,7 +279,6 @@ class Connection:
         last = tuple(StreamAck(stream_id=key, seq=stream.last_seq) for key, stream in session.streams.items())
         await self._send(CloseSession(session_id=session.session_id, last=last))
 
-    # --------------------------------------------------------------------------------------------------- beat
     async def _beat(self) -> None:
         heartbeat_s = min(60.0, max(0.05, self._welcome.heartbeat_s))
         while True:

@@ -100,6 +100,23 @@ async def test_never_more_than_the_credit_in_flight(make_wire: Any, serve_wire: 
         assert uplink.is_connected
 
 
+async def test_what_waited_is_sent_stream_by_stream_in_turn(wire: Any, tmp_path: Path) -> None:
+    other, order = "b" * 32, list[tuple[int, str]]()
+    wire.on_data = lambda data: order.append((data.seq, data.event.stream_id))
+    spool = Spool(tmp_path / "spool.db")
+    spool.begin(SpooledSession(session_id="s", started_unix_ns=1, started_monotonic_ns=1, source=Source.LIVE))
+    for stream_id in (STREAM, other):
+        spool.add_stream("s", info(stream_id))
+        put(spool, 100, stream_id=stream_id)
+    uplink = Uplink(server_url=wire.url, agent_id="agent", spool=spool, session_clock=lambda: 5)
+    async with asyncio.timeout(10.0), asyncio.TaskGroup() as group:
+        task = group.create_task(uplink.run())
+        await wire.until(lambda: len(order) == 200)
+        task.cancel()
+    spool.close()
+    assert order == [(seq, stream_id) for seq in range(1, 101) for stream_id in (STREAM, other)]
+
+
 async def test_a_broken_link_loses_and_doubles_nothing(until: Any, wire: Any, tmp_path: Path) -> None:
     """Every few events the server goes away, once before and once after it has stored the newest."""
     n_cut = 0
