@@ -18,6 +18,8 @@ MEMORY = 0.4
 AROUSAL_QUICKENING = 0.25
 SIGH_DEPTH = 2.3
 SIGH_STRETCH = 1.4
+# A vital capacity holds about eight habitual breaths.
+FULLEST = 8.0
 # Spontaneous rests after an exhalation.
 HOLD_RANGE_S = (3.0, 9.0)
 # Nobody can stretch or cut half a breath further than this at once.
@@ -173,9 +175,9 @@ class Breath:
         return min(max(half_s, STRETCH[0] * min(own_s, pacer_s)), STRETCH[1] * max(own_s, pacer_s))
 
     def _peak_level(self, drive: float) -> float:
-        """Depth of this breath: a slower one is deeper, up to what is comfortable, and as chemistry asks."""
+        """Depth of this breath: a slower one is deeper, up to what is comfortable; chemistry goes beyond comfort."""
         person = self._person
-        wanted = (self._cycle_s * person.habit_breathing_rate_bpm / 60.0) ** person.depth_exponent * drive
+        wanted = (self._cycle_s * person.habit_breathing_rate_bpm / 60.0) ** person.depth_exponent
         limited = (wanted**-LIMIT_SHARPNESS + person.deepest_breath**-LIMIT_SHARPNESS) ** (-1.0 / LIMIT_SHARPNESS)
         depth = max(SIGH_DEPTH, limited) if self._deep else limited
-        return float(depth * math.exp(0.08 * self._dice.normal()))
+        return float(min(depth * drive, FULLEST) * math.exp(0.08 * self._dice.normal()))

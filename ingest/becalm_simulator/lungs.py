@@ -7,6 +7,9 @@ from becalm_simulator.person import Person
 
 # What is not ventilated still mixes a little; below this a breath counts as none (dead space only).
 MIN_VENTILATION_L_PER_MIN = 0.05
+# The drive to breathe rises steeply above the resting level and hardly falls below it while awake
+# (Nielsen & Smith 1952: the "dog-leg", doi:10.1111/j.1748-1716.1952.tb00864.x).
+HUNGER = 6.0
 DRIVE_RANGE = (0.6, 2.0)
 MAX_CO2_MMHG = 90.0
 
@@ -41,7 +44,9 @@ class Lungs:
         """Return how deep a breath chemistry asks for (1: habitual)."""
         person = self._person
         low, high = DRIVE_RANGE
-        return min(max(1.0 + person.chemoreflex_per_mmhg * (self.co2_mmhg - person.resting_co2_mmhg), low), high)
+        excess_mmhg = self.co2_mmhg - person.resting_co2_mmhg
+        gain_per_mmhg = person.chemoreflex_per_mmhg * (HUNGER if excess_mmhg > 0.0 else 1.0)
+        return min(max(1.0 + gain_per_mmhg * excess_mmhg, low), high)
 
     def breathe(self, *, end_ns: int, cycle_s: float, depth: float) -> None:
         """Take one whole breath of this length and depth (habitual breaths) that ends at `end_ns`."""

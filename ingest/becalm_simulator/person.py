@@ -66,7 +66,7 @@ class Person:
     co2_store_l: float
     """Volume of the one compartment that holds carbon dioxide."""
     chemoreflex_per_mmhg: float
-    """How much deeper a breath is for each mmHg above the resting level (shallower below it)."""
+    """How much shallower a breath is for each mmHg below the resting level; above it air hunger is much stronger."""
     belt_tension_n: float
     belt_depth_n: float
     chest_tilt_mg: float

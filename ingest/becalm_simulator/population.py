@@ -73,7 +73,7 @@ def _breath(draw: "_Draw") -> Traits:
 def _lungs(draw: "_Draw") -> Traits:
     return {
         # Ten minutes at 6/min took 5.2 mmHg away (Szulczewski 2019, doi:10.1007/s10484-019-09438-y).
-        "depth_exponent": draw.normal(1.17, 0.17, within=(0.6, 1.6)),
+        "depth_exponent": draw.normal(1.24, 0.16, within=(0.7, 1.58)),
         "deepest_breath": draw.normal(3.3, 0.5, within=(2.0, 4.8)),
         "tidal_volume_l": draw.normal(0.46, 0.09, within=(0.3, 0.8)),
         "dead_space_l": draw.normal(0.14, 0.02, within=(0.09, 0.19)),
@@ -99,7 +99,7 @@ class Response:
 RESPONSES = (
     # Clear responders, slow ones, those whom it leaves as they are, and those whom relaxing alarms
     # (Heide & Borkovec 1983, doi:10.1037/0022-006X.51.2.171).
-    Response(share=0.42, change=-0.26, spread=0.07, tau_s=130.0, tau_spread_s=45.0),
+    Response(share=0.42, change=-0.28, spread=0.07, tau_s=130.0, tau_spread_s=45.0),
     Response(share=0.28, change=-0.08, spread=0.03, tau_s=300.0, tau_spread_s=90.0),
     Response(share=0.22, change=0.0, spread=0.01, tau_s=300.0, tau_spread_s=60.0),
     Response(share=0.08, change=0.16, spread=0.06, tau_s=120.0, tau_spread_s=40.0),
@@ -182,8 +182,11 @@ class _Draw:
         self._rng = rng
 
     def normal(self, mean: float, sd: float, *, within: tuple[float, float]) -> float:
+        """Return a normal number; what falls outside is mirrored at the border, so that no crowd stands there."""
         low, high = within
-        return float(min(max(self._rng.normal(mean, sd), low), high))
+        drawn = float(self._rng.normal(mean, sd))
+        mirrored = 2.0 * low - drawn if drawn < low else 2.0 * high - drawn if drawn > high else drawn
+        return min(max(mirrored, low), high)
 
     def factor(self, spread: float) -> float:
         """Return a factor around 1, log-normal, within two and a half spreads."""

@@ -9,7 +9,7 @@ import pytest
 from becalm_protocol.derived import BreathPhase
 from becalm_protocol.events import Pacer
 from becalm_protocol.units import NS_PER_S, ns_from_s
-from becalm_simulator.breath import Breath, Turn
+from becalm_simulator.breath import FULLEST, Breath, Turn
 from becalm_simulator.dice import Dice
 from becalm_simulator.person import Person
 
@@ -138,11 +138,19 @@ def test_attention_slips_as_often_as_the_person_says() -> None:
     assert 0.1 < np.mean(np.abs(cycle_s - 10.0) > 1.5) < 0.6
 
 
-def test_breaths_get_deeper_with_chemical_drive_up_to_what_is_comfortable() -> None:
+def test_breaths_get_deeper_with_chemical_drive_up_to_full_lungs() -> None:
     depths = []
     for drive in (1.0, 1.5, 20.0):
-        breath = breathing(3, sighs_per_hour=0.0, deepest_breath=3.0)
+        breath = breathing(3, sighs_per_hour=0.0)
         breath.until(ns_from_s(300.0), arousal=0.5, drive=drive)
         depths.append(np.median([turn.level for turn in breath.turns if turn.phase is BreathPhase.OUT]))
     assert depths[1] == pytest.approx(1.5 * depths[0], rel=0.06)
-    assert depths[2] == pytest.approx(3.0, rel=0.06)
+    assert depths[2] == pytest.approx(FULLEST, rel=0.06)
+
+
+def test_slow_breaths_are_no_deeper_than_is_comfortable() -> None:
+    breath = breathing(3, sighs_per_hour=0.0, deepest_breath=2.0, depth_exponent=1.6)
+    breath.hear(Pacer(started_ns=0, inhale_s=6.0, exhale_s=9.0))
+    breath.until(ns_from_s(600.0), arousal=0.5)
+    late = [turn.level for turn in breath.turns[20:] if turn.phase is BreathPhase.OUT]
+    assert np.median(late) == pytest.approx(2.0, rel=0.06)
