@@ -1,11 +1,15 @@
 """Bodies of the HTTP interface."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from becalm_protocol.derived import BeatFlag, Metrics, Reason
+from becalm_protocol.events import SignalKind
 from becalm_protocol.handshake import SessionPhase, Source
+
+Row = TypeVar("Row", bound=BaseModel)
 
 
 class SessionWish(BaseModel):
@@ -54,18 +58,63 @@ class SessionPage(BaseModel):
     items: list[SessionBody]
 
 
-class RowPage(BaseModel):
+class BeatRow(BaseModel):
+    """One confirmed beat; the raw interval stays beside the one to use."""
+
+    source: SignalKind = Field(description="ecg: found in the waveform; rr: told by the strap")
+    beat_idx: int
+    t_ns: int = Field(description="Session time of the R peak")
+    emitted_ns: int
+    rr_ms: float | None = Field(description="As measured; null at the first beat and after a gap")
+    rr_corrected_ms: float | None
+    flag: BeatFlag
+
+
+class BreathRow(BaseModel):
+    """A turn of breathing (kind in, out) or a whole breath (kind breath) with its rate and depth."""
+
+    kind: Literal["in", "out", "breath"]
+    t_ns: int
+    emitted_ns: int
+    breathing_rate_bpm: float | None
+    depth: float | None = Field(description="In the unit of the respiration stream")
+
+
+class ResponseRow(BaseModel):
+    """One skin-conductance response."""
+
+    t_ns: int = Field(description="Its onset")
+    onset_ns: int
+    peak_ns: int
+    emitted_ns: int
+    amplitude_us: float
+
+
+class WindowRow(BaseModel):
+    """One window of NeuroKit2's HRV indices; emitted_ns - t_ns is its own delay."""
+
+    t_ns: int
+    window_s: float
+    emitted_ns: int
+    n_beats: int
+    indices: dict[str, float]
+
+
+_PARTS = {"": float | None, "_bound": float | None, "_reason": Reason | None, "_sample_ns": int | None}
+_METRICS_FIELDS: dict[str, Any] = {"t_ns": (int, ...), "time": (datetime, ...), "emitted_ns": (int, ...)} | {
+    name + part: (kind, ...) for name in Metrics.index_names() for part, kind in _PARTS.items()
+}
+MetricsRow = create_model(
+    "MetricsRow",
+    __doc__="All indices at one second: a value with its bound (95 % half width), or the reason why it is withheld.",
+    **_METRICS_FIELDS,
+)
+
+
+class Page(BaseModel, Generic[Row]):
     """Rows in order of time; ask again with `since_ns` = next_since_ns where it is given."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "items": [{"source": "ecg", "beat_idx": 41, "t_ns": 33120000000, "rr_ms": 842.0, "flag": "ok"}],
-                "next_since_ns": 33120000000,
-            }
-        }
-    )
-    items: list[dict[str, Any]]
+    items: list[Row]
     next_since_ns: int | None
 
 

@@ -6,7 +6,16 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 
 from becalm_protocol.limits import MAX_SESSION_NS
-from becalm_server.http_bodies import CountsBody, RowPage, StreamCounts
+from becalm_server.http_bodies import (
+    BeatRow,
+    BreathRow,
+    CountsBody,
+    MetricsRow,
+    Page,
+    ResponseRow,
+    StreamCounts,
+    WindowRow,
+)
 from becalm_server.http_sessions import SessionId, known_session
 from becalm_server.parts import Parts
 from becalm_server.problems import responses
@@ -19,42 +28,42 @@ Limit = Annotated[int, Query(ge=1, le=10_000)]
 _FROM_START = -MAX_SESSION_NS
 
 
-@router.get("/beats")
+@router.get("/beats", response_model=Page[BeatRow])
 async def beats(
     request: Request, session_id: SessionId, since_ns: SinceNs = _FROM_START, limit: Limit = 1_000
-) -> RowPage:
+) -> dict[str, Any]:
     """Return confirmed beats: RR as measured, RR to use in its place, and why."""
     return await _page(request, "select_beats", session_id, since_ns=since_ns, limit=limit)
 
 
-@router.get("/breaths")
+@router.get("/breaths", response_model=Page[BreathRow])
 async def breaths(
     request: Request, session_id: SessionId, since_ns: SinceNs = _FROM_START, limit: Limit = 1_000
-) -> RowPage:
+) -> dict[str, Any]:
     """Return turns of breathing (kind in, out) and whole breaths (kind breath)."""
     return await _page(request, "select_breaths", session_id, since_ns=since_ns, limit=limit)
 
 
-@router.get("/responses")
+@router.get("/responses", response_model=Page[ResponseRow])
 async def skin_responses(
     request: Request, session_id: SessionId, since_ns: SinceNs = _FROM_START, limit: Limit = 1_000
-) -> RowPage:
+) -> dict[str, Any]:
     """Return skin-conductance responses."""
     return await _page(request, "select_responses", session_id, since_ns=since_ns, limit=limit)
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_model=Page[MetricsRow])
 async def metrics(
     request: Request, session_id: SessionId, since_ns: SinceNs = _FROM_START, limit: Limit = 1_000
-) -> RowPage:
+) -> dict[str, Any]:
     """Return all indices once a second, each with its bound, or its reason where withheld."""
     return await _page(request, "select_metrics", session_id, since_ns=since_ns, limit=limit)
 
 
-@router.get("/windows")
+@router.get("/windows", response_model=Page[WindowRow])
 async def windows(
     request: Request, session_id: SessionId, since_ns: SinceNs = _FROM_START, limit: Limit = 1_000
-) -> RowPage:
+) -> dict[str, Any]:
     """Return the slow lane's HRV windows; emitted_ns - t_ns is their own delay."""
     return await _page(request, "select_windows", session_id, since_ns=since_ns, limit=limit)
 
@@ -100,11 +109,11 @@ async def report(request: Request, session_id: SessionId) -> dict[str, Any]:
     return row
 
 
-async def _page(request: Request, statement: str, session_id: str, *, since_ns: int, limit: int) -> RowPage:
+async def _page(request: Request, statement: str, session_id: str, *, since_ns: int, limit: int) -> dict[str, Any]:
     parts: Parts = request.app.state.parts
     await known_session(parts, session_id)
     rows, next_since_ns = await parts.archive.page(statement, session_id=session_id, since_ns=since_ns, limit=limit)
-    return RowPage(items=rows, next_since_ns=next_since_ns)
+    return {"items": rows, "next_since_ns": next_since_ns}
 
 
 def _stream_counts(row: dict[str, Any]) -> StreamCounts:
