@@ -12,7 +12,6 @@ from becalm_ingest.latency import AckLatency
 from becalm_ingest.spool import Spool
 from becalm_ingest.uplink_connection import Connection, LinkSilentError
 from becalm_protocol import limits
-from becalm_protocol.cancellation import raise_if_cancelled
 from becalm_protocol.errors import CloseCode, ConfigError, WireError
 from becalm_protocol.handshake import SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK, AgentStatus
 
@@ -73,8 +72,11 @@ class Uplink:
         """Connect, talk, and connect again, until cancelled."""
         backoff_s = _BACKOFF_FIRST_S
         while True:
-            welcomed = await self._connect_once()
-            raise_if_cancelled()
+            # In a task of its own: a group that fails in the moment it is cancelled forgets the cancellation (before
+            # Python 3.13), and this loop would run for ever.
+            async with asyncio.TaskGroup() as attempt:
+                connection = attempt.create_task(self._connect_once(), name="uplink connection")
+            welcomed = connection.result()
             backoff_s = _BACKOFF_FIRST_S if welcomed else min(_BACKOFF_LONGEST_S, 2 * backoff_s)
             await asyncio.sleep(random.uniform(0.5, 1.0) * backoff_s)  # noqa: S311 - jitter, not a secret
 

@@ -11,7 +11,6 @@ from websockets.exceptions import WebSocketException
 from websockets.typing import Subprotocol
 
 from becalm_protocol import handshake
-from becalm_protocol.cancellation import raise_if_cancelled
 from becalm_protocol.codec import decode, encode_json
 from becalm_protocol.errors import UnknownTypeError, WireError
 from becalm_protocol.events import Pacer
@@ -41,23 +40,28 @@ class PacerEar:
         """Listen for ever."""
         back_off_s = FIRST_BACK_OFF_S
         while True:
-            self._is_welcome = False
-            try:
-                async with connect(
-                    self._url,
-                    subprotocols=[Subprotocol(handshake.SUBPROTOCOL_JSON)],
-                    open_timeout=OPEN_TIMEOUT_S,
-                    max_size=MAX_FRAME_BYTES,
-                    compression=None,
-                    proxy=None,
-                ) as connection:
-                    await self._listen(connection)
-            except* (OSError, TimeoutError, WebSocketException, WireError):
-                pass  # the server is away, restarting or of another version: try again
-            raise_if_cancelled()
+            # In a task of its own: a group that fails in the moment it is cancelled forgets the cancellation (before
+            # Python 3.13), and this loop would run for ever.
+            async with asyncio.TaskGroup() as attempt:
+                attempt.create_task(self._connect_once(), name="pacer ear connection")
             self._forget()
             back_off_s = FIRST_BACK_OFF_S if self._is_welcome else min(2.0 * back_off_s, MAX_BACK_OFF_S)
             await asyncio.sleep(back_off_s * random.uniform(0.7, 1.3))  # noqa: S311  jitter, not a secret
+
+    async def _connect_once(self) -> None:
+        self._is_welcome = False
+        try:
+            async with connect(
+                self._url,
+                subprotocols=[Subprotocol(handshake.SUBPROTOCOL_JSON)],
+                open_timeout=OPEN_TIMEOUT_S,
+                max_size=MAX_FRAME_BYTES,
+                compression=None,
+                proxy=None,
+            ) as connection:
+                await self._listen(connection)
+        except* (OSError, TimeoutError, WebSocketException, WireError):
+            pass  # the server is away, restarting or of another version: try again
 
     async def _listen(self, connection: ClientConnection) -> None:
         await connection.send(

@@ -297,3 +297,27 @@ def test_addresses(given: str, expected: str) -> None:
 def test_wrong_addresses_name_the_setting(wrong: str) -> None:
     with pytest.raises(ConfigError, match="server"):
         ingest_url(wrong)
+
+
+async def test_a_connection_that_forgets_its_cancellation_does_not_keep_the_uplink(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a task group does that fails in the moment it is cancelled (before Python 3.13)."""
+    connected = asyncio.Event()
+
+    async def forget(_: Uplink) -> bool:
+        connected.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return True
+
+    monkeypatch.setattr(Uplink, "_connect_once", forget)
+    spool = Spool(tmp_path / "spool.db")
+    uplink = Uplink(server_url="ws://127.0.0.1:9", agent_id="agent", spool=spool, session_clock=lambda: 5)
+    running = asyncio.create_task(uplink.run())
+    async with asyncio.timeout(5.0):
+        await connected.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    spool.close()
