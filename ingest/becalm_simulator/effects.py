@@ -133,7 +133,7 @@ def _change_effects() -> tuple[Effect, ...]:
 
 def _rsa_ratio(people: Sequence[Course]) -> float:
     swings = {
-        rate: [rsa_swing_bpm(course.person, breathing_rate_bpm=rate) for course in people[:60]] for rate in (6.0, 15.0)
+        bpm: [rsa_swing_bpm(course.person, breathing_rate_bpm=bpm) for course in people[:60]] for bpm in (6.0, 15.0)
     }
     return sum(swings[6.0]) / sum(swings[15.0])
 

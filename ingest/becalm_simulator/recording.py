@@ -28,8 +28,8 @@ Row = tuple[object, ...]
 def write_recording(body: Body, *, seconds: float, directory: Path) -> Path:
     """Write `recording.csv` (time_s, ecg_mv, rsp_au, eda_us at 130 Hz) and the truth beside it; return its path.
 
-    Truth: `truth_beats.csv`, `truth_breaths.csv`, `truth_scr.csv`, `truth_arousal.csv`. Let the body hear a pacer first
-    to record practice. Raises ValueError for an impossible length, RecordingError when the folder cannot be written.
+    Truth: `truth_beats.csv`, `truth_breaths.csv`, `truth_scr.csv`, `truth_arousal.csv`, `truth_co2.csv` and
+    `truth_episodes.csv`. Let the body hear a pacer first to record practice. Raises ValueError for an impossible length, RecordingError when the folder cannot be written.
     """
     require(0 < seconds <= MAX_SECONDS, "seconds", f"above 0 to {MAX_SECONDS}", seconds)
     path = directory / "recording.csv"
@@ -44,26 +44,37 @@ def write_recording(body: Body, *, seconds: float, directory: Path) -> Path:
 
 
 def _write_truth(body: Body, directory: Path) -> None:
-    _write(directory / "truth_beats.csv", ("t_s", "rr_ms", "kind"), _beats(body))
-    _write(
-        directory / "truth_breaths.csv",
-        ("t_s", "phase"),
-        ((f"{s_from_ns(turn.t_ns):.6f}", turn.phase.value) for turn in body.turns()),
-    )
-    _write(
-        directory / "truth_scr.csv",
-        ("onset_s", "peak_s", "amplitude_us"),
+    times = np.arange(0, body.t_ns + 1, AROUSAL_PERIOD_NS, dtype=np.int64)
+    tables: tuple[tuple[str, Row, Iterable[Row]], ...] = (
+        ("beats", ("t_s", "rr_ms", "kind"), _beats(body)),
+        ("breaths", ("t_s", "phase"), ((_s(turn.t_ns), turn.phase.value) for turn in body.turns())),
         (
-            (f"{s_from_ns(r.onset_ns):.6f}", f"{s_from_ns(r.peak_ns):.6f}", f"{r.amplitude_us:.4f}")
-            for r in body.responses()
+            "co2",
+            ("t_s", "end_tidal_mmhg", "ventilation_l_per_min"),
+            ((_s(b.t_ns), f"{b.co2_mmhg:.3f}", f"{b.ventilation_l_per_min:.3f}") for b in body.end_tidal()),
+        ),
+        (
+            "scr",
+            ("onset_s", "peak_s", "amplitude_us"),
+            ((_s(r.onset_ns), _s(r.peak_ns), f"{r.amplitude_us:.4f}") for r in body.responses()),
+        ),
+        (
+            "arousal",
+            ("t_s", "arousal"),
+            ((f"{s_from_ns(int(t)):.0f}", f"{x:.4f}") for t, x in zip(times, body.arousal(times), strict=True)),
+        ),
+        (
+            "episodes",
+            ("start_s", "end_s", "kind", "amount"),
+            ((_s(e.start_ns), _s(e.end_ns), e.kind.value, f"{e.amount:g}") for e in body.episodes()),
         ),
     )
-    times = np.arange(0, body.t_ns + 1, AROUSAL_PERIOD_NS, dtype=np.int64)
-    _write(
-        directory / "truth_arousal.csv",
-        ("t_s", "arousal"),
-        ((f"{s_from_ns(int(t)):.0f}", f"{level:.4f}") for t, level in zip(times, body.arousal(times), strict=True)),
-    )
+    for name, header, rows in tables:
+        _write(directory / f"truth_{name}.csv", header, rows)
+
+
+def _s(t_ns: int) -> str:
+    return f"{s_from_ns(t_ns):.6f}"
 
 
 def _samples(body: Body, n_samples: int) -> Iterator[Row]:
@@ -88,7 +99,7 @@ def _rows(*columns: NDArray[np.float64]) -> Iterator[Row]:
 def _beats(body: Body) -> Iterator[Row]:
     for i, beat in enumerate(body.beats()):
         rr_ms = f"{beat.rr_s * 1000.0:.3f}" if i else ""
-        yield f"{s_from_ns(beat.t_ns):.6f}", rr_ms, beat.kind.value
+        yield _s(beat.t_ns), rr_ms, beat.kind.value
 
 
 def _write(path: Path, header: Row, rows: Iterable[Row]) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from becalm_protocol.errors import RecordingError
 from becalm_simulator.body import Body
+from becalm_simulator.episode import Episode, EpisodeKind
 from becalm_simulator.recording import write_recording
 
 
@@ -17,7 +18,8 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def test_a_recording_has_its_columns_and_its_truth(tmp_path: Path) -> None:
-    body = Body.from_seed(7)
+    threat = Episode(kind=EpisodeKind.THREAT, start_ns=10_000_000_000, end_ns=20_000_000_000, amount=0.5)
+    body = Body.from_seed(7, episodes=[threat])
     path = write_recording(body, seconds=30.0, directory=tmp_path / "new" / "folder")
     samples = rows(path)
     assert list(samples[0]) == ["time_s", "ecg_mv", "rsp_au", "eda_us"]
@@ -33,6 +35,9 @@ def test_a_recording_has_its_columns_and_its_truth(tmp_path: Path) -> None:
     assert {b["phase"] for b in rows(path.with_name("truth_breaths.csv"))} == {"in", "out"}
     assert len(rows(path.with_name("truth_scr.csv"))) == len(body.responses())
     assert len(rows(path.with_name("truth_arousal.csv"))) == 31
+    assert len(rows(path.with_name("truth_co2.csv"))) == len(body.end_tidal()) > 3
+    expected = {"start_s": "10.000000", "end_s": "20.000000", "kind": "threat", "amount": "0.5"}
+    assert rows(path.with_name("truth_episodes.csv")) == [expected]
 
 
 def test_the_same_seed_writes_the_same_files(tmp_path: Path) -> None:
