@@ -1,5 +1,10 @@
 """Lets `python -m becalm_cli` be the `becalm` command."""
 
-from becalm_cli.main import run
+import sys
 
-run()
+try:
+    from becalm_cli.main import run
+
+    run()
+except KeyboardInterrupt:  # also while the libraries are being imported
+    sys.exit(130)

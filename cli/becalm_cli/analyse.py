@@ -32,7 +32,7 @@ from becalm_protocol.handshake import Waveform
 from becalm_protocol.units import NS_PER_S, s_from_ns
 from becalm_signal.fingerprint import events_sha256
 from becalm_signal.lane import MAX_BRIDGE_NS
-from becalm_signal.neurokit_lane import RawSignal, session_report, warm_up
+from becalm_signal.neurokit_lane import RawSignal, session_report
 from becalm_signal.pipeline import Pipeline
 
 Row = Sequence[object]
@@ -57,12 +57,10 @@ def analyse_recording(path: Path, *, out: Path, rate_hz: float | None, chunk_ms:
     """
     with _writing(out):
         out.mkdir(parents=True, exist_ok=True)
+    recording = read_recording(path, rate_hz=rate_hz, chunk_ms=chunk_ms)
+    events = list(recording.events())
+    signals = raw_signals(recording.streams, events) if report else []
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        if report:
-            pool.submit(warm_up)  # NeuroKit2 takes seconds to import: it does so while we read
-        recording = read_recording(path, rate_hz=rate_hz, chunk_ms=chunk_ms)
-        events = list(recording.events())
-        signals = raw_signals(recording.streams, events) if report else []
         has_ecg = any(raw.kind is SignalKind.ECG for raw in signals)
         pending = pool.submit(session_report, signals) if has_ecg else None
         started_s = time.perf_counter()

@@ -22,6 +22,8 @@ from becalm_protocol.errors import ConfigError
 from becalm_protocol.events import StreamState
 from becalm_protocol.handshake import AgentPresence, ClientWelcome, Live, SensorState, SessionPhase, SessionView
 
+N_PARTS = 3
+"""Server, simulator, agent."""
 N_STREAMS = 4
 """ECG, RR intervals, breathing force, skin conductance."""
 SENSORS_S = 20.0
@@ -78,22 +80,31 @@ class DemoLoop:
     async def run(self, started_s: float) -> Account:
         """Start the parts, practise, stop them, and close the account."""
         self._started_s = started_s
-        server = await self._start("server", "serve", "--port", str(self._settings.port))
-        self._url = str(await server.wait_ready())
-        person = await self._start("simulator", "simulate", "--server", self._url, "--seed", str(self._settings.seed))
-        radio = str(await person.wait_ready())
-        agent = await self._start("agent", "agent", "--server", self._url, "--radio", radio)
-        counts = await self._practise_and_count()
-        await self._family.stop(agent, person)
+        parts = await self._start_parts()
+        counts = await self._practise_and_count() if len(parts) == N_PARTS else {}
+        await self._family.stop(*parts[1:])
+        reports = {part.name: part.report for part in parts}
         return close_account(
             meter=self._meter,
             counts=counts,
-            agent=agent.report,
-            person=person.report,
+            agent=reports.get("agent", {}),
+            person=reports.get("simulator", {}),
             errors=self._errors,
             first_feedback_s=self._first_feedback_s,
             demo_wall_s=round(time.monotonic() - started_s, 2),
         )
+
+    async def _start_parts(self) -> list[Child]:
+        """Start server, simulator and agent; fewer where the person stops meanwhile. Raises PartError."""
+        server = await self._start("server", "serve", "--port", str(self._settings.port))
+        self._url = str(url := await server.wait_ready(self._stop))
+        if url is None:
+            return [server]
+        person = await self._start("simulator", "simulate", "--server", self._url, "--seed", str(self._settings.seed))
+        radio = await person.wait_ready(self._stop)
+        if radio is None:
+            return [server, person]
+        return [server, person, await self._start("agent", "agent", "--server", self._url, "--radio", str(radio))]
 
     async def _start(self, name: str, *words: str) -> Child:
         folder = () if name == "simulator" else ("--data-dir", str(self._settings.data_dir))

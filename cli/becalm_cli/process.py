@@ -80,13 +80,21 @@ class Child:
     complaints: list[str] = field(default_factory=list)
     """Last lines of its standard error."""
 
-    async def wait_ready(self) -> Any:
-        """Return what the child said when it was ready. Raises PartError with its own words when it ended instead."""
+    async def wait_ready(self, stop: asyncio.Event) -> Any:
+        """Return what the child said when it was ready, None where `stop` came first.
+
+        Raises PartError with its own words when it ended instead, or was not ready in time.
+        """
+        stopping = asyncio.ensure_future(stop.wait())
         try:
-            async with asyncio.timeout(READY_S):
-                return await asyncio.shield(self.ready)
-        except TimeoutError as exc:
-            raise PartError(f"the {self.name} was not ready within {READY_S:.0f} s", part=self.name) from exc
+            await asyncio.wait({self.ready, stopping}, timeout=READY_S, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+        if self.ready.done():
+            return self.ready.result()
+        if stop.is_set():
+            return None
+        raise PartError(f"the {self.name} was not ready within {READY_S:.0f} s", part=self.name)
 
     def last_words(self) -> str:
         """Return the last telling line of its standard error, or how it ended."""

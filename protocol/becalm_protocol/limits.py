@@ -1,9 +1,9 @@
 """Caps on everything a peer controls, each with its reason."""
 
-# A frame of 4,096 samples in JSON is about 30 KB; twice that leaves room and still bounds one read.
+# A waveform of 2,048 samples is at most 45 KB of JSON: that fits, and one read stays bounded.
 MAX_FRAME_BYTES = 65_536
-# 4,096 samples are 4 s at 1 kHz: more in one notification or one chunk is a fault, not a sensor.
-MAX_SAMPLES_PER_BLOCK = 4_096
+# 2,048 samples are 2 s at 1 kHz: more in one notification or one chunk is a fault, not a sensor.
+MAX_SAMPLES_PER_BLOCK = 2_048
 # MTU 517 leaves room for 256 RR intervals in one Heart Rate notification.
 MAX_RR_PER_BLOCK = 256
 # A person wears a handful of sensors; 16 streams leave room for a laboratory.

@@ -80,12 +80,9 @@ async def known_session(parts: Parts, session_id: str) -> SessionRecord:
 
 
 def _body(record: SessionRecord, *, current: Session | None) -> SessionBody:
+    # An unfinished session that is not the current one was left by its agent: late data may still come, no feedback.
     live = current is not None and current.record.session_id == record.session_id
-    phase = SessionPhase.ENDED
-    if live and current is not None:
-        phase = current.phase
-    elif record.ended_at is None:
-        phase = SessionPhase.WAITING
+    phase = current.phase if live and current is not None else SessionPhase.ENDED
     return SessionBody(
         session_id=record.session_id,
         phase=phase,

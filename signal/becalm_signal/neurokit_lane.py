@@ -1,7 +1,7 @@
 """The slow lane: NeuroKit2 on windows and whole recordings, in a worker process; the only importer of neurokit2.
 
 Every function is picklable and returns plain numbers and text. NeuroKit2 needs 2 s and 200 MB to import: it is imported
-inside, and `warm_up` does it ahead of time.
+inside.
 """
 
 import math
@@ -36,12 +36,6 @@ class RawSignal:
     unit_per_count: float
     counts: Sequence[float] | Samples
     """shape (n_samples,); NaN where samples are missing"""
-
-
-def warm_up() -> None:
-    """Import NeuroKit2 in this process, so that the next call is quick."""
-    with _quiet():
-        import neurokit2  # noqa: F401
 
 
 def hrv_window(rr_ms: Sequence[float]) -> dict[str, float]:

@@ -10,12 +10,7 @@ import pytest
 
 from becalm_protocol.events import SignalKind
 from becalm_signal.hrv import rmssd_ms
-from becalm_signal.neurokit_lane import RawSignal, hrv_window, session_report, warm_up
-
-
-@pytest.fixture(scope="module", autouse=True)
-def imported() -> None:
-    warm_up()
+from becalm_signal.neurokit_lane import RawSignal, hrv_window, session_report
 
 
 def test_live_rmssd_equals_neurokits(make_rr: Any) -> None:
@@ -76,11 +71,10 @@ def test_a_report_says_what_it_could_not_do() -> None:
     assert report["rr"]["HRV_MeanNN"] == pytest.approx(795.0)
 
 
-def test_the_live_lane_loads_no_neurokit_and_quickly() -> None:
+def test_the_live_lane_loads_nothing_heavy() -> None:
     code = (
-        "import time, sys; t = time.process_time(); import becalm_signal.pipeline; t = time.process_time() - t;"
-        "heavy = {'neurokit2', 'pandas', 'matplotlib', 'scipy', 'numpy'} & set(sys.modules); print(t, *heavy)"
+        "import sys, becalm_signal.pipeline; "
+        "print(*{'neurokit2', 'pandas', 'matplotlib', 'scipy', 'numpy'} & set(sys.modules))"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert float(out[0]) < 0.5
-    assert out[1:] == []
+    assert out == []

@@ -63,7 +63,7 @@ def merged(body: list[Any], cut_blocks: Any, *, n_ecg: int) -> list[RawEvent]:
     return sorted(events, key=lambda event: event.received_ns)
 
 
-@pytest.mark.parametrize("n_samples", [1, 7, 73, 1024, 4096])
+@pytest.mark.parametrize("n_samples", [1, 7, 73, 1024, 2048])
 def test_the_same_events_for_every_cut(body: list[Any], cut_blocks: Any, run_events: Any, n_samples: int) -> None:
     streams = [track.info for track in body]
     reference = run_events(streams, merged(body, cut_blocks, n_ecg=50))
@@ -79,7 +79,7 @@ def test_the_same_events_for_random_cuts_and_interleavings(
     rng = random.Random(seed)
     queues = []
     for track in body:
-        biggest = rng.choice((5, 300, 4096))
+        biggest = rng.choice((5, 300, 2048))
         sizes = [rng.randint(1, biggest) for _ in range(len(track.counts))]
         queues.append(cut_blocks(track, sizes))
     events = []
@@ -89,7 +89,7 @@ def test_the_same_events_for_random_cuts_and_interleavings(
         events += queue[:n_taken]
         del queue[:n_taken]
     streams = [track.info for track in body]
-    whole = merged(body, cut_blocks, n_ecg=4096)
+    whole = merged(body, cut_blocks, n_ecg=2048)
     assert events_sha256(run_events(streams, events)) == events_sha256(run_events(streams, whole))
 
 
