@@ -1,6 +1,6 @@
 """Is the simulated ECG too easy? NeuroKit2's detectors on noisy virtual people and on MIT-BIH, side by side. JSON.
 
-python bench/bench_simulated_ecg.py [--people 12 --minutes 5]
+python bench/bench_simulated_ecg.py [--people 48 --minutes 5]
 Both are scored alike: one-to-one matching within +-150 ms and +-50 ms of true beats, the first 5 s left out, at 130 Hz
 as a chest strap samples. The ranks of the detectors on both are compared by Spearman's correlation.
 """
@@ -39,7 +39,7 @@ Recording = tuple[str, NDArray[np.float64], NDArray[np.float64]]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--people", type=int, default=12)
+    parser.add_argument("--people", type=int, default=48)
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--seed", type=int, default=300)
     arguments = parser.parse_args()

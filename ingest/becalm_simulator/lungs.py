@@ -8,7 +8,7 @@ from becalm_simulator.person import Person
 # What is not ventilated still mixes a little; below this a breath counts as none (dead space only).
 MIN_VENTILATION_L_PER_MIN = 0.05
 # The drive to breathe rises steeply above the resting level and hardly falls below it while awake
-# (Nielsen & Smith 1952: the "dog-leg", doi:10.1111/j.1748-1716.1952.tb00864.x).
+# (the "dog-leg" of Nielsen & Smith 1952).
 HUNGER = 6.0
 DRIVE_RANGE = (0.6, 2.0)
 MAX_CO2_MMHG = 90.0

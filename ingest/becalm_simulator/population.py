@@ -35,8 +35,8 @@ def draw_traits(seed: int) -> Traits:
 def _heart(draw: "_Draw", *, vagal: float, age_years: float) -> Traits:
     old = max(age_years - 50.0, 0.0)
     return {
-        "resting_heart_rate_bpm": draw.normal(60.7, 7.4, within=(42.0, 88.0)),
-        "heart_arousal_gain_bpm": draw.normal(10.0, 4.0, within=(2.0, 22.0)),
+        "resting_heart_rate_bpm": draw.normal(59.6, 7.4, within=(42.0, 88.0)),
+        "heart_arousal_gain_bpm": draw.normal(12.5, 4.0, within=(2.0, 25.0)),
         "heart_arousal_lag_s": draw.normal(5.0, 2.0, within=(1.5, 12.0)),
         "rsa_bpm": min(4.5 * vagal * draw.factor(0.25), 30.0),
         "resonance_rate_bpm": draw.normal(5.7, 0.5, within=(4.5, 7.0)),
@@ -116,7 +116,7 @@ def _arousal(draw: "_Draw") -> Traits:
         "arousal_practised": min(max(practised, 0.04), 0.95),
         "settle_tau_s": draw.normal(response.tau_s, response.tau_spread_s, within=(60.0, 600.0)),
         "return_tau_s": draw.normal(420.0, 90.0, within=(200.0, 700.0)),
-        "stressors_per_hour": draw.normal(10.0, 4.0, within=(2.0, 22.0)),
+        "stressors_per_hour": draw.normal(12.5, 4.0, within=(2.0, 25.0)),
         "threat_gain": draw.normal(0.8, 0.3, within=(0.2, 1.8)),
         "pacer_effort": draw.normal(0.05, 0.04, within=(0.0, 0.15)),
         "co2_alarm_per_mmhg": draw.rare(0.3, low=0.005, high=0.03),

@@ -28,8 +28,9 @@ Row = tuple[object, ...]
 def write_recording(body: Body, *, seconds: float, directory: Path) -> Path:
     """Write `recording.csv` (time_s, ecg_mv, rsp_au, eda_us at 130 Hz) and the truth beside it; return its path.
 
-    Truth: `truth_beats.csv`, `truth_breaths.csv`, `truth_scr.csv`, `truth_arousal.csv`, `truth_co2.csv` and
-    `truth_episodes.csv`. Let the body hear a pacer first to record practice. Raises ValueError for an impossible length, RecordingError when the folder cannot be written.
+    Truth: `truth_beats.csv`, `truth_breaths.csv`, `truth_co2.csv`, `truth_scr.csv`, `truth_arousal.csv` and
+    `truth_episodes.csv`. Let the body hear a pacer first to record practice. Raises ValueError for an impossible
+    length, RecordingError when the folder cannot be written.
     """
     require(0 < seconds <= MAX_SECONDS, "seconds", f"above 0 to {MAX_SECONDS}", seconds)
     path = directory / "recording.csv"
