@@ -14,6 +14,7 @@ from bumble.hci import Address
 from becalm_protocol.errors import UsageError
 from becalm_simulator.air import Air, SimController
 from becalm_simulator.body_clock import BodyClock
+from becalm_simulator.cancelled import is_being_cancelled, raise_if_cancelled
 from becalm_simulator.gatt import CharacteristicSpec, Outgoing, Property, Sensor
 from becalm_simulator.uuid_text import short_form
 
@@ -71,6 +72,7 @@ class VirtualDevice:
         """Stream for ever: send what is due, then sleep to the next absolute deadline or until woken."""
         while True:
             await self._send_due()
+            raise_if_cancelled()
             due_ns = self.sensor.due_ns()
             sleep_s = None if due_ns is None else self._clock.wait_s(due_ns)
             try:
@@ -108,14 +110,8 @@ class VirtualDevice:
         except TimeoutError:
             pass  # no confirmation: the peer has gone or will be dropped by its own watchdog
         except asyncio.CancelledError:
-            if self._is_being_cancelled():
+            if is_being_cancelled():
                 raise
-
-    @staticmethod
-    def _is_being_cancelled() -> bool:
-        """Tell our own cancellation from the one that Bumble raises at a disconnection."""
-        task = asyncio.current_task()
-        return task is not None and task.cancelling() > 0
 
     # ----------------------------------------------------------------------------------------- what the peer does
     def _connected(self, connection: Any) -> None:

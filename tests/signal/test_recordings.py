@@ -25,7 +25,7 @@ def resting(data_folder: Path, read_columns: Any, make_track: Any) -> list[Any]:
 
 
 def test_a_resting_adult_gives_one_hash_for_every_chunk(resting: list[Any], run_tracks: Any) -> None:
-    hashes = {events_sha256(run_tracks(*resting, block_s=block_s)) for block_s in (0.02, 0.1, 0.73, 5.0, 40.0)}
+    hashes = {events_sha256(run_tracks(*resting, block_s=block_s)) for block_s in (0.02, 0.1, 0.73, 5.0, 20.0)}
     assert len(hashes) == 1
 
 

@@ -19,6 +19,7 @@ from bumble.core import TimeoutError as BumbleTimeoutError
 from bumble.device import Connection, Device, Peer
 
 from becalm_simulator.bleak_backend.host_adapter import HostAdapter
+from becalm_simulator.cancelled import is_being_cancelled, raise_if_cancelled
 from becalm_simulator.uuid_text import uuid_text
 
 T = TypeVar("T")
@@ -165,7 +166,7 @@ class BumbleClient(BaseBleakClient):
             raise BleakError(f"{self.address}: cannot connect ({exc})") from exc
         except asyncio.CancelledError:
             await asyncio.shield(self._give_up(device))
-            if _is_being_cancelled():
+            if is_being_cancelled():
                 raise
             raise BleakError(f"{self.address}: the adapter was lost while connecting") from None
 
@@ -234,13 +235,8 @@ class BumbleClient(BaseBleakClient):
         except BaseBumbleError as exc:
             raise BleakError(f"{self.address}: {exc}") from exc
         except asyncio.CancelledError:
-            if _is_being_cancelled():
+            if is_being_cancelled():
                 raise
             raise BleakError("disconnected") from None
+        raise_if_cancelled()
         return done
-
-
-def _is_being_cancelled() -> bool:
-    """Tell our own cancellation from the one that Bumble raises at a disconnection."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

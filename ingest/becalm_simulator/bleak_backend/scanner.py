@@ -8,6 +8,7 @@ from bleak.exc import BleakBluetoothNotAvailableError, BleakBluetoothNotAvailabl
 from bumble.core import AdvertisingData, BaseBumbleError
 
 from becalm_simulator.bleak_backend.host_adapter import HostAdapter
+from becalm_simulator.cancelled import raise_if_cancelled
 from becalm_simulator.uuid_text import uuid_text
 
 _UUID_FIELDS = (
@@ -36,6 +37,7 @@ class BumbleScanner(BaseBleakScanner):
         try:
             if not device.scanning:
                 await device.start_scanning(active=self._is_active)
+                raise_if_cancelled()
         except BaseBumbleError as exc:
             device.remove_listener("advertisement", self._heard)
             raise BleakBluetoothNotAvailableError(
