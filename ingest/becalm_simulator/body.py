@@ -20,6 +20,7 @@ from becalm_simulator.episode import Episode, EpisodeKind, Script
 from becalm_simulator.heart import AT_EASE, Heart, HeartBeat, Strain
 from becalm_simulator.lungs import EndTidal, Lungs
 from becalm_simulator.person import Person
+from becalm_simulator.population import MAX_SEED
 from becalm_simulator.pulse import Pulse
 from becalm_simulator.skin import Response, Skin
 
@@ -43,6 +44,7 @@ class Body:
     """
 
     def __init__(self, person: Person, *, seed: int, episodes: Iterable[Episode] = ()) -> None:
+        require(0 <= seed <= MAX_SEED, "seed", f"0 to {MAX_SEED}", seed)
         children = np.random.SeedSequence([seed, 2]).spawn(5)
         rngs = [np.random.default_rng(child) for child in children]
         self.person = person

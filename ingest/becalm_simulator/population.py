@@ -4,10 +4,11 @@ import math
 
 import numpy as np
 
-from becalm_protocol.events import value
+from becalm_protocol.events import require, value
 
 # Chosen so that person 7, whom the demonstration shows, is a clear responder without ectopic beats. Most are not.
 TAG = 19355
+MAX_SEED = 2**63 - 1
 Traits = dict[str, float]
 
 # Vagal modulation falls by half in four decades (RMSSD by age: Umetani 1998).
@@ -17,6 +18,7 @@ YOUNG_YEARS = 25.0
 
 def draw_traits(seed: int) -> Traits:
     """Return all traits of the person of this seed."""
+    require(0 <= seed <= MAX_SEED, "seed", f"0 to {MAX_SEED}", seed)
     draw = _Draw(np.random.default_rng(np.random.SeedSequence([seed, TAG])))
     age_years = draw.normal(45.0, 14.5, within=(18.0, 85.0))
     vagal = math.exp(-VAGAL_LOSS_PER_YEAR * (age_years - YOUNG_YEARS) + 0.32 * draw.normal(0.0, 1.0, within=(-2, 2)))

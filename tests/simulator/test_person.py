@@ -5,6 +5,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
+from becalm_simulator.body import Body
 from becalm_simulator.lungs import Lungs
 from becalm_simulator.person import Person
 from becalm_simulator.traits import RANGES
@@ -46,3 +47,12 @@ def test_rare_rhythms_are_rare() -> None:
     people = [Person.from_seed(seed) for seed in range(1000)]
     assert 0.05 < np.mean([person.ectopic_share > 0 for person in people]) < 0.2
     assert 0.002 < np.mean([person.fibrillation_share > 0 for person in people]) < 0.03
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63])
+def test_an_impossible_seed_is_refused_by_name(seed: int) -> None:
+    for make in (Person.from_seed, Body.from_seed):
+        with pytest.raises(ValueError, match=r"^seed: expected 0 to 9223372036854775807"):
+            make(seed)
+    with pytest.raises(ValueError, match=r"^seed: expected"):
+        Body(Person.from_seed(1), seed=seed)
