@@ -76,6 +76,10 @@ async def _backend(radio: str | None, stack: AsyncExitStack) -> Any:
 
     if radio is None:
         return Backend()
+    if ":" not in radio:
+        raise ConfigError(
+            f"expected unix:PATH or tcp:HOST:PORT, as becalm simulate shows it, got {radio}", setting="--radio"
+        )
     from becalm_simulator.bleak_backend import open_radio
 
     classes = await stack.enter_async_context(open_radio(radio))
