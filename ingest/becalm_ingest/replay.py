@@ -18,6 +18,7 @@ from becalm_protocol.units import NS_PER_MS, NS_PER_S, RR_TICKS_PER_S
 _MAX_CHUNK_MS = 3_600_000
 # A row further than this from where its number puts it is after a break; less is unevenness of the recorder.
 _BREAK_STEPS = 1.5
+_LONG_BREAK_S = 60
 _MAX_SHOWN_NAMES = 120
 
 
@@ -115,6 +116,9 @@ class _Rows:
         """Time of the newest row of a file that has RR alone: beats come when they come, on no grid."""
         self._n_backwards = 0
         self._n_misshapen = 0
+        self._n_astray = 0
+        self._doubtful: tuple[int, list[bytes]] | None = None
+        """Time and cells of a row far ahead of the one before it."""
 
     def take(self, line: bytes) -> int:
         """Add a row; return the position reached."""
@@ -128,26 +132,30 @@ class _Rows:
             return self.next_idx
         if layout.time_idx is not None and not self._place(cells):
             return self.next_idx
+        self._keep(cells)
+        return self.next_idx
+
+    def _keep(self, cells: list[bytes]) -> None:
         for idx, track in self._tracks:
             track.take(cells[idx])
-        if layout.rr_idx is not None and cells[layout.rr_idx].strip():
+        if self._layout.rr_idx is not None and cells[self._layout.rr_idx].strip():
             self._take_rr(cells)
         self.next_idx += 1
-        return self.next_idx
 
     def cut(self) -> list[RawEvent]:
         """Return the events since the last cut, in time order."""
         events = [event for _, track in self._tracks for event in track.cut()]
         events += self._rr_events
         self._rr_events = []
-        if self._n_misshapen or self._n_backwards:
-            events.append(self._dropped(self._complaint()))
-            self._n_misshapen = self._n_backwards = 0
+        if complaint := self._complaint():
+            events.append(self._dropped(complaint))
+            self._n_misshapen = self._n_backwards = self._n_astray = 0
         events.sort(key=_received_ns)
         return events
 
     def finish(self, *, problem: str | None) -> list[RawEvent]:
         """Return the rest, and say how the file was cut, if it was."""
+        self._disbelieve()
         events = self.cut()
         events += [event for _, track in self._tracks for event in track.finish()]
         if problem:
@@ -167,12 +175,37 @@ class _Rows:
         if not self._tracks:
             return self._follow(t_ns - self._began_ns)
         ahead = (t_ns - self._began_ns) * self._rate_hz / NS_PER_S - self.next_idx
+        if ahead > _LONG_BREAK_S * self._rate_hz:
+            return self._believe(t_ns, cells, ahead=ahead)
+        if self._doubtful is not None:
+            self._disbelieve()
+            ahead -= 1
         if ahead < -_BREAK_STEPS:
             self._n_backwards += 1
             return False
         if ahead > _BREAK_STEPS:
             self._leave_out(round(ahead), reason=GapReason.FILE_BREAK)
         return True
+
+    def _believe(self, t_ns: int, cells: list[bytes], *, ahead: float) -> bool:
+        """Follow a long jump once a second row agrees: a single wrong time must not put all later rows in the past."""
+        step_ns = NS_PER_S / self._rate_hz
+        doubtful = self._doubtful
+        if doubtful is not None and 0 < t_ns - doubtful[0] <= (1 + _BREAK_STEPS) * step_ns:
+            self._doubtful = None
+            self._leave_out(round(ahead - (t_ns - doubtful[0]) / step_ns), reason=GapReason.FILE_BREAK)
+            self._keep(doubtful[1])
+            return True
+        self._disbelieve()
+        self._doubtful = (t_ns, cells)
+        return False
+
+    def _disbelieve(self) -> None:
+        """Leave out a row whose long jump no second row followed, if there is one."""
+        if self._doubtful is not None:
+            self._doubtful = None
+            self._n_astray += 1
+            self._leave_out(1, reason=GapReason.FILE_BREAK)
 
     def _follow(self, t_ns: int) -> bool:
         """Go to the time of a row without samples, unless it goes back."""
@@ -225,6 +258,7 @@ class _Rows:
         parts = [
             (self._n_misshapen, f"rows do not have {self._layout.n_columns} cells and a time"),
             (self._n_backwards, "rows go back in time"),
+            (self._n_astray, f"rows are alone more than {_LONG_BREAK_S} s ahead"),
         ]
         return "; ".join(f"{n} {what}" for n, what in parts if n)
 

@@ -114,6 +114,29 @@ def test_a_jump_in_time_is_a_gap(tmp_path: Path) -> None:
     assert gap.end_ns == pytest.approx(10 * NS_PER_S, abs=NS_PER_MS)
 
 
+def timed(times_s: list[float]) -> str:
+    return "time_s,eda_us\n" + "".join(f"{t_s:.1f},{1 + idx / 10:.1f}\n" for idx, t_s in enumerate(times_s))
+
+
+def test_a_long_break_is_a_gap_and_costs_no_row(tmp_path: Path) -> None:
+    times_s = [idx / 10 for idx in range(50)] + [600 + idx / 10 for idx in range(50)]
+    _, events = read(write(tmp_path, timed(times_s)))
+    assert len(counts(events)) == 100
+    (gap,) = gaps(events)
+    assert (gap.reason, gap.n_missing) == (GapReason.FILE_BREAK, 5950)
+    assert not [event for event in events if isinstance(event, Dropped)]
+
+
+@pytest.mark.parametrize("astray_s", [1e3, 8.9e6, 1e12])
+def test_one_time_far_ahead_costs_one_row(tmp_path: Path, astray_s: float) -> None:
+    times_s = [idx / 10 for idx in range(100)]
+    times_s[50] = astray_s
+    _, events = read(write(tmp_path, timed(times_s)))
+    assert len(counts(events)) == 99
+    assert sum(gap.n_missing or 0 for gap in gaps(events)) == 1
+    assert len([event for event in events if isinstance(event, Dropped)]) == 1
+
+
 def test_rounded_times_give_the_true_rate(tmp_path: Path) -> None:
     path = write(tmp_path, "time_s,ecg_uv\n" + "".join(f"{n / 130.16:.3f},1\n" for n in range(20_000)))
     recording, events = read(path)
