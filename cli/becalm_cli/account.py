@@ -59,7 +59,7 @@ class Account:
         """Return the account in a few sentences for a person."""
         stored = sum(row["stored"] for row in self.samples.values())
         if not stored:
-            return "\n".join(["No session took place.", *self.errors])
+            return "\n".join(["Nothing was recorded.", *self.errors])
         whole = not (self.lost or self.duplicated)
         kept = "nothing lost, nothing doubled" if whole else f"{self.lost} lost, {self.duplicated} doubled"
         return "\n".join([self._ebb(), f"{stored} samples and intervals stored: {kept}.", *self.errors])
