@@ -176,6 +176,10 @@ class Body:
         """Return every skin response with its onset from time 0 to `t_ns`."""
         return tuple(response for response in self._skin.responses if response.onset_ns <= self._t_ns)
 
+    def skin_us(self, t_ns: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return conductance in uS of the skin itself, whatever electrodes show, at ascending times, (n_samples,)."""
+        return self._skin.conductance_us(t_ns)
+
     def arousal(self, t_ns: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return latent arousal (0 to 1) at body times, shape (n_samples,)."""
         steps = t_ns / SLOW_STEP_NS

@@ -1,0 +1,90 @@
+"""What a body's sensors would say, as blocks of samples without a radio: quantised, and as fast as it goes."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from becalm_ingest.devices.uart_skin import SKIN_US_PER_COUNT
+from becalm_ingest.devices.vernier_belt import FORCE_N_PER_COUNT
+from becalm_protocol.events import Clock, SampleBlock, SignalKind, StreamInfo, require
+from becalm_protocol.units import NS_PER_S, ns_from_s
+from becalm_simulator.body import Body
+from becalm_simulator.recording import MAX_SECONDS
+from becalm_simulator.sensors.belt import NOISE_N
+from becalm_simulator.sensors.skin import NOISE_US
+from becalm_simulator.sensors.strap import NOISE_UV
+
+ECG_RATE_HZ, FORCE_RATE_HZ, SKIN_RATE_HZ = 130, 25, 8
+# Ten seconds of ECG are 1,300 samples: below the cap of a block, and memory stays constant however long it goes on.
+BLOCK_S = 10
+NOISE_TAG = 16
+# Skin conductance below 0.05 Hz, looked at from both sides so that it does not lag: no live filter can do that.
+LEVEL_TAU_S = 1.0 / (2.0 * math.pi * 0.05)
+LEVEL_RATE_HZ = 8
+
+
+def _stream(number: int, kind: SignalKind, *, unit: str, unit_per_count: float, sample_rate_hz: float) -> StreamInfo:
+    return StreamInfo(
+        stream_id=f"{number:032x}",
+        kind=kind,
+        unit=unit,
+        unit_per_count=unit_per_count,
+        sample_rate_hz=sample_rate_hz,
+        clock=Clock.SESSION,
+        device="virtual person",
+    )
+
+
+ECG = _stream(1, SignalKind.ECG, unit="uV", unit_per_count=1.0, sample_rate_hz=ECG_RATE_HZ)
+FORCE = _stream(2, SignalKind.RESPIRATION, unit="N", unit_per_count=FORCE_N_PER_COUNT, sample_rate_hz=FORCE_RATE_HZ)
+SKIN = _stream(3, SignalKind.SKIN_CONDUCTANCE, unit="uS", unit_per_count=SKIN_US_PER_COUNT, sample_rate_hz=SKIN_RATE_HZ)
+STREAMS = (ECG, FORCE, SKIN)
+
+
+def sample_blocks(body: Body, *, seconds: int) -> Iterator[SampleBlock]:
+    """Let the body live so many seconds from 0 on, and yield what each sensor says of every ten of them."""
+    require(0 < seconds <= MAX_SECONDS, "seconds", f"above 0 to {MAX_SECONDS}", seconds)
+    rng = np.random.default_rng(np.random.SeedSequence([body.seed, NOISE_TAG]))
+    for start_s in range(0, seconds, BLOCK_S):
+        end_s = min(start_s + BLOCK_S, seconds)
+        body.until(end_s * NS_PER_S)
+        for info, rate_hz in ((ECG, ECG_RATE_HZ), (FORCE, FORCE_RATE_HZ), (SKIN, SKIN_RATE_HZ)):
+            t_ns = np.arange(start_s * rate_hz, end_s * rate_hz, dtype=np.int64) * NS_PER_S // rate_hz
+            shown = _shown(body, info, t_ns, noise=rng.standard_normal(len(t_ns)))
+            yield SampleBlock(
+                stream_id=info.stream_id,
+                received_ns=int(t_ns[-1]),
+                first_sample_idx=start_s * rate_hz,
+                counts=tuple(np.rint(shown / info.unit_per_count).astype(np.int64).tolist()),
+            )
+
+
+def _shown(body: Body, info: StreamInfo, t_ns: NDArray[np.int64], *, noise: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return samples in the unit of the stream with the sensor's own noise."""
+    if info is ECG:
+        return body.ecg_uv(t_ns) + NOISE_UV * noise
+    if info is FORCE:
+        return np.maximum(body.force_n(t_ns) + NOISE_N * noise, 0.0)
+    return np.maximum(body.conductance_us(t_ns) + NOISE_US * noise, 0.0)
+
+
+def true_levels_us(body: Body) -> tuple[float, ...]:
+    """Return the level of the skin itself (below 0.05 Hz, without lag) at every second lived so far, from 0 on."""
+    t_ns = np.arange(0, body.t_ns + 1, ns_from_s(1.0 / LEVEL_RATE_HZ), dtype=np.int64)
+    return tuple(there_and_back(body.skin_us(t_ns).tolist())[::LEVEL_RATE_HZ])
+
+
+def there_and_back(levels: list[float]) -> list[float]:
+    """Smooth forwards, then backwards, so that nothing is moved in time."""
+    return _one_pole(_one_pole(levels)[::-1])[::-1]
+
+
+def _one_pole(levels: list[float]) -> list[float]:
+    share = -math.expm1(-1.0 / (LEVEL_RATE_HZ * LEVEL_TAU_S))
+    kept, smooth = levels[0], []
+    for level in levels:
+        kept += share * (level - kept)
+        smooth.append(kept)
+    return smooth
