@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from becalm_cli import bench
 from becalm_cli.places import DEFAULT_PORT, DEFAULT_SERVER, default_data_dir, usable_data_dir, ws_url
 from becalm_protocol.errors import BecalmError
 
@@ -18,6 +19,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(bench.app, name="bench")
 
 ServerOption = Annotated[str, typer.Option("--server", help="Address of the becalm server.")]
 DataDirOption = Annotated[

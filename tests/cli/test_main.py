@@ -13,7 +13,7 @@ import pytest
 
 Becalm = Callable[..., "CompletedProcess[str]"]
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ("demo", "serve", "agent", "client", "replay", "analyse", "simulate")
+COMMANDS = ("demo", "serve", "agent", "client", "replay", "analyse", "simulate", "bench")
 
 
 def sentence(done: "CompletedProcess[str]") -> str:

@@ -1,0 +1,44 @@
+"""What disturbed a signal at a moment, by the script of a virtual person."""
+
+from collections.abc import Iterable
+
+from becalm_protocol.events import SignalKind
+from becalm_protocol.units import NS_PER_S
+from becalm_simulator.episode import ECG_KINDS, SKIN_KINDS, Episode, EpisodeKind
+
+NONE = "none"
+AFTER = "after"
+"""Nothing is under way, but something was within the last minute: the longest window of an index."""
+AFTER_NS = 60 * NS_PER_S
+DISTURBING: dict[SignalKind, frozenset[EpisodeKind]] = {
+    SignalKind.ECG: ECG_KINDS,
+    SignalKind.RESPIRATION: frozenset(),
+    SignalKind.SKIN_CONDUCTANCE: SKIN_KINDS,
+}
+
+
+class Happenings:
+    """The disturbances of one signal."""
+
+    def __init__(self, episodes: Iterable[Episode], kind: SignalKind) -> None:
+        self._episodes = [episode for episode in episodes if episode.kind in DISTURBING[kind]]
+
+    def at(self, t_ns: int) -> tuple[str, ...]:
+        """Return the kinds under way, sorted; else "after" or "none"."""
+        under_way = {e.kind.value for e in self._episodes if e.start_ns <= t_ns < e.end_ns}
+        if under_way:
+            return tuple(sorted(under_way))
+        return (AFTER,) if any(0 <= t_ns - e.end_ns < AFTER_NS for e in self._episodes) else (NONE,)
+
+    def is_under_way(self, kind: EpisodeKind, t_ns: int) -> bool:
+        """Whether this happens at a time."""
+        return any(e.kind is kind and e.start_ns <= t_ns < e.end_ns for e in self._episodes)
+
+    def lasted_ns(self, kind: EpisodeKind, *, until_ns: int) -> int:
+        """Return how much of this there was, overlaps counted once."""
+        lasted_ns = covered_ns = 0
+        for e in sorted((e for e in self._episodes if e.kind is kind), key=lambda e: e.start_ns):
+            start_ns, end_ns = max(e.start_ns, covered_ns), min(e.end_ns, until_ns)
+            lasted_ns += max(0, end_ns - start_ns)
+            covered_ns = max(covered_ns, end_ns)
+        return lasted_ns

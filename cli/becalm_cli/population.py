@@ -1,0 +1,75 @@
+"""`becalm bench population`: seeded virtual people through the live pipeline, held against their truth."""
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import Any
+
+from becalm_cli.score import DISTURBANCES_PER_HOUR, score_person
+from becalm_cli.score_events import report_events
+from becalm_cli.score_indices import INDICES, report_arousal, report_index
+from becalm_cli.score_quality import report_ghosts, report_quality
+from becalm_cli.tally import Tally
+from becalm_protocol.derived import PIPELINE_VERSION
+from becalm_protocol.errors import ConfigError
+from becalm_simulator.population import MAX_SEED
+
+# Enough that nobody waits for the slowest person, few enough that memory does not grow with the population.
+AHEAD_PER_JOB = 4
+SERIES = ("beats", "breath_turns", "skin_responses")
+
+
+def bench_population(*, n_people: int, minutes: float, seed: int, n_jobs: int) -> dict[str, Any]:
+    """Return the scores of so many people from `seed` on, and apart from them what the machine took.
+
+    `scores` depends on people, minutes and seed only. Raises ConfigError for a seed that has not so many after it.
+    """
+    if seed + n_people - 1 > MAX_SEED:
+        raise ConfigError(f"expected 0 to {MAX_SEED} with {n_people} people, got {seed}; take less", setting="seed")
+    seconds = round(60.0 * minutes)
+    started_s = time.perf_counter()
+    total = Tally()
+    for tally in _tallies(range(seed, seed + n_people), seconds=seconds, n_jobs=n_jobs):
+        total.add(tally)
+    took_s = time.perf_counter() - started_s
+    return {
+        "people": n_people,
+        "seconds_each": seconds,
+        "seed": seed,
+        "pipeline_version": PIPELINE_VERSION,
+        "disturbances_per_hour": DISTURBANCES_PER_HOUR,
+        "scores": scores(total),
+        "took": {
+            "took_s": round(took_s, 2),
+            "jobs": n_jobs,
+            "session_seconds_per_s": round(n_people * seconds / took_s, 1),
+        },
+    }
+
+
+def scores(tally: Tally) -> dict[str, Any]:
+    """Return every figure of a tally, ready for JSON."""
+    return {
+        "signals": {name: report_events(tally, name) for name in SERIES},
+        "indices": {name: report_index(tally, name) for name in INDICES},
+        "arousal": report_arousal(tally),
+        "quality_seconds": report_quality(tally),
+        "ghosts": report_ghosts(tally),
+    }
+
+
+def _tallies(seeds: range, *, seconds: int, n_jobs: int) -> Iterator[Tally]:
+    """Yield one tally for each person; with one job in this very process."""
+    if n_jobs == 1:
+        yield from (score_person(seed, seconds=seconds) for seed in seeds)
+        return
+    with ProcessPoolExecutor(n_jobs, mp_context=get_context("spawn")) as pool:
+        waiting: deque[Future[Tally]] = deque()
+        for seed in seeds:
+            waiting.append(pool.submit(score_person, seed, seconds=seconds))
+            if len(waiting) >= AHEAD_PER_JOB * n_jobs:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

@@ -1,0 +1,97 @@
+"""Indices held against the truth: how often they are shown, how far off they are, and whether their bounds keep."""
+
+from collections.abc import Sequence
+
+from becalm_cli.matching import rank_correlation
+from becalm_cli.score_events import ALL
+from becalm_cli.tally import Tally, ratio
+from becalm_cli.truth import Truth
+from becalm_protocol.derived import Index, Metrics
+from becalm_protocol.events import SignalKind
+
+INDICES: dict[str, tuple[SignalKind, float]] = {
+    "heart_rate_bpm": (SignalKind.ECG, 0.01),
+    "rmssd_ms": (SignalKind.ECG, 0.02),
+    "breathing_rate_bpm": (SignalKind.RESPIRATION, 0.01),
+    "scl_us": (SignalKind.SKIN_CONDUCTANCE, 0.001),
+    "scr_per_min": (SignalKind.SKIN_CONDUCTANCE, 0.01),
+}
+"""The signal of each scored index, and the step of its errors in its own unit."""
+WIDTH_STEP = 0.01
+RHO_STEP = 0.0001
+
+
+def score_index(tally: Tally, name: str, tick: Metrics, *, truth: Truth, kinds: Sequence[str]) -> None:
+    """Hold one second of an index against its truth at the moment that its newest sample speaks of."""
+    index: Index = getattr(tick, name)
+    at_ns = tick.t_ns if index.sample_ns is None else index.sample_ns
+    true = truth.index(name, at_ns, tick_ns=tick.t_ns)
+    for kind in (ALL, *kinds):
+        tally.count(name, kind, "seconds")
+        if index.value is None or index.bound is None:
+            tally.count(name, kind, "withheld", str(index.reason))
+            continue
+        tally.count(name, kind, "reported")
+        if true is not None:
+            error = index.value - true
+            tally.count(name, kind, "covered", n=abs(error) <= index.bound)
+            tally.measure(name, kind, "error", x=error, step=INDICES[name][1])
+
+
+def score_arousal(tally: Tally, ticks: Sequence[Metrics], truth: Truth) -> None:
+    """Hold one person's arousal against the latent one by rank: the two scales have no common unit."""
+    shown = [(tick.arousal, truth.arousal(tick.t_ns)) for tick in ticks]
+    told = [(index.value, index.bound, level) for index, level in shown if index.value is not None]
+    tally.count("arousal", "seconds", n=len(shown))
+    tally.count("arousal", "reported", n=len(told))
+    for _, bound, _ in told:
+        if bound is not None:
+            tally.measure("arousal", "width", x=2.0 * bound, step=WIDTH_STEP)
+    rho = rank_correlation([value for value, _, _ in told], [level for _, _, level in told])
+    if rho is not None:
+        tally.measure("arousal", "rho", x=rho, step=RHO_STEP)
+
+
+def report_index(tally: Tally, name: str) -> dict[str, dict[str, object]]:
+    """Return the figures of one index, overall and by disturbance."""
+    return {ALL: _figures(tally, name, ALL)} | {
+        kind: _figures(tally, name, kind) for kind in tally.names(name) if kind != ALL
+    }
+
+
+def _figures(tally: Tally, name: str, kind: str) -> dict[str, object]:
+    n_seconds, n_reported = tally.n(name, kind, "seconds"), tally.n(name, kind, "reported")
+    error, step = (name, kind, "error"), INDICES[name][1]
+    n_judged = tally.n_measured(*error)
+    return {
+        "n_seconds": n_seconds,
+        "reported_share": ratio(n_reported, n_seconds),
+        "n_without_truth": n_reported - n_judged,
+        "bound_coverage": ratio(tally.n(name, kind, "covered"), n_judged),
+        "error": {
+            "median": tally.quantile(*error, share=0.5, step=step),
+            **{
+                f"p{percent}_abs": tally.quantile(*error, share=percent / 100, step=step, absolute=True)
+                for percent in (50, 95, 99)
+            },
+        },
+        "withheld_seconds": {
+            reason: tally.n(name, kind, "withheld", reason) for reason in tally.names(name, kind, "withheld")
+        },
+    }
+
+
+def report_arousal(tally: Tally) -> dict[str, object]:
+    """Return how well shown and latent arousal agree in rank within people, and how wide the bounds are."""
+    rho = {
+        name: tally.quantile("arousal", "rho", share=share, step=RHO_STEP)
+        for name, share in (("p5", 0.05), ("median", 0.5), ("p95", 0.95))
+    }
+    return {
+        "reported_share": ratio(tally.n("arousal", "reported"), tally.n("arousal", "seconds")),
+        "rank_correlation_within_person": {
+            "n_people": tally.n_measured("arousal", "rho"),
+            **rho,
+        },
+        "bound_width_mean": tally.mean("arousal", "width", step=WIDTH_STEP),
+    }
