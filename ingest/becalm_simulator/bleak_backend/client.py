@@ -99,7 +99,11 @@ class BumbleClient(BaseBleakClient):
             async with asyncio.timeout(DISCONNECT_TIMEOUT_S):
                 await connection.disconnect()
                 await self._disconnected.wait()
-        except (TimeoutError, BaseBumbleError):
+        except TimeoutError:
+            # The controller stands still and would keep the link for ever, its sensor unseen: begin afresh with it.
+            self._ended(None)
+            await self.host.close()
+        except BaseBumbleError:
             self._ended(None)
 
     async def pair(self, *_: Any, **__: Any) -> None:
