@@ -165,11 +165,18 @@ def simulate(
     ] = None,
     server: Annotated[str | None, typer.Option("--server", help="Server whose pacer the person hears.")] = None,
     seed: Annotated[int, typer.Option(help="Which virtual person.", min=0)] = 7,
+    csv: Annotated[
+        Path | None, typer.Option(help="Write a recording and its truth to this folder at once, with no radio.")
+    ] = None,
+    minutes: Annotated[float, typer.Option(help="Length of the --csv recording.", min=0.1, max=60.0)] = 5.0,
     supervised: SupervisedOption = False,
 ) -> None:
-    """Offer a virtual person wearing virtual sensors on a virtual radio."""
-    from becalm_cli.parts import run_virtual_person
+    """Offer a virtual person wearing virtual sensors on a virtual radio, or write their recording."""
+    from becalm_cli.parts import run_virtual_person, write_virtual_person
 
+    if csv is not None:
+        typer.echo(f"{write_virtual_person(csv, seed=seed, minutes=minutes)} and its truth beside it")
+        return
     asyncio.run(run_virtual_person(radio=radio, server=server and ws_url(server), seed=seed, supervised=supervised))
 
 

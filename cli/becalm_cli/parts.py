@@ -150,3 +150,14 @@ async def run_virtual_person(*, radio: str | None, server: str | None, seed: int
     settings = SimulatorSettings(seed=seed, radio=radio, server_url=server)
     report = await run_simulator(settings, on_ready=on_ready, stop=stop)
     _tell_report(report.as_dict(), as_json=not supervised, supervised=supervised)
+
+
+def write_virtual_person(folder: Path, *, seed: int, minutes: float) -> Path:
+    """Write a recording of a quiet minute and practice, with its truth; return its path. Raises RecordingError."""
+    from becalm_cli.score import PACER
+    from becalm_simulator.body import Body
+    from becalm_simulator.recording import write_recording
+
+    body = Body.from_seed(seed)
+    body.hear(PACER)
+    return write_recording(body, seconds=60.0 * minutes, directory=folder)

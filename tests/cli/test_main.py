@@ -86,3 +86,13 @@ def test_the_installed_command_speaks_in_sentences_too() -> None:
     start = f"from {module} import {function}; {function}()"  # what the installed script consists of
     command = [sys.executable, "-c", start, "client", "--kind", "hologram"]
     assert "--kind" in sentence(subprocess.run(command, capture_output=True, text=True, timeout=60, check=False))
+
+
+def test_a_virtual_person_is_written_with_the_truth_and_read_back(becalm: Becalm, tmp_path: Path) -> None:
+    done = becalm("simulate", "--seed", 3, "--csv", tmp_path / "person", "--minutes", 1)
+    assert done.returncode == 0, done.stderr
+    analysed = becalm("analyse", tmp_path / "person" / "recording.csv", "--out", tmp_path / "out", "--no-report")
+    assert analysed.returncode == 0, analysed.stderr
+    true_beats = (tmp_path / "person" / "truth_beats.csv").read_text(encoding="utf-8").splitlines()[1:]
+    found = (tmp_path / "out" / "beats.csv").read_text(encoding="utf-8").splitlines()[1:]
+    assert abs(len(true_beats) - len(found)) <= 2
