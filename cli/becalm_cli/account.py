@@ -1,18 +1,16 @@
 """The account of a run: what the sensors sent, the agent took and the database holds, stream by stream."""
 
 import json
-import urllib.error
-import urllib.request
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from becalm_cli.meter import LiveMeter
+from becalm_cli.places import ask
 
 Counts = dict[str, Any]
 KINDS = ("ecg", "rr", "respiration", "skin_conductance")
-REQUEST_LIMIT_S = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,18 +108,11 @@ def fetch_counts(url: str, session_ids: Sequence[str]) -> Counts:
     """Return the server's own count of what it stored for these sessions. Raises OSError when it cannot be asked."""
     total: Counts = {"stored": Counter(), "n_gaps": 0, "n_dropped": 0}
     for session_id in session_ids:
-        counts = _ask(f"{url}/v1/sessions/{session_id}/counts")
+        try:
+            counts = json.loads(ask(f"{url}/v1/sessions/{session_id}/counts"))
+        except (OSError, ValueError) as exc:
+            raise OSError(f"the server did not tell its counts: {exc}") from exc
         total["stored"].update(counts["stored"])
         total["n_gaps"] += counts["n_gaps"]
         total["n_dropped"] += counts["n_dropped"]
     return total
-
-
-def _ask(address: str) -> Counts:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(address, timeout=REQUEST_LIMIT_S) as answer:
-            counts: Counts = json.loads(answer.read())
-    except (urllib.error.URLError, ValueError) as exc:
-        raise OSError(f"the server did not tell its counts: {exc}") from exc
-    return counts

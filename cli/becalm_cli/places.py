@@ -2,7 +2,6 @@
 
 import os
 import sys
-import urllib.error
 import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -67,11 +66,18 @@ def http_url(server: str) -> str:
 
 def require_server(server: str) -> None:
     """Raise ConfigError unless a becalm server answers at this address."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # it stands in the same house
     try:
-        opener.open(f"{http_url(server)}/v1/health", timeout=ANSWER_LIMIT_S).close()
-    except (urllib.error.URLError, OSError) as exc:
+        ask(f"{http_url(server)}/v1/health")
+    except OSError as exc:
         raise ConfigError(
             f"expected a becalm server at {http_url(server)}, got no answer; start one with: becalm serve",
             setting="--server",
         ) from exc
+
+
+def ask(address: str) -> bytes:
+    """Return what a becalm server answers at this address. Raises OSError where it gives none, or refuses."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # it stands in the same house
+    with opener.open(address, timeout=ANSWER_LIMIT_S) as answer:
+        content: bytes = answer.read()
+    return content

@@ -10,11 +10,22 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from becalm_protocol.codec import decode, encode
 from becalm_protocol.errors import CloseCode, UnknownTypeError, WireError
-from becalm_protocol.handshake import SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK, VERSIONS, Ping, Pong, Problem
+from becalm_protocol.handshake import (
+    SUBPROTOCOL_JSON,
+    SUBPROTOCOL_MSGPACK,
+    VERSIONS,
+    AgentHello,
+    ClientHello,
+    Ping,
+    Pong,
+    Problem,
+)
 from becalm_protocol.limits import MAX_NOTE_CHARS, MAX_SESSION_NS
 from becalm_server.frames import Frame
 
-T = TypeVar("T")
+Hello = TypeVar("Hello", AgentHello, ClientHello)
+# Fewer and a busy network would end conversations; more and a peer that vanished would be held for long.
+N_SILENT_HEARTBEATS = 3
 # A peer that connects says hello at once; one that does not is a port scan.
 HELLO_LIMIT_S = 5.0
 # A send that waits this long has met full buffers on both sides: the peer is stuck.
@@ -35,12 +46,21 @@ class WireSocket:
         self._socket = socket
         self.subprotocol = next((name for name in SUBPROTOCOLS if name in socket.scope["subprotocols"]), None)
 
-    async def accept(self) -> None:
-        """Complete the upgrade; a peer that offers no sub-protocol speaks JSON."""
+    async def greet(self, expected: type[Hello]) -> tuple[Hello, int] | None:
+        """Accept; return the hello and the version to speak, None where the peer was refused and told why.
+
+        A peer that offers no sub-protocol speaks JSON. Raises PeerGoneError.
+        """
         await self._socket.accept(subprotocol=self.subprotocol)
         self.subprotocol = self.subprotocol or SUBPROTOCOL_JSON
+        try:
+            hello = await self._hello(expected)
+            return hello, _common_version(hello.versions)
+        except WireError as exc:
+            await self.close(exc.close_code, detail=exc.problem)
+            return None
 
-    async def hello(self, expected: type[T]) -> T:
+    async def _hello(self, expected: type[Hello]) -> Hello:
         """Return the first message. Raises WireError where it is another one or comes too late."""
         try:
             async with asyncio.timeout(HELLO_LIMIT_S):
@@ -112,7 +132,7 @@ def _is_data(received: Mapping[str, Any]) -> bool:
     return isinstance(plain, dict) and plain.get("type") == "data"
 
 
-def common_version(versions: tuple[int, ...]) -> int:
+def _common_version(versions: tuple[int, ...]) -> int:
     """Return the newest version both sides speak. Raises WireError where there is none."""
     shared = [version for version in VERSIONS if version in versions]
     if not shared:

@@ -21,11 +21,10 @@ from becalm_protocol.handshake import (
 from becalm_protocol.limits import CREDIT_FRAMES
 from becalm_server.agent_link import AgentLink
 from becalm_server.parts import Parts
-from becalm_server.wire_socket import PeerGoneError, WireSocket, common_version
+from becalm_server.wire_socket import N_SILENT_HEARTBEATS, PeerGoneError, WireSocket
 
 router = APIRouter()
 _EXPECTED = (OpenSession, Data, CloseSession, AgentStatus, Ping, Pong, Problem)
-N_SILENT_HEARTBEATS = 3
 # After an opening a few quick heartbeats find the offset of the clocks before anybody looks at an age.
 N_QUICK_PINGS = 4
 QUICK_PING_S = 0.05
@@ -36,14 +35,11 @@ async def ingest(websocket: WebSocket) -> None:
     """Carry one agent's connection from hello to close."""
     parts: Parts = websocket.app.state.parts
     socket = WireSocket(websocket)
-    await socket.accept()
     with contextlib.suppress(PeerGoneError):
-        try:
-            hello = await socket.hello(AgentHello)
-            version = common_version(hello.versions)
-        except WireError as exc:
-            await socket.close(exc.close_code, detail=exc.problem)
+        greeting = await socket.greet(AgentHello)
+        if greeting is None:
             return
+        hello, version = greeting
         await socket.send(
             AgentWelcome(version=version, heartbeat_s=parts.settings.heartbeat_s, credit_frames=CREDIT_FRAMES)
         )

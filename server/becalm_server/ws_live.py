@@ -11,10 +11,9 @@ from becalm_protocol.handshake import ClientHello, ClientWelcome, Ping, Pong
 from becalm_server.frames import LiveFrame
 from becalm_server.outbox import Outbox
 from becalm_server.parts import Parts
-from becalm_server.wire_socket import PeerGoneError, WireSocket, common_version
+from becalm_server.wire_socket import N_SILENT_HEARTBEATS, PeerGoneError, WireSocket
 
 router = APIRouter()
-N_SILENT_HEARTBEATS = 3
 
 
 @router.websocket("/v1/live")
@@ -22,14 +21,11 @@ async def live(websocket: WebSocket) -> None:
     """Carry one client's connection from hello to close."""
     parts: Parts = websocket.app.state.parts
     socket = WireSocket(websocket)
-    await socket.accept()
     with contextlib.suppress(PeerGoneError):
-        try:
-            hello = await socket.hello(ClientHello)
-            version = common_version(hello.versions)
-        except WireError as exc:
-            await socket.close(exc.close_code, detail=exc.problem)
+        greeting = await socket.greet(ClientHello)
+        if greeting is None:
             return
+        hello, version = greeting
         outbox = parts.hub.join(waveforms=hello.waveforms)
         if outbox is None:
             await socket.close(CloseCode.OVERLOADED, detail="too many clients are connected. Close one, then try again")
