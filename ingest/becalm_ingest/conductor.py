@@ -15,7 +15,7 @@ from becalm_ingest.source import Source
 from becalm_ingest.spool import Spool
 from becalm_ingest.spool_stream import SpooledSession
 from becalm_ingest.uplink import Uplink
-from becalm_protocol.events import SignalKind, value
+from becalm_protocol.events import UNTIMED_KINDS, value
 from becalm_protocol.handshake import AgentStatus
 from becalm_protocol.handshake import Source as SourceKind
 
@@ -132,7 +132,7 @@ class Conductor:
                 stream_id=stream_id,
                 device=tally.device,
                 kind=tally.kind,
-                n_received=tally.n_beats if tally.kind is SignalKind.RR else tally.n_samples,
+                n_received=tally.n_beats if tally.kind in UNTIMED_KINDS else tally.n_samples,
                 n_gaps=tally.n_gaps,
                 n_dropped=tally.n_dropped,
                 n_events=n_events,

@@ -48,8 +48,24 @@ class SignalKind(StrEnum):
 
     ECG = "ecg"
     RR = "rr"
+    PPI = "ppi"
+    """Pulse-to-pulse intervals of an optical sensor: like RR, with the sensor's own doubts."""
     RESPIRATION = "respiration"
     SKIN_CONDUCTANCE = "skin_conductance"
+    ACCELERATION_X = "acceleration_x"
+    ACCELERATION_Y = "acceleration_y"
+    ACCELERATION_Z = "acceleration_z"
+    ANGULAR_VELOCITY_X = "angular_velocity_x"
+    ANGULAR_VELOCITY_Y = "angular_velocity_y"
+    ANGULAR_VELOCITY_Z = "angular_velocity_z"
+    PPG_1 = "ppg_1"
+    PPG_2 = "ppg_2"
+    PPG_3 = "ppg_3"
+    PPG_AMBIENT = "ppg_ambient"
+
+
+UNTIMED_KINDS = frozenset({SignalKind.RR, SignalKind.PPI})
+"""Intervals between beats: no sample rate, no time of their own."""
 
 
 class Clock(StrEnum):
@@ -71,11 +87,12 @@ class StreamInfo:
     """Random identifier, 32 hexadecimal characters."""
     kind: SignalKind
     unit: str
-    """uV for ECG, uS for skin conductance, N or au for respiration, 1/1024 s for RR."""
+    """uV for ECG, uS for skin conductance, N or au for respiration, mg for acceleration, dps for angular velocity,
+    au for PPG, 1/1024 s for RR and PPI."""
     unit_per_count: float
     """A sample in `unit` is its integer count times this."""
     sample_rate_hz: float | None = None
-    """Nominal rate; None for RR, which has no regular sampling."""
+    """Nominal rate; None for RR and PPI, which have no regular sampling."""
     clock: Clock
     device: str
     """A label for people, as the device calls itself."""
@@ -94,9 +111,9 @@ class StreamInfo:
         rate_hz = self.sample_rate_hz
         require(rate_hz is None or low <= rate_hz <= high, "sample_rate_hz", f"{low} to {high} Hz", rate_hz)
         require(
-            (rate_hz is None) == (self.kind is SignalKind.RR),
+            (rate_hz is None) == (self.kind in UNTIMED_KINDS),
             "sample_rate_hz",
-            "a rate for sampled signals, none for rr",
+            "a rate for sampled signals, none for rr and ppi",
             rate_hz,
         )
 
@@ -129,20 +146,30 @@ class SampleBlock:
 
 @value
 class RrBlock:
-    """RR intervals of one Heart Rate notification, oldest first: untimed and 0-4 s late, as the service sends them."""
+    """RR or pulse intervals of one notification, oldest first: untimed and 0-4 s late, as sensors send them."""
 
     stream_id: str
     received_ns: int
     rr_1024: tuple[int, ...]
-    """RR intervals in 1/1024 s, exact; may be empty."""
+    """RR intervals in 1/1024 s, exact; may be empty. Whole milliseconds (PPI) each have a tick of their own: nothing is
+    lost in `round(ms * 1.024)`."""
     heart_rate_bpm: int | None = None
     """The sensor's own averaged heart rate."""
     in_contact: bool | None = None
     """Skin contact as the sensor sees it; None where it does not say."""
+    error_ms: tuple[int, ...] | None = None
+    """The sensor's own error estimate of each interval; None where it gives none."""
+    usable: tuple[bool, ...] | None = None
+    """Whether the sensor itself trusts each interval; None where it does not say."""
 
     def __post_init__(self) -> None:
         require_time("received_ns", self.received_ns)
-        n_max = limits.MAX_RR_PER_BLOCK
+        n_max, n_rr = limits.MAX_RR_PER_BLOCK, len(self.rr_1024)
+        for field, told in (("error_ms", self.error_ms), ("usable", self.usable)):
+            require(told is None or len(told) == n_rr, field, f"one for each of {n_rr} intervals", told)
+        require(
+            all(0 <= ms <= 0xFFFF for ms in self.error_ms or ()), "error_ms", "unsigned 16-bit integers", self.error_ms
+        )
         require(len(self.rr_1024) <= n_max, "rr_1024", f"at most {n_max} intervals", len(self.rr_1024))
         require(all(0 <= rr <= 0xFFFF for rr in self.rr_1024), "rr_1024", "unsigned 16-bit integers", self.rr_1024)
         bpm = self.heart_rate_bpm

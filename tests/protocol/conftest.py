@@ -38,6 +38,9 @@ RAW: tuple[e.RawEvent, ...] = (
     e.StreamStatus(stream_id=STREAM, received_ns=9, state=e.StreamState.LOST),
     e.Battery(stream_id=STREAM, received_ns=9, level_pct=87),
     e.Dropped(stream_id=STREAM, received_ns=9, problem="polar_pmd: expected 10 bytes or more; got 00 01"),
+    e.RrBlock(
+        stream_id=STREAM, received_ns=9, rr_1024=(880, 1024), heart_rate_bpm=64, error_ms=(5, 30), usable=(True, False)
+    ),
 )
 DERIVED: tuple[d.Derived, ...] = (
     d.Beat(
@@ -91,7 +94,8 @@ def all_messages() -> dict[str, object]:
     for message in CONTROL:
         named[type(message).__name__] = message
     for seq, event in enumerate(RAW, 1):
-        named[f"Data.{type(event).__name__}"] = h.Data(seq=seq, event=event)
+        form = ".ppi" if getattr(event, "usable", None) else ""
+        named[f"Data.{type(event).__name__}{form}"] = h.Data(seq=seq, event=event)
     for seq, live_event in enumerate((*DERIVED, *LIVE), 1):
         name = f"Live.{type(live_event).__name__}"
         name += ".rr" if getattr(live_event, "source", None) is e.SignalKind.RR else ""

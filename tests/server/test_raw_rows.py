@@ -38,6 +38,15 @@ RRS = st.builds(
     heart_rate_bpm=st.none() | st.integers(0, 0xFFFF),
     in_contact=st.none() | st.booleans(),
 )
+PPIS = st.lists(st.tuples(*[st.integers(0, 0xFFFF)] * 2, st.booleans()), max_size=9).map(
+    lambda told: RrBlock(
+        stream_id="s",
+        received_ns=1,
+        rr_1024=tuple(rr for rr, _, _ in told),
+        error_ms=tuple(ms for _, ms, _ in told),
+        usable=tuple(usable for _, _, usable in told),
+    )
+)
 OTHERS = st.sampled_from(
     [
         Gap(stream_id="s", received_ns=9, start_ns=1, end_ns=8, n_missing=None, reason=GapReason.LINK_LOST),
@@ -48,7 +57,7 @@ OTHERS = st.sampled_from(
 )
 
 
-@given(event=BLOCKS | RRS | OTHERS, seq=TIMES)
+@given(event=BLOCKS | RRS | PPIS | OTHERS, seq=TIMES)
 def test_row_gives_the_event_back(event: RawEvent, seq: int) -> None:
     row = to_row(event, seq=seq, arrival_idx=0)
     assert to_event(_columns(row)) == event

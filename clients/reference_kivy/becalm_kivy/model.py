@@ -183,8 +183,9 @@ class PracticeModel:
             case Battery():
                 self._signals.set_battery(event.stream_id, event.level_pct)
             case Gap():
-                if (kind := self._signals.kind_of(event.stream_id)) is not None:
-                    self.traces.add_gap(event, CURVE_OF_KIND[kind])
+                kind = self._signals.kind_of(event.stream_id)
+                if kind is not None and (curve := CURVE_OF_KIND.get(kind)) is not None:
+                    self.traces.add_gap(event, curve)
 
     def _apply_metrics(self, metrics: Metrics) -> None:
         if self._metrics is not None and metrics.t_ns < self._metrics.t_ns:

@@ -116,7 +116,9 @@ class Signals:
     def view(self, curve: Curve, *, session_ns: int | None) -> SignalView:
         """Return how a curve's sensors are at the session time `session_ns`, None outside a session."""
         views = [
-            _look(curve, stream, session_ns) for kind, stream in self._streams.items() if CURVE_OF_KIND[kind] is curve
+            _look(curve, stream, session_ns)
+            for kind, stream in self._streams.items()
+            if CURVE_OF_KIND.get(kind) is curve
         ]
         return min(views, key=lambda view: _RANK.index(view.state))
 

@@ -31,6 +31,7 @@ class Curve(StrEnum):
 CURVE_OF_KIND = {
     SignalKind.ECG: Curve.HEART,
     SignalKind.RR: Curve.HEART,
+    SignalKind.PPI: Curve.HEART,
     SignalKind.RESPIRATION: Curve.BREATH,
     SignalKind.SKIN_CONDUCTANCE: Curve.SKIN,
 }
@@ -73,8 +74,8 @@ class Traces:
 
     def add_waveform(self, waveform: Waveform) -> None:
         """Take the samples of the breath or of the skin; the ECG itself is not drawn."""
-        curve = CURVE_OF_KIND[waveform.kind]
-        if curve is Curve.HEART:
+        curve = CURVE_OF_KIND.get(waveform.kind)
+        if curve is None or curve is Curve.HEART:
             return
         ring = self.rings[curve]
         newest_ns = ring.newest_ns

@@ -13,7 +13,7 @@ from becalm_protocol.events import Battery, Dropped, Gap, RawEvent, RrBlock, Sam
 INT16 = "i2"
 INT32 = "i4"
 RR = "rr"
-_RATE_SENT, _CONTACT_KNOWN, _IN_CONTACT = 1, 2, 4
+_RATE_SENT, _CONTACT_KNOWN, _IN_CONTACT, _ERROR_SENT, _USABLE_SENT = 1, 2, 4, 8, 16
 _RR_HEAD = struct.Struct("<BH")
 _TYPECODES = {INT16: "h", INT32: "i"}
 _JSON_EVENTS = (Gap, StreamStatus, Battery, Dropped)
@@ -86,15 +86,26 @@ def _pack_rr(event: RrBlock) -> bytes:
     flags = _RATE_SENT if event.heart_rate_bpm is not None else 0
     if event.in_contact is not None:
         flags |= _CONTACT_KNOWN | (_IN_CONTACT if event.in_contact else 0)
-    return _RR_HEAD.pack(flags, event.heart_rate_bpm or 0) + _bytes(array("H", event.rr_1024))
+    numbers = [*event.rr_1024]
+    if event.error_ms is not None:
+        flags |= _ERROR_SENT
+        numbers += event.error_ms
+    if event.usable is not None:
+        flags |= _USABLE_SENT
+        numbers += event.usable
+    return _RR_HEAD.pack(flags, event.heart_rate_bpm or 0) + _bytes(array("H", numbers))
 
 
 def _unpack_rr(row: Mapping[str, Any], body: bytes) -> RrBlock:
     flags, heart_rate_bpm = _RR_HEAD.unpack_from(body)
+    n_rr, numbers = row["n_samples"], tuple(_integers("H", body[_RR_HEAD.size :]))
+    usable = numbers[-n_rr:] if n_rr else ()
     return RrBlock(
         stream_id=row["stream_id"],
         received_ns=row["received_ns"],
-        rr_1024=tuple(_integers("H", body[_RR_HEAD.size :])),
+        rr_1024=numbers[:n_rr],
+        error_ms=numbers[n_rr : 2 * n_rr] if flags & _ERROR_SENT else None,
+        usable=tuple(map(bool, usable)) if flags & _USABLE_SENT else None,
         heart_rate_bpm=heart_rate_bpm if flags & _RATE_SENT else None,
         in_contact=bool(flags & _IN_CONTACT) if flags & _CONTACT_KNOWN else None,
     )
