@@ -15,13 +15,13 @@ from becalm_protocol.events import (
     RawEvent,
     SignalKind,
     StreamInfo,
-    StreamState,
     StreamStatus,
     require,
     require_text,
     require_time,
     value,
 )
+from becalm_protocol.sensor_state import SensorState as SensorState
 
 VERSIONS = (1,)
 """Wire versions this code speaks, newest first."""
@@ -145,16 +145,6 @@ class SessionClosed:
     """Everything up to `CloseSession.last` is committed and the session is finished."""
 
     session_id: str
-
-
-@value
-class SensorState:
-    """One sensor stream as the agent sees it, for people."""
-
-    device: str
-    kind: SignalKind
-    state: StreamState
-    battery_pct: int | None = None
 
 
 @value

@@ -5,6 +5,7 @@ import pytest
 from becalm_protocol import derived as d
 from becalm_protocol import events as e
 from becalm_protocol import handshake as h
+from becalm_protocol.sensor_state import LinkState
 
 STREAM = "0123456789abcdef0123456789abcdef"
 INFO = e.StreamInfo(
@@ -18,6 +19,11 @@ INFO = e.StreamInfo(
 )
 PACER = e.Pacer(started_ns=60_000_000_000, inhale_s=4.0, exhale_s=6.0)
 SENSOR = h.SensorState(device="SIM-HR 0001", kind=e.SignalKind.ECG, state=e.StreamState.STREAMING, battery_pct=87)
+BELT = h.SensorState(
+    device="SIM-BELT 0001", kind=e.SignalKind.RESPIRATION, state=e.StreamState.LOST, battery_pct=88,
+    link=LinkState.BACK_OFF, rssi_dbm=-71, model="GDX-RB", firmware="1.2",
+    trouble="The connection with SIM-BELT 0001 was lost. It is made anew",
+)  # fmt: skip
 ACKS = (h.StreamAck(stream_id=STREAM, seq=7),)
 INDEX = d.Index(value=61.5, bound=0.8, sample_ns=1_900_000_000)
 WITHHELD = d.Index(reason=d.Reason.WARMING_UP)
@@ -70,6 +76,7 @@ CONTROL: tuple[object, ...] = (
     h.CloseSession(session_id="5e55", last=ACKS),
     h.SessionClosed(session_id="5e55"),
     h.AgentStatus(sensors=(SENSOR,)),
+    h.AgentStatus(sensors=(SENSOR, BELT)),
     h.Ping(sent_ns=5),
     h.Pong(sent_ns=5, clock_ns=6),
     h.Problem(close_code=4400, detail="versions: expected 1, got 9; update the agent"),
@@ -92,7 +99,8 @@ def all_messages() -> dict[str, object]:
     """Name every example after its type (and form, where one type has several)."""
     named: dict[str, object] = {}
     for message in CONTROL:
-        named[type(message).__name__] = message
+        form = ".link" if isinstance(message, h.AgentStatus) and BELT in message.sensors else ""
+        named[f"{type(message).__name__}{form}"] = message
     for seq, event in enumerate(RAW, 1):
         form = ".ppi" if getattr(event, "usable", None) else ""
         named[f"Data.{type(event).__name__}{form}"] = h.Data(seq=seq, event=event)
