@@ -24,22 +24,13 @@ _BATTERY_LEVEL_UUID = uuid_of(0x2A19)
 _CONNECT_WITHIN_S = 10.0
 # Longer than bleak's own limit: two limits of one length race, and the loser leaves the adapter busy.
 _CONNECT_GUARD_S = 15.0
-_OPERATION_WITHIN_S = 5.0
+OPERATION_WITHIN_S = 5.0
 _DISCONNECT_WITHIN_S = 3.0
 _SCAN_LONGEST_S = 5.0
 # Names follow the first advertisement within a second; then the list is complete.
 _SCAN_QUIET_S = 0.5
 # BlueZ forgets devices half a minute after a scan; an older sighting is of no use for a connection.
 _SIGHTING_FRESH_NS = 2 * NS_PER_S
-
-
-@value
-class Backend:
-    """The classes bleak works with; None takes those of this machine."""
-
-    scanner: type[BaseBleakScanner] | None = None
-    client: type[BaseBleakClient] | None = None
-    adapter: type[BaseBleakAdapter] | None = None
 
 
 @value
@@ -84,9 +75,9 @@ class Radio:
                 if before is None or before.name != sighting.name:
                     news.set()
 
-        async with self._turn, _plainly("The Bluetooth adapter", within_s=None):
+        async with self._turn, plainly("The Bluetooth adapter", within_s=None):
             scanner = BleakScanner(notice, backend=self._backend.scanner)
-            async with asyncio.timeout(_OPERATION_WITHIN_S):
+            async with asyncio.timeout(OPERATION_WITHIN_S):
                 await scanner.start()
             try:
                 with suppress(TimeoutError):
@@ -95,7 +86,7 @@ class Radio:
                             news.clear()
                             await news.wait()
             finally:
-                async with asyncio.timeout(_OPERATION_WITHIN_S):
+                async with asyncio.timeout(OPERATION_WITHIN_S):
                     await scanner.stop()
         return found
 
@@ -129,7 +120,7 @@ class Radio:
         uuids = [family.service_uuid for family in FAMILIES]
         devices: list[BLEDevice] = []
         with suppress(NotImplementedError, LinkError):
-            async with _plainly("The Bluetooth adapter"):
+            async with plainly("The Bluetooth adapter"):
                 adapter = await BleakAdapter.get(backend=self._backend.adapter)
                 devices = await adapter.get_connected_devices(uuids)
         for device in devices:
@@ -150,93 +141,6 @@ class Radio:
             await link.close()
             raise
         return link
-
-
-class Link:
-    """One connection with a client of its own. Every operation has its limit and fails as LinkError."""
-
-    def __init__(
-        self, device: BLEDevice, *, label: str, backend: Backend, on_lost: Callable[[], None] = lambda: None
-    ) -> None:
-        self.label = label
-        self.is_lost = False
-        self._on_lost = on_lost
-        self._client = BleakClient(
-            device, disconnected_callback=self._note_lost, timeout=_CONNECT_WITHIN_S, backend=backend.client
-        )
-
-    async def open(self) -> None:
-        """Connect and discover the services."""
-        async with _plainly(self.label, within_s=_CONNECT_GUARD_S):
-            await self._client.connect()
-
-    async def close(self) -> None:
-        """Disconnect; also after a loss, or BlueZ delivers every later notification twice."""
-        with suppress(BleakError, TimeoutError, OSError, EOFError):
-            async with asyncio.timeout(_DISCONNECT_WITHIN_S):
-                await self._client.disconnect()
-
-    def families(self) -> tuple[Family, ...]:
-        """The families whose service the sensor has."""
-        uuids = {service.uuid for service in self._client.services}
-        return tuple(family for family in FAMILIES if family.service_uuid in uuids)
-
-    async def battery_pct(self) -> int | None:
-        """Return the level of the Battery Service, None where there is none."""
-        characteristic = self._client.services.get_characteristic(_BATTERY_LEVEL_UUID)
-        if characteristic is None or "read" not in characteristic.properties:
-            return None
-        async with _plainly(self.label):
-            data = await self._client.read_gatt_char(characteristic)
-        return data[0] if data and data[0] <= 100 else None
-
-    async def subscribe(self, channel: Channel, *, on_bytes: Callable[[bytearray], None]) -> None:
-        """Have every notification of a channel go to `on_bytes`."""
-        characteristic = self._notifying(channel)
-        async with _plainly(self.label):
-            await self._client.start_notify(characteristic, lambda _, data: on_bytes(data))
-
-    async def unsubscribe(self, channel: Channel) -> None:
-        """End the notifications of a channel; those on their way have been delivered when this returns."""
-        async with _plainly(self.label):
-            await self._client.stop_notify(self._notifying(channel))
-
-    async def write(self, write: Write) -> None:
-        """Write bytes, with response where the characteristic allows it."""
-        characteristic = self._client.services.get_characteristic(write.uuid)
-        if characteristic is None:
-            raise LinkError(f"{self.label} lacks a characteristic", advice="Update the sensor's firmware")
-        async with _plainly(self.label):
-            await self._client.write_gatt_char(
-                characteristic, write.data, response="write" in characteristic.properties
-            )
-
-    async def pair(self) -> None:
-        """Bond with the sensor, which newer firmware wants before it sends."""
-        async with _plainly(self.label, within_s=_CONNECT_GUARD_S):
-            await self._client.pair()
-
-    def _notifying(self, channel: Channel) -> BleakGATTCharacteristic:
-        """Makers give the two ways of a service either identifier, so it is chosen by what it can do."""
-        for uuid in channel.uuids:
-            characteristic = self._client.services.get_characteristic(uuid)
-            if characteristic is not None and {"notify", "indicate"} & set(characteristic.properties):
-                return characteristic
-        raise LinkError(f"{self.label} does not notify", advice="Update the sensor's firmware")
-
-    def _note_lost(self, _: BleakClient) -> None:
-        self.is_lost = True
-        self._on_lost()
-
-
-@asynccontextmanager
-async def _plainly(label: str, *, within_s: float | None = _OPERATION_WITHIN_S) -> AsyncIterator[None]:
-    """Limit an operation and turn its failure into a LinkError."""
-    try:
-        async with asyncio.timeout(within_s):
-            yield
-    except (BleakError, TimeoutError, OSError, EOFError) as exc:
-        raise link_error(exc, label=label) from exc
 
 
 def _recognise(device: BLEDevice, advertisement: AdvertisementData) -> Sighting | None:

@@ -12,14 +12,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from becalm_ingest.devices import Conversation, Cursor, family_named
+from becalm_ingest.devices import Conversation, Cursor, Family, StreamTemplate, family_named
 from becalm_ingest.recording_lines import Lines
 from becalm_protocol import limits
 from becalm_protocol.errors import DeviceDataError, RecordingError
-from becalm_protocol.events import Dropped, GapReason, RawEvent, SignalKind, StreamInfo
+from becalm_protocol.events import Clock, Dropped, GapReason, RawEvent, SignalKind, StreamInfo
 
 VERSION = 1
 _MAGIC = "becalm_notifications"
+# What a `link` line tells of each stream, beside its kind and clock; recordings without it have the usual streams.
+_TOLD = ("unit", "unit_per_count", "sample_rate_hz")
 
 
 class Recorder:
@@ -51,9 +53,11 @@ class Recorder:
             self._first_began_ns = began_ns
         self._shift_ns = began_ns - self._first_began_ns
 
-    def link(self, *, device: str, family: str, received_ns: int) -> None:
-        """Note that a connection of a device began."""
-        self._write({"link": device, "family": family, "received_ns": received_ns + self._shift_ns})
+    def link(self, *, device: str, family: Family, received_ns: int) -> None:
+        """Note that a connection of a device began, and which streams it offers."""
+        streams = [_told(template) for template in family.streams]
+        received_ns += self._shift_ns
+        self._write({"link": device, "family": family.name, "received_ns": received_ns, "streams": streams})
 
     def notification(self, *, device: str, family: str, channel: str, received_ns: int, data: bytes) -> None:
         """Note one notification."""
@@ -105,6 +109,7 @@ class Notifications:
                 f"expected notifications of version {VERSION}, got {got!r}; update becalm", path=str(path)
             )
         self._infos: dict[tuple[str, SignalKind], StreamInfo] = {}
+        self._kinds: dict[tuple[str, str], set[SignalKind]] = {}
         for line in self._read():
             self._describe(line)
         self.streams = tuple(self._infos.values())
@@ -124,6 +129,8 @@ class Notifications:
             key = (_device(line), str(line.get("family")))
             own = {kind: cursor for (device, kind), cursor in cursors.items() if device == key[0]}
             if "link" in line or key not in conversations:
+                for kind in self._kinds[key]:
+                    own[kind].mark_break(GapReason.LINK_LOST)
                 conversations[key] = self._begin(key[1], own=own)
             if "bytes" in line:
                 yield from _parse(line, conversation=conversations[key], own=own)
@@ -136,24 +143,27 @@ class Notifications:
             raise RecordingError(
                 f"expected a known device family, got {name!r:.40}; update becalm", path=str(self.path)
             )
-        for template in family.streams:
-            own[template.kind].mark_break(GapReason.LINK_LOST)
         return family.converse(own)
 
     def _describe(self, line: dict[str, Any]) -> None:
-        family = family_named(str(line.get("family")))
-        for template in family.streams if family else ():
-            device = _device(line)
-            if (device, template.kind) not in self._infos:
-                self._infos[device, template.kind] = StreamInfo(
+        family, device = family_named(str(line.get("family"))), _device(line)
+        kinds = self._kinds.setdefault((device, str(line.get("family"))), set())
+        if family is None or (kinds and "streams" not in line):
+            return
+        for told in line.get("streams") or [_told(template) for template in family.streams]:
+            try:
+                kind = SignalKind(told["kind"])
+                info = StreamInfo(
                     stream_id=secrets.token_hex(16),
-                    kind=template.kind,
-                    unit=template.unit,
-                    unit_per_count=template.unit_per_count,
-                    sample_rate_hz=template.sample_rate_hz,
-                    clock=template.clock,
+                    kind=kind,
+                    clock=Clock(told["clock"]),
                     device=device,
+                    **{name: told[name] for name in _TOLD if name in told},
                 )
+            except (ValueError, TypeError, KeyError) as exc:
+                raise RecordingError(f"expected streams as recorded, got {told!r:.80}", path=str(self.path)) from exc
+            kinds.add(kind)
+            self._infos.setdefault((device, kind), info)
 
     def _read(self) -> Iterator[dict[str, Any]]:
         lines = iter(self._lines)
@@ -167,6 +177,11 @@ class Notifications:
             if type(received_ns) is not int or not 0 <= received_ns <= limits.MAX_SESSION_NS:
                 raise RecordingError(f"expected objects with received_ns, got {line[:40]!r}", path=str(self.path))
             yield parsed
+
+
+def _told(template: StreamTemplate) -> dict[str, Any]:
+    names = (*_TOLD, "kind", "clock")
+    return {name: getattr(template, name) for name in names if getattr(template, name) is not None}
 
 
 def _device(line: dict[str, Any]) -> str:

@@ -5,7 +5,8 @@ import random
 from collections.abc import Callable
 from contextlib import suppress
 
-from becalm_ingest.devices import StreamTemplate
+from becalm_ingest.ask import RefusedError, look_into
+from becalm_ingest.devices import Family, StreamTemplate
 from becalm_ingest.link import Link, Radio, Sighting
 from becalm_ingest.recorder import Recorder
 from becalm_ingest.session import Session
@@ -101,28 +102,41 @@ class Sensor:
         """Use a connection until it is lost. Raises LinkError."""
         try:
             self._battery_pct = await link.battery_pct() or self._battery_pct
-            families = link.families()
+            families = await self._look_into(link)
             self._templates = tuple(template for family in families for template in family.streams)
-            if not self._templates:
-                raise LinkError(f"{self.label} has no signal we know", advice="Choose another with --device")
-            self._is_linked, self.trouble = True, None
+            self._is_linked = True
             self._on_change()
             while True:
                 session = self._session
                 if session is not None:
-                    await self._stream(link, session=session)
+                    await self._stream(link, session=session, families=families)
                 else:
                     await self._wait(link, within_s=None)
         finally:
             await link.close()
 
-    async def _stream(self, link: Link, *, session: Session) -> None:
+    async def _look_into(self, link: Link) -> tuple[Family, ...]:
+        """Return the families that stream on this very sensor. Raises LinkError where there is none."""
+        found: list[Family] = []
+        refusal = LinkError(f"{self.label} has no signal we know", advice="Choose another with --device")
+        for family in link.families():
+            try:
+                found.append(await look_into(link, family))
+            except RefusedError as exc:
+                refusal = exc
+        families = tuple(family for family in found if family.streams)
+        if not families:
+            raise refusal
+        self.trouble = str(refusal) if isinstance(refusal, RefusedError) else None
+        return families
+
+    async def _stream(self, link: Link, *, session: Session, families: tuple[Family, ...]) -> None:
         """Stream until the session ends. Raises LinkError when the link is lost or silent."""
         talk = Talk(
             link,
             device=self.label,
             session=session,
-            families=link.families(),
+            families=families,
             recorder=self._recorder,
             on_change=self._note_change,
         )

@@ -4,34 +4,15 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
-from becalm_ingest.devices import Channel, Conversation, Family, Write
-from becalm_ingest.link_trouble import BondMissingError
+from becalm_ingest.ask import Line, ask
+from becalm_ingest.devices import Conversation, Family
 from becalm_ingest.recorder import Recorder
 from becalm_ingest.session import Session
 from becalm_ingest.watch import Watch
 from becalm_protocol import limits
 from becalm_protocol.errors import DeviceDataError, LinkError
 from becalm_protocol.events import Battery, Dropped, GapReason, RawEvent, RrBlock, SampleBlock, StreamStatus
-
-_ANSWER_WITHIN_S = 5.0
-
-
-class Line(Protocol):
-    """What a talk needs of a connection."""
-
-    async def subscribe(self, channel: Channel, *, on_bytes: Callable[[bytearray], None]) -> None:
-        """Have every notification of a channel go to `on_bytes`."""
-
-    async def unsubscribe(self, channel: Channel) -> None:
-        """End the notifications of a channel."""
-
-    async def write(self, write: Write) -> None:
-        """Write bytes."""
-
-    async def pair(self) -> None:
-        """Bond with the sensor."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -145,32 +126,15 @@ class Talk:
     async def _start_part(self, part: _Part) -> None:
         if self._recorder is not None:
             now_ns = self._session.now_ns()
-            self._recorder.link(device=self._device, family=part.family.name, received_ns=now_ns)
+            self._recorder.link(device=self._device, family=part.family, received_ns=now_ns)
         for channel in part.family.channels:
             await self._line.subscribe(channel, on_bytes=partial(self._take, part, channel.name))
         for write in part.conversation.start():
-            try:
-                await self._ask(part, write)
-            except BondMissingError:
-                await self._line.pair()
-                await self._ask(part, write)
+            await ask(self._line, write, of=part.conversation, heard=part.answered)
         part.is_on = True
         now_ns = self._session.now_ns()
         for watch in part.watches.values():
             watch.start(now_ns)
-
-    async def _ask(self, part: _Part, write: Write) -> None:
-        n_before = part.conversation.n_answers
-        await self._line.write(write)
-        while write.expects_answer and part.conversation.n_answers == n_before:
-            part.answered.clear()
-            try:
-                async with asyncio.timeout(_ANSWER_WITHIN_S):
-                    await part.answered.wait()
-            except TimeoutError as exc:
-                raise LinkError(f"{self._device} does not answer", advice="It is tried again") from exc
-        if part.conversation.refusal:
-            raise part.conversation.refusal
 
     def _take(self, part: _Part, channel: str, data: bytearray) -> None:
         """Take a notification: the sample path, synchronous from the radio to the spool."""

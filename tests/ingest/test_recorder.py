@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from becalm_ingest.devices import Cursor, family_named
+from becalm_ingest.devices import Cursor, family_named, heart_rate
 from becalm_ingest.recorder import Notifications, Recorder
 from becalm_ingest.replay import read_recording
 from becalm_protocol.errors import RecordingError
@@ -15,7 +15,7 @@ from becalm_protocol.events import Dropped, Gap, RawEvent, RrBlock, SignalKind
 
 def record(path: Path, *notifications: tuple[int, str]) -> None:
     recorder = Recorder(path)
-    recorder.link(device="strap", family="heart_rate", received_ns=0)
+    recorder.link(device="strap", family=heart_rate.FAMILY, received_ns=0)
     for received_ns, data in notifications:
         recorder.notification(
             device="strap",
@@ -106,10 +106,10 @@ def test_a_recording_is_never_written_over(tmp_path: Path) -> None:
 
 def test_every_line_is_in_the_file_at_once(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "a.jsonl")
-    recorder.link(device="strap", family="heart_rate", received_ns=5)
+    recorder.link(device="strap", family=heart_rate.FAMILY, received_ns=5)
     assert (tmp_path / "a.jsonl").read_text().count("\n") == 2
     recorder.close()
-    recorder.link(device="strap", family="heart_rate", received_ns=6)  # nothing, and no error
+    recorder.link(device="strap", family=heart_rate.FAMILY, received_ns=6)  # nothing, and no error
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
@@ -122,7 +122,7 @@ def test_a_full_disk_ends_the_recording_and_says_so(tmp_path: Path) -> None:
     os.dup2(full, recorder._file.fileno())  # the disk fills up under the open file
     os.close(full)
     for received_ns in range(3):
-        recorder.link(device="strap", family="heart_rate", received_ns=received_ns)
+        recorder.link(device="strap", family=heart_rate.FAMILY, received_ns=received_ns)
     assert recorder.trouble is not None
     assert "a.jsonl" in recorder.trouble
     recorder.close()
@@ -134,7 +134,7 @@ def test_a_second_session_follows_the_first(tmp_path: Path) -> None:
     for began_ns in (1_000, 50_000):
         clock_ns = began_ns
         recorder.begin(0)
-        recorder.link(device="strap", family="heart_rate", received_ns=10)
+        recorder.link(device="strap", family=heart_rate.FAMILY, received_ns=10)
         recorder.notification(
             device="strap", family="heart_rate", channel="measurement", received_ns=20, data=bytes.fromhex("003c")
         )

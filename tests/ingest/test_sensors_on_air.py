@@ -36,7 +36,7 @@ from becalm_simulator.hci_socket import serve_hci
 from becalm_simulator.radio import VirtualDevice
 from becalm_simulator.simulate import wear_sensors
 
-ALL_KINDS = {kind.value for kind in SignalKind}
+ALL_KINDS = {"ecg", "rr", "respiration", "skin_conductance"}
 
 
 @dataclass(kw_only=True)

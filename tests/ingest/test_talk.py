@@ -36,12 +36,17 @@ ECG_FRAME = bytes([0]) + (599_616_000 * NS_PER_S).to_bytes(8, "little") + bytes(
 class FakeStrap:
     """Answers the control point; the test calls `notify`."""
 
+    label = "strap"
+
     def __init__(self) -> None:
         self.written: list[bytes] = []
         self.on_bytes: dict[str, Callable[[bytearray], None]] = {}
         self.wants_bond = False
         self.is_bonded = False
         self.start_error = 0
+
+    async def read(self, uuid: str) -> bytes:
+        raise LinkError("nothing to read", advice="none")
 
     async def subscribe(self, channel: Channel, *, on_bytes: Callable[[bytearray], None]) -> None:
         self.on_bytes[channel.name] = on_bytes

@@ -14,6 +14,7 @@ from becalm_protocol import limits
 from becalm_protocol.derived import Beat, BeatFlag, Breath, Derived, Metrics, Reason, SignalQuality
 from becalm_protocol.errors import UsageError
 from becalm_protocol.events import (
+    UNTIMED_KINDS,
     Battery,
     Clock,
     Dropped,
@@ -369,7 +370,7 @@ def test_no_validated_event_raises(events: list[RawEvent | PhaseChange], clock: 
             kind=kind,
             unit="uV",
             unit_per_count=0.5,
-            sample_rate_hz=None if kind is SignalKind.RR else rate_hz,
+            sample_rate_hz=None if kind in UNTIMED_KINDS else rate_hz,
             clock=clock,
             device="odd",
         )

@@ -6,12 +6,22 @@ Open `family.py` first.
 
 from becalm_ingest.devices import heart_rate, polar_pmd, uart_skin, vernier_belt
 from becalm_ingest.devices.cursor import Cursor
-from becalm_ingest.devices.family import Channel, Conversation, Family, StreamTemplate, Write
+from becalm_ingest.devices.family import Channel, Conversation, Family, StreamTemplate, Survey, Write
 
 FAMILIES: tuple[Family, ...] = (heart_rate.FAMILY, polar_pmd.FAMILY, vernier_belt.FAMILY, uart_skin.FAMILY)
 """Every family this agent understands."""
 
-__all__ = ["FAMILIES", "Channel", "Conversation", "Cursor", "Family", "StreamTemplate", "Write", "family_named"]
+__all__ = [
+    "FAMILIES",
+    "Channel",
+    "Conversation",
+    "Cursor",
+    "Family",
+    "StreamTemplate",
+    "Survey",
+    "Write",
+    "family_named",
+]
 
 
 def family_named(name: str) -> Family | None:

@@ -59,6 +59,32 @@ class Conversation(Protocol):
         """Return what a notification says. Raises DeviceDataError, and nothing else, for bytes off specification."""
 
 
+class Survey(Protocol):
+    """What a family asks a sensor once a connection, before any session: which signals has it, at which rates?
+
+    No I/O and no clock inside. The reads come first, then every channel is subscribed and the questions are written.
+    """
+
+    n_answers: int
+    """Answers to our questions, so far."""
+    refusal: LinkError | None
+    """Set once the sensor refused: the family is of no use on this sensor."""
+    reads: tuple[str, ...]
+    """Characteristics to read first; one that cannot be read is passed over."""
+
+    def take(self, uuid: str, data: bytes) -> None:
+        """Take the value of a characteristic. Raises DeviceDataError."""
+
+    def questions(self) -> tuple[Write, ...]:
+        """Return the writes that ask, in order."""
+
+    def parse(self, data: bytes, *, channel: str) -> None:
+        """Take a notification. Raises DeviceDataError, and nothing else, for bytes off specification."""
+
+    def found(self) -> "Family":
+        """Return the family with the streams that this very sensor offers (none: no use), and how to start them."""
+
+
 @value
 class Family:
     """One device family: how to recognise it, what it offers, how to talk with it."""
@@ -71,8 +97,12 @@ class Family:
     name_prefixes: tuple[str, ...]
     """Names by which a scan finds it where the advertisement has no services."""
     streams: tuple[StreamTemplate, ...]
+    """What it offers; where a survey tells, the usual ones until then."""
     channels: tuple[Channel, ...]
     converse: Callable[[Mapping[SignalKind, Cursor]], Conversation]
+    """Begin a connection. Parsing needs the cursors only, so that a recording can be read without its survey."""
+    survey: Callable[[], Survey] | None = None
+    """For families whose sensors differ; None where `streams` holds for all of them."""
 
     def matches(self, *, advertised_uuids: tuple[str, ...], name: str) -> bool:
         """Tell whether an advertisement is one of this family's."""
