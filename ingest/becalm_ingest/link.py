@@ -1,31 +1,23 @@
-"""The only importer of bleak: finds sensors, holds connections, and says plainly what went wrong."""
+"""The radio: finds sensors and connects, one thing at a time. With `link_connection` the only user of bleak."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 
-from bleak import BleakAdapter, BleakClient, BleakScanner
-from bleak.backends.adapter import BaseBleakAdapter
-from bleak.backends.characteristic import BleakGATTCharacteristic
-from bleak.backends.client import BaseBleakClient
+from bleak import BleakAdapter, BleakScanner
 from bleak.backends.device import BLEDevice
-from bleak.backends.scanner import AdvertisementData, BaseBleakScanner
-from bleak.exc import BleakError
+from bleak.backends.scanner import AdvertisementData
 
-from becalm_ingest.devices import FAMILIES, Channel, Family, Write
-from becalm_ingest.devices.family import uuid_of
-from becalm_ingest.link_trouble import link_error
+from becalm_ingest.devices import FAMILIES
+from becalm_ingest.link_connection import OPERATION_WITHIN_S, Backend, Link, plainly
+from becalm_ingest.link_trouble import held, out_of_range
 from becalm_protocol.errors import LinkError
 from becalm_protocol.events import value
 from becalm_protocol.units import NS_PER_S
 
-_BATTERY_LEVEL_UUID = uuid_of(0x2A19)
-_CONNECT_WITHIN_S = 10.0
-# Longer than bleak's own limit: two limits of one length race, and the loser leaves the adapter busy.
-_CONNECT_GUARD_S = 15.0
-OPERATION_WITHIN_S = 5.0
-_DISCONNECT_WITHIN_S = 3.0
+__all__ = ["Backend", "Link", "Radio", "Sighting", "scan"]
+
 _SCAN_LONGEST_S = 5.0
 # Names follow the first advertisement within a second; then the list is complete.
 _SCAN_QUIET_S = 0.5
@@ -61,6 +53,7 @@ class Radio:
         self._backend = backend
         self._turn = asyncio.Lock()
         self._seen: dict[str, Sighting] = {}
+        self._ours: set[str] = set()
 
     async def look(self, *, is_enough: Callable[[dict[str, Sighting]], bool], within_s: float) -> dict[str, Sighting]:
         """Scan until `is_enough` of the sensors seen, or for `within_s`. Raises LinkError."""
@@ -109,38 +102,53 @@ class Radio:
             found = await self.look(is_enough=lambda seen: address in seen, within_s=within_s)
             known = found.get(address)
         if known is None:
-            raise LinkError(
-                f"{label} is not in range, or another app holds it",
-                advice="Put it on, bring it near, and close other apps and watches that use it",
-            )
+            raise held(label) if await self._free(lambda _, connected: connected == address) else out_of_range(label)
         return known
 
     async def clear_orphans(self, is_wanted: Callable[[str, str], bool]) -> None:
         """End connections that an earlier process left behind: a connected sensor does not show in scans."""
+        await self._free(is_wanted)
+
+    async def connect(self, sighting: Sighting, *, on_lost: Callable[[], None]) -> Link:
+        """Return an open connection. Raises LinkError."""
+        address = sighting.address
+        link = Link(
+            sighting.device,
+            label=sighting.name,
+            backend=self._backend,
+            on_lost=on_lost,
+            on_closed=lambda: self._ours.discard(address),
+        )
+        self._seen.pop(address, None)
+        try:
+            async with self._turn:
+                self._ours.add(address)
+                await link.open()
+        except BaseException:
+            await link.close()
+            raise
+        return link
+
+    def is_ours(self, address: str) -> bool:
+        """Tell whether there is a connection with this sensor, or one is being made: nobody else may bond."""
+        return address in self._ours
+
+    async def _free(self, is_wanted: Callable[[str, str], bool]) -> int:
+        """Disconnect the wanted sensors that the system still holds; return how many there were."""
         uuids = [family.service_uuid for family in FAMILIES]
         devices: list[BLEDevice] = []
         with suppress(NotImplementedError, LinkError):
             async with plainly("The Bluetooth adapter"):
                 adapter = await BleakAdapter.get(backend=self._backend.adapter)
                 devices = await adapter.get_connected_devices(uuids)
-        for device in devices:
-            if is_wanted(device.name or "", device.address):
-                link = Link(device, label=device.name or device.address, backend=self._backend)
+        wanted = [device for device in devices if is_wanted(device.name or "", device.address)]
+        for device in wanted:
+            link = Link(device, label=device.name or device.address, backend=self._backend)
+            async with self._turn:
                 with suppress(LinkError):
                     await link.open()
                 await link.close()
-
-    async def connect(self, sighting: Sighting, *, on_lost: Callable[[], None]) -> "Link":
-        """Return an open connection. Raises LinkError."""
-        link = Link(sighting.device, label=sighting.name, backend=self._backend, on_lost=on_lost)
-        self._seen.pop(sighting.address, None)
-        try:
-            async with self._turn:
-                await link.open()
-        except BaseException:
-            await link.close()
-            raise
-        return link
+        return len(wanted)
 
 
 def _recognise(device: BLEDevice, advertisement: AdvertisementData) -> Sighting | None:

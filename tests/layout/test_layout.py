@@ -31,7 +31,8 @@ MAY_IMPORT = {
 }
 """Who may import whom; the simulator may use the agent's device tables."""
 GATES = {
-    "bleak": ("ingest/becalm_ingest/link.py", "ingest/becalm_simulator/bleak_backend/"),
+    "bleak": ("ingest/becalm_ingest/link", "ingest/becalm_simulator/bleak_backend/"),
+    "dbus_fast": ("ingest/becalm_ingest/system_bus.py",),
     "bumble": ("ingest/becalm_simulator/",),
     "neurokit2": ("signal/becalm_signal/neurokit_lane.py",),
     "psycopg": ("server/becalm_server/archive/",),
