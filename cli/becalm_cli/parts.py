@@ -2,8 +2,7 @@
 
 import asyncio
 import json
-import sys
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +52,7 @@ async def run_sensor_agent(
     supervised: bool,
 ) -> None:
     """Run the agent until told to stop, then report."""
+    from becalm_cli.agent_view import AgentView
     from becalm_ingest.agent import AgentSettings, run_agent
 
     async with AsyncExitStack() as stack:
@@ -67,7 +67,8 @@ async def run_sensor_agent(
         stop = stop_on_signals(supervised=supervised)
         if supervised:
             tell_parent("ready", True)
-        report = await run_agent(settings, stop=stop, on_report=None if supervised or as_json else _show_agent)
+        on_report = None if supervised or as_json else stack.enter_context(AgentView()).show
+        report = await run_agent(settings, stop=stop, on_report=on_report)
     _tell_report(report.as_dict(), as_json=as_json, supervised=supervised)
 
 
@@ -86,32 +87,26 @@ async def _backend(radio: str | None, stack: AsyncExitStack) -> Any:
     return Backend(scanner=classes.scanner, client=classes.client, adapter=classes.adapter)
 
 
-def _show_agent(report: Any) -> None:
-    sys.stderr.write(f"\r\x1b[K{report.line()}")
-    sys.stderr.flush()
-
-
 def _tell_report(report: dict[str, Any], *, as_json: bool, supervised: bool) -> None:
     if supervised:
         tell_parent("report", report)
     elif as_json:
         typer.echo(json.dumps(report, indent=2))
-    else:
-        typer.echo("")
 
 
 async def run_recording(
     file: Path, *, rate_hz: float | None, speed: float, server: str, data_dir: Path, as_json: bool
 ) -> None:
     """Play a recording through the agent's whole path."""
+    from becalm_cli.agent_view import AgentView
     from becalm_ingest.agent import AgentSettings, run_replay
 
     await asyncio.to_thread(require_server, server)
     settings = AgentSettings(server_url=server, data_dir=data_dir / "replay")
     stop = stop_on_signals(supervised=False)
-    report = await run_replay(
-        settings, file, rate_hz=rate_hz, speed=speed, stop=stop, on_report=None if as_json else _show_agent
-    )
+    with ExitStack() as stack:
+        on_report = None if as_json else stack.enter_context(AgentView()).show
+        report = await run_replay(settings, file, rate_hz=rate_hz, speed=speed, stop=stop, on_report=on_report)
     _tell_report(report.as_dict(), as_json=as_json, supervised=False)
 
 

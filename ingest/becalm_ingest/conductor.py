@@ -133,6 +133,8 @@ class Conductor:
                 device=tally.device,
                 kind=tally.kind,
                 n_received=tally.n_beats if tally.kind in UNTIMED_KINDS else tally.n_samples,
+                age_ns=None if tally.newest_ns is None else max(0, session.now_ns() - tally.newest_ns),
+                in_contact=tally.in_contact,
                 n_gaps=tally.n_gaps,
                 n_dropped=tally.n_dropped,
                 n_events=n_events,

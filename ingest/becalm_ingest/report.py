@@ -5,6 +5,7 @@ from typing import Any
 from becalm_ingest.latency import Percentiles
 from becalm_protocol.events import SignalKind, value
 from becalm_protocol.handshake import SensorState
+from becalm_protocol.units import s_from_ns
 
 
 @value
@@ -16,6 +17,10 @@ class StreamReport:
     kind: SignalKind
     n_received: int
     """Samples; for RR, intervals."""
+    age_ns: int | None
+    """Time since its newest samples arrived; None before the first."""
+    in_contact: bool | None
+    """Skin contact as the sensor sees it; None where it does not say."""
     n_gaps: int
     n_dropped: int
     n_events: int
@@ -98,6 +103,8 @@ def _stream_dict(stream: StreamReport) -> dict[str, Any]:
         "device": stream.device,
         "kind": stream.kind.value,
         "received": stream.n_received,
+        "age_s": None if stream.age_ns is None else round(s_from_ns(stream.age_ns), 3),
+        "in_contact": stream.in_contact,
         "gaps": stream.n_gaps,
         "dropped": stream.n_dropped,
         "events": stream.n_events,

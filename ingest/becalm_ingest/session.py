@@ -25,6 +25,10 @@ class Tally:
     n_gaps: int = 0
     n_dropped: int = 0
     n_events: int = 0
+    newest_ns: int | None = None
+    """Arrival of its newest samples."""
+    in_contact: bool | None = None
+    """Skin contact as the sensor sees it; None where it does not say."""
 
     def count(self, event: RawEvent) -> None:
         """Add one event."""
@@ -32,8 +36,10 @@ class Tally:
         match event:
             case SampleBlock(counts=counts):
                 self.n_samples += len(counts)
-            case RrBlock(rr_1024=rr_1024):
+                self.newest_ns = event.received_ns
+            case RrBlock(rr_1024=rr_1024, in_contact=in_contact):
                 self.n_beats += len(rr_1024)
+                self.newest_ns, self.in_contact = event.received_ns, in_contact
             case Gap():
                 self.n_gaps += 1
             case Dropped():
