@@ -29,3 +29,18 @@ def population(
     from becalm_cli.population import bench_population
 
     typer.echo(json.dumps(bench_population(n_people=people, minutes=minutes, seed=seed, n_jobs=jobs), indent=2))
+
+
+@app.command()
+def radio(
+    *,
+    faults: Annotated[int, typer.Option(help="How many faults befall the radios.", min=1, max=100_000)] = 100,
+    wearers: Annotated[
+        int, typer.Option(help="People at once, each with sensors, radio and agent of their own.", min=1, max=64)
+    ] = 8,
+    seed: Annotated[int, typer.Option(help="Decides the people and the plan of faults.", min=0)] = 0,
+) -> None:
+    """Let faults befall virtual radios; hold what the server has in the end against all that was delivered."""
+    from becalm_cli.radio import bench_radio
+
+    typer.echo(json.dumps(bench_radio(n_faults=faults, n_wearers=wearers, seed=seed), indent=2))
