@@ -22,8 +22,9 @@ from scipy import signal, stats
 
 from becalm_protocol.units import NS_PER_S, ns_from_s
 from becalm_simulator.body import Body
-from becalm_simulator.episode import EpisodeKind, seeded_disturbances
+from becalm_simulator.episode import EpisodeKind
 from becalm_simulator.person import Person
+from becalm_simulator.staging import seeded_disturbances
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "mitdb"
 RATE_HZ = 130

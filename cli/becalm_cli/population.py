@@ -7,10 +7,12 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import Any
 
-from becalm_cli.score import DISTURBANCES_PER_HOUR, score_person
+from becalm_cli.score import DISTURBANCES_PER_HOUR, LIFE_PER_HOUR, report_staged, score_person
+from becalm_cli.score_arousal import report_arousal
 from becalm_cli.score_events import report_events
-from becalm_cli.score_indices import INDICES, report_arousal, report_index
-from becalm_cli.score_quality import report_ghosts, report_quality
+from becalm_cli.score_ghosts import report_ghosts
+from becalm_cli.score_indices import INDICES, report_index
+from becalm_cli.score_quality import report_quality, report_verdicts
 from becalm_cli.tally import Tally
 from becalm_protocol.derived import PIPELINE_VERSION
 from becalm_protocol.errors import ConfigError
@@ -19,6 +21,22 @@ from becalm_simulator.population import MAX_SEED
 # Enough that nobody waits for the slowest person, few enough that memory does not grow with the population.
 AHEAD_PER_JOB = 4
 SERIES = ("beats", "breath_turns", "skin_responses")
+LEGEND = {
+    "kinds": "what was under way: 'all' seconds; 'after' none now, one within the last minute; 'none' neither; a moment"
+    " with two kinds counts for both",
+    "staged": "how much of each kind there was; few seconds or people make its figures uncertain",
+    "signals": "events against true ones; n: events; sensitivity, precision, f1: shares; timing_error_ms: found - true",
+    "indices": "error: shown - true, in the unit at the end of the name (bpm, ms, us = microsiemens, per_min);"
+    " bound_coverage: share of judged seconds within the bound, 0.95 is promised; n_seconds: seconds scored;"
+    " withheld_seconds: seconds without a value, by reason; n_without_truth: shown where the definition has no value",
+    "arousal": "rank correlation with the latent level within each person; bound_width_mean and from_own_line in points"
+    " of 0 to 100, error and coverage against the person's own best straight line from latent to shown",
+    "quality_seconds": "seconds by signal, what was under way, and the reason given ('usable': none)",
+    "verdicts": "seconds called unusable or usable while nothing of the body was to be seen, or while nothing disturbed"
+    " it for a minute; sensitivity and specificity: shares that were called right",
+    "ghosts": "events told of while the sensor had no body; n_accepted of them went into indices; noticed: the signal"
+    " was called unusable before it was over, notice_delay_s after it began",
+}
 
 
 def bench_population(*, n_people: int, minutes: float, seed: int, n_jobs: int) -> dict[str, Any]:
@@ -40,6 +58,8 @@ def bench_population(*, n_people: int, minutes: float, seed: int, n_jobs: int) -
         "seed": seed,
         "pipeline_version": PIPELINE_VERSION,
         "disturbances_per_hour": DISTURBANCES_PER_HOUR,
+        "life_per_hour": LIFE_PER_HOUR,
+        "legend": LEGEND,
         "scores": scores(total),
         "took": {
             "took_s": round(took_s, 2),
@@ -52,10 +72,12 @@ def bench_population(*, n_people: int, minutes: float, seed: int, n_jobs: int) -
 def scores(tally: Tally) -> dict[str, Any]:
     """Return every figure of a tally, ready for JSON."""
     return {
+        "staged": report_staged(tally),
         "signals": {name: report_events(tally, name) for name in SERIES},
         "indices": {name: report_index(tally, name) for name in INDICES},
         "arousal": report_arousal(tally),
         "quality_seconds": report_quality(tally),
+        "verdicts": report_verdicts(tally),
         "ghosts": report_ghosts(tally),
     }
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from becalm_cli.matching import rank_correlation
 from becalm_cli.score_events import ALL
 from becalm_cli.tally import Tally, ratio
 from becalm_cli.truth import Truth
@@ -17,8 +16,6 @@ INDICES: dict[str, tuple[SignalKind, float]] = {
     "scr_per_min": (SignalKind.SKIN_CONDUCTANCE, 0.01),
 }
 """The signal of each scored index, and the step of its errors in its own unit."""
-WIDTH_STEP = 0.01
-RHO_STEP = 0.0001
 
 
 def score_index(tally: Tally, name: str, tick: Metrics, *, truth: Truth, kinds: Sequence[str]) -> None:
@@ -36,20 +33,6 @@ def score_index(tally: Tally, name: str, tick: Metrics, *, truth: Truth, kinds: 
             error = index.value - true
             tally.count(name, kind, "covered", n=abs(error) <= index.bound)
             tally.measure(name, kind, "error", x=error, step=INDICES[name][1])
-
-
-def score_arousal(tally: Tally, ticks: Sequence[Metrics], truth: Truth) -> None:
-    """Hold one person's arousal against the latent one by rank: the two scales have no common unit."""
-    shown = [(tick.arousal, truth.arousal(tick.t_ns)) for tick in ticks]
-    told = [(index.value, index.bound, level) for index, level in shown if index.value is not None]
-    tally.count("arousal", "seconds", n=len(shown))
-    tally.count("arousal", "reported", n=len(told))
-    for _, bound, _ in told:
-        if bound is not None:
-            tally.measure("arousal", "width", x=2.0 * bound, step=WIDTH_STEP)
-    rho = rank_correlation([value for value, _, _ in told], [level for _, _, level in told])
-    if rho is not None:
-        tally.measure("arousal", "rho", x=rho, step=RHO_STEP)
 
 
 def report_index(tally: Tally, name: str) -> dict[str, dict[str, object]]:
@@ -78,20 +61,4 @@ def _figures(tally: Tally, name: str, kind: str) -> dict[str, object]:
         "withheld_seconds": {
             reason: tally.n(name, kind, "withheld", reason) for reason in tally.names(name, kind, "withheld")
         },
-    }
-
-
-def report_arousal(tally: Tally) -> dict[str, object]:
-    """Return how well shown and latent arousal agree in rank within people, and how wide the bounds are."""
-    rho = {
-        name: tally.quantile("arousal", "rho", share=share, step=RHO_STEP)
-        for name, share in (("p5", 0.05), ("median", 0.5), ("p95", 0.95))
-    }
-    return {
-        "reported_share": ratio(tally.n("arousal", "reported"), tally.n("arousal", "seconds")),
-        "rank_correlation_within_person": {
-            "n_people": tally.n_measured("arousal", "rho"),
-            **rho,
-        },
-        "bound_width_mean": tally.mean("arousal", "width", step=WIDTH_STEP),
     }

@@ -1,60 +1,76 @@
-"""What the pipeline says of its signals, held against what really disturbed them; and beats of nobody."""
+"""What the pipeline says of its signals, held against what really happened to them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from becalm_cli.happenings import Happenings
-from becalm_cli.tally import Tally
-from becalm_protocol.derived import Beat, BeatFlag, Derived, SignalQuality
+from becalm_cli.happenings import NONE, Happenings
+from becalm_cli.tally import Tally, ratio
+from becalm_protocol.derived import Derived, SignalQuality
 from becalm_protocol.events import SignalKind
 from becalm_protocol.units import NS_PER_S
-from becalm_simulator.episode import EpisodeKind
+from becalm_simulator.episode import DROPOUTS, EpisodeKind
 
 USABLE = "usable"
+NOTHING_TO_SEE: dict[SignalKind, frozenset[EpisodeKind]] = {
+    SignalKind.ECG: frozenset({EpisodeKind.OFF_BODY, DROPOUTS[SignalKind.ECG]}),
+    SignalKind.RESPIRATION: frozenset({EpisodeKind.BELT_STUCK, DROPOUTS[SignalKind.RESPIRATION]}),
+    SignalKind.SKIN_CONDUCTANCE: frozenset({EpisodeKind.SKIN_OFF, DROPOUTS[SignalKind.SKIN_CONDUCTANCE]}),
+}
+"""While one of these lasts the body does not reach the signal at all: it ought to be called unusable."""
 
 
 def score_quality(
     tally: Tally, derived: Sequence[Derived], *, seconds: int, during: Mapping[SignalKind, Happenings]
 ) -> None:
-    """Count the reason that holds at each second against each disturbance under way."""
+    """Count the reason that holds at each second against everything under way."""
     for kind, happenings in during.items():
-        told = sorted((e for e in derived if isinstance(e, SignalQuality) and e.kind is kind), key=lambda e: e.t_ns)
-        state, n_told = USABLE, 0
-        for t_ns in range(0, seconds * NS_PER_S, NS_PER_S):
-            while n_told < len(told) and told[n_told].t_ns <= t_ns:
-                reason = told[n_told].reason
-                state, n_told = USABLE if reason is None else reason.value, n_told + 1
-            for happening in happenings.at(t_ns):
+        for t_ns, state in states(derived, kind, seconds=seconds):
+            under_way = happenings.at(t_ns)
+            for happening in under_way:
                 tally.count("quality", kind.value, happening, state)
+            said = "usable" if state == USABLE else "unusable"
+            if not NOTHING_TO_SEE[kind].isdisjoint(under_way):
+                tally.count("verdict", kind.value, f"nothing_to_see_called_{said}")
+            elif under_way == (NONE,):
+                tally.count("verdict", kind.value, f"undisturbed_called_{said}")
 
 
-def score_ghosts(tally: Tally, beats: Sequence[Beat], happenings: Happenings, *, until_ns: int) -> None:
-    """Count beats told of while the electrodes hung free: there was no heart to be seen."""
-    tally.count("ghosts", "off_body_ns", n=happenings.lasted_ns(EpisodeKind.OFF_BODY, until_ns=until_ns))
-    for beat in beats:
-        if happenings.is_under_way(EpisodeKind.OFF_BODY, beat.t_ns):
-            tally.count("ghosts", "beats")
-            tally.count("ghosts", "accepted", n=beat.flag is BeatFlag.OK)
+def states(derived: Sequence[Derived], kind: SignalKind, *, seconds: int) -> Iterator[tuple[int, str]]:
+    """Yield, for each whole second, the reason why a signal was held for unusable, or "usable"."""
+    told = sorted((e for e in derived if isinstance(e, SignalQuality) and e.kind is kind), key=lambda e: e.t_ns)
+    state, n_told = USABLE, 0
+    for t_ns in range(0, seconds * NS_PER_S, NS_PER_S):
+        while n_told < len(told) and told[n_told].t_ns <= t_ns:
+            reason = told[n_told].reason
+            state, n_told = USABLE if reason is None else reason.value, n_told + 1
+        yield t_ns, state
 
 
 def report_quality(tally: Tally) -> dict[str, object]:
-    """Return seconds by signal, disturbance under way, and reason given."""
+    """Return seconds by signal, what was under way, and reason given."""
     return {
         kind: {
-            happening: {state: tally.n("quality", kind, happening, state) for state in states}
+            happening: {state: tally.n("quality", kind, happening, state) for state in found}
             for happening in tally.names("quality", kind)
-            if (states := tally.names("quality", kind, happening))
+            if (found := tally.names("quality", kind, happening))
         }
         for kind in tally.names("quality")
     }
 
 
-def report_ghosts(tally: Tally) -> dict[str, object]:
-    """Return how many beats there were of nobody, and how many of them went into indices."""
-    off_body_s = tally.n("ghosts", "off_body_ns") / NS_PER_S
-    n = tally.n("ghosts", "beats")
-    return {
-        "off_body_s": round(off_body_s, 1),
-        "n_beats": n,
-        "n_accepted": tally.n("ghosts", "accepted"),
-        "beats_per_off_body_min": round(60.0 * n / off_body_s, 2) if off_body_s else None,
-    }
+def report_verdicts(tally: Tally) -> dict[str, object]:
+    """Return, by signal, how often "unusable" was right: of seconds with nothing to see, and of undisturbed ones."""
+    report: dict[str, object] = {}
+    for kind in tally.names("quality"):
+        n = {
+            f"{was}_called_{said}": tally.n("verdict", kind, f"{was}_called_{said}")
+            for was in ("nothing_to_see", "undisturbed")
+            for said in ("unusable", "usable")
+        }
+        blind = n["nothing_to_see_called_unusable"] + n["nothing_to_see_called_usable"]
+        clear = n["undisturbed_called_unusable"] + n["undisturbed_called_usable"]
+        report[kind] = {
+            "seconds": n,
+            "sensitivity": ratio(n["nothing_to_see_called_unusable"], blind),
+            "specificity": ratio(n["undisturbed_called_usable"], clear),
+        }
+    return report

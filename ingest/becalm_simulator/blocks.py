@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from becalm_ingest.devices.uart_skin import SKIN_US_PER_COUNT
 from becalm_ingest.devices.vernier_belt import FORCE_N_PER_COUNT
-from becalm_protocol.events import Clock, SampleBlock, SignalKind, StreamInfo, require
+from becalm_protocol.events import Clock, Gap, GapReason, SampleBlock, SignalKind, StreamInfo, require
 from becalm_protocol.units import NS_PER_S, ns_from_s
 from becalm_simulator.body import Body
+from becalm_simulator.episode import DROPOUTS, EpisodeKind, Script
 from becalm_simulator.recording import MAX_SECONDS
 from becalm_simulator.sensors.belt import NOISE_N
 from becalm_simulator.sensors.skin import NOISE_US
@@ -43,21 +44,64 @@ SKIN = _stream(3, SignalKind.SKIN_CONDUCTANCE, unit="uS", unit_per_count=SKIN_US
 STREAMS = (ECG, FORCE, SKIN)
 
 
-def sample_blocks(body: Body, *, seconds: int) -> Iterator[SampleBlock]:
-    """Let the body live so many seconds from 0 on, and yield what each sensor says of every ten of them."""
+def sample_blocks(body: Body, *, seconds: int) -> Iterator[SampleBlock | Gap]:
+    """Let the body live so many seconds from 0 on, and yield what each sensor says of every ten of them.
+
+    Where a dropout is staged no samples come; the gap is told when they go on.
+    """
     require(0 < seconds <= MAX_SECONDS, "seconds", f"above 0 to {MAX_SECONDS}", seconds)
     rng = np.random.default_rng(np.random.SeedSequence([body.seed, NOISE_TAG]))
+    script = Script(body.episodes())
+    cutters = {info.stream_id: _Cutter(info, script) for info in STREAMS}
     for start_s in range(0, seconds, BLOCK_S):
         end_s = min(start_s + BLOCK_S, seconds)
         body.until(end_s * NS_PER_S)
         for info, rate_hz in ((ECG, ECG_RATE_HZ), (FORCE, FORCE_RATE_HZ), (SKIN, SKIN_RATE_HZ)):
             t_ns = np.arange(start_s * rate_hz, end_s * rate_hz, dtype=np.int64) * NS_PER_S // rate_hz
-            shown = _shown(body, info, t_ns, noise=rng.standard_normal(len(t_ns)))
-            yield SampleBlock(
-                stream_id=info.stream_id,
-                received_ns=int(t_ns[-1]),
-                first_sample_idx=start_s * rate_hz,
-                counts=tuple(np.rint(shown / info.unit_per_count).astype(np.int64).tolist()),
+            noise = rng.standard_normal(len(t_ns))
+            if info is FORCE:  # a reading that stands still has no noise either
+                noise[script.amounts(EpisodeKind.BELT_STUCK, t_ns) > 0.5] = 0.0
+            shown = _shown(body, info, t_ns, noise=noise)
+            counts = np.rint(shown / info.unit_per_count).astype(np.int64)
+            yield from cutters[info.stream_id].cut(counts, t_ns=t_ns, first_sample_idx=start_s * rate_hz)
+
+
+class _Cutter:
+    """Blocks of one stream without what falls into its dropouts."""
+
+    def __init__(self, info: StreamInfo, script: Script) -> None:
+        self._info = info
+        self._script = script
+        self._last: tuple[int, int] | None = None
+
+    def cut(
+        self, counts: NDArray[np.int64], *, t_ns: NDArray[np.int64], first_sample_idx: int
+    ) -> Iterator[SampleBlock | Gap]:
+        """Yield blocks of neighbouring samples, each after the gap that it ends."""
+        came = np.flatnonzero(self._script.amounts(DROPOUTS[self._info.kind], t_ns) < 0.5)
+        for run in np.split(came, np.flatnonzero(np.diff(came) > 1) + 1):
+            if len(run) > 0:
+                begin, end = int(run[0]), int(run[-1]) + 1
+                yield from self._gap(first_sample_idx + begin, int(t_ns[begin]))
+                yield SampleBlock(
+                    stream_id=self._info.stream_id,
+                    received_ns=int(t_ns[end - 1]),
+                    first_sample_idx=first_sample_idx + begin,
+                    counts=tuple(counts[begin:end].tolist()),
+                )
+                self._last = (first_sample_idx + end - 1, int(t_ns[end - 1]))
+
+    def _gap(self, sample_idx: int, t_ns: int) -> Iterator[Gap]:
+        last_idx, last_ns = self._last or (-1, 0)
+        n_missing = sample_idx - last_idx - 1
+        if n_missing > 0:
+            yield Gap(
+                stream_id=self._info.stream_id,
+                received_ns=t_ns,
+                start_ns=last_ns,
+                end_ns=t_ns,
+                n_missing=n_missing,
+                reason=GapReason.SENSOR_SILENT,
             )
 
 

@@ -60,7 +60,7 @@ class Body:
         self._ecg = Electrocardiogram(person, self._script)
         self._electrodes = Electrodes(person, self._script, seed=seed)
         self._chest = Chest(person, self._script, seed=seed, phases=phases)
-        self._pulse = Pulse(person, seed=seed)
+        self._pulse = Pulse(person, self._script, seed=seed)
         self._voice = Voice(person, seed=seed)
         self._n_steps = 0
         self._n_turns_seen = 0
@@ -106,15 +106,15 @@ class Body:
 
     def force_n(self, t_ns: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the pull on a chest belt in N, rising with inhalation, at ascending body times, shape (n_samples,)."""
-        return self._chest.force_n(t_ns, self._breath.volume(t_ns))
+        return self._chest.force_n(t_ns, self._breath.volume)
 
     def conductance_us(self, t_ns: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return skin conductance in uS as electrodes show it, at ascending body times, shape (n_samples,)."""
-        return self._electrodes.skin_us(self._skin.conductance_us(t_ns), t_ns=t_ns)
+        return self._electrodes.skin_us(self._skin.conductance_us, t_ns)
 
     def acceleration_mg(self, t_ns: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return chest acceleration in mg (across, up, out of the chest), shape (n_samples, 3)."""
-        return self._chest.acceleration_mg(t_ns, self._breath.volume(t_ns), beats=self._heart.beats)
+        return self._chest.acceleration_mg(t_ns, self._breath.volume, beats=self._heart.beats)
 
     def impedance_ohm(self, t_ns: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return impedance across the chest in ohm, rising with inhalation, shape (n_samples,)."""
@@ -124,6 +124,10 @@ class Body:
         """Return the pulse wave (photoplethysmogram) in resting pulses, shape (n_samples,)."""
         volume, arousal = self._breath.volume(t_ns), self.arousal(t_ns)
         return self._pulse.wave_au(t_ns, self._heart.beats, volume=volume, arousal=arousal)
+
+    def ambient_light_au(self, t_ns: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return light that reaches the pulse sensor from outside, in resting pulses, shape (n_samples,)."""
+        return self._pulse.ambient_au(t_ns)
 
     # ---------------------------------------------------------------------------------------- what the person says
     def rate(self, t_ns: int) -> Rating:
@@ -228,11 +232,17 @@ class Body:
                     self._skin.provoke(episode.start_ns + latency_ns, strength=2.0 * episode.amount)
                 elif episode.kind is EpisodeKind.HOLD and episode.amount > 0.0:
                     self._breath.hold_until(episode.end_ns)
+                elif episode.kind is EpisodeKind.TALKING and episode.amount > 0.0:
+                    self._breath.speak_until(episode.end_ns)
+                elif episode.kind is EpisodeKind.COUGHING:
+                    self._skin.provoke(episode.start_ns + ns_from_s(self._dice.between(*SKIN_LATENCY_S)))
         threat = script.amount(EpisodeKind.THREAT, t_ns) - script.amount(EpisodeKind.CALMING, t_ns)
         strain = Strain(
             standing=script.amount(EpisodeKind.STANDING, t_ns),
             supine=script.amount(EpisodeKind.SUPINE, t_ns),
             moving=script.amount(EpisodeKind.MOVING, t_ns),
+            early_beats=script.amount(EpisodeKind.EARLY_BEATS, t_ns),
+            fibrillation=script.amount(EpisodeKind.FIBRILLATION, t_ns),
         )
         return threat, strain
 

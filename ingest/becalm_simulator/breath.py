@@ -24,6 +24,10 @@ FULLEST = 8.0
 HOLD_RANGE_S = (3.0, 9.0)
 # Nobody can stretch or cut half a breath further than this at once.
 STRETCH = (0.55, 1.6)
+# Speech: a quick breath in, then a long one out that carries words, deeper than habit; no pacer is followed.
+SPEECH_INHALE_S = (0.4, 0.9)
+SPEECH_EXHALE_S = (2.0, 6.0)
+SPEECH_DEPTH = 1.6
 # Depth nears its comfortable limit smoothly: the fourth-power mean of both.
 LIMIT_SHARPNESS = 4.0
 
@@ -55,6 +59,7 @@ class Breath:
         self._following = 0.0
         self._lapsed = False
         self._hold_until_ns: int | None = None
+        self._speak_until_ns: int | None = None
         self._own_s = self._cycle_s = self._draw_cycle_s(arousal=person.arousal_everyday)
         self._deep = False
         self.turns: list[Turn] = [
@@ -70,6 +75,10 @@ class Breath:
     def hold_until(self, t_ns: int) -> None:
         """Do not inhale before this time, from the next planned exhalation on."""
         self._hold_until_ns = t_ns
+
+    def speak_until(self, t_ns: int) -> None:
+        """Breathe as in speech until this time, from the next turn on."""
+        self._speak_until_ns = t_ns
 
     def until(self, t_ns: int, *, arousal: float, drive: float = 1.0) -> None:
         """Plan turns until one lies after `t_ns`; `drive` (1: habitual) deepens breaths."""
@@ -118,7 +127,11 @@ class Breath:
             self._own_s = self._draw_cycle_s(arousal=arousal)
             self._lapsed = self._dice.uniform() < self._person.pacer_lapse_share
         pacer = self._pacer
-        if pacer is not None and here.t_ns >= pacer.started_ns and not self._lapsed:
+        speaking = self._speak_until_ns is not None and here.t_ns < self._speak_until_ns
+        if speaking:
+            self._following *= 0.4
+            half_s = self._dice.between(*(SPEECH_INHALE_S if inhaling else SPEECH_EXHALE_S))
+        elif pacer is not None and here.t_ns >= pacer.started_ns and not self._lapsed:
             self._following += (1.0 - self._following) * self._person.pacer_skill
             half_s = self._paced_half_s(pacer, here, inhaling=inhaling)
             self._cycle_s = pacer.inhale_s + pacer.exhale_s
@@ -132,9 +145,9 @@ class Breath:
         return Turn(
             t_ns=t_ns,
             phase=BreathPhase.OUT if inhaling else BreathPhase.IN,
-            level=self._peak_level(drive) if inhaling else 0.05 * self._dice.normal(),
+            level=self._peak_level(drive, speaking=speaking) if inhaling else 0.05 * self._dice.normal(),
             following=self._following,
-            is_sigh=inhaling and self._deep,
+            is_sigh=inhaling and self._deep and not speaking,
             rest_before_ns=rest_ns,
         )
 
@@ -174,9 +187,11 @@ class Breath:
         half_s = own_s + follow * (cue_s - own_s) + self._person.pacer_jitter_s * self._dice.normal()
         return min(max(half_s, STRETCH[0] * min(own_s, pacer_s)), STRETCH[1] * max(own_s, pacer_s))
 
-    def _peak_level(self, drive: float) -> float:
+    def _peak_level(self, drive: float, *, speaking: bool) -> float:
         """Depth of this breath: a slower one is deeper, up to what is comfortable; chemistry goes beyond comfort."""
         person = self._person
+        if speaking:
+            return float(min(SPEECH_DEPTH * drive, FULLEST) * math.exp(0.15 * self._dice.normal()))
         wanted = (self._cycle_s * person.habit_breathing_rate_bpm / 60.0) ** person.depth_exponent
         limited = (wanted**-LIMIT_SHARPNESS + person.deepest_breath**-LIMIT_SHARPNESS) ** (-1.0 / LIMIT_SHARPNESS)
         depth = max(SIGH_DEPTH, limited) if self._deep else limited

@@ -1,11 +1,13 @@
 """What electrodes add to what a body gives: wander, hum, muscle, pops, loose contact."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from becalm_protocol.units import NS_PER_S, ns_from_s
+from becalm_simulator.cough import coughed_n
 from becalm_simulator.episode import ECG_KINDS, SKIN_KINDS, Episode, EpisodeKind, Script
 from becalm_simulator.grid_noise import GridNoise
 from becalm_simulator.person import Person
@@ -30,7 +32,13 @@ OFF_SKIN_US = 0.02
 # A jump is gone after eight time constants; it outlasts its episode by so much.
 GONE_TAUS = 8.0
 TAIL_NS = ns_from_s(GONE_TAUS * max(POP_TAU_S, JERK_TAU_S))
+# A cough of 1 N on a belt: muscle and cable.
+COUGH_MUSCLE_UV_PER_N = 60.0
+COUGH_UV_PER_N = 80.0
+COUGH_US_PER_N = 0.02
 POWERLINE_HZ = {EpisodeKind.POWERLINE_50: 50.0, EpisodeKind.POWERLINE_60: 60.0}
+
+Levels = Callable[[NDArray[np.int64]], NDArray[np.float64]]
 
 
 class Electrodes:
@@ -55,22 +63,38 @@ class Electrodes:
         shown_uv += person.wander_uv * ((volume - 0.5) + 0.5 * wander)
         shown_uv += (person.muscle_uv + 90.0 * moving) * muscle + 350.0 * moving * wander
         shown_uv += person.hum_uv * np.sin(2.0 * math.pi * person.hum_hz * t_s)
+        cough_n = coughed_n(script, t_ns)
+        shown_uv += COUGH_UV_PER_N * cough_n + COUGH_MUSCLE_UV_PER_N * np.abs(cough_n) * muscle
         for episode in script.within(ECG_KINDS, int(t_ns[0]) - TAIL_NS, last_ns=int(t_ns[-1])):
             shown_uv = self._disturb(shown_uv, episode, t_ns=t_ns, muscle=muscle, wander=wander)
         return shown_uv
 
-    def skin_us(self, skin_us: NDArray[np.float64], *, t_ns: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return what the skin electrodes show of what the skin gives, at ascending times."""
+    def skin_us(self, skin_us: Levels, t_ns: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return what the skin electrodes show at ascending times; `skin_us` gives the skin's own at any times."""
         moving = self._moving(t_ns)
-        shown_us = skin_us + 0.25 * moving * self._muscle.at(t_ns) if np.any(moving) else skin_us
+        shown_us = skin_us(t_ns) + COUGH_US_PER_N * coughed_n(self._script, t_ns)
+        if np.any(moving):
+            shown_us = shown_us + 0.25 * moving * self._muscle.at(t_ns)
         for episode in self._script.within(SKIN_KINDS, int(t_ns[0]) - TAIL_NS, last_ns=int(t_ns[-1])):
-            inside = (t_ns >= episode.start_ns) & (t_ns < episode.end_ns)
-            if episode.kind is EpisodeKind.SKIN_OFF:
-                shown_us = np.where(inside, OFF_SKIN_US, shown_us)
-            else:
-                jerks_us = episode.amount * self._jumps(episode, t_ns, every_s=JERK_PERIOD_S, tau_s=JERK_TAU_S)
-                shown_us = shown_us + jerks_us
+            shown_us = self._disturb_skin(shown_us, episode, t_ns=t_ns, skin_us=skin_us)
         return np.maximum(shown_us, 0.0)
+
+    def _disturb_skin(
+        self, shown_us: NDArray[np.float64], episode: Episode, *, t_ns: NDArray[np.int64], skin_us: Levels
+    ) -> NDArray[np.float64]:
+        kind, amount = episode.kind, episode.amount
+        inside = (t_ns >= episode.start_ns) & (t_ns < episode.end_ns)
+        if kind is EpisodeKind.SKIN_OFF:
+            return np.where(inside, OFF_SKIN_US, shown_us)
+        if kind is EpisodeKind.SKIN_NOISE:
+            return np.asarray(shown_us + amount * _ramp(episode, t_ns) * self._muscle.at(t_ns))
+        if kind is EpisodeKind.SKIN_DRYING:  # paste dries slowly; wetted again, it is as it was
+            share = (t_ns - episode.start_ns) / (episode.end_ns - episode.start_ns)
+            return np.where(inside, shown_us * (1.0 - amount * np.clip(share, 0.0, 1.0)), shown_us)
+        if kind is EpisodeKind.SKIN_CLIPPED:
+            top_us = amount * skin_us(np.asarray([episode.start_ns], dtype=np.int64))[0]
+            return np.where(inside, np.minimum(shown_us, top_us), shown_us)
+        return shown_us + amount * self._jumps(episode, t_ns, every_s=JERK_PERIOD_S, tau_s=JERK_TAU_S)
 
     def _disturb(
         self,
@@ -92,6 +116,8 @@ class Electrodes:
             return np.asarray(shown_uv + amount * _ramp(episode, t_ns) * muscle)
         if kind is EpisodeKind.POPS:
             return shown_uv + amount * self._jumps(episode, t_ns, every_s=POP_PERIOD_S, tau_s=POP_TAU_S)
+        if kind is EpisodeKind.ECG_CLIPPED:
+            return np.where(inside, np.clip(shown_uv, -amount, amount), shown_uv)
         if kind is EpisodeKind.POLARITY:
             return np.where(inside & (amount > 0.5), -shown_uv, shown_uv)
         if kind is EpisodeKind.OFF_BODY:

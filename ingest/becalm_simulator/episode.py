@@ -1,11 +1,12 @@
-"""What happens to a body from outside, scripted or seeded: posture, stress, breath holds and disturbed sensors."""
+"""What happens to a body from outside: posture, stress, breath holds, rhythms and disturbed sensors."""
 
 from collections.abc import Iterable
 from enum import StrEnum
 
 import numpy as np
+from numpy.typing import NDArray
 
-from becalm_protocol.events import require, require_time, value
+from becalm_protocol.events import SignalKind, require, require_time, value
 from becalm_protocol.units import ns_from_s
 
 
@@ -20,6 +21,10 @@ class EpisodeKind(StrEnum):
     STIMULUS = "stimulus"
     HOLD = "hold"
     OVERBREATHING = "overbreathing"
+    TALKING = "talking"
+    COUGHING = "coughing"
+    EARLY_BEATS = "early_beats"
+    FIBRILLATION = "fibrillation"
     POLARITY = "polarity"
     TALL_T = "tall_t"
     WANDER = "wander"
@@ -28,8 +33,22 @@ class EpisodeKind(StrEnum):
     MUSCLE = "muscle"
     POPS = "pops"
     OFF_BODY = "off_body"
+    ECG_CLIPPED = "ecg_clipped"
+    ECG_DROPOUT = "ecg_dropout"
+    BELT_SLIPPED = "belt_slipped"
+    BELT_LOOSE = "belt_loose"
+    BELT_STUCK = "belt_stuck"
+    BELT_CLIPPED = "belt_clipped"
+    BELT_DROPOUT = "belt_dropout"
+    AXIS_STUCK = "axis_stuck"
     SKIN_MOTION = "skin_motion"
     SKIN_OFF = "skin_off"
+    SKIN_NOISE = "skin_noise"
+    SKIN_DRYING = "skin_drying"
+    SKIN_CLIPPED = "skin_clipped"
+    SKIN_DROPOUT = "skin_dropout"
+    LAMP_LIGHT = "lamp_light"
+    PULSE_OFF = "pulse_off"
 
 
 AMOUNTS: dict[EpisodeKind, tuple[float, float, str]] = {
@@ -41,6 +60,10 @@ AMOUNTS: dict[EpisodeKind, tuple[float, float, str]] = {
     EpisodeKind.STIMULUS: (0.0, 1.0, "strength of a sudden stimulus at the start"),
     EpisodeKind.HOLD: (0.0, 1.0, "1: no breath until the end"),
     EpisodeKind.OVERBREATHING: (0.0, 2.0, "depth added, as a share"),
+    EpisodeKind.TALKING: (0.0, 1.0, "1: speaks until the end"),
+    EpisodeKind.COUGHING: (0.0, 10.0, "N of each cough on a belt; every sensor shakes with it"),
+    EpisodeKind.EARLY_BEATS: (0.0, 0.5, "share of beats that come early from a ventricle"),
+    EpisodeKind.FIBRILLATION: (0.0, 1.0, "1: a rhythm like that of atrial fibrillation"),
     EpisodeKind.POLARITY: (0.0, 1.0, "1: electrodes the other way round"),
     EpisodeKind.TALL_T: (1.0, 6.0, "factor on the T wave"),
     EpisodeKind.WANDER: (0.0, 5000.0, "uV of baseline"),
@@ -49,30 +72,53 @@ AMOUNTS: dict[EpisodeKind, tuple[float, float, str]] = {
     EpisodeKind.MUSCLE: (0.0, 2000.0, "uV (standard deviation) of muscle noise"),
     EpisodeKind.POPS: (0.0, 10000.0, "uV of each electrode pop"),
     EpisodeKind.OFF_BODY: (0.0, 1.0, "1: the electrodes hang free"),
+    EpisodeKind.ECG_CLIPPED: (1.0, 5000.0, "uV at which the amplifier ends"),
+    EpisodeKind.ECG_DROPOUT: (0.0, 1.0, "1: no samples come; recordings without a radio only"),
+    EpisodeKind.BELT_SLIPPED: (0.0, 25.0, "N of tension lost at once"),
+    EpisodeKind.BELT_LOOSE: (0.0, 1.0, "share of the pull lost"),
+    EpisodeKind.BELT_STUCK: (0.0, 1.0, "1: the reading stands still"),
+    EpisodeKind.BELT_CLIPPED: (0.0, 1.0, "share of a habitual breath above the sensor's range"),
+    EpisodeKind.BELT_DROPOUT: (0.0, 1.0, "1: no samples come; recordings without a radio only"),
+    EpisodeKind.AXIS_STUCK: (0.0, 1.0, "1: acceleration out of the chest stands still"),
     EpisodeKind.SKIN_MOTION: (0.0, 10.0, "uS of each jerk"),
     EpisodeKind.SKIN_OFF: (0.0, 1.0, "1: the skin electrodes hang free"),
+    EpisodeKind.SKIN_NOISE: (0.0, 5.0, "uS (standard deviation) of interference"),
+    EpisodeKind.SKIN_DRYING: (0.0, 1.0, "share of conductance lost by the end"),
+    EpisodeKind.SKIN_CLIPPED: (0.1, 3.0, "end of the amplifier's range, as a share of the level at the start"),
+    EpisodeKind.SKIN_DROPOUT: (0.0, 1.0, "1: no samples come; recordings without a radio only"),
+    EpisodeKind.LAMP_LIGHT: (0.0, 50.0, "light of a lamp on the pulse sensor, in resting pulses"),
+    EpisodeKind.PULSE_OFF: (0.0, 1.0, "1: the pulse sensor lies on nothing"),
+}
+DROPOUTS = {
+    SignalKind.ECG: EpisodeKind.ECG_DROPOUT,
+    SignalKind.RESPIRATION: EpisodeKind.BELT_DROPOUT,
+    SignalKind.SKIN_CONDUCTANCE: EpisodeKind.SKIN_DROPOUT,
 }
 ECG_KINDS = frozenset(
     {
         EpisodeKind.POLARITY, EpisodeKind.TALL_T, EpisodeKind.WANDER, EpisodeKind.POWERLINE_50,
-        EpisodeKind.POWERLINE_60, EpisodeKind.MUSCLE, EpisodeKind.POPS, EpisodeKind.OFF_BODY,
+        EpisodeKind.POWERLINE_60, EpisodeKind.MUSCLE, EpisodeKind.POPS, EpisodeKind.OFF_BODY, EpisodeKind.ECG_CLIPPED,
     }
 )  # fmt: skip
-SKIN_KINDS = frozenset({EpisodeKind.SKIN_MOTION, EpisodeKind.SKIN_OFF})
-MAX_EPISODE_S = 24 * 3600.0
-# How seeded disturbances look: kind, seconds (low, high), amount (low, high). Everyday wear of a chest strap.
-DISTURBANCES = (
-    (EpisodeKind.WANDER, (5.0, 30.0), (300.0, 1500.0)),
-    (EpisodeKind.MUSCLE, (3.0, 20.0), (60.0, 350.0)),
-    (EpisodeKind.POPS, (1.0, 8.0), (800.0, 4000.0)),
-    (EpisodeKind.POWERLINE_50, (5.0, 60.0), (50.0, 500.0)),
-    (EpisodeKind.POWERLINE_60, (5.0, 60.0), (50.0, 500.0)),
-    (EpisodeKind.TALL_T, (20.0, 90.0), (1.5, 3.5)),
-    (EpisodeKind.OFF_BODY, (2.0, 15.0), (1.0, 1.0)),
-    (EpisodeKind.POLARITY, (20.0, 90.0), (1.0, 1.0)),
-    (EpisodeKind.SKIN_MOTION, (2.0, 10.0), (0.2, 3.0)),
-    (EpisodeKind.SKIN_OFF, (2.0, 15.0), (1.0, 1.0)),
+"""What electrodes of an ECG show and the heart does not give."""
+BELT_KINDS = frozenset(
+    {EpisodeKind.BELT_SLIPPED, EpisodeKind.BELT_LOOSE, EpisodeKind.BELT_STUCK, EpisodeKind.BELT_CLIPPED}
 )
+SKIN_KINDS = frozenset(
+    {
+        EpisodeKind.SKIN_MOTION, EpisodeKind.SKIN_OFF, EpisodeKind.SKIN_NOISE, EpisodeKind.SKIN_DRYING,
+        EpisodeKind.SKIN_CLIPPED,
+    }
+)  # fmt: skip
+RHYTHM_KINDS = frozenset({EpisodeKind.EARLY_BEATS, EpisodeKind.FIBRILLATION})
+BODY_KINDS = frozenset(
+    {
+        EpisodeKind.SUPINE, EpisodeKind.STANDING, EpisodeKind.MOVING, EpisodeKind.THREAT, EpisodeKind.CALMING,
+        EpisodeKind.STIMULUS, EpisodeKind.HOLD, EpisodeKind.OVERBREATHING, EpisodeKind.TALKING, EpisodeKind.COUGHING,
+    }
+)  # fmt: skip
+"""What happens to the whole body, and so to every signal of it."""
+MAX_EPISODE_S = 24 * 3600.0
 
 
 @value
@@ -111,26 +157,19 @@ class Script:
             return 0.0
         return max((e.amount for e in self.episodes if e.kind is kind and e.start_ns <= t_ns < e.end_ns), default=0.0)
 
+    def amounts(self, kind: EpisodeKind, t_ns: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return `amount` at ascending times, shape (n_samples,)."""
+        amounts = np.zeros(len(t_ns))
+        for episode in self.within(frozenset({kind}), int(t_ns[0]), last_ns=int(t_ns[-1])):
+            inside = (t_ns >= episode.start_ns) & (t_ns < episode.end_ns)
+            amounts = np.maximum(amounts, episode.amount * inside)
+        return amounts
+
     def within(self, kinds: frozenset[EpisodeKind], first_ns: int, *, last_ns: int) -> tuple[Episode, ...]:
         """Return the episodes of these kinds that touch a stretch of time, in order of their start."""
         if not self.kinds & kinds:
             return ()
         return tuple(e for e in self.episodes if e.kind in kinds and e.start_ns <= last_ns and e.end_ns >= first_ns)
-
-
-def seeded_disturbances(seed: int, *, seconds: float, per_hour: float) -> tuple[Episode, ...]:
-    """Return random disturbances of the sensors, about `per_hour` of them an hour; the same seed, the same ones."""
-    require(0 < seconds <= MAX_EPISODE_S, "seconds", f"above 0 to {MAX_EPISODE_S:g}", seconds)
-    require(0 <= per_hour <= 3600, "per_hour", "0 to 3600", per_hour)
-    rng = np.random.default_rng(np.random.SeedSequence([seed, 8]))
-    episodes = []
-    for _ in range(int(rng.poisson(per_hour * seconds / 3600.0))):
-        kind, lengths_s, amounts = DISTURBANCES[int(rng.integers(len(DISTURBANCES)))]
-        start_s, length_s = rng.uniform(0.0, seconds), rng.uniform(*lengths_s)
-        start_ns = ns_from_s(float(start_s))
-        end_ns = start_ns + ns_from_s(float(length_s))
-        episodes.append(Episode(kind=kind, start_ns=start_ns, end_ns=end_ns, amount=float(rng.uniform(*amounts))))
-    return tuple(sorted(episodes, key=_start))
 
 
 def _start(episode: Episode) -> int:

@@ -55,6 +55,10 @@ class Strain:
     standing: float = 0.0
     supine: float = 0.0
     moving: float = 0.0
+    early_beats: float = 0.0
+    """Share of beats that come early from a ventricle, besides the person's own."""
+    fibrillation: float = 0.0
+    """1: the atria have no rhythm."""
 
 
 AT_EASE = Strain()
@@ -106,6 +110,7 @@ class Heart:
         turned = self._mayer * kept * cmath.exp(1j * self._omega * step_s)
         self._mayer = turned + fresh * complex(dice.normal(), dice.normal())
         self._rhythm.drift(step_s)
+        self._rhythm.force(early_share=strain.early_beats, fibrillating=strain.fibrillation > 0.0)
         self._vagal_bpm = person.rsa_bpm * (1.0 - RSA_WITHDRAWAL * self._arousal) * self._vagal
         wander_bpm = self._vlf + self._mayer.real * self._vagal
         if self._rhythm.fibrillating:  # atria without a rhythm follow neither breath nor baroreflex

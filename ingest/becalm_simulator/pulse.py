@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from becalm_protocol.units import NS_PER_S, ns_from_s
+from becalm_simulator.cough import coughed_n
+from becalm_simulator.episode import EpisodeKind, Script
 from becalm_simulator.grid_noise import GridNoise
 from becalm_simulator.heart import HeartBeat
 from becalm_simulator.person import Person
@@ -24,16 +26,27 @@ VASOCONSTRICTION = 0.65
 BREATH_MODULATION = 0.08
 BASELINE_BREATH = 0.25
 BASELINE_WANDER = 0.15
+# Walking moves sensor and blood: several pulses high, at the pace of strides, and it opens a slit to the light.
+MOVING_RATE_HZ = 4
+MOVING_PULSES = 2.5
+COUGH_PULSES_PER_N = 0.4
+# What is left of outside light after the sensor has taken its dark measurement away. Lamps flicker at twice the mains.
+DAYLIGHT_PULSES = 0.5
+FLICKER_SHARE = 0.3
+LEAK_SHARE = 0.04
+MOVING_LEAK = 3.0
 
 Shape = Callable[[NDArray[np.float64], HeartBeat], NDArray[np.float64]]
 
 
 class Pulse:
-    """The photoplethysmogram of one person, in units of a resting pulse."""
+    """The photoplethysmogram of one person, in units of a resting pulse: absorbed light, rising with each pulse."""
 
-    def __init__(self, person: Person, *, seed: int) -> None:
+    def __init__(self, person: Person, script: Script, *, seed: int) -> None:
         self._person = person
+        self._script = script
         self._wander = GridNoise(seed, tag=14, rate_hz=1)
+        self._moving = GridNoise(seed, tag=18, rate_hz=MOVING_RATE_HZ)
 
     def wave_au(
         self,
@@ -43,10 +56,22 @@ class Pulse:
         volume: NDArray[np.float64],
         arousal: NDArray[np.float64],
     ) -> NDArray[np.float64]:
-        """Return it at ascending times, shape (n_samples,)."""
+        """Return it at ascending times, shape (n_samples,), with motion and what leaks of the light from outside."""
         height = (1.0 - VASOCONSTRICTION * arousal) * (1.0 - BREATH_MODULATION * (volume - 0.5))
         waves = echo(beats, t_ns, shape=self._wave, seen_ns=SEEN_NS)
-        return height * waves - BASELINE_BREATH * height * volume + BASELINE_WANDER * self._wander.at(t_ns)
+        shown = height * waves - BASELINE_BREATH * height * volume + BASELINE_WANDER * self._wander.at(t_ns)
+        moving = self._script.amounts(EpisodeKind.MOVING, t_ns)
+        shown += MOVING_PULSES * moving * self._moving.at(t_ns) + COUGH_PULSES_PER_N * coughed_n(self._script, t_ns)
+        light = self.ambient_au(t_ns)
+        shown -= LEAK_SHARE * (1.0 + MOVING_LEAK * moving) * light
+        is_off = self._script.amounts(EpisodeKind.PULSE_OFF, t_ns) > 0.5
+        return np.where(is_off, -light, shown)
+
+    def ambient_au(self, t_ns: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the light from outside at ascending times, in resting pulses, shape (n_samples,)."""
+        lamp = self._script.amounts(EpisodeKind.LAMP_LIGHT, t_ns)
+        flicker = 1.0 + FLICKER_SHARE * np.sin(2.0 * np.pi * 2.0 * self._person.hum_hz * t_ns / NS_PER_S)
+        return np.asarray(DAYLIGHT_PULSES + lamp * flicker)
 
     def _wave(self, since_s: NDArray[np.float64], beat: HeartBeat) -> NDArray[np.float64]:
         late_s = since_s - self._person.pulse_delay_s

@@ -37,15 +37,26 @@ class Rhythm:
         self._dice = dice
         self.kind = BeatKind.SINUS
         """Kind of the beat that is due next."""
-        self.fibrillating = dice.uniform() < person.fibrillation_share
+        self._own_fibrillation = dice.uniform() < person.fibrillation_share
+        self._is_forced = False
+        self._early_share = 0.0
+
+    @property
+    def fibrillating(self) -> bool:
+        """Whether the atria have no rhythm now, of their own or by force."""
+        return self._own_fibrillation or self._is_forced
+
+    def force(self, *, early_share: float, fibrillating: bool) -> None:
+        """Add this share of early ventricular beats, and take the atria's rhythm away, until told otherwise."""
+        self._early_share, self._is_forced = early_share, fibrillating
 
     def drift(self, step_s: float) -> None:
         """Let an irregular stretch begin or end; on average they fill the person's share of time."""
         share = self._person.fibrillation_share
         if 0.0 < share < 1.0:
-            leave_s = FIBRILLATION_BOUT_S if self.fibrillating else FIBRILLATION_BOUT_S * (1.0 - share) / share
+            leave_s = FIBRILLATION_BOUT_S * (1.0 if self._own_fibrillation else (1.0 - share) / share)
             if self._dice.uniform() < step_s / leave_s:
-                self.fibrillating = not self.fibrillating
+                self._own_fibrillation = not self._own_fibrillation
 
     def next_share(self) -> float:
         """A beat has come: return the next interval as a share of the usual one."""
@@ -60,10 +71,11 @@ class Rhythm:
             return 2.0 - VENTRICULAR_PREMATURITY
         if early is BeatKind.ATRIAL:
             return ATRIAL_PAUSE
-        if chance < person.ectopic_share:
+        ventricular_share = person.ectopic_share + self._early_share
+        if chance < ventricular_share:
             self.kind = BeatKind.VENTRICULAR
             return VENTRICULAR_PREMATURITY
-        if chance < person.ectopic_share + person.atrial_ectopic_share:
+        if chance < ventricular_share + person.atrial_ectopic_share:
             self.kind = BeatKind.ATRIAL
             return ATRIAL_PREMATURITY
         return max(1.0 + person.beat_jitter * noise, MIN_SHARE_OF_INTERVAL)

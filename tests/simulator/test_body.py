@@ -15,8 +15,9 @@ from becalm_protocol.derived import BreathPhase
 from becalm_protocol.events import Pacer
 from becalm_protocol.units import NS_PER_S, ns_from_s
 from becalm_simulator.body import Body
-from becalm_simulator.episode import Episode, EpisodeKind, seeded_disturbances
+from becalm_simulator.episode import AMOUNTS, Episode, EpisodeKind
 from becalm_simulator.person import Person
+from becalm_simulator.staging import DISTURBANCES, seeded_disturbances, seeded_life
 
 SEEDS = range(12)
 SIX_PER_MIN = Pacer(started_ns=60 * NS_PER_S, inhale_s=4.0, exhale_s=6.0)
@@ -25,6 +26,11 @@ SIX_PER_MIN = Pacer(started_ns=60 * NS_PER_S, inhale_s=4.0, exhale_s=6.0)
 def times(seconds: float, *, first_s: float = 0.0, rate_hz: int = 130) -> NDArray[np.int64]:
     idx = np.arange(round(first_s * rate_hz), round((first_s + seconds) * rate_hz), dtype=np.int64)
     return idx * NS_PER_S // rate_hz
+
+
+def everything(seed: int, *, seconds: float) -> tuple[Episode, ...]:
+    disturbed = seeded_disturbances(seed, seconds=seconds, per_hour=1500.0, rows=DISTURBANCES)
+    return (*disturbed, *seeded_life(seed, seconds=seconds, per_hour=600.0))
 
 
 def practising(seed: int, *, seconds: float, pacer: Pacer | None = SIX_PER_MIN, person: Person | None = None) -> Body:
@@ -46,7 +52,7 @@ def signals(body: Body, seconds: float) -> bytes:
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 2**32), looks_s=st.lists(st.floats(0.0, 30.0), max_size=20))
 def test_the_same_seed_gives_the_same_bytes_however_often_it_is_looked_at(seed: int, looks_s: list[float]) -> None:
-    episodes = seeded_disturbances(seed, seconds=30.0, per_hour=600.0)
+    episodes = everything(seed, seconds=30.0)
     at_once, in_steps = Body.from_seed(seed, episodes=episodes), Body.from_seed(seed, episodes=episodes)
     at_once.until(ns_from_s(30.0))
     for look_s in sorted(looks_s):
@@ -65,7 +71,8 @@ def test_what_was_once_told_never_changes() -> None:
     before, beats = signals(body, 20.0), body.beats()
     body.hear(Pacer(started_ns=body.t_ns, inhale_s=4.0, exhale_s=6.0))
     for kind in EpisodeKind:
-        body.stage(Episode(kind=kind, start_ns=ns_from_s(21.0), end_ns=ns_from_s(50.0)))
+        amount = min(1.0, AMOUNTS[kind][1])
+        body.stage(Episode(kind=kind, start_ns=ns_from_s(21.0), end_ns=ns_from_s(50.0), amount=amount))
     body.until(ns_from_s(60.0))
     assert signals(body, 20.0) == before
     assert body.beats()[: len(beats)] == beats
@@ -73,7 +80,7 @@ def test_what_was_once_told_never_changes() -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_signals_cut_anywhere_are_the_same(seed: int) -> None:
-    body = Body.from_seed(seed, episodes=seeded_disturbances(seed, seconds=40.0, per_hour=2000.0))
+    body = Body.from_seed(seed, episodes=everything(seed, seconds=40.0))
     body.until(ns_from_s(40.0))
     t_ns = times(30.0, first_s=5.0)
     for signal in signals_of(body):

@@ -1,21 +1,11 @@
-"""Episodes: refused by name when impossible, found by time, and seeded."""
+"""Episodes: refused by name when impossible, and found by time."""
 
 import re
 
 import pytest
 
 from becalm_protocol.units import ns_from_s
-from becalm_simulator.episode import (
-    AMOUNTS,
-    DISTURBANCES,
-    ECG_KINDS,
-    MAX_EPISODE_S,
-    SKIN_KINDS,
-    Episode,
-    EpisodeKind,
-    Script,
-    seeded_disturbances,
-)
+from becalm_simulator.episode import AMOUNTS, ECG_KINDS, MAX_EPISODE_S, Episode, EpisodeKind, Script
 
 
 def episode(kind: EpisodeKind, *, start_s: float, end_s: float, amount: float = 1.0) -> Episode:
@@ -50,18 +40,3 @@ def test_a_script_knows_how_much_of_what_there_is_when() -> None:
     touched = script.within(frozenset({EpisodeKind.THREAT}), ns_from_s(17.0), last_ns=ns_from_s(19.0))
     assert [e.amount for e in touched] == [0.4, 0.9]
     assert script.within(ECG_KINDS, 0, last_ns=ns_from_s(100.0)) == ()
-
-
-def test_seeded_disturbances_are_reproducible_and_as_many_as_asked() -> None:
-    episodes = seeded_disturbances(4, seconds=3600.0, per_hour=200.0)
-    assert episodes == seeded_disturbances(4, seconds=3600.0, per_hour=200.0)
-    assert episodes != seeded_disturbances(5, seconds=3600.0, per_hour=200.0)
-    assert 150 < len(episodes) < 250
-    assert {e.kind for e in episodes} == {kind for kind, *_ in DISTURBANCES} == ECG_KINDS | SKIN_KINDS
-    assert seeded_disturbances(4, seconds=60.0, per_hour=0.0) == ()
-
-
-@pytest.mark.parametrize(("seconds", "per_hour", "named"), [(0.0, 1.0, "seconds"), (10.0, -1.0, "per_hour")])
-def test_impossible_seeding_is_refused_by_name(seconds: float, per_hour: float, named: str) -> None:
-    with pytest.raises(ValueError, match=rf"^{named}: expected"):
-        seeded_disturbances(1, seconds=seconds, per_hour=per_hour)

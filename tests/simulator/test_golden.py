@@ -14,7 +14,8 @@ import pytest
 from becalm_protocol.events import Pacer
 from becalm_protocol.units import NS_PER_S, ns_from_s
 from becalm_simulator.body import Body
-from becalm_simulator.episode import Episode, EpisodeKind, seeded_disturbances
+from becalm_simulator.episode import Episode, EpisodeKind
+from becalm_simulator.staging import seeded_disturbances
 
 GOLDEN = Path(__file__).parent / "golden" / "bodies.json"
 SEEDS = (7, 11, 4711)
