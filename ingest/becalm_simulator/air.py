@@ -1,29 +1,53 @@
-"""The virtual air between virtual controllers: Bumble's link and controller, with the holes that matter filled in."""
+"""The virtual air between virtual controllers: Bumble's link, on which a controller can be out of reach or late."""
 
 import asyncio
-from typing import Any
+import random
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Protocol
 
 from bumble import hci
 from bumble.controller import Controller
 from bumble.link import LocalLink
 
-# Data length extension: a whole ECG frame in one link-layer packet instead of nine.
-ACL_BYTES = 251
-RSSI_DBM = -54
-_REPORT = hci.HCI_LE_Extended_Advertising_Report_Event
-# Legacy PDUs inside extended reports (Core 5.4, Vol 4, Part E, 7.7.65.13): ADV_IND and the scan response to it.
-_ADV_IND, _SCAN_RSP = 0x13, 0x1B
+# What a controller keeps of packets that nobody acknowledges; more would be refused to its host.
+MAX_HELD_PACKETS = 64
+
+
+class Adapters(Protocol):
+    """Where agents get their adapters from."""
+
+    async def bring(self) -> None:
+        """Offer adapters."""
+
+    def take_away(self) -> None:
+        """Offer none, and take back those given."""
 
 
 class Air(LocalLink):
-    """A link on which a controller can go out of range without anybody being told."""
+    """A link on which packets can vanish, wait or come late, always in the order of their connection."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, seed: int = 0) -> None:
         super().__init__()
+        self.adapters: Adapters | None = None
+        """Those of the agents on this air, if it is served to any."""
+        self._rng = random.Random(seed)  # noqa: S311 - a staged delay, not a secret
         self._dark: set[Controller] = set()
+        self._held: dict[Controller, deque[Callable[[], None]]] = {}
+        self._latest_s: dict[Controller, float] = {}
+        self._free_s: dict[tuple[Controller, Controller], float] = {}
+
+    def is_dark(self, controller: Controller) -> bool:
+        """Tell whether what this controller sends vanishes."""
+        return controller in self._dark
+
+    def is_away(self, controller: Controller) -> bool:
+        """Tell whether what this controller sends is held back."""
+        return controller in self._held
 
     def set_dark(self, controller: Controller, *, dark: bool) -> None:
-        """Let everything to and from this controller vanish, or let it through again.
+        """Let everything to and from this controller vanish without anybody being told, or let it through again.
 
         Coming back, it finds that links which the other end gave up meanwhile have timed out.
         """
@@ -31,19 +55,58 @@ class Air(LocalLink):
             self._dark.add(controller)
             return
         self._dark.discard(controller)
+        self._end_orphans(controller)
+
+    def set_away(self, controller: Controller, *, away: bool) -> None:
+        """Hold back everything to and from this controller, as a link layer repeats what is not acknowledged.
+
+        Coming back, what was held arrives, unless `time_out` ended the link.
+        """
+        if away:
+            self._held.setdefault(controller, deque(maxlen=MAX_HELD_PACKETS))
+            return
+        for send in self._held.pop(controller, ()):
+            send()
+        self._end_orphans(controller)
+
+    def time_out(self, controller: Controller) -> None:
+        """End every link of this controller, as both ends do when they have not heard each other for too long."""
+        if controller in self._held:
+            self._held[controller].clear()
+        reason = hci.HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR
         for connection in list(controller.le_connections.values()):
             peer = self.find_le_controller(connection.peer_address)
-            if peer is None or connection.self_address not in peer.le_connections:
-                controller.on_le_disconnected(connection, hci.HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR)
+            peer_connection = peer.le_connections.get(connection.self_address) if peer else None
+            if peer is not None and peer_connection is not None:
+                peer.on_le_disconnected(peer_connection, reason)
+            controller.on_le_disconnected(connection, reason)
+
+    def set_late(self, controller: Controller, *, up_to_s: float | None) -> None:
+        """Let packets to and from this controller come late by a random time of up to so many seconds; None: at once.
+
+        None overtakes another of its connection and direction.
+        """
+        if up_to_s is None:
+            self._latest_s.pop(controller, None)
+        else:
+            self._latest_s[controller] = up_to_s
+
+    # ------------------------------------------------------------------------------------------- Bumble's own calls
+    def remove_controller(self, controller: Controller) -> None:
+        """Forget a controller and whatever was to befall it."""
+        super().remove_controller(controller)
+        self._dark.discard(controller)
+        self._held.pop(controller, None)
+        self._latest_s.pop(controller, None)
+        for pair in [pair for pair in self._free_s if controller in pair]:
+            del self._free_s[pair]
 
     def send_advertising_pdu(self, sender_controller: Controller, packet: Any) -> None:
         """Deliver an advertisement to whoever is in range."""
-        if sender_controller in self._dark:
-            return
-        loop = asyncio.get_running_loop()
-        for controller in self.controllers:
-            if controller is not sender_controller and controller not in self._dark:
-                loop.call_soon(controller.on_ll_advertising_pdu, packet)
+        unreachable = self._dark | self._held.keys()
+        if sender_controller not in unreachable:
+            for controller in self.controllers - unreachable - {sender_controller}:
+                asyncio.get_running_loop().call_soon(controller.on_ll_advertising_pdu, packet)
 
     def send_acl_data(
         self,
@@ -52,90 +115,53 @@ class Air(LocalLink):
         transport: Any,
         data: bytes,
     ) -> None:
-        """Deliver data to the other end of a connection, if both are in range."""
+        """Deliver data to the other end of a connection."""
         receiver = self.find_le_controller(destination_address)
-        if sender_controller not in self._dark and receiver not in self._dark:
-            super().send_acl_data(sender_controller, destination_address, transport, data)
+        source = sender_controller.random_address
+        connection = receiver.le_connections.get(source) if receiver else None
+        if receiver is None or connection is None:
+            return
+
+        def arrive() -> None:
+            if receiver.le_connections.get(source) is connection:  # it may have ended, and another begun
+                receiver.on_link_acl_data(source, transport, data)
+
+        self._carry(sender_controller, receiver, arrive=arrive)
 
     def send_ll_control_pdu(self, sender_address: hci.Address, receiver_address: hci.Address, packet: Any) -> None:
-        """Deliver a control packet, unless one end is gone or out of range."""
-        ends = self.find_le_controller(sender_address), self.find_le_controller(receiver_address)
-        if None not in ends and self._dark.isdisjoint(ends):
-            super().send_ll_control_pdu(sender_address, receiver_address, packet)
-
-
-class SimController(Controller):
-    """Bumble's virtual controller, with scan responses and a connection attempt that can be given up."""
-
-    le_acl_data_packet_length = ACL_BYTES
-
-    def on_hci_le_create_connection_cancel_command(self, _command: Any) -> Any:
-        """Forget the pending connection and say so (Bumble's own leaves it pending for ever)."""
-        pending: Any = self.pending_le_connection
-        self.pending_le_connection: Any = None
-        if pending is None:
-            return hci.HCI_StatusReturnParameters(hci.HCI_ErrorCode.COMMAND_DISALLOWED_ERROR)
-        complete = hci.HCI_LE_Connection_Complete_Event(
-            status=hci.HCI_ErrorCode.UNKNOWN_CONNECTION_IDENTIFIER_ERROR,
-            connection_handle=0,
-            role=hci.Role.CENTRAL,
-            peer_address_type=pending.peer_address.address_type,
-            peer_address=pending.peer_address,
-            connection_interval=0,
-            peripheral_latency=0,
-            supervision_timeout=0,
-            central_clock_accuracy=0,
-        )
-        asyncio.get_running_loop().call_soon(self.send_hci_packet, complete)
-        return hci.HCI_StatusReturnParameters(hci.HCI_ErrorCode.SUCCESS)
-
-    def on_advertising_pdu(self, pdu: Any) -> None:
-        """Report an advertisement and its scan response (Bumble's own repeats the advertising data instead)."""
-        if self.le_scan_enable:
-            advertiser = self.link.find_le_controller(pdu.advertiser_address)
-            for event_type, data in ((_ADV_IND, bytes(pdu.data)), (_SCAN_RSP, _scan_response(advertiser))):
-                self.send_hci_packet(_REPORT([_report(pdu.advertiser_address, event_type=event_type, data=data)]))
-        pending = self.pending_le_connection
-        if pending and pending.peer_address == pdu.advertiser_address:
-            self.create_le_connection(pdu.advertiser_address)
-
-    def unplug(self) -> None:
-        """Vanish from the air as an adapter whose machine died: every peer sees its link time out."""
-        if self not in self.link.controllers:
+        """Deliver a control packet, behind the data sent before it."""
+        sender, receiver = self.find_le_controller(sender_address), self.find_le_controller(receiver_address)
+        connection = receiver.le_connections.get(sender_address) if receiver else None
+        if sender is None or receiver is None or connection is None:
             return
-        self.host = None
-        self.le_scan_enable = False
-        self.pending_le_connection = None
-        for advertiser in (self.le_legacy_advertiser, *self.advertising_sets.values()):
-            advertiser.stop()
-        for connection in list(self.le_connections.values()):
-            peer = self.link.find_le_controller(connection.peer_address)
-            peer_connection = peer.le_connections.get(connection.self_address) if peer else None
-            if peer_connection:
-                peer.on_le_disconnected(peer_connection, hci.HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR)
-        self.le_connections.clear()
-        self.link.remove_controller(self)
 
+        def arrive() -> None:
+            if receiver.le_connections.get(sender_address) is connection:
+                receiver.on_ll_control_pdu(sender_address, packet)
 
-def _scan_response(advertiser: Controller | None) -> bytes:
-    if advertiser is None:
-        return b""
-    sets = advertiser.advertising_sets.values()
-    return next((bytes(s.scan_response_data) for s in sets), bytes(advertiser.le_legacy_advertiser.scan_response_data))
+        self._carry(sender, receiver, arrive=arrive)
 
+    # -------------------------------------------------------------------------------------------------------- inside
+    def _carry(self, sender: Controller, receiver: Controller, *, arrive: Callable[[], None]) -> None:
+        if sender in self._dark or receiver in self._dark:
+            return
+        for end in (sender, receiver):
+            if (held := self._held.get(end)) is not None:
+                held.append(partial(self._carry, sender, receiver, arrive=arrive))
+                return
+        loop, pair = asyncio.get_running_loop(), (sender, receiver)
+        latest_s = max(self._latest_s.get(sender, 0.0), self._latest_s.get(receiver, 0.0))
+        due_s = loop.time() + self._rng.uniform(0.0, latest_s)
+        free_s = self._free_s.get(pair, 0.0)
+        if latest_s == 0.0 and free_s <= loop.time():
+            loop.call_soon(arrive)
+            return
+        # A hair behind the one before: the loop does not keep the order of equal times.
+        self._free_s[pair] = due_s = max(due_s, free_s + 1e-6)
+        loop.call_at(due_s, arrive)
 
-def _report(address: hci.Address, *, event_type: int, data: bytes) -> Any:
-    return _REPORT.Report(
-        event_type=_REPORT.EventType(event_type),
-        address_type=address.address_type,
-        address=address,
-        primary_phy=hci.Phy.LE_1M,
-        secondary_phy=0,
-        advertising_sid=0xFF,
-        tx_power=127,
-        rssi=RSSI_DBM,
-        periodic_advertising_interval=0,
-        direct_address_type=0,
-        direct_address=hci.Address.ANY,
-        data=data,
-    )
+    def _end_orphans(self, controller: Controller) -> None:
+        for connection in list(controller.le_connections.values()):
+            peer = self.find_le_controller(connection.peer_address)
+            if peer is None or connection.self_address not in peer.le_connections:
+                controller.on_le_disconnected(connection, hci.HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR)

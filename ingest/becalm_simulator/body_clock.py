@@ -24,3 +24,11 @@ class BodyClock:
     def wait_s(self, t_ns: int) -> float:
         """Return the real seconds until body time is `t_ns`, 0 if it has passed."""
         return max((t_ns - self.now_ns()) / self._speed / NS_PER_S, 0.0)
+
+    def real_s(self, span_ns: int) -> float:
+        """Return the real seconds that so much body time takes."""
+        return span_ns / self._speed / NS_PER_S
+
+    def machine_ns(self, t_ns: int) -> int:
+        """Return the reading of the machine's monotonic clock at a body time."""
+        return self._begun_ns + round(t_ns / self._speed)

@@ -1,10 +1,12 @@
 """What a virtual sensor offers and says over GATT, in plain values: no radio in it."""
 
 from enum import IntFlag
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from becalm_protocol.events import SignalKind, value
+from becalm_simulator.sensors.device_clock import DeviceClock
 
+BATTERY_LEVEL = "00002a19-0000-1000-8000-00805f9b34fb"
 # The attribute protocol's opcode and handle take 3 bytes of every notification (Core 5.4, Vol 3, Part F, 3.4.7.1).
 ATT_HEADER_BYTES = 3
 
@@ -52,8 +54,10 @@ class Sensor(Protocol):
 
     name: str
     address: str
+    clock: DeviceClock
+    """Its own; what it shows can be made to leap."""
     sent: dict[SignalKind, int]
-    """Samples (RR: intervals) really notified to a subscribed peer; kept by the radio."""
+    """Samples (RR: intervals) that really reached a subscribed peer; kept by the radio."""
 
     @property
     def services(self) -> tuple[ServiceSpec, ...]:
@@ -76,3 +80,19 @@ class Sensor(Protocol):
 
     def poll(self, now_ns: int, *, mtu: int) -> tuple[Outgoing, ...]:
         """Return what is to be sent by now."""
+
+
+@runtime_checkable
+class TellsBattery(Protocol):
+    """A sensor that tells its battery level by commands of its own, not by the Battery Service."""
+
+    battery_pct: int
+    """Kept by the radio, which lets it fall."""
+
+
+@runtime_checkable
+class LimitsMtu(Protocol):
+    """A sensor whose radio takes less than is usual."""
+
+    max_mtu: int
+    """What it grants a peer that asks for more."""

@@ -7,13 +7,15 @@ import stat
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import cast
 
 from bumble.transport.common import StreamPacketSink, StreamPacketSource
 
 from becalm_protocol.errors import ConfigError
-from becalm_simulator.air import Air, SimController
+from becalm_simulator.air import Air
+from becalm_simulator.controller import SimController
 
 # One agent is the rule; a handful leaves room for tests and curious people.
 MAX_ADAPTERS = 8
@@ -52,6 +54,33 @@ class _Adapter(StreamPacketSource):
             self._transport.close()
 
 
+class HciSocket:
+    """Where agents find their adapters; it can be taken away from all of them at once, and brought back."""
+
+    def __init__(self, air: Air, spec: str) -> None:
+        self._air = air
+        self._adapters: set[_Adapter] = set()
+        self._server: asyncio.Server | None = None
+        self.address = spec
+        """What an agent dials."""
+
+    async def bring(self) -> None:
+        """Listen at the address. Raises ConfigError when it is not of a known form or is taken."""
+        make_adapter = partial(_Adapter, self._air, self._adapters)
+        self._server, self.address = await _listen(make_adapter, self.address)
+
+    def take_away(self) -> None:
+        """Stop listening, and end every adapter as if it had been pulled out."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        for adapter in list(self._adapters):
+            adapter.connection_lost(None)
+            adapter.close()
+        if self.address.startswith("unix:"):
+            Path(self.address.removeprefix("unix:")).unlink(missing_ok=True)
+
+
 @asynccontextmanager
 async def serve_hci(air: Air, spec: str | None) -> AsyncIterator[str]:
     """Offer adapters of this air at `unix:PATH` or `tcp:127.0.0.1:PORT` (port 0: a free one; None: any free place).
@@ -60,18 +89,15 @@ async def serve_hci(air: Air, spec: str | None) -> AsyncIterator[str]:
 
     Raises ConfigError when the spec is not of that form or the address is taken.
     """
-    adapters: set[_Adapter] = set()
     with ExitStack() as stack:
-        server, dial = await _listen(lambda: _Adapter(air, adapters), spec or _free_place(stack))
-        if dial.startswith("unix:"):
-            stack.callback(_remove, Path(dial.removeprefix("unix:")))
+        adapters = HciSocket(air, spec or _free_place(stack))
+        await adapters.bring()
+        air.adapters = adapters
         try:
-            yield dial
+            yield adapters.address
         finally:
-            server.close()
-            for adapter in list(adapters):
-                adapter.connection_lost(None)
-                adapter.close()
+            air.adapters = None
+            adapters.take_away()
 
 
 async def _listen(make_protocol: Callable[[], _Adapter], spec: str) -> tuple[asyncio.Server, str]:
@@ -98,10 +124,6 @@ def _free_place(stack: ExitStack) -> str:
         return "tcp:127.0.0.1:0"
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="becalm-radio-", ignore_cleanup_errors=True))
     return f"unix:{folder}/hci"
-
-
-def _remove(path: Path) -> None:
-    path.unlink(missing_ok=True)
 
 
 def _remove_stale_socket(path: Path) -> None:

@@ -16,7 +16,7 @@ from bumble import hci
 from bumble.att import ATT_Error
 from bumble.core import BaseBumbleError
 from bumble.core import TimeoutError as BumbleTimeoutError
-from bumble.device import Connection, Device, Peer
+from bumble.device import Connection, ConnectionParametersPreferences, Device, Peer
 
 from becalm_simulator.bleak_backend.host_adapter import HostAdapter
 from becalm_simulator.cancelled import is_being_cancelled, raise_if_cancelled
@@ -27,8 +27,16 @@ T = TypeVar("T")
 # The largest an attribute value can need (Core 5.4, Vol 3, Part F, 3.2.9: 512 bytes and their headers).
 WANTED_MTU = 517
 DEFAULT_MTU = 23
+# What phones and PCs ask for while data flows, and when they give a silent link up.
+CONNECTION_INTERVAL_MS = 30
+SUPERVISION_TIMEOUT_MS = 5000
 DISCONNECT_TIMEOUT_S = 1.0
 GIVE_UP_TIMEOUT_S = 1.0
+_PREFERENCES = ConnectionParametersPreferences(
+    connection_interval_min=CONNECTION_INTERVAL_MS,
+    connection_interval_max=CONNECTION_INTERVAL_MS,
+    supervision_timeout=SUPERVISION_TIMEOUT_MS,
+)
 _CCCD = "00002902-0000-1000-8000-00805f9b34fb"
 
 
@@ -78,6 +86,7 @@ class BumbleClient(BaseBleakClient):
         connection.on(Connection.EVENT_DISCONNECTION, self._ended)
         try:
             async with asyncio.timeout(self._timeout):
+                await self._encrypt(device)
                 if pair:
                     await self.pair()
                 peer = Peer(connection)
@@ -163,7 +172,11 @@ class BumbleClient(BaseBleakClient):
     async def _connect(self, device: Any) -> Any:
         try:
             # Bumble's own timeout cancels the attempt at the controller; one of ours would leave it pending there.
-            return await device.connect(self._peer_address, timeout=self._timeout)
+            return await device.connect(
+                self._peer_address,
+                timeout=self._timeout,
+                connection_parameters_preferences={hci.HCI_LE_1M_PHY: _PREFERENCES},
+            )
         except BumbleTimeoutError as exc:
             raise BleakDeviceNotFoundError(self.address, f"{self.address} not found") from exc
         except BaseBumbleError as exc:
@@ -173,6 +186,11 @@ class BumbleClient(BaseBleakClient):
             if is_being_cancelled():
                 raise
             raise BleakError(f"{self.address}: the adapter was lost while connecting") from None
+
+    async def _encrypt(self, device: Any) -> None:
+        """Make the link of a bonded sensor safe at once, as operating systems do."""
+        if await device.keystore.get(str(self._peer_address)) is not None:
+            await self._while_connected(self._linked().encrypt())
 
     async def _give_up(self, device: Any) -> None:
         """Tell the controller to forget the attempt: a pending one would make it refuse the next."""

@@ -8,6 +8,7 @@ from bleak.exc import BleakBluetoothNotAvailableError, BleakBluetoothNotAvailabl
 from bumble.core import BaseBumbleError
 from bumble.device import Device, DeviceConfiguration
 from bumble.hci import Address
+from bumble.keys import MemoryKeyStore
 from bumble.transport import open_transport
 
 # A socket on this machine answers at once; a USB dongle resets within a second.
@@ -20,6 +21,9 @@ class HostAdapter:
 
     def __init__(self, spec: str) -> None:
         self._spec = spec
+        # They outlive the adapter's absence: a bonded sensor knows us by the one and the other.
+        self._address = _random_static_address()
+        self._bonds = MemoryKeyStore()
         self._transport: Any = None
         self._device: Any = None
         self._opening = asyncio.Lock()
@@ -55,8 +59,9 @@ class HostAdapter:
     async def _open(self) -> None:
         scheme, _, place = self._spec.partition(":")
         self._transport = await open_transport(f"{_BUMBLE_SCHEMES.get(scheme, scheme)}:{place}")
-        configuration = DeviceConfiguration(name="becalm agent", address=_random_static_address())
+        configuration = DeviceConfiguration(name="becalm agent", address=self._address)
         device = Device.from_config_with_hci(configuration, self._transport.source, self._transport.sink)
+        device.keystore = self._bonds
         await device.power_on()
         self._device = device
 

@@ -44,6 +44,8 @@ class Span(StrEnum):
     """Whether a kind takes a length of time."""
 
     NONE = "none"
+    """It is over in a moment."""
+    FOR_EVER = "for ever"
     OPTIONAL = "optional"
     """Without it the fault lasts for ever."""
     REQUIRED = "required"
@@ -69,12 +71,17 @@ class Form:
     of_adapter: bool = False
     """It befalls the agent's adapter, not a sensor."""
 
+    @property
+    def takes_span(self) -> bool:
+        """Whether a length of time may be said."""
+        return self.span in (Span.OPTIONAL, Span.REQUIRED)
+
     def text(self, kind: FaultKind) -> str:
         """Return how it is written."""
         words = [f"t=S {kind}"]
         if self.amount is not None:
             words.append(self.amount.name)
-        if self.span is not Span.NONE:
+        if self.takes_span:
             span = "S" if self.amount is None else "for S"
             words.append(span if self.span is Span.REQUIRED else f"[{span}]")
         return " ".join(words)
@@ -112,7 +119,9 @@ FORMS = {
         amount=Amount(name="MS", low=-86_400_000, high=86_400_000, unit="ms"),
         does="the sensor's clock jumps by MS milliseconds, forwards or backwards",
     ),
-    FaultKind.NEEDS_BONDING: Form(does="commands and streams are refused until the peer has paired"),
+    FaultKind.NEEDS_BONDING: Form(
+        span=Span.FOR_EVER, does="commands and streams are refused until the peer has paired"
+    ),
     FaultKind.SMALL_MTU: Form(
         span=Span.OPTIONAL,
         amount=Amount(name="N", low=23, high=516, unit="bytes"),
@@ -203,7 +212,7 @@ def _take_amount(words: list[str], form: Form, kind: FaultKind) -> int | None:
 
 
 def _take_span(words: list[str], form: Form, kind: FaultKind) -> int | None:
-    if form.span is Span.NONE or (not words and form.span is Span.OPTIONAL):
+    if not form.takes_span or (not words and form.span is Span.OPTIONAL):
         return None
     if form.amount is not None:
         require(words[:1] == ["for"], str(kind), f"`{form.text(kind)}`", " ".join(words))
@@ -225,7 +234,7 @@ def _require_span(form: Form, kind: FaultKind, *, span_ns: int | None) -> None:
     if span_ns is None:
         require(form.span is not Span.REQUIRED, f"{kind} S", _SPAN_RANGE, None)
         return
-    require(form.span is not Span.NONE, f"{kind} S", "none, for it lasts a moment or for ever", span_ns / NS_PER_S)
+    require(form.takes_span, f"{kind} S", "none, for it lasts a moment or for ever", span_ns / NS_PER_S)
     require(_MIN_SPAN_NS <= span_ns <= _MAX_SPAN_NS, f"{kind} S", _SPAN_RANGE, span_ns / NS_PER_S)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from becalm_protocol.events import require
 from becalm_protocol.units import NS_PER_MS, ns_from_s
-from becalm_simulator.faults.language import FORMS, Fault, FaultKind, Span
+from becalm_simulator.faults.language import FORMS, Fault, FaultKind
 
 SENSORS = ("strap", "belt", "skin")
 # Those that end by themselves: any number of them may follow each other.
@@ -70,7 +70,7 @@ def _draw(
     return Fault(
         at_ns=_whole_ms(at_s + late_s),
         kind=kind,
-        span_ns=None if form.span is Span.NONE else _whole_ms(span_s),
+        span_ns=_whole_ms(span_s) if form.takes_span else None,
         amount=None if form.amount is None else amount,
         sensor=None if form.of_adapter else sensor,
     )

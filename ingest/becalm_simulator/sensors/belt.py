@@ -10,7 +10,7 @@ from becalm_protocol.derived import BreathPhase
 from becalm_protocol.events import SignalKind, value
 from becalm_protocol.units import NS_PER_S, ns_from_s
 from becalm_simulator.body import Body
-from becalm_simulator.gatt import CharacteristicSpec, Outgoing, Property, ServiceSpec
+from becalm_simulator.gatt import ATT_HEADER_BYTES, CharacteristicSpec, Outgoing, Property, ServiceSpec
 from becalm_simulator.sensors.device_clock import DeviceClock
 
 BELT_SERVICE = "d91714ef-28b9-4f91-ba16-f0d9a604f112"
@@ -65,15 +65,17 @@ _SERVICES = (
 class Belt:
     """A virtual breathing belt on a body."""
 
+    max_mtu = CHUNK_BYTES + ATT_HEADER_BYTES
+
     def __init__(self, body: Body, *, drift_ppb: int, battery_pct: int = 88) -> None:
         self.name = "SIM-BELT 0001"
         self.address = "F0:51:4D:00:00:02"
         self.sent = {SignalKind.RESPIRATION: 0}
         self.n_bad_commands = 0
         self._body = body
-        self._clock = DeviceClock(drift_ppb=drift_ppb)
+        self.clock = DeviceClock(drift_ppb=drift_ppb)
         self._noise = np.random.default_rng(np.random.SeedSequence([body.seed, 4]))
-        self._battery_pct = battery_pct
+        self.battery_pct = battery_pct
         self._received = b""
         self._counter = 0xFF
         self._mask = 0
@@ -125,7 +127,7 @@ class Belt:
         """Return when the next measurement is due."""
         if self._started_ns is None:
             return None
-        return self._clock.body_ns(self._started_ns + (self._n_measured + 1) * self._period_us * 1000)
+        return self.clock.body_ns(self._started_ns + (self._n_measured + 1) * self._period_us * 1000)
 
     def poll(self, now_ns: int, *, mtu: int) -> tuple[Outgoing, ...]:  # noqa: ARG002
         """Return the measurements due by now."""
@@ -160,7 +162,7 @@ class Belt:
         wanted = struct.unpack_from("<I", arguments, 2)[0] if len(arguments) >= 6 else 0
         known = sum(1 << channel.number for channel in CHANNELS)
         self._mask = (wanted & known) or 1 << FORCE
-        self._started_ns = self._clock.running_ns(self._now_ns)
+        self._started_ns = self.clock.running_ns(self._now_ns)
         self._n_measured = 0
         return b"\x00"
 
@@ -175,7 +177,7 @@ class Belt:
         return b"\x00"
 
     def _status(self, _: bytes) -> bytes:
-        return struct.pack("<BBBBHBBHBB", 0, 0, 1, 5, 12, 1, 7, 3, self._battery_pct, 0)
+        return struct.pack("<BBBBHBBHBB", 0, 0, 1, 5, 12, 1, 7, 3, self.battery_pct, 0)
 
     def _device_info(self, _: bytes) -> bytes:
         return struct.pack(
@@ -211,7 +213,7 @@ class Belt:
         return 0.0
 
     def _breathing_rate_bpm(self, t_ns: int) -> float:
-        started_ns = self._clock.body_ns(self._started_ns or 0)
+        started_ns = self.clock.body_ns(self._started_ns or 0)
         until_ns = t_ns - (t_ns - started_ns) % RATE_RENEWAL_NS
         since_ns = until_ns - RATE_WINDOW_NS
         turns = self._body.turns(since_ns=since_ns)

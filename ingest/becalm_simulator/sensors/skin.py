@@ -40,7 +40,7 @@ class SkinSensor:
         self.address = "F0:51:4D:00:00:03"
         self.sent = {SignalKind.SKIN_CONDUCTANCE: 0}
         self._body = body
-        self._clock = DeviceClock(drift_ppb=drift_ppb)
+        self.clock = DeviceClock(drift_ppb=drift_ppb)
         self._rng = np.random.default_rng(np.random.SeedSequence([body.seed, 5]))
         self._next_sample_idx: int | None = None
 
@@ -56,7 +56,7 @@ class SkinSensor:
     def on_subscribed(self, uuid: str, *, wanted: bool, now_ns: int) -> None:
         """Begin or end the lines."""
         if uuid == UART_TX:
-            running_ns = self._clock.running_ns(now_ns)
+            running_ns = self.clock.running_ns(now_ns)
             self._next_sample_idx = running_ns * SAMPLE_RATE_HZ // NS_PER_S + 1 if wanted else None
 
     def on_write(self, uuid: str, data: bytes, *, mtu: int, now_ns: int) -> tuple[Outgoing, ...]:  # noqa: ARG002
@@ -71,7 +71,7 @@ class SkinSensor:
         """Return when the next line is due."""
         if self._next_sample_idx is None:
             return None
-        return self._clock.body_ns(self._next_sample_idx * NS_PER_S // SAMPLE_RATE_HZ)
+        return self.clock.body_ns(self._next_sample_idx * NS_PER_S // SAMPLE_RATE_HZ)
 
     def poll(self, now_ns: int, *, mtu: int) -> tuple[Outgoing, ...]:
         """Return the pieces of the lines due by now."""
@@ -85,7 +85,7 @@ class SkinSensor:
     def _line(self, t_ns: int) -> bytes:
         level_us = float(self._body.conductance_us(np.asarray([t_ns], dtype=np.int64))[0])
         level_us = max(level_us + NOISE_US * float(self._rng.standard_normal()), 0.0)
-        return f"eda_us={level_us:.4f},t_ms={self._clock.running_ns(t_ns) // NS_PER_MS}\n".encode()
+        return f"eda_us={level_us:.4f},t_ms={self.clock.shown_ns(t_ns) // NS_PER_MS}\n".encode()
 
     def _cut(self, line: bytes, *, mtu: int) -> list[Outgoing]:
         n_most = min(mtu - ATT_HEADER_BYTES, MAX_PIECE_BYTES)

@@ -73,7 +73,7 @@ class Strap:
         self.address = "F0:51:4D:00:00:01"
         self.sent = {SignalKind.ECG: 0, SignalKind.RR: 0}
         self._body = body
-        self._clock = DeviceClock(drift_ppb=drift_ppb, epoch_ns=CLOCK_EPOCH_NS)
+        self.clock = DeviceClock(drift_ppb=drift_ppb, epoch_ns=CLOCK_EPOCH_NS)
         self._noise = np.random.default_rng(np.random.SeedSequence([body.seed, 3]))
         self._control = PolarControl()
         self._next_sample_idx = 0
@@ -104,7 +104,7 @@ class Strap:
         """Begin or end the heart rate notifications."""
         if uuid == HEART_RATE:
             self._hr_wanted = wanted
-            self._next_second = self._clock.running_ns(now_ns) // NS_PER_S + 1
+            self._next_second = self.clock.running_ns(now_ns) // NS_PER_S + 1
             self._n_told = self._n_certain(now_ns)
             self._recent_rr.clear()
 
@@ -115,7 +115,7 @@ class Strap:
         was_streaming = self._control.streaming
         answer = self._control.answer(data, mtu=mtu)
         if self._control.streaming and not was_streaming:
-            self._next_sample_idx = self._clock.running_ns(now_ns) * ECG_RATE_HZ // NS_PER_S + 1
+            self._next_sample_idx = self.clock.running_ns(now_ns) * ECG_RATE_HZ // NS_PER_S + 1
         return (Outgoing(uuid=PMD_CONTROL, data=answer, indicate=True),)
 
     def on_disconnected(self) -> None:
@@ -127,7 +127,7 @@ class Strap:
         """Return when the next heart rate or ECG notification is due."""
         due = []
         if self._hr_wanted:
-            due.append(self._clock.body_ns(self._next_second * NS_PER_S))
+            due.append(self.clock.body_ns(self._next_second * NS_PER_S))
         if self._control.streaming:
             due.append(self._sample_body_ns(self._next_sample_idx + ECG_SAMPLES_PER_FRAME - 1))
         return min(due, default=None)
@@ -138,8 +138,8 @@ class Strap:
         outgoing = []
         while self._control.streaming and self._sample_body_ns(self._last_of_frame) <= now_ns:
             outgoing.append(self._ecg_frame())
-        while self._hr_wanted and self._clock.body_ns(self._next_second * NS_PER_S) <= now_ns:
-            outgoing.append(self._heart_rate(self._clock.body_ns(self._next_second * NS_PER_S), mtu=mtu))
+        while self._hr_wanted and self.clock.body_ns(self._next_second * NS_PER_S) <= now_ns:
+            outgoing.append(self._heart_rate(self.clock.body_ns(self._next_second * NS_PER_S), mtu=mtu))
             self._next_second += 1
         return tuple(outgoing)
 
@@ -149,7 +149,7 @@ class Strap:
         return self._next_sample_idx + ECG_SAMPLES_PER_FRAME - 1
 
     def _sample_body_ns(self, sample_idx: int) -> int:
-        return self._clock.body_ns(sample_idx * NS_PER_S // ECG_RATE_HZ)
+        return self.clock.body_ns(sample_idx * NS_PER_S // ECG_RATE_HZ)
 
     def _ecg_frame(self) -> Outgoing:
         indices = range(self._next_sample_idx, self._next_sample_idx + ECG_SAMPLES_PER_FRAME)
@@ -157,7 +157,7 @@ class Strap:
         noise_uv = NOISE_UV * self._noise.standard_normal(ECG_SAMPLES_PER_FRAME)
         counts = np.rint(self._body.ecg_uv(t_ns) + noise_uv).astype("<i4")
         samples = counts.view(np.uint8).reshape(-1, 4)[:, :3].tobytes()
-        last_ns = self._clock.epoch_ns + indices[-1] * NS_PER_S // ECG_RATE_HZ
+        last_ns = self.clock.epoch_ns + indices[-1] * NS_PER_S // ECG_RATE_HZ
         self._next_sample_idx += ECG_SAMPLES_PER_FRAME
         return Outgoing(
             uuid=PMD_DATA,
@@ -194,4 +194,4 @@ class Strap:
 
     def _ticks(self, t_ns: int) -> int:
         """Time of a beat in the strap's 1/1024 s; intervals between such times add up without drift."""
-        return round(self._clock.running_ns(t_ns) * RR_TICKS_PER_S / NS_PER_S)
+        return round(self.clock.running_ns(t_ns) * RR_TICKS_PER_S / NS_PER_S)
