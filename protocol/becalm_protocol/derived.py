@@ -40,6 +40,16 @@ class Reason(StrEnum):
     NO_BREATH = "no_breath"
     BASELINE = "baseline"
     TOO_FEW_SIGNALS = "too_few_signals"
+    MOTION = "motion"
+    POWERLINE = "powerline"
+    CLIPPED = "clipped"
+    POOR_CONTACT = "poor_contact"
+    OFF_BODY = "off_body"
+    NOT_PACED = "not_paced"
+    UNRELATED = "unrelated"
+    """Two signals that do not move together have no phase."""
+    CANNOT_TELL = "cannot_tell"
+    """The 95 % interval holds both a fall and a rise."""
 
 
 class BreathPhase(StrEnum):
@@ -78,6 +88,8 @@ class BreathTurn:
     t_ns: int
     emitted_ns: int
     phase: BreathPhase
+    source: SignalKind | None = None
+    """The signal it was found in: respiration, an axis of acceleration, or ecg."""
 
 
 @value
@@ -90,6 +102,18 @@ class Breath:
     breathing_rate_bpm: float
     depth: float
     """Peak minus the mean of the two troughs, in the unit of the stream."""
+    source: SignalKind | None = None
+
+
+@value
+class BreathPause:
+    """A hold or an apnoea, told when breathing has gone on."""
+
+    t_ns: int
+    """The last turn before it."""
+    end_ns: int
+    emitted_ns: int
+    source: SignalKind
 
 
 @value
@@ -100,6 +124,16 @@ class SkinResponse:
     peak_ns: int
     emitted_ns: int
     amplitude_us: float
+
+
+@value
+class SkinRecovery:
+    """A skin-conductance response has fallen back by half of its amplitude."""
+
+    onset_ns: int
+    """The onset of that response."""
+    recovered_ns: int
+    emitted_ns: int
 
 
 @value
@@ -147,6 +181,49 @@ class Metrics:
 
 
 @value
+class SlowMetrics:
+    """Indices of longer windows, every five seconds. Definitions, windows and sources: docs/indices.md."""
+
+    t_ns: int
+    emitted_ns: int
+    heart_source: SignalKind | None = None
+    """What the heart's indices are made from: ecg, rr, ppi or ppg."""
+    breath_source: SignalKind | None = None
+    """What the breath's indices are made from."""
+    mean_rr_ms: Index
+    ln_rmssd: Index
+    sdnn_ms: Index
+    pnn50_pct: Index
+    sd1_ms: Index
+    sd2_ms: Index
+    rmssd_300s_ms: Index
+    sdnn_300s_ms: Index
+    pnn50_300s_pct: Index
+    mean_rr_300s_ms: Index
+    lf_ms2: Index
+    hf_ms2: Index
+    lf_hf: Index
+    lf_peak_hz: Index
+    rsa_ms: Index
+    coherence: Index
+    phase_deg: Index
+    adherence: Index
+    breath_depth: Index
+    breath_irregularity: Index
+    ventilation: Index
+    """Rate times depth over that of the first quiet minute: above 1.5 for a minute asks for smaller breaths."""
+    subsidence: Index
+    """Points of arousal below the start of practice."""
+    half_life_s: Index
+
+    @classmethod
+    def index_names(cls) -> tuple[str, ...]:
+        """Names of the indices, in their order."""
+        told = {"t_ns", "emitted_ns", "heart_source", "breath_source"}
+        return tuple(f.name for f in fields(cls) if f.name not in told)
+
+
+@value
 class SignalQuality:
     """Whether a signal can carry indices, from `t_ns` on."""
 
@@ -170,4 +247,15 @@ class HrvWindow:
     """NeuroKit2's names (HRV_RMSSD ...), finite values only."""
 
 
-Derived = Beat | BreathTurn | Breath | SkinResponse | Metrics | SignalQuality | HrvWindow
+Derived = (
+    Beat
+    | BreathTurn
+    | Breath
+    | BreathPause
+    | SkinResponse
+    | SkinRecovery
+    | Metrics
+    | SlowMetrics
+    | SignalQuality
+    | HrvWindow
+)

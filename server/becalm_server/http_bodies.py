@@ -71,10 +71,12 @@ class BeatRow(BaseModel):
 
 
 class BreathRow(BaseModel):
-    """A turn of breathing (kind in, out) or a whole breath (kind breath) with its rate and depth."""
+    """A turn of breathing (in, out), a whole breath with its rate and depth, or a pause until `end_ns`."""
 
-    kind: Literal["in", "out", "breath"]
+    kind: Literal["in", "out", "breath", "pause"]
     t_ns: int
+    end_ns: int | None
+    source: SignalKind | None = Field(description="The signal it was found in")
     emitted_ns: int
     breathing_rate_bpm: float | None
     depth: float | None = Field(description="In the unit of the respiration stream")
@@ -88,6 +90,7 @@ class ResponseRow(BaseModel):
     peak_ns: int
     emitted_ns: int
     amplitude_us: float
+    recovered_ns: int | None = Field(description="When half of the amplitude was gone")
 
 
 class WindowRow(BaseModel):
@@ -109,6 +112,25 @@ MetricsRow = create_model(
     __doc__="All indices at one second: a value with its bound (95 % half width), or the reason why it is withheld.",
     **_METRICS_FIELDS,
 )
+
+
+class IndexBody(BaseModel):
+    """A value with its bound (95 % half width), or the reason why it is withheld."""
+
+    value: float | None = None
+    bound: float | None = None
+    reason: Reason | None = None
+    sample_ns: int | None = None
+
+
+class SlowMetricsRow(BaseModel):
+    """Indices of longer windows at one moment, every five seconds."""
+
+    t_ns: int
+    emitted_ns: int
+    heart_source: SignalKind | None
+    breath_source: SignalKind | None
+    indices: dict[str, IndexBody]
 
 
 class Page(BaseModel, Generic[Row]):

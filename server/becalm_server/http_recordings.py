@@ -13,6 +13,7 @@ from becalm_server.http_bodies import (
     MetricsRow,
     Page,
     ResponseRow,
+    SlowMetricsRow,
     StreamCounts,
     WindowRow,
 )
@@ -40,7 +41,7 @@ async def beats(
 async def breaths(
     request: Request, session_id: SessionId, since_ns: SinceNs = _FROM_START, limit: Limit = 1_000
 ) -> dict[str, Any]:
-    """Return turns of breathing (kind in, out) and whole breaths (kind breath)."""
+    """Return turns of breathing (kind in, out), whole breaths (breath) and pauses (pause)."""
     return await _page(request, "select_breaths", session_id, since_ns=since_ns, limit=limit)
 
 
@@ -58,6 +59,14 @@ async def metrics(
 ) -> dict[str, Any]:
     """Return all indices once a second, each with its bound, or its reason where withheld."""
     return await _page(request, "select_metrics", session_id, since_ns=since_ns, limit=limit)
+
+
+@router.get("/slow_metrics", response_model=Page[SlowMetricsRow])
+async def slow_metrics(
+    request: Request, session_id: SessionId, since_ns: SinceNs = _FROM_START, limit: Limit = 1_000
+) -> dict[str, Any]:
+    """Return the indices of longer windows: HRV, heart and breath together, subsidence."""
+    return await _page(request, "select_slow_metrics", session_id, since_ns=since_ns, limit=limit)
 
 
 @router.get("/windows", response_model=Page[WindowRow])

@@ -93,6 +93,18 @@ LIVE: tuple[h.LiveEvent, ...] = (
     ),
     e.PhaseChange(t_ns=60_000_000_000, phase=e.Phase.PRACTICE, pacer=PACER),
 )
+LIVE_LATER: tuple[h.LiveEvent, ...] = (
+    d.BreathPause(t_ns=9, end_ns=20, emitted_ns=21, source=e.SignalKind.RESPIRATION),
+    d.SkinRecovery(onset_ns=7, recovered_ns=12, emitted_ns=13),
+    d.SlowMetrics(
+        t_ns=9,
+        emitted_ns=9,
+        heart_source=e.SignalKind.ECG,
+        breath_source=e.SignalKind.ACCELERATION_Z,
+        **dict.fromkeys(d.SlowMetrics.index_names(), WITHHELD) | {"rsa_ms": INDEX},
+    ),
+)
+"""Added after the first: the numbers in the older golden frames stay."""
 
 
 def all_messages() -> dict[str, object]:
@@ -104,7 +116,7 @@ def all_messages() -> dict[str, object]:
     for seq, event in enumerate(RAW, 1):
         form = ".ppi" if getattr(event, "usable", None) else ""
         named[f"Data.{type(event).__name__}{form}"] = h.Data(seq=seq, event=event)
-    for seq, live_event in enumerate((*DERIVED, *LIVE), 1):
+    for seq, live_event in enumerate((*DERIVED, *LIVE, *LIVE_LATER), 1):
         name = f"Live.{type(live_event).__name__}"
         name += ".rr" if getattr(live_event, "source", None) is e.SignalKind.RR else ""
         named[name] = h.Live(seq=seq, event=live_event, ledger=LEDGER)

@@ -2,18 +2,23 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import StrEnum
 from typing import Any
 
+from becalm_protocol.codec import to_plain
 from becalm_protocol.derived import (
     PIPELINE_VERSION,
     Beat,
     Breath,
+    BreathPause,
     BreathTurn,
     Derived,
     HrvWindow,
     Metrics,
     SignalQuality,
+    SkinRecovery,
     SkinResponse,
+    SlowMetrics,
 )
 from becalm_protocol.events import PhaseChange
 from becalm_protocol.units import NS_PER_S
@@ -55,24 +60,22 @@ def _beat(beat: Beat) -> Row | None:
     }
 
 
+def _breath_row(event: BreathTurn | Breath | BreathPause, *, kind: str, **more: float) -> Row:
+    absent = dict.fromkeys(("end_ns", "breathing_rate_bpm", "depth"))
+    told = {"t_ns": event.t_ns, "emitted_ns": event.emitted_ns, "kind": kind, "source": _text(event.source)}
+    return absent | told | more
+
+
 def _turn(turn: BreathTurn) -> Row:
-    return {
-        "t_ns": turn.t_ns,
-        "kind": turn.phase.value,
-        "emitted_ns": turn.emitted_ns,
-        "breathing_rate_bpm": None,
-        "depth": None,
-    }
+    return _breath_row(turn, kind=turn.phase.value)
 
 
 def _breath(breath: Breath) -> Row:
-    return {
-        "t_ns": breath.t_ns,
-        "kind": "breath",
-        "emitted_ns": breath.emitted_ns,
-        "breathing_rate_bpm": breath.breathing_rate_bpm,
-        "depth": breath.depth,
-    }
+    return _breath_row(breath, kind="breath", breathing_rate_bpm=breath.breathing_rate_bpm, depth=breath.depth)
+
+
+def _pause(pause: BreathPause) -> Row:
+    return _breath_row(pause, kind="pause", end_ns=pause.end_ns)
 
 
 def _response(response: SkinResponse) -> Row:
@@ -84,6 +87,29 @@ def _response(response: SkinResponse) -> Row:
     }
 
 
+def _recovery(recovery: SkinRecovery) -> Row:
+    return {
+        "onset_ns": recovery.onset_ns,
+        "recovered_ns": recovery.recovered_ns,
+        "emitted_ns": recovery.emitted_ns,
+    }
+
+
+def _slow_metrics(metrics: SlowMetrics) -> Row:
+    plain = to_plain(metrics)
+    return {
+        "t_ns": metrics.t_ns,
+        "emitted_ns": metrics.emitted_ns,
+        "heart_source": _text(metrics.heart_source),
+        "breath_source": _text(metrics.breath_source),
+        "indices": json.dumps({name: plain[name] for name in SlowMetrics.index_names()}, allow_nan=False),
+    }
+
+
+def _text(word: StrEnum | None) -> str | None:
+    return None if word is None else word.value
+
+
 def _metrics(metrics: Metrics) -> Row | None:
     if metrics.t_ns % NS_PER_S:  # four ticks a second are shown, one is kept; raw data give the others back
         return None
@@ -93,7 +119,7 @@ def _metrics(metrics: Metrics) -> Row | None:
         row |= {
             name: index.value,
             f"{name}_bound": index.bound,
-            f"{name}_reason": None if index.reason is None else index.reason.value,
+            f"{name}_reason": _text(index.reason),
             f"{name}_sample_ns": index.sample_ns,
         }
     return row
@@ -104,7 +130,7 @@ def _quality(quality: SignalQuality) -> Row:
         "t_ns": quality.t_ns,
         "kind": quality.kind.value,
         "emitted_ns": quality.emitted_ns,
-        "reason": None if quality.reason is None else quality.reason.value,
+        "reason": _text(quality.reason),
     }
 
 
@@ -133,7 +159,10 @@ _TABLES: dict[type, tuple[str, Callable[[Any], Row | None]]] = {
     Beat: ("insert_beats", _beat),
     BreathTurn: ("insert_breaths", _turn),
     Breath: ("insert_breaths", _breath),
+    BreathPause: ("insert_breaths", _pause),
     SkinResponse: ("insert_responses", _response),
+    SkinRecovery: ("insert_recoveries", _recovery),
+    SlowMetrics: ("insert_slow_metrics", _slow_metrics),
     SignalQuality: ("insert_quality", _quality),
     Metrics: ("insert_metrics", _metrics),
     HrvWindow: ("insert_windows", _window),

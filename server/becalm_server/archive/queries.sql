@@ -88,11 +88,12 @@ select * from unnest(
 )
 on conflict do nothing
 
--- insert_breaths: turns of breathing and whole breaths
-insert into breath (session_id, pipeline_version, t_ns, kind, emitted_ns, breathing_rate_bpm, depth)
+-- insert_breaths: turns of breathing, whole breaths and pauses
+insert into breath (session_id, pipeline_version, t_ns, end_ns, kind, source, emitted_ns, breathing_rate_bpm, depth)
 select * from unnest(
-    %(session_id)b::text[], %(pipeline_version)b::text[], %(t_ns)b::bigint[], %(kind)b::text[],
-    %(emitted_ns)b::bigint[], %(breathing_rate_bpm)b::double precision[], %(depth)b::double precision[]
+    %(session_id)b::text[], %(pipeline_version)b::text[], %(t_ns)b::bigint[], %(end_ns)b::bigint[], %(kind)b::text[],
+    %(source)b::text[], %(emitted_ns)b::bigint[], %(breathing_rate_bpm)b::double precision[],
+    %(depth)b::double precision[]
 )
 on conflict do nothing
 
@@ -102,6 +103,22 @@ select * from unnest(
     %(session_id)b::text[], %(pipeline_version)b::text[], %(onset_ns)b::bigint[], %(peak_ns)b::bigint[],
     %(emitted_ns)b::bigint[], %(amplitude_us)b::double precision[]
 )
+on conflict do nothing
+
+-- insert_recoveries: when responses had fallen back by half
+insert into skin_recovery (session_id, pipeline_version, onset_ns, recovered_ns, emitted_ns)
+select * from unnest(
+    %(session_id)b::text[], %(pipeline_version)b::text[], %(onset_ns)b::bigint[], %(recovered_ns)b::bigint[],
+    %(emitted_ns)b::bigint[]
+)
+on conflict do nothing
+
+-- insert_slow_metrics: indices of longer windows
+insert into slow_metrics (session_id, pipeline_version, t_ns, emitted_ns, heart_source, breath_source, indices)
+select session_id, pipeline_version, t_ns, emitted_ns, heart_source, breath_source, indices::jsonb from unnest(
+    %(session_id)b::text[], %(pipeline_version)b::text[], %(t_ns)b::bigint[], %(emitted_ns)b::bigint[],
+    %(heart_source)b::text[], %(breath_source)b::text[], %(indices)b::text[]
+) as new (session_id, pipeline_version, t_ns, emitted_ns, heart_source, breath_source, indices)
 on conflict do nothing
 
 -- insert_quality: from when on a signal can or cannot carry indices
@@ -189,16 +206,18 @@ from beat
 where session_id = %(session_id)s and pipeline_version = %(pipeline_version)s
 order by t_ns
 
--- select_breaths: turns and breaths after a time
-select t_ns, kind, emitted_ns, breathing_rate_bpm, depth
+-- select_breaths: turns, breaths and pauses after a time
+select t_ns, end_ns, kind, source, emitted_ns, breathing_rate_bpm, depth
 from breath
 where session_id = %(session_id)s and pipeline_version = %(pipeline_version)s and t_ns > %(since_ns)s
 order by t_ns, kind
 limit %(limit)s
 
 -- select_responses: skin-conductance responses after a time
-select onset_ns as t_ns, onset_ns, peak_ns, emitted_ns, amplitude_us
+select
+    onset_ns as t_ns, onset_ns, peak_ns, skin_response.emitted_ns, amplitude_us, skin_recovery.recovered_ns
 from skin_response
+left join skin_recovery using (session_id, pipeline_version, onset_ns)
 where session_id = %(session_id)s and pipeline_version = %(pipeline_version)s and onset_ns > %(since_ns)s
 order by onset_ns
 limit %(limit)s
@@ -206,6 +225,13 @@ limit %(limit)s
 -- select_metrics: indices after a time, one row a second
 select *
 from metrics
+where session_id = %(session_id)s and pipeline_version = %(pipeline_version)s and t_ns > %(since_ns)s
+order by t_ns
+limit %(limit)s
+
+-- select_slow_metrics: indices of longer windows after a time
+select t_ns, emitted_ns, heart_source, breath_source, indices
+from slow_metrics
 where session_id = %(session_id)s and pipeline_version = %(pipeline_version)s and t_ns > %(since_ns)s
 order by t_ns
 limit %(limit)s

@@ -98,7 +98,8 @@ def _pack_rr(event: RrBlock) -> bytes:
 
 def _unpack_rr(row: Mapping[str, Any], body: bytes) -> RrBlock:
     flags, heart_rate_bpm = _RR_HEAD.unpack_from(body)
-    n_rr, numbers = row["n_samples"], tuple(_integers("H", body[_RR_HEAD.size :]))
+    numbers = tuple(_integers("H", body[_RR_HEAD.size :]))
+    n_rr = len(numbers) // (1 + bool(flags & _ERROR_SENT) + bool(flags & _USABLE_SENT))
     usable = numbers[-n_rr:] if n_rr else ()
     return RrBlock(
         stream_id=row["stream_id"],

@@ -1,0 +1,71 @@
+"""What the pipeline concluded comes back from the archive as it was."""
+
+import asyncio
+import time
+from typing import Any
+
+from becalm_protocol.derived import (
+    Breath,
+    BreathPause,
+    BreathPhase,
+    BreathTurn,
+    Index,
+    Reason,
+    SkinRecovery,
+    SkinResponse,
+    SlowMetrics,
+)
+from becalm_protocol.events import SignalKind
+from becalm_protocol.handshake import Source
+from becalm_server.archive.records import SessionRecord
+from becalm_server.archive.store import Archive, open_archive
+from becalm_server.archive.writer import Write
+
+ACC = SignalKind.ACCELERATION_Z
+WITHHELD = Index(reason=Reason.WARMING_UP)
+SLOW = SlowMetrics(
+    t_ns=60, emitted_ns=61, heart_source=SignalKind.ECG,
+    **dict.fromkeys(SlowMetrics.index_names(), WITHHELD) | {"rsa_ms": Index(value=80.0, bound=4.5, sample_ns=59)},
+)  # fmt: skip
+CONCLUSIONS = (
+    SkinRecovery(onset_ns=10, recovered_ns=30, emitted_ns=31),  # in one batch with its response, and before it
+    SkinResponse(onset_ns=10, peak_ns=20, emitted_ns=22, amplitude_us=0.25),
+    SkinResponse(onset_ns=40, peak_ns=50, emitted_ns=52, amplitude_us=0.5),
+    BreathTurn(t_ns=1, emitted_ns=2, phase=BreathPhase.IN, source=ACC),
+    Breath(t_ns=1, emitted_ns=9, breathing_rate_bpm=6.0, depth=1.5),
+    BreathPause(t_ns=9, end_ns=29, emitted_ns=30, source=ACC),
+    SLOW,
+)
+
+
+async def rows(archive: Archive, statement: str) -> list[dict[str, Any]]:
+    found, _ = await archive.page(statement, session_id="one", since_ns=-1, limit=100)
+    return found
+
+
+async def test_breaths_responses_and_slow_metrics_come_back(database_url: str, sensors: Any) -> None:
+    async with open_archive(database_url) as archive:
+        record = SessionRecord(session_id="one", source=Source.LIVE, baseline_s=60.0, started_unix_ns=10**18)
+        await archive.add_session(record)
+        await archive.begin_session(record, streams=sensors.streams)
+        writing = asyncio.ensure_future(archive.writer.run())
+        archive.writer.put_nowait(Write(session_id="one", conclusions=CONCLUSIONS, queued_ns=time.monotonic_ns()))
+        await archive.writer.wait_drained()
+        writing.cancel()
+        await asyncio.wait([writing])
+        breaths = await rows(archive, "select_breaths")
+        responses = await rows(archive, "select_responses")
+        (slow,) = await rows(archive, "select_slow_metrics")
+    assert [(row["kind"], row["t_ns"], row["end_ns"], row["source"], row["depth"]) for row in breaths] == [
+        ("breath", 1, None, None, 1.5),
+        ("in", 1, None, "acceleration_z", None),
+        ("pause", 9, 29, "acceleration_z", None),
+    ]
+    assert [(row["onset_ns"], row["peak_ns"], row["recovered_ns"]) for row in responses] == [
+        (10, 20, 30),
+        (40, 50, None),
+    ]
+    assert (slow["t_ns"], slow["heart_source"], slow["breath_source"]) == (60, "ecg", None)
+    assert slow["indices"].keys() == set(SlowMetrics.index_names())
+    assert slow["indices"]["rsa_ms"] == {"value": 80.0, "bound": 4.5, "sample_ns": 59}
+    assert slow["indices"]["coherence"] == {"reason": "warming_up"}
