@@ -68,7 +68,7 @@ class Radio:
                 if before is None or before.name != sighting.name:
                     news.set()
 
-        async with self._turn, plainly("The Bluetooth adapter", within_s=None):
+        async with self._turn, plainly("The Bluetooth adapter", within_s=within_s + 3 * OPERATION_WITHIN_S):
             scanner = BleakScanner(notice, backend=self._backend.scanner)
             async with asyncio.timeout(OPERATION_WITHIN_S):
                 await scanner.start()

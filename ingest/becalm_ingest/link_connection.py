@@ -198,10 +198,10 @@ class Link:
 
 
 @asynccontextmanager
-async def plainly(label: str, *, within_s: float | None = OPERATION_WITHIN_S) -> AsyncIterator[None]:
-    """Limit an operation and turn its failure into a LinkError."""
+async def plainly(label: str, *, within_s: float | None = None) -> AsyncIterator[None]:
+    """Limit an operation, to OPERATION_WITHIN_S by default, and turn its failure into a LinkError."""
     try:
-        async with asyncio.timeout(within_s):
+        async with asyncio.timeout(OPERATION_WITHIN_S if within_s is None else within_s):
             yield
     except (BleakError, TimeoutError, OSError, EOFError) as exc:
         raise link_error(exc, label=label) from exc

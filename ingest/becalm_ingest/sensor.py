@@ -6,14 +6,16 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from becalm_ingest.ask import RefusedError, look_into
-from becalm_ingest.devices import Family, StreamTemplate
+from becalm_ingest.devices import Family, StreamTemplate, family_named
 from becalm_ingest.link import Link, Radio, Sighting
 from becalm_ingest.recorder import Recorder
+from becalm_ingest.sensor_facts import Facts
 from becalm_ingest.session import Session
 from becalm_ingest.talk import Talk
 from becalm_protocol.errors import LinkError
 from becalm_protocol.events import GapReason, StreamState
 from becalm_protocol.handshake import SensorState
+from becalm_protocol.sensor_state import LinkState
 from becalm_protocol.units import ns_from_s
 
 _BACKOFF_FIRST_S = 0.25
@@ -39,7 +41,8 @@ class Sensor:
     ) -> None:
         self.address = sighting.address
         self.label = label
-        self.trouble: str | None = None
+        self._facts = Facts(sighting, label=label, on_change=on_change)
+        self._usual = _usual_streams(sighting)
         self._first_sighting: Sighting | None = sighting
         self._radio = radio
         self._recorder = recorder
@@ -48,19 +51,21 @@ class Sensor:
         self._talk: Talk | None = None
         self._templates: tuple[StreamTemplate, ...] = ()
         self._is_linked = False
-        self._battery_pct: int | None = None
         self._wake = asyncio.Event()
         self._resting = asyncio.Event()
         self._resting.set()
 
+    @property
+    def trouble(self) -> str | None:
+        """What is wrong with it and what to do, in one sentence."""
+        return self._facts.trouble
+
     def states(self) -> tuple[SensorState, ...]:
-        """How each of its signals is."""
+        """How each of its signals is; before the first connection, once one has failed, those its kind usually has."""
         told = {watch.kind: watch.state for watch in self._talk.watches} if self._talk else {}
         idle = StreamState.READY if self._is_linked else StreamState.LOST
-        return tuple(
-            SensorState(device=self.label, kind=kind, state=told.get(kind) or idle, battery_pct=self._battery_pct)
-            for kind in (template.kind for template in self._templates)
-        )
+        templates = self._templates or (self._usual if self.trouble else ())
+        return tuple(self._facts.state(kind, told.get(kind) or idle) for kind in (t.kind for t in templates))
 
     def begin(self, session: Session) -> None:
         """Stream into a session as soon as there is a connection; signals already known are announced at once."""
@@ -83,35 +88,42 @@ class Sensor:
             try:
                 sighting = self._first_sighting or await self._find()
                 self._first_sighting = None
+                self._facts.see(sighting)
+                self._facts.move(LinkState.CONNECTING)
                 link = await self._radio.connect(sighting, on_lost=self._wake.set)
                 connected_s = loop.time()
                 await self._hold(link)
             except LinkError as exc:
-                self.trouble = str(exc)
+                self._note_lost(exc)
             if connected_s is not None and loop.time() - connected_s > _USABLE_AFTER_S:
                 backoff_s = _BACKOFF_FIRST_S
-            self._is_linked = False
-            self._on_change()
+            self._facts.move(LinkState.BACK_OFF)
             await asyncio.sleep(random.uniform(0.5, 1.0) * backoff_s)  # noqa: S311 - jitter, not a secret
             backoff_s = min(_BACKOFF_LONGEST_S, 2 * backoff_s)
 
     async def _find(self) -> Sighting:
+        self._facts.move(LinkState.SCANNING)
         return await self._radio.find(self.address, label=self.label, within_s=_FIND_WITHIN_S)
 
     async def _hold(self, link: Link) -> None:
         """Use a connection until it is lost. Raises LinkError."""
         try:
-            self._battery_pct = await link.battery_pct() or self._battery_pct
+            self._facts.move(LinkState.SETUP)
             families = await self._look_into(link)
+            await self._facts.learn(link, on_battery=self._note_battery)
             self._templates = tuple(template for family in families for template in family.streams)
             self._is_linked = True
-            self._on_change()
             while True:
                 session = self._session
                 if session is not None:
                     await self._stream(link, session=session, families=families)
                 else:
-                    await self._wait(link, within_s=None)
+                    self._facts.move(LinkState.READY)
+                    await self._wait(link, within_s=self._facts.due_s())
+                    await self._refresh(link)
+        except LinkError as exc:
+            self._note_lost(exc)  # before the slow goodbye
+            raise
         finally:
             await link.close()
 
@@ -127,7 +139,7 @@ class Sensor:
         families = tuple(family for family in found if family.streams)
         if not families:
             raise refusal
-        self.trouble = str(refusal) if isinstance(refusal, RefusedError) else None
+        self._facts.trouble = str(refusal) if isinstance(refusal, RefusedError) else None
         return families
 
     async def _stream(self, link: Link, *, session: Session, families: tuple[Family, ...]) -> None:
@@ -144,18 +156,21 @@ class Sensor:
         self._resting.clear()
         reason = GapReason.LINK_LOST
         try:
-            if self._battery_pct is not None:
-                talk.note_battery(self._battery_pct)
+            if self._facts.battery_pct is not None:
+                talk.note_battery(self._facts.battery_pct)
+            self._facts.move(LinkState.SETUP)
             await talk.start()
-            self.trouble = str(talk.trouble) if talk.trouble else None
+            self._facts.trouble = str(talk.trouble) if talk.trouble else None
+            self._facts.move(LinkState.STREAMING)
             while self._session is session:
-                due_s, asked_ns = talk.due_s(), session.now_ns()
+                due_s, asked_ns = min(talk.due_s(), self._facts.due_s()), session.now_ns()
                 await self._wait(link, within_s=due_s)
                 if session.now_ns() - asked_ns > ns_from_s(due_s + _STANDSTILL_S):
                     talk.excuse_silence()
                 if talk.check():
                     reason = GapReason.SENSOR_SILENT
                     raise LinkError(f"{self.label} has fallen silent", advice="It is connected anew")
+                await self._refresh(link)
             await talk.stop()
         finally:
             talk.lose(reason)
@@ -171,8 +186,28 @@ class Sensor:
         if link.is_lost:
             raise LinkError(f"The connection with {self.label} was lost", advice="It is made anew")
 
+    async def _refresh(self, link: Link) -> None:
+        """Read the battery when it is time."""
+        if self._facts.due_s() == 0 and (level_pct := await self._facts.refresh(link)) is not None:
+            self._note_battery(level_pct)
+
+    def _note_battery(self, level_pct: int) -> None:
+        if self._talk is not None:
+            self._talk.note_battery(level_pct)
+        self._on_change()
+
+    def _note_lost(self, exc: LinkError) -> None:
+        self._facts.trouble = str(exc)
+        self._is_linked = False
+        self._facts.move(LinkState.LOST)
+
     def _note_change(self) -> None:
         if self._talk is not None and self._talk.battery_pct is not None:
-            self._battery_pct = self._talk.battery_pct
+            self._facts.battery_pct = self._talk.battery_pct
         self._wake.set()
         self._on_change()
+
+
+def _usual_streams(sighting: Sighting) -> tuple[StreamTemplate, ...]:
+    family = family_named(sighting.family)
+    return family.streams if family is not None else ()

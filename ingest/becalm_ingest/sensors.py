@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from becalm_ingest.link import Backend, Radio, Sighting
+from becalm_ingest.pairing import answer_pairing
 from becalm_ingest.recorder import Recorder
 from becalm_ingest.sensor import Sensor
 from becalm_ingest.session import Session
@@ -29,6 +30,7 @@ class Sensors:
         self.on_change: Callable[[], None] = lambda: None
         self._wanted = tuple(name.casefold() for name in devices) or (AUTO,)
         self._radio = Radio(backend or Backend())
+        self._is_system_radio = backend is None or backend.client is None
         self._recorder = Recorder(record_path) if record_path is not None else None
         self._sensors: dict[str, Sensor] = {}
         self._session: Session | None = None
@@ -69,6 +71,8 @@ class Sensors:
         try:
             await self._radio.clear_orphans(self._is_wanted)
             async with asyncio.TaskGroup() as group:
+                if self._is_system_radio:
+                    group.create_task(answer_pairing(self._radio.is_ours), name="pairing")
                 await self._look(group)
         finally:
             if self._recorder is not None:
