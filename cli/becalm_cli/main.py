@@ -10,7 +10,7 @@ import typer
 
 from becalm_cli import bench
 from becalm_cli.places import DEFAULT_PORT, DEFAULT_SERVER, default_data_dir, usable_data_dir, ws_url
-from becalm_protocol.errors import BecalmError
+from becalm_protocol.errors import BecalmError, ConfigError
 
 app = typer.Typer(
     name="becalm",
@@ -27,7 +27,16 @@ DataDirOption = Annotated[
 ]
 SupervisedOption = Annotated[bool, typer.Option("--supervised", hidden=True)]
 RateOption = Annotated[
-    float | None, typer.Option("--rate-hz", help="Samples a second, for a file without a time column.")
+    float | None, typer.Option("--rate-hz", help="Samples a second, for a CSV file without a time column.")
+]
+SignalOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--signal", help="Which signal is which: LABEL=KIND or LABEL=KIND:UNIT (ecg, resp, eda, rr); repeat for more."
+    ),
+]
+RecordingArgument = Annotated[
+    Path, typer.Argument(help="CSV, EDF, BDF, WFDB, XDF, FIT, RR text, or a file made by `becalm agent --record`.")
 ]
 
 
@@ -118,13 +127,14 @@ def client(
 
 @app.command()
 def replay(
-    file: Annotated[Path, typer.Argument(help="CSV, CSV.gz or a file made by `becalm agent --record`.")],
+    file: RecordingArgument,
     *,
     speed: Annotated[
         float,
         typer.Option(help="1 is real time, 10 ten times as fast, 0 as fast as the server stores.", min=0.0, max=1000.0),
     ] = 1.0,
     rate_hz: RateOption = None,
+    signal: SignalOption = None,
     server: ServerOption = DEFAULT_SERVER,
     data_dir: DataDirOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON at the end.")] = False,
@@ -134,24 +144,28 @@ def replay(
 
     asyncio.run(
         run_recording(
-            file, rate_hz=rate_hz, speed=speed, server=ws_url(server), data_dir=_data_dir(data_dir), as_json=as_json
+            file, rate_hz=rate_hz, signals=tuple(signal or ()), speed=speed, server=ws_url(server),
+            data_dir=_data_dir(data_dir), as_json=as_json,
         )
     )
 
 
 @app.command()
 def analyse(
-    file: Annotated[Path, typer.Argument(help="CSV, CSV.gz or a file made by `becalm agent --record`.")],
+    file: RecordingArgument,
     *,
     out: Annotated[Path, typer.Option(help="Folder for beats.csv, breaths.csv, scr.csv, metrics.csv, summary.json.")],
     rate_hz: RateOption = None,
+    signal: SignalOption = None,
     chunk_ms: Annotated[int, typer.Option(help="Size of the pieces the pipeline is fed.", min=1, max=3_600_000)] = 250,
     report: Annotated[bool, typer.Option(help="Add the NeuroKit2 session report to the summary.")] = True,
 ) -> None:
     """Run the live pipeline over a recording, as fast as it goes, and write what it found."""
     from becalm_cli.analyse import analyse_recording
 
-    summary = analyse_recording(file, out=out, rate_hz=rate_hz, chunk_ms=chunk_ms, report=report)
+    summary = analyse_recording(
+        file, out=out, rate_hz=rate_hz, chunk_ms=chunk_ms, report=report, signals=tuple(signal or ())
+    )
     typer.echo(f"{summary['n_beats']} beats, {summary['n_breaths']} breaths, {summary['n_scr']} skin responses: {out}")
     for problem in summary["dropped"]:
         typer.echo(f"Not used: {problem}", err=True)
@@ -169,15 +183,28 @@ def simulate(
         Path | None, typer.Option(help="Write a recording and its truth to this folder at once, with no radio.")
     ] = None,
     minutes: Annotated[float, typer.Option(help="Length of the --csv recording.", min=0.1, max=60.0)] = 5.0,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fault",
+            help='What goes wrong: "t=60 silent 20", "t=90 drop sensor=belt"; repeat it. An unknown one lists them all.',
+        ),
+    ] = None,
     supervised: SupervisedOption = False,
 ) -> None:
     """Offer a virtual person wearing virtual sensors on a virtual radio, or write their recording."""
     from becalm_cli.parts import run_virtual_person, write_virtual_person
 
     if csv is not None:
+        if fault:
+            raise ConfigError("befalls the radio, and --csv needs none; take one of the two", setting="--fault")
         typer.echo(f"{write_virtual_person(csv, seed=seed, minutes=minutes)} and its truth beside it")
         return
-    asyncio.run(run_virtual_person(radio=radio, server=server and ws_url(server), seed=seed, supervised=supervised))
+    asyncio.run(
+        run_virtual_person(
+            radio=radio, server=server and ws_url(server), seed=seed, faults=fault or [], supervised=supervised
+        )
+    )
 
 
 def _data_dir(chosen: Path | None) -> Path:
