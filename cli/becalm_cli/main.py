@@ -187,7 +187,7 @@ def simulate(
         list[str] | None,
         typer.Option(
             "--fault",
-            help='What goes wrong: "t=60 silent 20", "t=90 drop sensor=belt"; repeat it. An unknown one lists them all.',
+            help='What goes wrong: "t=60 silent 20", "t=90 drop sensor=belt"; repeat it. An unknown one lists all.',
         ),
     ] = None,
     supervised: SupervisedOption = False,
