@@ -98,4 +98,6 @@ async def _read(line: Line, survey: Survey) -> None:
             await line.pair()
             survey.take(uuid, await line.read(uuid))
         except DeviceDataError as exc:
-            raise LinkError(f"{line.label} describes itself in a way we do not know", advice="Update becalm") from exc
+            # No reason to give up the sensor's other families.
+            problem = f"{line.label} describes itself in a way we do not know"
+            raise RefusedError(problem, advice="Update becalm") from exc

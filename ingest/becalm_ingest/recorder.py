@@ -119,7 +119,9 @@ class Notifications:
     def events(self) -> Iterator[RawEvent]:
         """Parse the notifications again; received times are those of the recording."""
         cursors = {
-            key: Cursor(stream_id=info.stream_id, sample_rate_hz=info.sample_rate_hz)
+            key: Cursor(
+                stream_id=info.stream_id, sample_rate_hz=info.sample_rate_hz, unit_per_count=info.unit_per_count
+            )
             for key, info in self._infos.items()
         }
         conversations: dict[tuple[str, str], Conversation] = {}

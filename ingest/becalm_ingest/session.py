@@ -102,7 +102,9 @@ class Session:
         self._is_over = True
 
     def _adopt(self, info: StreamInfo) -> Cursor:
-        cursor = Cursor(stream_id=info.stream_id, sample_rate_hz=info.sample_rate_hz)
+        cursor = Cursor(
+            stream_id=info.stream_id, sample_rate_hz=info.sample_rate_hz, unit_per_count=info.unit_per_count
+        )
         self._cursors[info.device, info.kind] = cursor
         self.tallies[info.stream_id] = Tally(device=info.device, kind=info.kind)
         return cursor

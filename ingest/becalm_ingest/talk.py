@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from becalm_ingest.ask import Line, ask
-from becalm_ingest.devices import Conversation, Family
+from becalm_ingest.devices import Conversation, Family, Selective
 from becalm_ingest.recorder import Recorder
 from becalm_ingest.session import Session
 from becalm_ingest.watch import Watch
@@ -131,10 +131,19 @@ class Talk:
             await self._line.subscribe(channel, on_bytes=partial(self._take, part, channel.name))
         for write in part.conversation.start():
             await ask(self._line, write, of=part.conversation, heard=part.answered)
+        self._forgo_refused(part)
         part.is_on = True
         now_ns = self._session.now_ns()
         for watch in part.watches.values():
             watch.start(now_ns)
+
+    def _forgo_refused(self, part: _Part) -> None:
+        """Wait no more for signals that the sensor has refused while it sends others."""
+        if not isinstance(part.conversation, Selective):
+            return
+        for watch in [watch for watch in part.watches.values() if watch.kind in part.conversation.refused]:
+            self.trouble = part.conversation.refused[watch.kind]
+            del part.watches[watch.stream_id]
 
     def _take(self, part: _Part, channel: str, data: bytearray) -> None:
         """Take a notification: the sample path, synchronous from the radio to the spool."""

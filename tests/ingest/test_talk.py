@@ -30,6 +30,7 @@ from becalm_protocol.handshake import Source
 from becalm_protocol.units import NS_PER_S
 
 STRAP = (heart_rate.FAMILY, polar_pmd.FAMILY)
+START_ECG, STOP_ECG = bytes.fromhex("02 00 00 01 82 00 01 01 0e 00"), bytes.fromhex("03 00")
 ECG_FRAME = bytes([0]) + (599_616_000 * NS_PER_S).to_bytes(8, "little") + bytes([0]) + bytes(219)
 
 
@@ -113,7 +114,7 @@ async def test_start_stream_stop(stage: Stage) -> None:
     strap.notify("measurement", bytes.fromhex("103d0304"))
     strap.notify("data", ECG_FRAME)
     await talk.stop()
-    assert strap.written == [polar_pmd.START_ECG, polar_pmd.STOP_ECG]
+    assert strap.written == [START_ECG, STOP_ECG]
     assert strap.on_bytes == {}
     assert [type(event) for event in stage.events()] == [
         *(Battery, StreamStatus, RrBlock, StreamStatus),
@@ -192,7 +193,7 @@ async def test_a_strap_that_wants_a_bond_gets_one(stage: Stage) -> None:
     await talk.start()
     assert strap.is_bonded
     assert talk.trouble is None
-    assert strap.written == [polar_pmd.START_ECG]
+    assert strap.written == [START_ECG]
 
 
 async def test_an_end_by_the_strap_asks_for_a_new_connection(stage: Stage) -> None:

@@ -6,7 +6,7 @@ Open `family.py` first.
 
 from becalm_ingest.devices import heart_rate, polar_pmd, uart_skin, vernier_belt
 from becalm_ingest.devices.cursor import Cursor
-from becalm_ingest.devices.family import Channel, Conversation, Family, StreamTemplate, Survey, Write
+from becalm_ingest.devices.family import Channel, Conversation, Family, Selective, StreamTemplate, Survey, Write
 
 FAMILIES: tuple[Family, ...] = (heart_rate.FAMILY, polar_pmd.FAMILY, vernier_belt.FAMILY, uart_skin.FAMILY)
 """Every family this agent understands."""
@@ -17,6 +17,7 @@ __all__ = [
     "Conversation",
     "Cursor",
     "Family",
+    "Selective",
     "StreamTemplate",
     "Survey",
     "Write",

@@ -7,9 +7,10 @@ from becalm_protocol.units import NS_PER_S
 class Cursor:
     """Position in one stream of one session."""
 
-    def __init__(self, *, stream_id: str, sample_rate_hz: float | None) -> None:
+    def __init__(self, *, stream_id: str, sample_rate_hz: float | None, unit_per_count: float = 1.0) -> None:
         self.stream_id = stream_id
         self.sample_rate_hz = sample_rate_hz
+        self.unit_per_count = unit_per_count
         self.next_sample_idx = 0
         self.received_ns: int | None = None
         """Arrival of the newest notification; None before the first."""

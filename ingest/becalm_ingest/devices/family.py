@@ -1,7 +1,7 @@
 """The shape that every device family has."""
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from becalm_ingest.devices.cursor import Cursor
 from becalm_protocol.errors import LinkError
@@ -57,6 +57,14 @@ class Conversation(Protocol):
 
     def parse(self, data: bytes, *, channel: str, received_ns: int) -> tuple[RawEvent, ...]:
         """Return what a notification says. Raises DeviceDataError, and nothing else, for bytes off specification."""
+
+
+@runtime_checkable
+class Selective(Protocol):
+    """A conversation with a sensor that may refuse some of its signals and send the others."""
+
+    refused: dict[SignalKind, LinkError]
+    """Signals that will not come on this connection, and why; nobody waits for them."""
 
 
 class Survey(Protocol):

@@ -64,8 +64,8 @@ def test_samples_are_signed_24_bit_microvolts() -> None:
         (frame(0, 1)[:9], "header"),
         (frame(0), "samples"),
         (frame(0, 1)[:-1], "samples"),
-        (b"\x02" + frame(0, 1)[1:], "ECG frames"),
-        (frame(0, 1)[:9] + b"\x80" + bytes(3), "ECG frames"),
+        (b"\x02" + frame(0, 1)[1:], "what was started"),
+        (frame(0, 1)[:9] + b"\x80" + bytes(3), "known frame"),
         (frame(2**63, 1), "stamp"),
     ],
 )
