@@ -47,6 +47,13 @@ class Outgoing:
     kind: SignalKind | None = None
     """The stream whose samples (RR: intervals) this completes."""
     n_sent: int = 0
+    also: tuple[SignalKind, ...] = ()
+    """Other streams of which it completes as many: axes, channels."""
+
+    @property
+    def kinds(self) -> tuple[SignalKind, ...]:
+        """Every stream whose samples this completes."""
+        return () if self.kind is None else (self.kind, *self.also)
 
 
 class Sensor(Protocol):

@@ -96,7 +96,8 @@ class Outbox:
             self._torn.add(outgoing.uuid)
         else:
             self._torn.discard(outgoing.uuid)
-            self._lost[outgoing.kind] += outgoing.n_sent
+            for kind in outgoing.kinds:
+                self._lost[kind] += outgoing.n_sent
 
     def _mended(self, outgoing: Outgoing) -> Outgoing:
         """Return the last piece of a packet that was torn as one that completes no sample."""

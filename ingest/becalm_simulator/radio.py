@@ -193,9 +193,9 @@ class VirtualDevice:
             await self._indicate(connection, characteristic, data=outgoing.data)
         else:
             await self._device.notify_subscriber(connection, characteristic, outgoing.data)
-        if outgoing.kind is not None:
-            reached = self.lost if self.air.is_dark(self._controller) else self.sensor.sent
-            reached[outgoing.kind] += outgoing.n_sent
+        reached = self.lost if self.air.is_dark(self._controller) else self.sensor.sent
+        for kind in outgoing.kinds:
+            reached[kind] += outgoing.n_sent
 
     async def _indicate(self, connection: Any, characteristic: Any, *, data: bytes) -> None:
         try:
