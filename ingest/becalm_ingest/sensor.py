@@ -113,6 +113,7 @@ class Sensor:
             await self._facts.learn(link, on_battery=self._note_battery)
             self._templates = tuple(template for family in families for template in family.streams)
             self._is_linked = True
+            self._on_change()
             while True:
                 session = self._session
                 if session is not None:
