@@ -14,11 +14,14 @@ from becalm_simulator.heart import HeartBeat
 from becalm_simulator.person import Person
 
 SEEN_NS = ns_from_s(1.3)
-# A steep rise, a slow fall, and a second wave from the body's periphery.
+# A steep rise, a slower fall, a second wave from the body's periphery, and blood running off.
 RISE_S = 0.11
-FALL_S = 0.33
+FALL_S = 0.11
 NOTCH_AT_S = 0.34
 NOTCH_WIDTH_S = 0.075
+RUN_OFF_SHARE = 0.18
+RUN_OFF_AT_S = 0.42
+RUN_OFF_WIDTH_S = 0.17
 # A short interval fills the heart less: the pulse after it is smaller.
 FULL_INTERVAL_S = 0.75
 # Arousal narrows the vessels of the skin: a third of the pulse is left at full arousal.
@@ -77,8 +80,9 @@ class Pulse:
         late_s = since_s - self._person.pulse_delay_s
         main = np.where(late_s < RISE_S, _bell((late_s - RISE_S) / (0.45 * RISE_S)), _bell((late_s - RISE_S) / FALL_S))
         second = self._person.notch_share * _bell((late_s - NOTCH_AT_S) / NOTCH_WIDTH_S)
+        run_off = RUN_OFF_SHARE * _bell((late_s - RUN_OFF_AT_S) / RUN_OFF_WIDTH_S)
         filling = min(beat.rr_s / FULL_INTERVAL_S, 1.25) ** 1.5
-        return np.asarray(filling * (main + second))
+        return np.asarray(filling * (main + second + run_off))
 
 
 def echo(beats: list[HeartBeat], t_ns: NDArray[np.int64], *, shape: Shape, seen_ns: int) -> NDArray[np.float64]:

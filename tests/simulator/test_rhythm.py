@@ -9,6 +9,7 @@ import pytest
 
 from becalm_protocol.units import ns_from_s
 from becalm_simulator.body import Body
+from becalm_simulator.episode import Episode, EpisodeKind
 from becalm_simulator.person import Person
 from becalm_simulator.rhythm import ATRIAL_PREMATURITY, VENTRICULAR_PREMATURITY, BeatKind
 
@@ -61,3 +62,21 @@ def test_fibrillation_comes_in_bouts_that_fill_its_share() -> None:
     assert 0.2 < counts[BeatKind.FIBRILLATION] / len(kinds) < 0.65
     n_changes = sum(a is not b for a, b in pairwise(kinds))
     assert 20 < n_changes < 120
+
+
+def test_a_rhythm_can_be_staged_and_leaves_again() -> None:
+    episodes = [
+        Episode(kind=EpisodeKind.EARLY_BEATS, start_ns=ns_from_s(100.0), end_ns=ns_from_s(200.0), amount=0.3),
+        Episode(kind=EpisodeKind.FIBRILLATION, start_ns=ns_from_s(300.0), end_ns=ns_from_s(400.0)),
+    ]
+    body = Body(replace(Person.from_seed(2), **STEADY | REGULAR), seed=2, episodes=episodes)
+    body.until(ns_from_s(500.0))
+    kinds: dict[str, Counter[BeatKind]] = {"early": Counter(), "irregular": Counter(), "else": Counter()}
+    for beat in body.beats():
+        t_s = beat.t_ns / 1e9
+        where = "early" if 102.0 < t_s < 200.0 else "irregular" if 302.0 < t_s < 400.0 else "else"
+        if where != "else" or not any(0.0 <= t_s - edge_s <= 3.0 for edge_s in (100.0, 200.0, 300.0, 400.0)):
+            kinds[where][beat.kind] += 1
+    assert set(kinds["else"]) == {BeatKind.SINUS}
+    assert set(kinds["irregular"]) == {BeatKind.FIBRILLATION}
+    assert 0.12 < kinds["early"][BeatKind.VENTRICULAR] / kinds["early"].total() < 0.35
