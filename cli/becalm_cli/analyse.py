@@ -50,27 +50,31 @@ METRIC_COLUMNS = (
 )
 
 
-def analyse_recording(path: Path, *, out: Path, rate_hz: float | None, chunk_ms: int, report: bool) -> dict[str, Any]:
+def analyse_recording(
+    path: Path, *, out: Path, rate_hz: float | None, chunk_ms: int, report: bool, signals: Sequence[str] = ()
+) -> dict[str, Any]:
     """Write the five files for the recording at `path` into `out`; return the summary.
 
-    Raises RecordingError when the file cannot be read or `out` cannot be written.
+    `signals` say which signal is which (LABEL=KIND). Raises RecordingError when the file cannot be read or `out`
+    cannot be written, and ConfigError for odd `signals`.
     """
     with _writing(out):
         out.mkdir(parents=True, exist_ok=True)
-    recording = read_recording(path, rate_hz=rate_hz, chunk_ms=chunk_ms)
+    recording = read_recording(path, rate_hz=rate_hz, chunk_ms=chunk_ms, signals=signals)
     events = list(recording.events())
-    signals = raw_signals(recording.streams, events) if report else []
+    raw = raw_signals(recording.streams, events) if report else []
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        has_ecg = any(raw.kind is SignalKind.ECG for raw in signals)
-        pending = pool.submit(session_report, signals) if has_ecg else None
+        has_ecg = any(signal.kind is SignalKind.ECG for signal in raw)
+        pending = pool.submit(session_report, raw) if has_ecg else None
         started_s = time.perf_counter()
         derived = run_pipeline(recording.streams, events)
         pipeline_s = time.perf_counter() - started_s
         if report and not has_ecg:  # its heart is told by intervals alone
-            pending = pool.submit(session_report, signals, rr_ms=_intervals_ms(derived))
+            pending = pool.submit(session_report, raw, rr_ms=_intervals_ms(derived))
         write_tables(out, derived)
         summary = _summary(path, events, derived, pipeline_s) | {
-            "neurokit_report": pending.result() if pending else None
+            "notes": list(recording.warnings),
+            "neurokit_report": pending.result() if pending else None,
         }
     with _writing(out / "summary.json"):
         (out / "summary.json").write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n", encoding="utf-8")

@@ -147,7 +147,7 @@ def replay(
             file, rate_hz=rate_hz, signals=tuple(signal or ()), speed=speed, server=ws_url(server),
             data_dir=_data_dir(data_dir), as_json=as_json,
         )
-    )
+    )  # fmt: skip
 
 
 @app.command()
@@ -167,6 +167,8 @@ def analyse(
         file, out=out, rate_hz=rate_hz, chunk_ms=chunk_ms, report=report, signals=tuple(signal or ())
     )
     typer.echo(f"{summary['n_beats']} beats, {summary['n_breaths']} breaths, {summary['n_scr']} skin responses: {out}")
+    for note in summary["notes"]:
+        typer.echo(note, err=True)
     for problem in summary["dropped"]:
         typer.echo(f"Not used: {problem}", err=True)
 

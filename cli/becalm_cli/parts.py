@@ -95,7 +95,14 @@ def _tell_report(report: dict[str, Any], *, as_json: bool, supervised: bool) -> 
 
 
 async def run_recording(
-    file: Path, *, rate_hz: float | None, speed: float, server: str, data_dir: Path, as_json: bool
+    file: Path,
+    *,
+    rate_hz: float | None,
+    signals: tuple[str, ...],
+    speed: float,
+    server: str,
+    data_dir: Path,
+    as_json: bool,
 ) -> None:
     """Play a recording through the agent's whole path."""
     from becalm_cli.agent_view import AgentView
@@ -106,7 +113,9 @@ async def run_recording(
     stop = stop_on_signals(supervised=False)
     with ExitStack() as stack:
         on_report = None if as_json else stack.enter_context(AgentView()).show
-        report = await run_replay(settings, file, rate_hz=rate_hz, speed=speed, stop=stop, on_report=on_report)
+        report = await run_replay(
+            settings, file, rate_hz=rate_hz, signals=signals, speed=speed, stop=stop, on_report=on_report
+        )
     _tell_report(report.as_dict(), as_json=as_json, supervised=False)
 
 

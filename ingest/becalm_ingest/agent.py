@@ -61,13 +61,15 @@ async def run_replay(
     rate_hz: float | None,
     speed: float,
     stop: asyncio.Event,
+    signals: tuple[str, ...] = (),
     on_report: OnReport | None = None,
 ) -> AgentReport:
     """Play a recording through spool and uplink as a session of its own; returns when all of it is stored.
 
-    `speed` 0 is as fast as the server acknowledges. Raises RecordingError, StorageError and ConfigError.
+    `signals` say which is which (LABEL=KIND); `speed` 0 is as fast as the server acknowledges. Raises RecordingError,
+    StorageError and ConfigError.
     """
-    recording = read_recording(path, rate_hz=rate_hz, chunk_ms=_REPLAY_CHUNK_MS)
+    recording = read_recording(path, rate_hz=rate_hz, chunk_ms=_REPLAY_CHUNK_MS, signals=signals)
     player = Player(recording, speed=speed)
     conductor = Conductor(
         player,

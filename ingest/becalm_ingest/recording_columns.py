@@ -1,5 +1,8 @@
 """The columns a recording may have, by name: unit in the name, kind and scale from this table."""
 
+from collections.abc import Sequence
+
+from becalm_ingest.formats.signals import OPTION, Choice, factor
 from becalm_protocol.errors import RecordingError
 from becalm_protocol.events import SignalKind, value
 
@@ -48,10 +51,10 @@ class Layout:
     unknown: tuple[str, ...]
 
 
-def read_layout(header: bytes, *, path: str) -> Layout:
+def read_layout(header: bytes, *, path: str, choices: Sequence[Choice] = ()) -> Layout:
     """Return the layout told by a header line. Raises RecordingError where nothing in it is known."""
     names = [name.strip().strip('"') for name in header.decode("utf-8-sig", errors="replace").strip().split(",")]
-    lower = [name.lower() for name in names]
+    lower = _renamed(names, choices, path=path) if choices else [name.lower() for name in names]
     twice = {name for name in lower if name in KNOWN and lower.count(name) > 1}
     if twice:
         raise RecordingError(f"expected each column once, got {', '.join(sorted(twice))} twice", path=path)
@@ -61,7 +64,8 @@ def read_layout(header: bytes, *, path: str) -> Layout:
         raise RecordingError("expected one ECG column, got ecg_mv and ecg_uv; remove one", path=path)
     if not sampled and RR not in lower:
         raise RecordingError(
-            f"expected a header with at least one of {', '.join((*SAMPLED, RR))}, got {', '.join(names)[:120]!r}",
+            f"expected a header with at least one of {', '.join((*SAMPLED, RR))}, got {', '.join(names)[:120]!r}; "
+            f'name the columns to use, such as {OPTION} "{names[0][:40]}=ecg:mV" (kinds: ecg, resp, eda, rr)',
             path=path,
         )
     time_name = next((name for name in TIMES if name in lower), None)
@@ -73,4 +77,47 @@ def read_layout(header: bytes, *, path: str) -> Layout:
         rr_idx=lower.index(RR) if RR in lower else None,
         heart_rate_idx=lower.index(HEART_RATE) if HEART_RATE in lower else None,
         unknown=tuple(name for name, key in zip(names, lower, strict=True) if key not in KNOWN),
+    )
+
+
+def _renamed(names: Sequence[str], choices: Sequence[Choice], *, path: str) -> list[str]:
+    """Return the names with those a person chose as they are in the table; other signals are not used."""
+    plain = [name.lower() for name in names]
+    renamed = [name if name in (*TIMES, HEART_RATE) else f"({name})" for name in plain]
+    for choice in choices:
+        label = choice.label.lower()
+        places = [idx for idx, name in enumerate(plain) if label in (name, f"#{idx + 1}")]
+        if len(places) != 1:
+            raise RecordingError(
+                f"{OPTION} {choice.label!r:.40}: expected the name of one column (or #2 for the second), "
+                f"got {', '.join(names)[:120]!r}; choose one of them",
+                path=path,
+            )
+        own = plain[places[0]]
+        renamed[places[0]] = own if own in _OF_KIND[choice.kind] and not choice.unit else _column(choice, path=path)
+    return renamed
+
+
+_OF_KIND: dict[SignalKind, tuple[str, ...]] = {
+    SignalKind.ECG: ("ecg_mv", "ecg_uv"),
+    SignalKind.RESPIRATION: ("rsp_au",),
+    SignalKind.SKIN_CONDUCTANCE: ("eda_us",),
+    SignalKind.RR: (RR,),
+}
+_MILLI = 1e3
+
+
+def _column(choice: Choice, *, path: str) -> str:
+    """Return the name in the table for a column of that kind and unit."""
+    columns = _OF_KIND[choice.kind]
+    ratio = factor(choice.kind, choice.unit or "")
+    if ratio == 1.0:
+        return columns[-1]
+    if ratio == _MILLI and choice.kind is SignalKind.ECG:
+        return columns[0]
+    units = {SignalKind.ECG: "mV or uV", SignalKind.SKIN_CONDUCTANCE: "uS", SignalKind.RR: "ms"}[choice.kind]
+    raise RecordingError(
+        f"{OPTION} {choice.label!r:.40}: expected its unit to be {units}, got {choice.unit or 'none'}; "
+        f'write {OPTION} "{choice.label}={choice.kind.value}:{units.split()[0]}", or convert the column',
+        path=path,
     )

@@ -21,15 +21,15 @@ class Track:
         self._n_bad = 0
         self._first_bad = ""
 
-    def take(self, cell: bytes) -> None:
+    def take(self, cell: bytes, *, line_no: int) -> None:
         """Add the sample in a cell; an empty one and NaN are missing, anything else that is no number is dropped."""
         try:
             count = round(float(cell) * self._counts_per_cell)
         except (ValueError, OverflowError):
-            self._take_odd(cell)
+            self._take_odd(cell, line_no=line_no)
             return
         if not limits.MIN_COUNT <= count <= limits.MAX_COUNT:
-            self._take_bad(cell)
+            self._take_bad(cell, line_no=line_no)
             return
         if self._n_missing:
             self._end_gap()
@@ -46,7 +46,7 @@ class Track:
         """Return what came since the last cut, in order."""
         self._end_run()
         if self._n_bad:
-            problem = f"{self._n_bad} cells are no numbers in range, the first is '{self._first_bad}'"
+            problem = f"{self._n_bad} cells are no numbers in range, the first is {self._first_bad}"
             t_ns = self._t_ns(self._next_idx + self._n_missing - 1)
             self._done.append(Dropped(stream_id=self.stream_id, received_ns=t_ns, problem=problem))
             self._n_bad = 0
@@ -60,16 +60,17 @@ class Track:
             self._end_gap()
         return [*rest, *self.cut()]
 
-    def _take_odd(self, cell: bytes) -> None:
+    def _take_odd(self, cell: bytes, *, line_no: int) -> None:
         text = cell.strip().lower()
         if text in (b"", b"nan", b"na", b"null", b"none"):
             self.skip(1, reason=GapReason.NOT_A_NUMBER)
         else:
-            self._take_bad(cell)
+            self._take_bad(cell, line_no=line_no)
 
-    def _take_bad(self, cell: bytes) -> None:
+    def _take_bad(self, cell: bytes, *, line_no: int) -> None:
         if not self._n_bad:
-            self._first_bad = "".join(filter(str.isprintable, cell[:24].decode("ascii", errors="replace")))
+            text = "".join(filter(str.isprintable, cell[:24].decode("ascii", errors="replace")))
+            self._first_bad = f"'{text}' in line {line_no}"
         self._n_bad += 1
         self.skip(1, reason=GapReason.NOT_A_NUMBER)
 

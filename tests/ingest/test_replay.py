@@ -151,7 +151,7 @@ def test_going_back_in_time_is_dropped_and_counted(tmp_path: Path) -> None:
     _, events = read(path, rate_hz=10.0)
     assert counts(events) == [n * 10_000 for n in range(62) if n not in (30, 31)]
     assert gaps(events) == []
-    assert problems(events) == ["2 rows go back in time"]
+    assert problems(events) == ["2 rows go back in time, the first in line 32"]
 
 
 def test_beats_alone_keep_their_own_times_however_the_heart_goes(tmp_path: Path) -> None:
@@ -167,14 +167,14 @@ def test_beats_alone_keep_their_own_times_however_the_heart_goes(tmp_path: Path)
         blocks = [event for event in events if isinstance(event, RrBlock)]
         assert [block.rr_1024[0] for block in blocks] == [round(interval_ms * 1.024) for interval_ms in rr_ms]
         assert [block.received_ns for block in blocks] == [(t_ms - times_ms[0]) * NS_PER_MS for t_ms in times_ms]
-        assert problems(events) == ["1 rows go back in time"]
+        assert problems(events) == ["1 rows go back in time, the first in line 202"]
 
 
 def test_cells_that_are_no_numbers_are_counted(tmp_path: Path) -> None:
     path = write(tmp_path, "ecg_uv\n1\nabc\n1e99\n--\n5\n")
     _, events = read(path, rate_hz=10.0, chunk_ms=10_000)
     assert counts(events) == [100, 500]
-    assert problems(events) == ["3 cells are no numbers in range, the first is 'abc'"]
+    assert problems(events) == ["3 cells are no numbers in range, the first is 'abc' in line 3"]
     assert [gap.n_missing for gap in gaps(events)] == [3]
 
 
@@ -182,7 +182,7 @@ def test_rows_of_another_shape_are_counted(tmp_path: Path) -> None:
     path = write(tmp_path, "ecg_uv,eda_us\n1,1\n2\n3,3,3\n\n4,4\n")
     recording, events = read(path, rate_hz=10.0, chunk_ms=10_000)
     assert counts(of_kind(recording, events, SignalKind.ECG)) == [100, 400]
-    assert problems(events) == ["2 rows do not have 2 cells and a time"]
+    assert problems(events) == ["2 rows do not have 2 cells and a time, the first in line 3"]
 
 
 def test_a_file_cut_mid_line_is_used_up_to_the_cut(tmp_path: Path) -> None:

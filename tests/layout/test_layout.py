@@ -42,6 +42,9 @@ GATES = {
     "rich": ("clients/reference_kivy/becalm_kivy/terminal.py", "cli/becalm_cli/"),
     "typer": ("cli/becalm_cli/",),
     "scipy": ("signal/becalm_signal/",),
+    "pyxdf": ("ingest/becalm_ingest/formats/xdf_file.py",),
+    "fitdecode": ("ingest/becalm_ingest/formats/fit_file.py",),
+    "pylsl": ("ingest/becalm_ingest/lsl.py",),
     "numpy": ("signal/becalm_signal/", "ingest/becalm_simulator/", "server/becalm_server/"),
 }
 """The one place where each library may be imported."""
