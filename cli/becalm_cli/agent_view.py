@@ -13,12 +13,13 @@ from rich.text import Text
 from becalm_ingest.report import AgentReport, StreamReport
 from becalm_protocol.events import UNTIMED_KINDS, StreamState
 from becalm_protocol.handshake import SensorState
+from becalm_protocol.sensor_state import LinkState
 from becalm_protocol.units import s_from_ns
 
 RATE_OVER_S = 10.0
 # Without a terminal the lines go to a log: one is enough now and then.
 LOG_EVERY_S = 10.0
-_COLUMNS = ("sensor", "signal", "state", "a second", "age s", "gaps", "battery", "waiting")
+_COLUMNS = ("sensor", "signal", "state", "a second", "age s", "gaps", "battery", "dBm", "waiting")
 _STYLES = {StreamState.STREAMING: "green", StreamState.READY: "green", StreamState.LATE: "yellow"}
 
 
@@ -63,9 +64,11 @@ class AgentView:
         for stream in report.streams:
             self._add_stream(table, stream, sensor=states.pop((stream.device, stream.kind), None))
         for sensor in states.values():
-            table.add_row(sensor.device, sensor.kind.value, _state(sensor), "", "", "", _battery(sensor), "")
+            table.add_row(
+                sensor.device, sensor.kind.value, _state(sensor), "", "", "", _battery(sensor), _strength(sensor), ""
+            )
         server = "server connected" if report.is_connected else "no server: everything is kept on disk"
-        notes = [Text(f"{server}, {report.n_spooled} waiting")]
+        notes = [*_about(report), Text(f"{server}, {report.n_spooled} waiting")]
         if report.trouble:
             notes.append(Text(report.trouble, style="yellow"))
         return Group(table, *notes) if table.row_count else Group(*notes)
@@ -82,6 +85,7 @@ class AgentView:
             "" if stream.age_ns is None else f"{s_from_ns(stream.age_ns):.1f}",
             str(stream.n_gaps),
             _battery(sensor),
+            _strength(sensor),
             str(stream.n_spooled),
         )
 
@@ -96,8 +100,27 @@ class AgentView:
 def _state(sensor: SensorState | None) -> Text:
     if sensor is None:
         return Text("recording")
-    return Text(sensor.state.value, style=_STYLES.get(sensor.state, "red"))
+    link = sensor.link if sensor.state is StreamState.LOST else None
+    doing = "" if link is None or link is LinkState.LOST else f", {link.value.replace('_', ' ')}"
+    return Text(f"{sensor.state.value}{doing}", style=_STYLES.get(sensor.state, "red"))
 
 
 def _battery(sensor: SensorState | None) -> str:
     return "" if sensor is None or sensor.battery_pct is None else f"{sensor.battery_pct} %"
+
+
+def _strength(sensor: SensorState | None) -> str:
+    """As it was when last seen in a scan: a connected sensor shows in none."""
+    return "" if sensor is None or sensor.rssi_dbm is None else str(sensor.rssi_dbm)
+
+
+def _about(report: AgentReport) -> list[Text]:
+    """Return what each sensor says it is, and what is wrong with it where that is not told already."""
+    lines = []
+    for sensor in {sensor.device: sensor for sensor in report.sensors}.values():
+        firmware = f"firmware {sensor.firmware}" if sensor.firmware else None
+        if told := ", ".join(filter(None, (sensor.model, firmware))):
+            lines.append(Text(f"{sensor.device}: {told}", style="dim"))
+        if sensor.trouble and sensor.trouble not in (report.trouble or ""):
+            lines.append(Text(sensor.trouble, style="yellow"))
+    return lines

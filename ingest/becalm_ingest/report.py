@@ -68,10 +68,7 @@ class AgentReport:
             "connections": self.n_connections,
             "received": self.received,
             "streams": [_stream_dict(stream) for stream in self.streams],
-            "sensors": [
-                {"device": s.device, "kind": s.kind.value, "state": s.state.value, "battery_pct": s.battery_pct}
-                for s in self.sensors
-            ],
+            "sensors": [_sensor_dict(sensor) for sensor in self.sensors],
             "gaps": sum(stream.n_gaps for stream in self.streams),
             "dropped": sum(stream.n_dropped for stream in self.streams),
             "spooled": self.n_spooled,
@@ -95,6 +92,20 @@ class AgentReport:
         if self.trouble:
             parts.append(self.trouble)
         return " | ".join(parts)
+
+
+def _sensor_dict(sensor: SensorState) -> dict[str, Any]:
+    return {
+        "device": sensor.device,
+        "kind": sensor.kind.value,
+        "state": sensor.state.value,
+        "link": sensor.link and sensor.link.value,
+        "battery_pct": sensor.battery_pct,
+        "rssi_dbm": sensor.rssi_dbm,
+        "model": sensor.model,
+        "firmware": sensor.firmware,
+        "trouble": sensor.trouble,
+    }
 
 
 def _stream_dict(stream: StreamReport) -> dict[str, Any]:

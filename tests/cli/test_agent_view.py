@@ -11,6 +11,7 @@ from becalm_ingest.latency import Percentiles
 from becalm_ingest.report import AgentReport, StreamReport
 from becalm_protocol.events import SignalKind, StreamState
 from becalm_protocol.handshake import SensorState
+from becalm_protocol.sensor_state import LinkState
 
 STREAM = StreamReport(
     stream_id="a", device="SIM-HR 0001", kind=SignalKind.RR, n_received=60, age_ns=1_200_000_000, in_contact=True,
@@ -70,3 +71,24 @@ def test_a_log_gets_a_line_now_and_then() -> None:
     text = drawn(REPORT, is_terminal=False)
     assert text.count("\n") == 1
     assert "rr 60" in text
+
+
+def test_what_is_known_of_a_sensor_and_of_its_connection_is_shown() -> None:
+    strap, belt = REPORT.sensors
+    strap = replace(strap, rssi_dbm=-61, model="H10", firmware="5.0.0", trouble="It wants a bond. Confirm it")
+    belt = replace(belt, link=LinkState.BACK_OFF, trouble=REPORT.trouble)
+    lines = [line.rstrip() for line in drawn(replace(REPORT, sensors=(strap, belt))).splitlines()]
+    rr = next(line for line in lines if "streaming" in line)
+    assert rr.split()[-4:] == ["87", "%", "-61", "3"]
+    assert any("lost, back off" in line for line in lines)
+    assert "SIM-HR 0001: H10, firmware 5.0.0" in lines
+    assert "It wants a bond. Confirm it" in lines
+    assert lines.count("SIM-BELT 0001 is not in range. Bring it near") == lines.count("server connected, 3 waiting")
+
+
+def test_the_json_report_has_all_of_it() -> None:
+    (strap, _) = REPORT.sensors
+    told = replace(REPORT, sensors=(replace(strap, rssi_dbm=-61, link=LinkState.STREAMING),)).as_dict()["sensors"]
+    assert told[0]["rssi_dbm"] == -61
+    assert told[0]["link"] == "streaming"
+    assert told[0]["firmware"] is None
