@@ -100,33 +100,40 @@ class Body:
     # ------------------------------------------------------------------------------------------------ signals
     def ecg_uv(self, t_ns: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the ECG in uV as electrodes show it, at ascending body times, shape (n_samples,)."""
+        self._require_times(t_ns)
         volume = self._breath.volume(t_ns)
         heart_uv = self._ecg.uv(self._heart.beats, t_ns=t_ns, volume=volume)
         return self._electrodes.ecg_uv(heart_uv, t_ns=t_ns, volume=volume)
 
     def force_n(self, t_ns: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the pull on a chest belt in N, rising with inhalation, at ascending body times, shape (n_samples,)."""
+        self._require_times(t_ns)
         return self._chest.force_n(t_ns, self._breath.volume)
 
     def conductance_us(self, t_ns: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return skin conductance in uS as electrodes show it, at ascending body times, shape (n_samples,)."""
+        self._require_times(t_ns)
         return self._electrodes.skin_us(self._skin.conductance_us, t_ns)
 
     def acceleration_mg(self, t_ns: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return chest acceleration in mg (across, up, out of the chest), shape (n_samples, 3)."""
+        self._require_times(t_ns)
         return self._chest.acceleration_mg(t_ns, self._breath.volume, beats=self._heart.beats)
 
     def impedance_ohm(self, t_ns: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return impedance across the chest in ohm, rising with inhalation, shape (n_samples,)."""
+        self._require_times(t_ns)
         return self._chest.impedance_ohm(t_ns, self._breath.volume(t_ns), beats=self._heart.beats)
 
     def pulse_au(self, t_ns: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the pulse wave (photoplethysmogram) in resting pulses, shape (n_samples,)."""
+        self._require_times(t_ns)
         volume, arousal = self._breath.volume(t_ns), self.arousal(t_ns)
         return self._pulse.wave_au(t_ns, self._heart.beats, volume=volume, arousal=arousal)
 
     def ambient_light_au(self, t_ns: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return light that reaches the pulse sensor from outside, in resting pulses, shape (n_samples,)."""
+        self._require_times(t_ns)
         return self._pulse.ambient_au(t_ns)
 
     # ---------------------------------------------------------------------------------------- what the person says
@@ -143,6 +150,7 @@ class Body:
     def count_heartbeats(self, start_ns: int, *, end_ns: int) -> int:
         """Ask how many heartbeats were felt between two times."""
         self._require_lived(end_ns)
+        require(0 <= start_ns <= end_ns, "start_ns", f"0 to end_ns ({end_ns})", start_ns)
         return self._voice.count_beats(end_ns, n_beats=self.n_beats(end_ns) - self.n_beats(start_ns))
 
     # -------------------------------------------------------------------------------------------------- truth
@@ -182,10 +190,12 @@ class Body:
 
     def skin_us(self, t_ns: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return conductance in uS of the skin itself, whatever electrodes show, at ascending times, (n_samples,)."""
+        self._require_times(t_ns)
         return self._skin.conductance_us(t_ns)
 
     def arousal(self, t_ns: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return latent arousal (0 to 1) at body times, shape (n_samples,)."""
+        self._require_times(t_ns)
         steps = t_ns / SLOW_STEP_NS
         first = max(int(steps[0]), 0)
         levels = self._levels[first : int(steps[-1]) + 2]
@@ -264,3 +274,10 @@ class Body:
 
     def _require_lived(self, t_ns: int) -> None:
         require(0 <= t_ns <= self._t_ns, "t_ns", f"0 to {self._t_ns} (what has been lived)", t_ns)
+
+    def _require_times(self, t_ns: NDArray[np.int64]) -> None:
+        require(len(t_ns) > 0, "t_ns", "at least one time", ())
+        first_ns, last_ns = int(t_ns[0]), int(t_ns[-1])
+        lived = f"0 to {self._t_ns} (what has been lived; call until() first)"
+        require(first_ns >= 0 and last_ns <= self._t_ns, "t_ns", lived, (first_ns, last_ns))
+        require(bool(np.all(t_ns[1:] >= t_ns[:-1])), "t_ns", "ascending times", (first_ns, last_ns))

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from becalm_protocol.derived import BreathPhase
-from becalm_protocol.events import Pacer, value
+from becalm_protocol.events import Pacer, require, value
 from becalm_protocol.units import NS_PER_S, ns_from_s
 from becalm_simulator.body import STEP_NS, Body
 from becalm_simulator.dice import Dice
@@ -23,6 +23,7 @@ INHALE_S, EXHALE_S = 4.0, 6.0
 # A single low breath is no hyperventilation: carbon dioxide is the mean over half a minute.
 CO2_WINDOW_S = 30.0
 DRIVEN_S = 120.0
+DRIVEN_BPM = (1.0, 60.0)
 
 
 @value
@@ -91,6 +92,13 @@ def measure(body: Body, *, first_s: float, last_s: float) -> Stretch:
 
 def rsa_swing_bpm(person: Person, *, breathing_rate_bpm: float) -> float:
     """Return peak-to-trough heart rate over breaths of habitual depth at this rate, everything else held still."""
+    low_bpm, high_bpm = DRIVEN_BPM
+    require(
+        low_bpm <= breathing_rate_bpm <= high_bpm,
+        "breathing_rate_bpm",
+        f"{low_bpm:g} to {high_bpm:g}",
+        breathing_rate_bpm,
+    )
     person = replace(person, vlf_bpm=0.0, mayer_bpm=0.0, fibrillation_share=0.0)
     heart = Heart(person, Dice(np.random.default_rng(0)), step_s=STEP_NS / NS_PER_S)
     heart.settle(1.0, arousal=person.arousal_everyday)

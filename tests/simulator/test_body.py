@@ -15,6 +15,7 @@ from becalm_protocol.derived import BreathPhase
 from becalm_protocol.events import Pacer
 from becalm_protocol.units import NS_PER_S, ns_from_s
 from becalm_simulator.body import Body
+from becalm_simulator.course import rsa_swing_bpm
 from becalm_simulator.episode import AMOUNTS, Episode, EpisodeKind
 from becalm_simulator.person import Person
 from becalm_simulator.staging import DISTURBANCES, seeded_disturbances, seeded_life
@@ -182,6 +183,38 @@ def test_what_has_been_lived_cannot_be_staged() -> None:
     body.until(ns_from_s(10.0))
     with pytest.raises(ValueError, match=r"^start_ns: expected 10\d+ or later: the past stays"):
         body.stage(Episode(kind=EpisodeKind.THREAT, start_ns=ns_from_s(5.0), end_ns=ns_from_s(20.0)))
+
+
+@pytest.mark.parametrize(
+    ("asked_s", "expected"),
+    [
+        ((), "at least one time"),
+        ((-0.1, 1.0), r"0 to 10\d+ \(what has been lived"),
+        ((1.0, 10.1), r"0 to 10\d+ \(what has been lived"),
+        ((2.0, 1.0, 3.0), "ascending times"),
+    ],
+)
+def test_impossible_times_are_refused_by_name(asked_s: tuple[float, ...], expected: str) -> None:
+    body = Body.from_seed(1)
+    body.until(ns_from_s(10.0))
+    t_ns = np.asarray([ns_from_s(s) for s in asked_s], dtype=np.int64)
+    for signal in (*signals_of(body), body.skin_us, body.arousal, body.ambient_light_au):
+        with pytest.raises(ValueError, match=rf"^t_ns: expected {expected}"):
+            signal(t_ns)
+
+
+def test_impossible_questions_are_refused_by_name() -> None:
+    body = Body.from_seed(1)
+    body.until(ns_from_s(10.0))
+    for ask in (body.rate, lambda t_ns: body.compare_heart_rate(t_ns, tone_bpm=60.0)):
+        with pytest.raises(ValueError, match=r"^t_ns: expected 0 to 10\d+"):
+            ask(ns_from_s(11.0))
+    with pytest.raises(ValueError, match=r"^tone_bpm: expected 20 to 220"):
+        body.compare_heart_rate(ns_from_s(5.0), tone_bpm=500.0)
+    with pytest.raises(ValueError, match=r"^start_ns: expected 0 to end_ns"):
+        body.count_heartbeats(ns_from_s(6.0), end_ns=ns_from_s(5.0))
+    with pytest.raises(ValueError, match=r"^breathing_rate_bpm: expected 1 to 60"):
+        rsa_swing_bpm(body.person, breathing_rate_bpm=0.0)
 
 
 def test_a_body_lives_four_thousand_times_as_fast_as_real() -> None:
