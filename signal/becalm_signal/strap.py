@@ -3,7 +3,7 @@
 from becalm_protocol.derived import Beat, Reason
 from becalm_protocol.events import RrBlock, SignalKind
 from becalm_protocol.units import NS_PER_MS, NS_PER_S, ms_from_rr_ticks
-from becalm_signal.clock import session_time
+from becalm_signal.packet_clock import session_time
 from becalm_signal.rr import MAX_RR_MS, RrFlagger
 from becalm_signal.stage import Output, QualityReporter
 
