@@ -12,6 +12,7 @@ from bleak.backends.scanner import AdvertisementData
 from becalm_ingest.devices import FAMILIES
 from becalm_ingest.link_connection import OPERATION_WITHIN_S, Backend, Link, plainly
 from becalm_ingest.link_trouble import held, out_of_range
+from becalm_ingest.turn import Turn
 from becalm_protocol.errors import LinkError
 from becalm_protocol.events import value
 from becalm_protocol.units import NS_PER_S
@@ -51,7 +52,7 @@ class Radio:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._turn = asyncio.Lock()
+        self._turn = Turn()
         self._seen: dict[str, Sighting] = {}
         self._ours: set[str] = set()
 
@@ -68,16 +69,17 @@ class Radio:
                 if before is None or before.name != sighting.name:
                     news.set()
 
-        async with self._turn, plainly("The Bluetooth adapter", within_s=within_s + 3 * OPERATION_WITHIN_S):
+        async with self._turn.take(), plainly("The Bluetooth adapter", within_s=within_s + 3 * OPERATION_WITHIN_S):
+            if is_enough(found):
+                return found  # what was looked for came in somebody else's scan
             scanner = BleakScanner(notice, backend=self._backend.scanner)
             async with asyncio.timeout(OPERATION_WITHIN_S):
                 await scanner.start()
             try:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(within_s):
-                        while not is_enough(found):
-                            news.clear()
-                            await news.wait()
+                async with self._turn.scan(within_s=within_s):
+                    while not is_enough(found):
+                        news.clear()
+                        await news.wait()
             finally:
                 async with asyncio.timeout(OPERATION_WITHIN_S):
                     await scanner.stop()
@@ -97,10 +99,9 @@ class Radio:
 
     async def find(self, address: str, *, label: str, within_s: float) -> Sighting:
         """Return a fresh sighting of one sensor. Raises LinkError where it is not there."""
-        known = self._seen.get(address)
-        if known is None or time.monotonic_ns() - known.seen_ns > _SIGHTING_FRESH_NS:
-            found = await self.look(is_enough=lambda seen: address in seen, within_s=within_s)
-            known = found.get(address)
+        if self._fresh(address) is None:
+            await self.look(is_enough=lambda _: self._fresh(address) is not None, within_s=within_s)
+        known = self._fresh(address)
         if known is None:
             raise held(label) if await self._free(lambda _, connected: connected == address) else out_of_range(label)
         return known
@@ -121,7 +122,7 @@ class Radio:
         )
         self._seen.pop(address, None)
         try:
-            async with self._turn:
+            async with self._turn.take():
                 self._ours.add(address)
                 await link.open()
         except BaseException:
@@ -132,6 +133,10 @@ class Radio:
     def is_ours(self, address: str) -> bool:
         """Tell whether there is a connection with this sensor, or one is being made: nobody else may bond."""
         return address in self._ours
+
+    def _fresh(self, address: str) -> Sighting | None:
+        known = self._seen.get(address)
+        return known if known is not None and time.monotonic_ns() - known.seen_ns <= _SIGHTING_FRESH_NS else None
 
     async def _free(self, is_wanted: Callable[[str, str], bool]) -> int:
         """Disconnect the wanted sensors that the system still holds; return how many there were."""
@@ -144,7 +149,7 @@ class Radio:
         wanted = [device for device in devices if is_wanted(device.name or "", device.address)]
         for device in wanted:
             link = Link(device, label=device.name or device.address, backend=self._backend)
-            async with self._turn:
+            async with self._turn.take():
                 with suppress(LinkError):
                     await link.open()
                 await link.close()

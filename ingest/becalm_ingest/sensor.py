@@ -20,6 +20,8 @@ from becalm_protocol.units import ns_from_s
 
 _BACKOFF_FIRST_S = 0.25
 _BACKOFF_LONGEST_S = 30.0
+# One that is away may come back at any moment: it is looked for about half of the time.
+_AWAY_LONGEST_S = 5.0
 _FIND_WITHIN_S = 4.0
 # A sensor that refuses does so at once; it is asked ever less often, or it would be kept awake until it is empty.
 _USABLE_AFTER_S = 2.0
@@ -51,6 +53,8 @@ class Sensor:
         self._talk: Talk | None = None
         self._templates: tuple[StreamTemplate, ...] = ()
         self._is_linked = False
+        self._has_refused = False
+        """The last connection stood, but was of no use."""
         self._wake = asyncio.Event()
         self._resting = asyncio.Event()
         self._resting.set()
@@ -85,6 +89,7 @@ class Sensor:
         loop, backoff_s = asyncio.get_running_loop(), _BACKOFF_FIRST_S
         while True:
             connected_s: float | None = None
+            self._has_refused = False
             try:
                 sighting = self._first_sighting or await self._find()
                 self._first_sighting = None
@@ -98,8 +103,10 @@ class Sensor:
             if connected_s is not None and loop.time() - connected_s > _USABLE_AFTER_S:
                 backoff_s = _BACKOFF_FIRST_S
             self._facts.move(LinkState.BACK_OFF)
+            longest_s = _BACKOFF_LONGEST_S if self._has_refused else _AWAY_LONGEST_S
+            backoff_s = min(longest_s, backoff_s)
             await asyncio.sleep(random.uniform(0.5, 1.0) * backoff_s)  # noqa: S311 - jitter, not a secret
-            backoff_s = min(_BACKOFF_LONGEST_S, 2 * backoff_s)
+            backoff_s *= 2
 
     async def _find(self) -> Sighting:
         self._facts.move(LinkState.SCANNING)
@@ -123,6 +130,7 @@ class Sensor:
                     await self._wait(link, within_s=self._facts.due_s())
                     await self._refresh(link)
         except LinkError as exc:
+            self._has_refused = not link.is_lost
             self._note_lost(exc)  # before the slow goodbye
             raise
         finally:

@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import Callable
 
+import pytest
 from bleak.backends.device import BLEDevice
 
+from becalm_ingest import sensor as sensor_module
 from becalm_ingest.devices import Family
 from becalm_ingest.link import Backend, Link, Radio, Sighting
 from becalm_ingest.sensor import Sensor
+from becalm_protocol.errors import LinkError
 
 SIGHTING = Sighting(
     name="kettle", address="AA", rssi_dbm=-50, family="heart_rate", device=BLEDevice("AA", "kettle", None), seen_ns=0
@@ -57,3 +60,28 @@ async def test_a_sensor_of_no_use_is_asked_ever_less_often() -> None:
     assert radio.connected_s[3] - radio.connected_s[2] > 0.45
     assert sensor.trouble is not None
     assert "no signal we know" in sensor.trouble
+
+
+class EmptyRadio(UselessRadio):
+    """The sensor has left the room, until it is looked for the 20th time."""
+
+    n_looks = 0
+
+    async def find(self, address: str, *, label: str, within_s: float) -> Sighting:
+        self.n_looks += 1
+        if self.n_looks < 20:
+            raise LinkError("kettle is not in range", advice="Bring it near")
+        self.enough.set()
+        return SIGHTING
+
+
+async def test_a_sensor_that_left_is_looked_for_as_often_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sensor_module, "_BACKOFF_FIRST_S", 0.01)
+    monkeypatch.setattr(sensor_module, "_AWAY_LONGEST_S", 0.02)
+    radio = EmptyRadio()
+    sensor = Sensor(SIGHTING, label="kettle", radio=radio, recorder=None, on_change=lambda: None)
+    task = asyncio.create_task(sensor.run())
+    async with asyncio.timeout(4.0):
+        await radio.enough.wait()
+    task.cancel()
+    assert radio.n_looks == 20
