@@ -4,7 +4,7 @@ A message may come in pieces (text lines, packets of a belt); its pieces share i
 """
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from becalm_cli.radio_tap import Heard
@@ -58,10 +58,9 @@ def is_measurement(heard: Heard) -> bool:
     return heard.uuid in _KINDS and not (heard.uuid == RESPONSE and heard.data[0] != _MEASUREMENT)
 
 
-def read_messages(heard: Iterable[Heard]) -> tuple[list[Message], list[int]]:
+def read_messages(heard: Sequence[Heard]) -> tuple[list[Message], list[int]]:
     """Return the measurements in what was heard, and the positions of notifications that measure nothing."""
     messages: list[Message] = []
-    others: list[int] = []
     lines: dict[tuple[str, int], _Line] = {}
     for position, notification in enumerate(heard):
         kind, data = _KINDS.get(notification.uuid), notification.data
@@ -70,14 +69,11 @@ def read_messages(heard: Iterable[Heard]) -> tuple[list[Message], list[int]]:
             messages += _read_lines(line, data, position=position)
             continue
         message = _read_one(kind, data, position=position)
-        if message is None:
-            others.append(position)
-        else:
-            messages.append(message)
-    unfinished = [line for line in lines.values() if line.pieces]
+        messages += [message] if message is not None else []
     kind = SignalKind.SKIN_CONDUCTANCE
-    messages += [Message(kind=kind, pieces=line.pieces, is_whole=False) for line in unfinished]
-    return messages, others
+    messages += [Message(kind=kind, pieces=line.pieces, is_whole=False) for line in lines.values() if line.pieces]
+    in_messages = {position for message in messages for position in message.pieces}
+    return messages, [position for position in range(len(heard)) if position not in in_messages]
 
 
 def _read_one(kind: SignalKind | None, data: bytes, *, position: int) -> Message | None:
@@ -106,7 +102,8 @@ def _read_lines(line: _Line, data: bytes, *, position: int) -> list[Message]:
     for end in ends:
         text, pieces = line.text + end, [*line.pieces, position]
         line.text, line.pieces = b"", []
-        messages.append(_read_line(text, pieces=pieces))
+        if b"=" in text:  # others are banners
+            messages.append(_read_line(text, pieces=pieces))
     if rest:
         line.text += rest
         line.pieces.append(position)
@@ -116,8 +113,9 @@ def _read_lines(line: _Line, data: bytes, *, position: int) -> list[Message]:
 def _read_line(text: bytes, *, pieces: list[int]) -> Message:
     kind = SignalKind.SKIN_CONDUCTANCE
     try:
-        level, stamp = text.split(b",")
-        eda_us, t_ms = float(level.removeprefix(b"eda_us=")), int(stamp.removeprefix(b"t_ms="))
-    except ValueError:
+        fields = {name.strip(): float(number) for name, number in (part.split(b"=") for part in text.split(b","))}
+        count, t_ms = round(fields[b"eda_us"] / _US_PER_COUNT), fields.get(b"t_ms")
+    except (ValueError, KeyError):
         return Message(kind=kind, pieces=pieces, is_whole=False)
-    return Message(kind=kind, pieces=pieces, samples=(round(eda_us / _US_PER_COUNT),), first_ns=t_ms * NS_PER_MS)
+    first_ns = None if t_ms is None else round(t_ms * NS_PER_MS)
+    return Message(kind=kind, pieces=pieces, samples=(count,), first_ns=first_ns)

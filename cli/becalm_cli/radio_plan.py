@@ -6,12 +6,11 @@ from dataclasses import replace
 
 from becalm_protocol.errors import ConfigError
 from becalm_protocol.events import value
-from becalm_protocol.units import NS_PER_S
 from becalm_simulator.faults import Fault, FaultKind, seeded_faults
 from becalm_simulator.population import MAX_SEED
 
 SPACING_S = 5.0
-"""Sets the lengths of faults: 0.5 to 2.5 s, some of them ten times as long."""
+"""Sets the lengths of faults: 0.5 to 2.5 s, some of them 25 times as long."""
 PAUSE_S = (1.0, 3.0)
 """Quiet time between a recovery and the next fault."""
 KINDS = (
@@ -24,6 +23,7 @@ KINDS = (
     FaultKind.LOSE,
     FaultKind.ADAPTER_GONE,
     FaultKind.HELD,
+    FaultKind.DEAD_BATTERY,
     FaultKind.FLAPPING,
     FaultKind.CLOCK_RESET,
     FaultKind.CLOCK_JUMP,
@@ -32,7 +32,7 @@ KINDS = (
 # Somebody leaves the room, a phone holds the strap: absences during which an agent looks ever less often.
 LONG_KINDS = (FaultKind.OUT_OF_RANGE, FaultKind.HELD, FaultKind.ADAPTER_GONE, FaultKind.SILENT)
 LONG_SHARE = 0.15
-LONG_TIMES = 10
+LONG_TIMES = 25
 
 
 @value
@@ -77,5 +77,5 @@ def _plan(wearer: int, *, seed: int, n_faults: int) -> WearerPlan:
 def _step(fault: Fault, chance: random.Random) -> Step:
     pause_s, is_long = round(chance.uniform(*PAUSE_S), 3), chance.random() < LONG_SHARE
     if is_long and fault.kind in LONG_KINDS and fault.span_ns is not None:
-        fault = replace(fault, span_ns=min(LONG_TIMES * fault.span_ns, 40 * NS_PER_S))
+        fault = replace(fault, span_ns=LONG_TIMES * fault.span_ns)
     return Step(fault=fault, pause_s=pause_s)

@@ -61,7 +61,8 @@ def _misses(before: Message, after: Message, *, log: WearerLog) -> bool | None:
         step_ns = after.first_ns - before.first_ns - (len(before.samples) - 1) * period_ns
         return step_ns > MISSING_STEPS * period_ns if 0 < step_ns < LONGEST_STEP_NS else None
     if log.heard[before.pieces[-1]].link == log.heard[after.pieces[-1]].link:
-        return (before.countdown - after.countdown) % COUNTER_SIZE != 1
+        steps = (before.countdown - after.countdown) % COUNTER_SIZE
+        return steps > 1 if steps else None  # the same one again
     away_ns = _arrived_ns(after, log=log) - _arrived_ns(before, log=log)
     return True if away_ns > 2 * period_ns else None
 
