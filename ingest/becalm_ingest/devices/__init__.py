@@ -4,11 +4,19 @@ Every family file offers the same two names: `FAMILY`, its description, and `Con
 Open `family.py` first.
 """
 
-from becalm_ingest.devices import heart_rate, polar_pmd, uart_skin, vernier_belt
+from becalm_ingest.devices import bitalino, heart_rate, movesense, polar_pmd, shimmer, uart_skin, vernier_belt
 from becalm_ingest.devices.cursor import Cursor
 from becalm_ingest.devices.family import Channel, Conversation, Family, Selective, StreamTemplate, Survey, Write
 
-FAMILIES: tuple[Family, ...] = (heart_rate.FAMILY, polar_pmd.FAMILY, vernier_belt.FAMILY, uart_skin.FAMILY)
+FAMILIES: tuple[Family, ...] = (
+    heart_rate.FAMILY,
+    polar_pmd.FAMILY,
+    movesense.FAMILY,
+    vernier_belt.FAMILY,
+    bitalino.FAMILY,
+    shimmer.FAMILY,
+    uart_skin.FAMILY,
+)
 """Every family this agent understands."""
 
 __all__ = [

@@ -1,0 +1,153 @@
+"""Frames out of a stream of bytes that notifications cut anywhere, and how many of them are missing."""
+
+from becalm_ingest.devices.bitalino_frames import (
+    MAX_STATE_BYTES,
+    N_SEQUENCE,
+    BoardState,
+    Frame,
+    frame_bytes,
+    parse_frame,
+    parse_state,
+)
+from becalm_protocol.events import value
+from becalm_protocol.units import NS_PER_S
+
+# One check of 4 bits lets every 16th piece of noise pass; three in a row, numbered in a row, one in a million.
+_CONFIRMED_BY = 3
+# Crystals are within 100 ppm: the lowest latency seen may rise twice as fast, so that it keeps up with a slow board.
+_DRIFT_LIMIT = 200e-6
+# A round of 16 lost frames leaves the number as it was. It shows as a lag that stays this long.
+_LAG_STAYS_NS = 3 * NS_PER_S
+_LAG_FRAMES = 12.0
+# A frame delivered twice is numbered into the future, further than latency varies.
+_LEAD_FRAMES = 2.0
+
+
+@value
+class Skipped:
+    """Bytes that are no frame."""
+
+    data: bytes
+
+
+class FrameStream:
+    """Finds the frames of `n_channels` channels."""
+
+    def __init__(self, n_channels: int) -> None:
+        self._n_channels = n_channels
+        self._size = frame_bytes(n_channels)
+        self._buffer = b""
+        self._in_step = False
+
+    def feed(self, data: bytes) -> tuple[Frame | BoardState | Skipped, ...]:
+        """Return what `data` completes, in order; it keeps less than three frames."""
+        self._buffer += data
+        found: list[Frame | BoardState | Skipped] = []
+        offset, n_bytes = 0, len(self._buffer)
+        while True:
+            if self._in_step:
+                frame = self._frame_at(offset)
+                if frame is not None:
+                    found.append(frame)
+                    offset += self._size
+                    continue
+                if n_bytes - offset < self._size:
+                    break
+                self._in_step = False
+            here = self._search(offset)
+            if here > offset:
+                found.append(Skipped(data=self._buffer[offset:here]))
+                offset = here
+            state = None if self._in_step else self._state_at(offset)
+            if state is not None:
+                found.append(state)
+                offset += state.n_bytes
+            elif not self._in_step:
+                break
+        self._buffer = self._buffer[offset:]
+        return tuple(found)
+
+    def _state_at(self, offset: int) -> BoardState | None:
+        return parse_state(self._buffer[offset : offset + MAX_STATE_BYTES])
+
+    def _frame_at(self, offset: int) -> Frame | None:
+        raw = self._buffer[offset : offset + self._size]
+        return parse_frame(raw, n_channels=self._n_channels) if len(raw) == self._size else None
+
+    def _search(self, offset: int) -> int:
+        """Return where something begins or may begin; in step with it where frames follow each other."""
+        last = len(self._buffer) - _CONFIRMED_BY * self._size
+        while offset <= last:
+            if self._state_at(offset) is not None:
+                return offset
+            if self._is_confirmed(offset):
+                self._in_step = True
+                return offset
+            offset += 1
+        return offset
+
+    def _is_confirmed(self, offset: int) -> bool:
+        """Tell whether frames follow each other from here on."""
+        frames = (self._frame_at(offset + n * self._size) for n in range(_CONFIRMED_BY))
+        first = next(frames)
+        return first is not None and all(
+            frame is not None and frame.sequence == (first.sequence + n) % N_SEQUENCE
+            for n, frame in enumerate(frames, 1)
+        )
+
+
+@value
+class Place:
+    """Where a frame belongs."""
+
+    n_missing: int | None
+    """Frames lost before it; None for the first."""
+    is_again: bool = False
+
+
+class FrameCount:
+    """Counts frames by their number, which tells what is missing but for whole rounds, and by their arrival."""
+
+    def __init__(self, rate_hz: float) -> None:
+        self._period_ns = NS_PER_S / rate_hz
+        self._recent: dict[int, bytes] = {}
+        self._sequence: int | None = None
+        self._frame_idx = 0
+        self._origin_ns = 0.0
+        self._received_ns = 0
+        self._least_lag: float | None = None
+        self._lagging_since_ns = 0
+
+    def take(self, frame: Frame, *, received_ns: int) -> Place:
+        """Place the next frame."""
+        if self._sequence is None:
+            self._origin_ns, self._lagging_since_ns = float(received_ns), received_ns
+            self._note(frame, n_steps=0, received_ns=received_ns)
+            return Place(n_missing=None)
+        n_steps = (frame.sequence - self._sequence) % N_SEQUENCE or N_SEQUENCE
+        ahead = -self._lag(received_ns, frame_idx=self._frame_idx + n_steps)
+        if n_steps > 1 and ahead > _LEAD_FRAMES and self._recent.get(frame.sequence) == frame.raw:
+            return Place(n_missing=None, is_again=True)
+        n_steps += N_SEQUENCE * self._rounds_lost(received_ns, frame_idx=self._frame_idx + n_steps)
+        self._note(frame, n_steps=n_steps, received_ns=received_ns)
+        return Place(n_missing=n_steps - 1)
+
+    def _lag(self, received_ns: int, *, frame_idx: int) -> float:
+        """Return how many frames later than at the lowest latency this one came."""
+        return (received_ns - self._origin_ns) / self._period_ns - frame_idx
+
+    def _rounds_lost(self, received_ns: int, *, frame_idx: int) -> int:
+        lag = self._lag(received_ns, frame_idx=frame_idx)
+        self._least_lag = lag if self._least_lag is None else min(self._least_lag, lag)
+        if received_ns - self._lagging_since_ns < _LAG_STAYS_NS:
+            return 0
+        stayed, self._least_lag, self._lagging_since_ns = self._least_lag, None, received_ns
+        return round(stayed / N_SEQUENCE) if stayed >= _LAG_FRAMES else 0
+
+    def _note(self, frame: Frame, *, n_steps: int, received_ns: int) -> None:
+        self._sequence = frame.sequence
+        self._recent[frame.sequence] = frame.raw
+        self._frame_idx += n_steps
+        self._origin_ns += _DRIFT_LIMIT * max(0, received_ns - self._received_ns) if self._received_ns else 0.0
+        self._origin_ns = min(self._origin_ns, received_ns - self._frame_idx * self._period_ns)
+        self._received_ns = received_ns
