@@ -1,10 +1,12 @@
 """Draw docs/population.png: who the virtual people are, over many seeds, beside what was published.
 
 python docs/make_population.py [--people 10000 --sessions 1000]    (needs matplotlib)
+python docs/make_population.py --table 2000                         print the rows of the table of published effects
 """
 
 import argparse
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -32,10 +34,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--people", type=int, default=10_000)
     parser.add_argument("--sessions", type=int, default=1000)
+    parser.add_argument("--table", type=int, default=0, metavar="PEOPLE")
     arguments = parser.parse_args()
+    if arguments.table:
+        sys.stdout.write("\n".join(table_rows(sessions(arguments.table))) + "\n")
+        return
     people = [Person.from_seed(seed) for seed in range(FIRST_SEED, FIRST_SEED + arguments.people)]
-    with ProcessPoolExecutor() as pool:
-        courses = list(pool.map(first_session, range(FIRST_SEED, FIRST_SEED + arguments.sessions), chunksize=20))
+    courses = sessions(arguments.sessions)
     plt.rcParams.update({"font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 9})
     figure = plt.figure(figsize=(12, 14), layout="constrained")
     figure.suptitle(f"{len(people):,} virtual people; {len(courses):,} of them in their first session", fontsize=12)
@@ -49,6 +54,20 @@ def main() -> None:
     draw_arousal(arousal, courses)
     draw_effects(table, courses)
     figure.savefig(PICTURE, dpi=110)
+
+
+def sessions(n_people: int) -> list[Course]:
+    """Return the first sessions of so many people."""
+    with ProcessPoolExecutor() as pool:
+        return list(pool.map(first_session, range(FIRST_SEED, FIRST_SEED + n_people), chunksize=20))
+
+
+def table_rows(courses: Sequence[Course]) -> Iterator[str]:
+    """Yield each published effect as a row of a Markdown table."""
+    for e in effects():
+        allowed = f"{e.low:.3g} to {e.high:.3g} ({e.tolerance})"
+        found = f"**{e.measure(courses):.3g}**"
+        yield f"| {e.name} | {e.published:.3g} {e.unit} | {allowed} | {found} | {e.source} |"
 
 
 def draw_people(axes: Sequence[Axes], people: Sequence[Person]) -> None:
