@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
@@ -34,7 +33,7 @@ class Air(LocalLink):
         """Those of the agents on this air, if it is served to any."""
         self._rng = random.Random(seed)  # noqa: S311 - a staged delay, not a secret
         self._dark: set[Controller] = set()
-        self._held: dict[Controller, deque[Callable[[], None]]] = {}
+        self._held: dict[Controller, list[Callable[[], None]]] = {}
         self._latest_s: dict[Controller, float] = {}
         self._free_s: dict[tuple[Controller, Controller], float] = {}
 
@@ -63,7 +62,7 @@ class Air(LocalLink):
         Coming back, what was held arrives, unless `time_out` ended the link.
         """
         if away:
-            self._held.setdefault(controller, deque(maxlen=MAX_HELD_PACKETS))
+            self._held.setdefault(controller, [])
             return
         for send in self._held.pop(controller, ()):
             send()
@@ -147,7 +146,8 @@ class Air(LocalLink):
             return
         for end in (sender, receiver):
             if (held := self._held.get(end)) is not None:
-                held.append(partial(self._carry, sender, receiver, arrive=arrive))
+                if len(held) < MAX_HELD_PACKETS:
+                    held.append(partial(self._carry, sender, receiver, arrive=arrive))
                 return
         loop, pair = asyncio.get_running_loop(), (sender, receiver)
         latest_s = max(self._latest_s.get(sender, 0.0), self._latest_s.get(receiver, 0.0))

@@ -81,6 +81,8 @@ class BumbleClient(BaseBleakClient):
         device = await self.host.device()
         async with self.host.connecting:
             connection = await self._connect(device)
+        if device.lookup_connection(connection.handle) is not connection:  # it ended before we could take note
+            raise BleakError(f"{self.address}: the connection was not established")
         self._connection = connection
         self._disconnected.clear()
         connection.on(Connection.EVENT_DISCONNECTION, self._ended)

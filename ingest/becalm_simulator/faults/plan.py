@@ -49,7 +49,7 @@ def seeded_faults(
     """Return `n_faults`, one each `spacing_s` or up to a fifth of it later, each over before the next begins."""
     require(n_faults >= 0, "n_faults", "0 or more", n_faults)
     require(first_s >= 0.0, "first_s", "0 or more", first_s)
-    require(spacing_s >= 1.0, "spacing_s", "1 or more", spacing_s)
+    require(1.0 <= spacing_s <= 3600.0, "spacing_s", "1 to 3600", spacing_s)
     rng = np.random.default_rng(np.random.SeedSequence([seed, 9]))
     return tuple(
         _draw(rng, at_s=first_s + idx * spacing_s, spacing_s=spacing_s, kinds=kinds, sensors=sensors)

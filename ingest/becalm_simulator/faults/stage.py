@@ -94,8 +94,8 @@ class Stage:
     async def _dead_battery(self, device: VirtualDevice, fault: Fault) -> None:
         first_pct = device.battery_pct
         for level_pct in range(first_pct - 1, -1, -1):
-            await self._sleep((fault.amount or 0) * NS_PER_S // first_pct)
             await device.set_battery(level_pct)
+            await self._sleep((fault.amount or 0) * NS_PER_S // first_pct)
         device.power_off()
         if fault.span_ns is not None:
             await self._sleep(fault.span_ns)
