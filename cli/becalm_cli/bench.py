@@ -1,6 +1,7 @@
 """`becalm bench`: how well becalm does, measured on people whose truth is known."""
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -44,3 +45,18 @@ def radio(
     from becalm_cli.radio import bench_radio
 
     typer.echo(json.dumps(bench_radio(n_faults=faults, n_wearers=wearers, seed=seed), indent=2))
+
+
+@app.command()
+def signal(
+    *,
+    data: Annotated[
+        Path, typer.Option(help="Folder with recordings: mitdb/, bidmc/, polar_h10/, neurokit/, rr/.")
+    ] = Path("../shared/data"),
+    only: Annotated[list[str] | None, typer.Option(help="Only this figure; repeat for more.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A share of each recording: minutes become seconds.")] = False,
+) -> None:
+    """Score the live pipeline on real recordings and known truth, NeuroKit2 beside it in the same run."""
+    from becalm_cli.signal_bench.figures import bench_signal
+
+    typer.echo(json.dumps(bench_signal(data, only=tuple(only or ()), quick=quick), indent=2))

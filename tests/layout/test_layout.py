@@ -34,18 +34,20 @@ GATES = {
     "bleak": ("ingest/becalm_ingest/link", "ingest/becalm_simulator/bleak_backend/"),
     "dbus_fast": ("ingest/becalm_ingest/system_bus.py",),
     "bumble": ("ingest/becalm_simulator/",),
-    "neurokit2": ("signal/becalm_signal/neurokit_lane.py",),
+    "neurokit2": ("signal/becalm_signal/neurokit_lane.py", "cli/becalm_cli/signal_bench/"),
     "psycopg": ("server/becalm_server/archive/",),
     "psycopg_pool": ("server/becalm_server/archive/",),
     "fastapi": ("server/becalm_server/",),
     "kivy": ("clients/reference_kivy/becalm_kivy/",),
     "rich": ("clients/reference_kivy/becalm_kivy/terminal.py", "cli/becalm_cli/"),
     "typer": ("cli/becalm_cli/",),
-    "scipy": ("signal/becalm_signal/",),
+    "scipy": ("signal/becalm_signal/", "cli/becalm_cli/signal_bench/"),
     "pyxdf": ("ingest/becalm_ingest/formats/xdf_file.py",),
     "fitdecode": ("ingest/becalm_ingest/formats/fit_file.py",),
     "pylsl": ("ingest/becalm_ingest/lsl.py",),
-    "numpy": ("signal/becalm_signal/", "ingest/becalm_simulator/", "server/becalm_server/"),
+    "numpy": (
+        "signal/becalm_signal/", "ingest/becalm_simulator/", "server/becalm_server/", "cli/becalm_cli/signal_bench/",
+    ),
 }
 """The one place where each library may be imported."""
 MAX_MODULE_LINES = 300

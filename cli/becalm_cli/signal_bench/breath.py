@@ -1,0 +1,91 @@
+"""Breathing rates against annotators: from impedance, and from the ECG alone, in windows of 32 s every 4 s."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from becalm_cli.signal_bench import records, rivals
+from becalm_cli.signal_bench.heart import BIDMC_RATE_HZ
+from becalm_cli.signal_bench.records import Samples, columns, derive, stream
+from becalm_protocol.derived import BreathPhase, BreathTurn, Derived
+from becalm_protocol.events import SignalKind
+from becalm_protocol.units import s_from_ns
+
+WINDOW_S = 32.0
+STEP_S = 4.0
+LAST_S = 480.0
+# The annotators themselves must agree for a window to say something.
+MIN_BREATHS = 3
+
+
+def from_impedance(data: Path, *, quick: bool) -> dict[str, Any]:
+    """Score the breathing rate from impedance respiration on `bidmc/`."""
+    return _score(data, quick=quick, kind=SignalKind.RESPIRATION)
+
+
+def from_ecg(data: Path, *, quick: bool) -> dict[str, Any]:
+    """Score the breathing rate from the ECG alone on `bidmc/`."""
+    return _score(data, quick=quick, kind=SignalKind.ECG)
+
+
+def _score(data: Path, *, quick: bool, kind: SignalKind) -> dict[str, Any]:
+    errors: dict[str, list[float]] = {"becalm": [], "neurokit2": [], "second_annotator": []}
+    n_windows = 0
+    for path in records.recordings(data / "bidmc")[: 4 if quick else None]:
+        truth = columns(path.with_name(path.name.replace(".csv.gz", ".breaths.csv")), "annotator", "breath_s")
+        true_s, second_s = (truth["breath_s"][truth["annotator"] == who] for who in (1, 2))
+        told = columns(path, "ecg_mv", "rsp_au")
+        found = {"becalm": _onsets_s(told, kind), "neurokit2": _rival_s(told, kind), "second_annotator": second_s}
+        for start_s in np.arange(0.0, LAST_S - WINDOW_S + 0.1, STEP_S):
+            true_bpm = _rate_bpm(true_s, float(start_s))
+            if true_bpm is None:
+                continue
+            n_windows += 1
+            for name, onsets_s in found.items():
+                bpm = _rate_bpm(onsets_s, float(start_s))
+                if bpm is not None:
+                    errors[name].append(bpm - true_bpm)
+    return {"windows": n_windows} | {name: _summary(told, n_windows) for name, told in errors.items()}
+
+
+def _onsets_s(told: dict[str, Samples], kind: SignalKind) -> Samples:
+    if kind is SignalKind.ECG:
+        track = (stream(kind, rate_hz=BIDMC_RATE_HZ), 1000.0 * told["ecg_mv"])
+    else:
+        track = (stream(kind, rate_hz=BIDMC_RATE_HZ), told["rsp_au"])
+    return np.array(_inhalations_s(derive(track)))
+
+
+def _inhalations_s(derived: Sequence[Derived]) -> list[float]:
+    turns = (event for event in derived if isinstance(event, BreathTurn) and event.phase is BreathPhase.IN)
+    return sorted(s_from_ns(turn.t_ns) for turn in turns)
+
+
+def _rival_s(told: dict[str, Samples], kind: SignalKind) -> Samples:
+    if kind is SignalKind.ECG:
+        found = rivals.ecg_breath_onsets_s(told["ecg_mv"], rate_hz=BIDMC_RATE_HZ)
+    else:
+        found = rivals.breath_onsets_s(told["rsp_au"], rate_hz=BIDMC_RATE_HZ)
+    return np.array([]) if found is None else found
+
+
+def _rate_bpm(times_s: Samples, start_s: float) -> float | None:
+    """Return the rate of the breaths that lie in a window, None where they do not span half of it."""
+    inside = np.sort(times_s[(times_s >= start_s) & (times_s < start_s + WINDOW_S)])
+    if len(inside) < MIN_BREATHS or inside[-1] - inside[0] < WINDOW_S / 2.0:
+        return None
+    return float(60.0 * (len(inside) - 1) / (inside[-1] - inside[0]))
+
+
+def _summary(errors_bpm: Sequence[float], n_windows: int) -> dict[str, Any]:
+    if not errors_bpm:
+        return {"reported_pct": 0.0, "mae_bpm": None}
+    size = np.abs(np.array(errors_bpm))
+    return {
+        "reported_pct": round(100.0 * len(size) / n_windows, 1),
+        "mae_bpm": round(float(np.mean(size)), 3),
+        "median_bpm": round(float(np.median(size)), 3),
+        "within_2_bpm_pct": round(100.0 * float(np.mean(size <= 2.0)), 1),
+    }

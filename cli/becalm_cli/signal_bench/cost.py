@@ -1,0 +1,155 @@
+"""What the live pipeline costs: processor, memory and import, and whether the cut of the packets changes anything."""
+
+import gc
+import json
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import neurokit2 as nk
+import numpy as np
+
+from becalm_cli.analyse import run_pipeline
+from becalm_cli.score import PHASES
+from becalm_cli.signal_bench.records import Samples, columns, resampled, stream
+from becalm_cli.signal_bench.rivals import quietly
+from becalm_protocol.events import RawEvent, SampleBlock, SignalKind, StreamInfo
+from becalm_protocol.units import NS_PER_S
+from becalm_signal.fingerprint import events_sha256
+from becalm_signal.pipeline import Pipeline
+
+Track = tuple[StreamInfo, Samples]
+RECORDED_HZ = 100.0
+# 130, 25 and 8 Hz from 100 Hz: what strap, belt and skin sensor send.
+RATES = (
+    ("ecg_mv", SignalKind.ECG, 13, 10),
+    ("rsp_au", SignalKind.RESPIRATION, 1, 4),
+    ("eda_us", SignalKind.SKIN_CONDUCTANCE, 2, 25),
+)
+N_SESSIONS = 20
+IMPORTED_AT_MOST = ("neurokit2", "pandas", "matplotlib", "scipy")
+
+
+def processor(data: Path, *, quick: bool) -> dict[str, Any]:
+    """Measure CPU a session-second with 4 Hz of metrics; beside it NeuroKit2 on sliding windows once a second."""
+    tracks = _tracks(data, seconds=120 if quick else 480)
+    seconds = _seconds(tracks)
+    events = _cut(tracks, sizes_s=(0.25,))
+    runs = [_cpu_s(lambda: run_pipeline([info for info, _ in tracks], events)) for _ in range(3)]
+    ours_ms = 1000.0 * min(runs) / seconds
+    window_s = 60
+    rival_ms = 1000.0 * _cpu_s(lambda: _rival_windows(tracks, n_windows=10, window_s=window_s)) / 10
+    return {
+        "becalm_ms_per_session_s": round(ours_ms, 3),
+        "sessions_a_core_at_65_pct": int(0.65 * 1000.0 / ours_ms),
+        "neurokit2_windows_ms_per_session_s": round(rival_ms, 1),
+        "times_cheaper": round(rival_ms / ours_ms, 1),
+    }
+
+
+def _rival_windows(tracks: Sequence[Track], *, n_windows: int, window_s: int) -> None:
+    for n in range(n_windows):
+        for info, samples in tracks:
+            rate_hz = info.sample_rate_hz or 1.0
+            whole_hz = round(rate_hz)
+            part = samples[round(n * rate_hz) : round((n + window_s) * rate_hz)]
+            quietly(_CHAINS[info.kind](part, whole_hz))
+
+
+_CHAINS: dict[SignalKind, Callable[[Samples, int], Callable[[], Any]]] = {
+    SignalKind.ECG: lambda part, hz: lambda: nk.hrv_time(nk.ecg_peaks(nk.ecg_clean(part, hz), hz)[1], hz),
+    SignalKind.RESPIRATION: lambda part, hz: lambda: nk.rsp_rate(nk.rsp_clean(part, hz), sampling_rate=hz),
+    SignalKind.SKIN_CONDUCTANCE: lambda part, hz: lambda: nk.eda_process(part, sampling_rate=hz),
+}
+
+
+def memory(data: Path, *, quick: bool) -> dict[str, Any]:
+    """Measure what a pipeline holds after minutes of three signals: the mean of twenty, allocations of Python alone."""
+    tracks = _tracks(data, seconds=120 if quick else 480)
+    events = _cut(tracks, sizes_s=(1.0,))
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        pipelines = [Pipeline([info for info, _ in tracks]) for _ in range(N_SESSIONS)]
+        for pipeline in pipelines:
+            for event in (*PHASES, *events):
+                pipeline.feed(event)
+        gc.collect()
+        held = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    return {"mb_per_session": round(held / N_SESSIONS / 1e6, 3), "sessions": len(pipelines)}
+
+
+def chunks(data: Path, *, quick: bool) -> dict[str, Any]:
+    """Cut the same minutes at random a thousand times: one hash each for a signal alone and for all together."""
+    n_cuts = 20 if quick else 1_000
+    tracks = _tracks(data, seconds=60)
+    rng = np.random.default_rng(5)
+    result: dict[str, Any] = {"cuts": n_cuts}
+    for name, chosen in (*((info.kind.value, [(info, x)]) for info, x in tracks), ("whole", list(tracks))):
+        hashes = set()
+        for _ in range(n_cuts):
+            sizes_s = rng.uniform(0.02, rng.choice([0.1, 1.0, 5.0]), size=40).tolist()
+            derived = run_pipeline([info for info, _ in chosen], _cut(chosen, sizes_s=sizes_s))
+            hashes.add(events_sha256(derived))
+        result[f"hashes_{name}"] = len(hashes)
+    return result
+
+
+def live_import(data: Path, *, quick: bool) -> dict[str, Any]:
+    """Measure the import of the live lane in fresh interpreters, and what it brought along."""
+    del data
+    script = (
+        "import time, sys, json; t = time.perf_counter(); import becalm_signal.pipeline; "
+        f"print(json.dumps([time.perf_counter() - t, [m for m in {IMPORTED_AT_MOST!r} if m in sys.modules]]))"
+    )
+    told = []
+    for _ in range(3 if quick else 7):
+        done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+        told.append(json.loads(done.stdout))
+    return {"import_s": round(min(seconds for seconds, _ in told), 3), "brought_along": told[0][1]}
+
+
+def _tracks(data: Path, *, seconds: int) -> list[Track]:
+    path = data / "neurokit" / "resting_8min_100hz.csv.gz"
+    told = columns(path, *(name for name, *_ in RATES))
+    tracks = []
+    for name, kind, up, down in RATES:
+        samples = told[name][: round(seconds * RECORDED_HZ)] * (1000.0 if kind is SignalKind.ECG else 1.0)
+        tracks.append((stream(kind, rate_hz=RECORDED_HZ * up / down), resampled(samples, up=up, down=down)))
+    return tracks
+
+
+def _seconds(tracks: Sequence[Track]) -> float:
+    info, samples = tracks[0]
+    return len(samples) / (info.sample_rate_hz or 1.0)
+
+
+def _cut(tracks: Sequence[Track], *, sizes_s: Sequence[float]) -> list[RawEvent]:
+    """Return the packets of all tracks in the order of their arrival, their sizes in turn."""
+    events: list[RawEvent] = []
+    for info, samples in tracks:
+        rate_hz = info.sample_rate_hz or 1.0
+        counts = iter(np.rint(samples / info.unit_per_count).astype(int).tolist())
+        first, n = 0, 0
+        while part := tuple(islice(counts, max(1, round(sizes_s[n % len(sizes_s)] * rate_hz)))):
+            last_ns = round((first + len(part) - 1) * NS_PER_S / rate_hz)
+            events.append(
+                SampleBlock(stream_id=info.stream_id, received_ns=last_ns, first_sample_idx=first, counts=part)
+            )
+            first, n = first + len(part), n + 1
+    return sorted(events, key=lambda event: event.received_ns)
+
+
+def _cpu_s(work: Callable[[], object]) -> float:
+    gc.collect()
+    before_s = time.process_time()
+    work()
+    return time.process_time() - before_s

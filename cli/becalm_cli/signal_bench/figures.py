@@ -1,0 +1,63 @@
+"""Every figure of `becalm bench signal`, by name: what is asked, and the function that measures it."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from becalm_cli.signal_bench import breath, cost, heart, skin, variability
+from becalm_protocol.derived import PIPELINE_VERSION
+from becalm_protocol.errors import ConfigError
+from becalm_protocol.events import value
+
+Measure = Callable[..., dict[str, Any]]
+
+
+@value
+class Figure:
+    """One line of the table."""
+
+    name: str
+    asked: str
+    measure: Measure
+
+
+FIGURES: tuple[Figure, ...] = (
+    Figure(
+        name="r_peaks", asked="F1 >= 99.7 within 150 ms, >= 99.3 within 50 ms, at both rates", measure=heart.r_peaks
+    ),
+    Figure(name="heart_rate", asked="every record within 5 bpm", measure=heart.heart_rate),
+    Figure(name="strap_intervals", asked="MAE <= 0.7 ms, every beat matched", measure=heart.strap_intervals),
+    Figure(name="beat_delay", asked="p95 <= 250 ms from R peak to its beat", measure=heart.beat_delay),
+    Figure(name="beat_times", asked="jitter SD <= 0.5 ms, RMSSD within 1 %", measure=variability.beat_times),
+    Figure(name="artefacts", asked="RMSSD within 5 % or withheld", measure=variability.artefacts),
+    Figure(name="breath_impedance", asked="MAE <= 0.4 /min on >= 95 % of windows", measure=breath.from_impedance),
+    Figure(name="breath_ecg", asked="MAE <= 2.0 /min on >= 60 % of windows", measure=breath.from_ecg),
+    Figure(name="skin_calm_rest", asked="<= 1 a minute", measure=skin.calm_rest),
+    Figure(name="skin_stimuli", asked="each of four found, fewer others than NeuroKit2", measure=skin.four_stimuli),
+    Figure(name="skin_virtual", asked="F1 ahead of NeuroKit2", measure=skin.virtual_skin),
+    Figure(name="processor", asked="<= 1 ms a session-second", measure=cost.processor),
+    Figure(name="memory", asked="<= 2 MB a session", measure=cost.memory),
+    Figure(name="chunks", asked="one hash for 1,000 cuts, each signal and whole", measure=cost.chunks),
+    Figure(name="live_import", asked="<= 0.5 s, no neurokit2, no pandas", measure=cost.live_import),
+)
+
+
+def bench_signal(data: Path, *, only: Sequence[str], quick: bool) -> dict[str, Any]:
+    """Return the figures chosen (all where `only` is empty), each with what is asked and how long it took.
+
+    Raises ConfigError for an unknown name and for a folder without the recordings that a figure needs.
+    """
+    known = {figure.name: figure for figure in FIGURES}
+    unknown = [name for name in only if name not in known]
+    if unknown:
+        raise ConfigError(f"expected some of {', '.join(known)}, got {', '.join(unknown)}", setting="--only")
+    if not data.is_dir():
+        raise ConfigError(f"expected a folder with recordings, got {data}; name one with --data", setting="--data")
+    result: dict[str, Any] = {"pipeline_version": PIPELINE_VERSION, "quick": quick, "figures": {}}
+    for name in only or known:
+        started_s = time.perf_counter()
+        measured = known[name].measure(data, quick=quick)
+        took_s = round(time.perf_counter() - started_s, 1)
+        result["figures"][name] = {"asked": known[name].asked, "measured": measured, "took_s": took_s}
+    return result

@@ -1,0 +1,186 @@
+"""Beats: R peaks against cardiologists, a strap against its own ECG, heart rate against other methods, and delay."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from becalm_cli.analyse import run_pipeline
+from becalm_cli.signal_bench import records, rivals
+from becalm_cli.signal_bench.f1 import Counts, count, total, unannotated
+from becalm_cli.signal_bench.records import Samples, beats, columns, derive, stream, times_ns
+from becalm_protocol.events import Clock, SampleBlock, SignalKind, StreamInfo
+from becalm_protocol.units import NS_PER_MS, NS_PER_S, s_from_ns
+
+MITDB_RATE_HZ = 360.0
+# 130 Hz, as chest straps sample.
+UP, DOWN = 13, 36
+BIDMC_RATE_HZ = 125.0
+LEARNING_S = 5.0
+WITHIN_MS = (150.0, 50.0)
+# Sinus pauses stay below this; the annotators marked nothing during ventricular flutter (record 207).
+UNANNOTATED_S = 5.0
+STRAP_RATE_HZ = 130.0
+ECG_FRAME = 73
+
+
+def r_peaks(data: Path, *, quick: bool) -> dict[str, Any]:
+    """Score R peaks on every recording of `mitdb/`: causal beats as first told and as settled, NeuroKit2 offline."""
+    result: dict[str, Any] = {}
+    for rate_hz, up, down in ((MITDB_RATE_HZ, 1, 1), (MITDB_RATE_HZ * UP / DOWN, UP, DOWN)):
+        tallies: dict[str, dict[str, list[Counts]]] = {}
+        by_record = {}
+        for path in records.recordings(data / "mitdb"):
+            ecg_mv = columns(path, "ecg_mv")["ecg_mv"]
+            ecg_mv = ecg_mv[: len(ecg_mv) // 6] if quick else ecg_mv
+            seconds = len(ecg_mv) / MITDB_RATE_HZ
+            true_s = columns(path.with_name(path.name.replace(".csv.gz", ".beats.csv")), "beat_s")["beat_s"]
+            ecg_mv = records.resampled(ecg_mv, up=up, down=down) if up != down else ecg_mv
+            found = _ours(ecg_mv, rate_hz=rate_hz)
+            found |= rivals.r_peaks(ecg_mv, rate_hz=rate_hz)
+            scores = {name: _score(true_s, found_ns, seconds=seconds) for name, found_ns in found.items()}
+            by_record[path.name.split(".")[0]] = {
+                name: {tolerance: c.as_dict() for tolerance, c in parts.items()}
+                for name, parts in scores.items()
+                if name.startswith("becalm")
+            }
+            for name, parts in scores.items():
+                for tolerance, counts in parts.items():
+                    tallies.setdefault(name, {}).setdefault(tolerance, []).append(counts)
+        result[f"{rate_hz:.0f}_hz"] = {
+            "all_records": {
+                name: {tolerance: total(counts).as_dict() for tolerance, counts in parts.items()}
+                for name, parts in tallies.items()
+            },
+            "by_record": by_record,
+        }
+    return result
+
+
+def _ours(ecg_mv: Samples, *, rate_hz: float) -> dict[str, list[int]]:
+    derived = derive((stream(SignalKind.ECG, rate_hz=rate_hz), 1000.0 * ecg_mv))
+    return {
+        "becalm_at_once": [beat.t_ns for beat in beats(derived, confirmed=False)],
+        "becalm_settled": [beat.t_ns for beat in beats(derived, confirmed=True)],
+    }
+
+
+def _score(true_s: Samples, found_ns: Sequence[int], *, seconds: float) -> dict[str, Counts]:
+    """Score after learning and before the end; and once more without the stretches that nobody annotated."""
+    true_ns = times_ns(true_s[(true_s > LEARNING_S) & (true_s < seconds - 0.5)])
+    found_ns = [t_ns for t_ns in found_ns if LEARNING_S * NS_PER_S < t_ns < (seconds - 0.5) * NS_PER_S]
+    holes = unannotated(true_ns, longer_than_s=UNANNOTATED_S)
+    inside = [t for t in found_ns if not any(a + NS_PER_S // 5 < t < b - NS_PER_S // 5 for a, b in holes)]
+    scores = {}
+    for within_ms in WITHIN_MS:
+        scores[f"within_{within_ms:.0f}_ms"] = count(true_ns, inside, within_ms=within_ms)
+        scores[f"within_{within_ms:.0f}_ms_unannotated_too"] = count(true_ns, found_ns, within_ms=within_ms)
+    return scores
+
+
+def heart_rate(data: Path, *, quick: bool) -> dict[str, Any]:
+    """Score the whole-recording rate on `bidmc/` (intensive care, lead II) against NeuroKit2's ECG and its PPG."""
+    by_record = {}
+    for path in records.recordings(data / "bidmc")[: 4 if quick else None]:
+        told = columns(path, "ecg_mv", "ppg_au")
+        derived = derive((stream(SignalKind.ECG, rate_hz=BIDMC_RATE_HZ), 1000.0 * told["ecg_mv"]))
+        ours = [beat.rr_corrected_ms for beat in beats(derived, confirmed=True) if beat.rr_corrected_ms is not None]
+        by_record[path.name.split(".")[0]] = {
+            "becalm_bpm": round(60_000.0 / float(np.mean(ours)), 2) if ours else None,
+            **rivals.heart_rates(told["ecg_mv"], told["ppg_au"], rate_hz=BIDMC_RATE_HZ),
+        }
+    near = [_near_any(rates) for rates in by_record.values()]
+    return {
+        "reference": "the recordings here hold no monitor numerics: NeuroKit2 on the ECG and on the PPG",
+        "records": len(near),
+        "within_5_bpm_of_either": sum(near),
+        "by_record": by_record,
+    }
+
+
+def _near_any(rates: dict[str, float | None]) -> bool:
+    ours = rates["becalm_bpm"]
+    others = [bpm for name, bpm in rates.items() if name != "becalm_bpm" and bpm is not None]
+    return ours is not None and any(abs(ours - bpm) <= 5.0 for bpm in others)
+
+
+def strap_intervals(data: Path, *, quick: bool) -> dict[str, Any]:
+    """Score RR from a real strap's ECG against the RR that the strap itself told, on `polar_h10/`."""
+    del quick
+    told = columns(data / "polar_h10" / "ecg_rr_pvc.csv.gz", "time_ns", "ecg_mV", "rr_ms")
+    has_ecg = np.isfinite(told["ecg_mV"])
+    stamps_ns = (told["time_ns"][has_ecg] - told["time_ns"][0]).astype(np.int64).tolist()
+    derived = run_pipeline([_strap_stream()], _strap_frames(told["ecg_mV"][has_ecg], stamps_ns))
+    ours_ms = np.array([beat.rr_ms for beat in beats(derived, confirmed=True) if beat.rr_ms is not None])
+    strap_ms = told["rr_ms"][np.isfinite(told["rr_ms"])]
+    errors_ms = _aligned(ours_ms, strap_ms)
+    return {
+        "n_strap": len(strap_ms),
+        "n_becalm": len(ours_ms),
+        "n_matched": len(errors_ms),
+        "mae_ms": round(float(np.mean(np.abs(errors_ms))), 3),
+        "sd_ms": round(float(np.std(errors_ms)), 3),
+        "p95_ms": round(float(np.quantile(np.abs(errors_ms), 0.95)), 3),
+    }
+
+
+def _strap_stream() -> StreamInfo:
+    return StreamInfo(
+        stream_id="ecg",
+        kind=SignalKind.ECG,
+        unit="uV",
+        unit_per_count=1.0,
+        sample_rate_hz=STRAP_RATE_HZ,
+        clock=Clock.DEVICE,
+        device="strap",
+    )
+
+
+def _strap_frames(ecg_mv: Samples, stamps_ns: list[int]) -> list[SampleBlock]:
+    counts = [int(count) for count in np.rint(1000.0 * ecg_mv)]
+    frames = []
+    for first in range(0, len(counts), ECG_FRAME):
+        part = tuple(counts[first : first + ECG_FRAME])
+        stamp_ns = stamps_ns[first + len(part) - 1]
+        frames.append(
+            SampleBlock(
+                stream_id="ecg",
+                received_ns=stamp_ns + 40 * NS_PER_MS,
+                first_sample_idx=first,
+                sensor_ns=stamp_ns,
+                counts=part,
+            )
+        )
+    return frames
+
+
+def _aligned(ours_ms: Samples, strap_ms: Samples) -> Samples:
+    """Walk both series; where one has a beat that the other lacks, go on at the nearest place where both fit."""
+    n_first = 100
+    shift = min(
+        range(8), key=lambda step: float(np.median(np.abs(ours_ms[step : step + n_first] - strap_ms[:n_first])))
+    )
+    errors = []
+    for k, rr_ms in enumerate(strap_ms):
+        fits = [step for step in (0, 1, -1, 2, -2) if _fits(ours_ms, strap_ms, at=k + shift + step, k=k)]
+        if fits:
+            shift += fits[0]
+            errors.append(ours_ms[k + shift] - rr_ms)
+    return np.array(errors)
+
+
+def _fits(ours_ms: Samples, strap_ms: Samples, *, at: int, k: int) -> bool:
+    n = min(2, len(strap_ms) - k)
+    return 0 <= at <= len(ours_ms) - n and float(np.max(np.abs(ours_ms[at : at + n] - strap_ms[k : k + n]))) < 60.0
+
+
+def beat_delay(data: Path, *, quick: bool) -> dict[str, Any]:
+    """Measure from the R wave to the sample at which its beat was told, on `mitdb/`; transport is not in it."""
+    delays_ms: list[float] = []
+    for path in records.recordings(data / "mitdb")[: 2 if quick else None]:
+        ecg_mv = columns(path, "ecg_mv")["ecg_mv"][: round(300 * MITDB_RATE_HZ)]
+        derived = derive((stream(SignalKind.ECG, rate_hz=MITDB_RATE_HZ), 1000.0 * ecg_mv))
+        told = [beat for beat in beats(derived, confirmed=False) if s_from_ns(beat.t_ns) > LEARNING_S]
+        delays_ms += [(beat.emitted_ns - beat.t_ns) / NS_PER_MS for beat in told]
+    return {f"p{p}_ms": round(float(np.quantile(delays_ms, p / 100)), 1) for p in (50, 95, 99, 100)}

@@ -1,0 +1,45 @@
+"""The scoring of `becalm bench signal`: known counts, and one quick figure of each kind on real recordings."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from becalm_cli.main import app
+from becalm_cli.signal_bench.f1 import count, total, unannotated
+
+DATA = Path(os.environ.get("BECALM_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
+S = 10**9
+
+
+def test_events_are_matched_one_to_one() -> None:
+    counts = count([1 * S, 2 * S, 3 * S], [S + 40_000_000, S + 45_000_000, 3 * S - 60_000_000], within_ms=50.0)
+    assert (counts.n_true, counts.n_found, counts.n_matched) == (3, 3, 1)
+    assert total([counts, count([S], [S], within_ms=50.0)]).as_dict() == {
+        "n_true": 4, "n_missed": 2, "n_extra": 2, "f1_pct": 50.0,
+    }  # fmt: skip
+
+
+def test_stretches_that_nobody_annotated() -> None:
+    assert unannotated([0, S, 9 * S, 10 * S], longer_than_s=5.0) == [(S, 9 * S)]
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="real recordings are not beside the project")
+def test_a_figure_of_each_kind_is_measured() -> None:
+    wanted = ("strap_intervals", "breath_impedance", "skin_calm_rest", "memory", "chunks")
+    options = [word for name in wanted for word in ("--only", name)]
+    done = CliRunner().invoke(app, ["bench", "signal", "--quick", "--data", str(DATA), *options])
+    assert done.exit_code == 0, done.output
+    figures = json.loads(done.output)["figures"]
+    assert list(figures) == list(wanted)
+    chunks = figures["chunks"]["measured"]
+    assert {number for name, number in chunks.items() if name.startswith("hashes")} == {1}
+    assert figures["memory"]["measured"]["mb_per_session"] < 2.0
+
+
+def test_an_unknown_figure_lists_the_known_ones(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["bench", "signal", "--data", str(tmp_path), "--only", "fame"])
+    assert done.exit_code != 0
+    assert "r_peaks" in str(done.exception)
