@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from becalm_cli import bench
-from becalm_cli.places import DEFAULT_PORT, DEFAULT_SERVER, default_data_dir, usable_data_dir, ws_url
+from becalm_cli.places import DEFAULT_PORT, DEFAULT_SERVER, default_data_dir, http_url, usable_data_dir, ws_url
 from becalm_protocol.errors import BecalmError, ConfigError
 
 app = typer.Typer(
@@ -19,11 +19,16 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+agent_app = typer.Typer(pretty_exceptions_enable=False)
+app.add_typer(agent_app, name="agent")
 app.add_typer(bench.app, name="bench")
 
 ServerOption = Annotated[str, typer.Option("--server", help="Address of the becalm server.")]
 DataDirOption = Annotated[
     Path | None, typer.Option("--data-dir", help="Folder for becalm's data [default: the user's data folder].")
+]
+RadioOption = Annotated[
+    str | None, typer.Option("--radio", help="Use a virtual radio: the address that `becalm simulate` shows.")
 ]
 SupervisedOption = Annotated[bool, typer.Option("--supervised", hidden=True)]
 RateOption = Annotated[
@@ -77,8 +82,9 @@ def serve(
     asyncio.run(run_server(host=host, port=port, data_dir=_data_dir(data_dir), supervised=supervised))
 
 
-@app.command()
+@agent_app.callback(invoke_without_command=True)
 def agent(
+    context: typer.Context,
     *,
     scan: Annotated[bool, typer.Option("--scan", help="List the sensors in range, then end.")] = False,
     device: Annotated[
@@ -90,14 +96,14 @@ def agent(
         bool, typer.Option("--start", help="Record at once instead of waiting for a client's start.")
     ] = False,
     record: Annotated[Path | None, typer.Option(help="Also write every raw notification to this file.")] = None,
-    radio: Annotated[
-        str | None, typer.Option(help="Use a virtual radio: the address that `becalm simulate` shows.")
-    ] = None,
+    radio: RadioOption = None,
     data_dir: DataDirOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON at the end.")] = False,
     supervised: SupervisedOption = False,
 ) -> None:
     """Read the sensors beside the body and send what they say to the server."""
+    if context.invoked_subcommand is not None:
+        return
     from becalm_cli.parts import run_sensor_agent, run_sensor_scan
 
     if scan:
@@ -109,6 +115,22 @@ def agent(
             data_dir=_data_dir(data_dir), as_json=as_json, supervised=supervised,
         )
     )  # fmt: skip
+
+
+@agent_app.command()
+def doctor(
+    *,
+    server: ServerOption = DEFAULT_SERVER,
+    radio: RadioOption = None,
+    data_dir: DataDirOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Examine Bluetooth, rights, server, clock and disk, and say what to do; exit code 1 where an agent cannot work."""
+    from becalm_cli.doctor import run_doctor
+
+    folder = data_dir or default_data_dir()
+    code = asyncio.run(run_doctor(server=http_url(server), radio=radio, data_dir=folder, as_json=as_json))
+    raise typer.Exit(code)
 
 
 @app.command()

@@ -33,7 +33,7 @@ async def run_sensor_scan(*, radio: str | None) -> None:
     from becalm_ingest.link import scan
 
     async with AsyncExitStack() as stack:
-        found = await scan(backend=await _backend(radio, stack))
+        found = await scan(backend=await radio_backend(radio, stack))
     for sensor in found:
         typer.echo(f"{sensor.name:24} {sensor.address:20} {sensor.rssi_dbm:4} dBm  {sensor.family}")
     if not found:
@@ -62,7 +62,7 @@ async def run_sensor_agent(
             devices=devices,
             start_now=start,
             record_path=record,
-            backend=await _backend(radio, stack),
+            backend=await radio_backend(radio, stack),
         )
         stop = stop_on_signals(supervised=supervised)
         if supervised:
@@ -72,7 +72,8 @@ async def run_sensor_agent(
     _tell_report(report.as_dict(), as_json=as_json, supervised=supervised)
 
 
-async def _backend(radio: str | None, stack: AsyncExitStack) -> Any:
+async def radio_backend(radio: str | None, stack: AsyncExitStack) -> Any:
+    """Return the classes of a virtual radio, or of this machine's Bluetooth. Raises ConfigError."""
     from becalm_ingest.link import Backend
 
     if radio is None:
