@@ -11,6 +11,7 @@ from becalm_cli.places import ask
 
 Counts = dict[str, Any]
 KINDS = ("ecg", "rr", "respiration", "skin_conductance")
+"""Signals without which a loop is not closed; others count where a sensor has them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +88,7 @@ def close_account(
                 "received": agent.get("received", {}).get(kind, 0),
                 "stored": counts.get("stored", {}).get(kind, 0),
             }
-            for kind in KINDS
+            for kind in dict.fromkeys((*KINDS, *person.get("sent", {})))
         },
         live={
             "gaps": counts.get("n_gaps", 0),

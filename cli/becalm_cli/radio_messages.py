@@ -11,9 +11,10 @@ from becalm_cli.radio_tap import Heard
 from becalm_protocol.events import SignalKind
 from becalm_protocol.units import NS_PER_MS, NS_PER_S
 from becalm_simulator.sensors.belt import RESPONSE
+from becalm_simulator.sensors.heart_rate import HEART_RATE
 from becalm_simulator.sensors.polar_control import ECG_RATE_HZ
+from becalm_simulator.sensors.polar_stream import PMD_DATA
 from becalm_simulator.sensors.skin import UART_TX
-from becalm_simulator.sensors.strap import HEART_RATE, PMD_DATA
 
 PERIOD_NS = {
     SignalKind.ECG: round(NS_PER_S / ECG_RATE_HZ),

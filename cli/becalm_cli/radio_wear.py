@@ -25,7 +25,7 @@ from becalm_simulator.body_clock import BodyClock
 from becalm_simulator.faults import Fault, FaultLine
 from becalm_simulator.hci_socket import serve_hci
 from becalm_simulator.radio import VirtualDevice
-from becalm_simulator.simulate import wear_sensors
+from becalm_simulator.sensors.wardrobe import wear_sensors
 
 # Several agents begin at once on a busy machine.
 FIRST_MEASURED_LIMIT_S = 60.0

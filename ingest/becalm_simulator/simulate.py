@@ -1,12 +1,10 @@
-"""The simulator as a whole: one body, three sensors, a radio on a socket, an ear for the pacer."""
+"""The simulator as a whole: one body, its sensors, a radio on a socket, an ear for the pacer."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
-from becalm_protocol.events import value
+from becalm_protocol.events import SignalKind, value
 from becalm_protocol.units import s_from_ns
 from becalm_simulator.air import Air
 from becalm_simulator.body import Body
@@ -15,14 +13,10 @@ from becalm_simulator.faults import Fault, FaultLine, Happening
 from becalm_simulator.hci_socket import serve_hci
 from becalm_simulator.pacer_ear import PacerEar
 from becalm_simulator.radio import VirtualDevice
-from becalm_simulator.sensors.belt import Belt
-from becalm_simulator.sensors.skin import SkinSensor
-from becalm_simulator.sensors.strap import Strap
+from becalm_simulator.sensors.wardrobe import USUAL, wear_sensors
 
 # The body lives on while nobody listens; a step this long costs about a tenth of a millisecond.
 HEARTBEAT_S = 1.0
-# Crystals of small sensors, warm or cold, old or new: within 100 ppm.
-MAX_DRIFT_PPB = 100_000
 
 
 @value
@@ -35,6 +29,8 @@ class SimulatorSettings:
     server_url: str | None = None
     """Base address of the server whose pacer the person hears (`ws://HOST:PORT`); None: breathe freely."""
     faults: tuple[Fault, ...] = ()
+    wear: tuple[str, ...] = USUAL
+    """Words of the wardrobe."""
 
 
 @value
@@ -75,12 +71,13 @@ async def run_simulator(
 ) -> SimulatorReport:
     """Live and stream until `stop`; `on_ready` gets the address at which an agent finds the radio.
 
-    Raises ConfigError when the radio cannot be offered there, or a fault names a sensor that nobody wears.
+    Raises ConfigError when the radio cannot be offered there, a word of `wear` is not known, or a fault names a sensor
+    that nobody wears.
     """
     clock = BodyClock()
     body = Body.from_seed(settings.seed)
     air = Air(seed=settings.seed)
-    devices = [VirtualDevice(sensor, air, clock=clock) for sensor in wear_sensors(body)]
+    devices = [VirtualDevice(sensor, air, clock=clock) for sensor in wear_sensors(body, settings.wear)]
     line = FaultLine(devices, settings.faults, clock)
     async with serve_hci(air, settings.radio) as dial, asyncio.TaskGroup() as group:
         for device in devices:
@@ -101,17 +98,6 @@ async def run_simulator(
     return _report(body, devices, began_machine_ns=clock.machine_ns(0), faults=line.timeline)
 
 
-def wear_sensors(body: Body) -> tuple[Strap, Belt, SkinSensor]:
-    """Put the three sensors on a body, each with a clock of its own."""
-    rng = np.random.default_rng(np.random.SeedSequence([body.seed, 6]))
-    strap_ppb, belt_ppb, skin_ppb = (int(ppb) for ppb in rng.integers(-MAX_DRIFT_PPB, MAX_DRIFT_PPB + 1, size=3))
-    return (
-        Strap(body, drift_ppb=strap_ppb),
-        Belt(body, drift_ppb=belt_ppb),
-        SkinSensor(body, drift_ppb=skin_ppb),
-    )
-
-
 async def _live(body: Body, clock: BodyClock) -> None:
     while True:
         body.until(clock.now_ns())
@@ -124,11 +110,19 @@ def _report(
     return SimulatorReport(
         seed=body.seed,
         lived_s=s_from_ns(body.t_ns),
-        sent={kind.value: count for device in devices for kind, count in device.sensor.sent.items()},
-        lost={kind.value: count for device in devices for kind, count in device.lost.items()},
+        sent=_added_up(device.sensor.sent for device in devices),
+        lost=_added_up(device.lost for device in devices),
         beats_true=body.n_beats(body.t_ns),
         arousal_start=body.arousal_at(0),
         arousal_end=body.arousal_at(body.t_ns),
         began_machine_ns=began_machine_ns,
         faults=faults,
     )
+
+
+def _added_up(counts: Iterable[Mapping[SignalKind, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for each in counts:
+        for kind, count in each.items():
+            total[kind.value] = total.get(kind.value, 0) + count
+    return total

@@ -13,7 +13,7 @@ from becalm_simulator.body import Body
 from becalm_simulator.body_clock import BodyClock
 from becalm_simulator.hci_socket import serve_hci
 from becalm_simulator.radio import VirtualDevice
-from becalm_simulator.simulate import wear_sensors
+from becalm_simulator.sensors.wardrobe import wear_sensors
 
 PMD_STOP_ECG = bytes([3, 0])
 BELT_STOP_COMMAND = 0x19  # the byte after length, counter and checksum

@@ -34,9 +34,10 @@ from becalm_simulator.body import Body
 from becalm_simulator.body_clock import BodyClock
 from becalm_simulator.hci_socket import serve_hci
 from becalm_simulator.radio import VirtualDevice
-from becalm_simulator.simulate import wear_sensors
+from becalm_simulator.sensors.wardrobe import wear_sensors
 
-ALL_KINDS = {"ecg", "rr", "respiration", "skin_conductance"}
+AXES = {"acceleration_x", "acceleration_y", "acceleration_z"}
+ALL_KINDS = {"ecg", "rr", "respiration", "skin_conductance", *AXES}
 
 
 @dataclass(kw_only=True)

@@ -15,12 +15,13 @@ from becalm_protocol.events import SignalKind
 from becalm_simulator.bleak_backend import open_radio
 from becalm_simulator.gatt import Outgoing, Property, Sensor
 from becalm_simulator.radio import VirtualDevice
-from becalm_simulator.sensors import belt, skin, strap
+from becalm_simulator.sensors import belt, heart_rate, heart_sensor, skin
+from becalm_simulator.sensors.polar_stream import PMD_CONTROL, PMD_DATA
 
 START_ECG = bytes.fromhex("02 00 00 01 82 00 01 01 0E 00")
 STOP_ECG = bytes.fromhex("03 00")
 NOTIFYING = {
-    "SIM-HR 0001": strap.HEART_RATE,
+    "SIM-HR 0001": heart_rate.HEART_RATE,
     "SIM-BELT 0001": belt.RESPONSE,
     "SIM-EDA 0001": skin.UART_TX,
 }
@@ -85,7 +86,7 @@ async def test_a_scan_finds_three_sensors_by_name_and_service(make_world: Any) -
         async with BleakScanner(notice, backend=world.radio.scanner):
             await complete.wait()
         assert found == {
-            "SIM-HR 0001": [strap.HEART_RATE_SERVICE],
+            "SIM-HR 0001": [heart_rate.HEART_RATE_SERVICE],
             "SIM-BELT 0001": [belt.BELT_SERVICE],
             "SIM-EDA 0001": [skin.UART_SERVICE],
         }
@@ -121,30 +122,31 @@ async def test_discovery_finds_exactly_what_the_sensor_offers(make_world: Any, n
 async def test_readable_values(make_world: Any) -> None:
     async with make_world() as world:
         async with BleakClient(await find(world, "SIM-HR 0001"), backend=world.radio.client) as client:
-            uuids = (strap.BATTERY_LEVEL, strap.BODY_LOCATION, strap.MODEL_NUMBER, strap.PMD_CONTROL)
+            uuids = (heart_sensor.BATTERY_LEVEL, heart_rate.BODY_LOCATION, heart_sensor.MODEL_NUMBER, PMD_CONTROL)
             contents = [bytes(await client.read_gatt_char(uuid)) for uuid in uuids]
-        assert contents == [b"\x57", b"\x01", b"SIM-HR", bytes.fromhex("0F 01 00")]
+        assert contents == [b"\x57", b"\x01", b"SIM-HR", bytes.fromhex("0F 05 00")]
 
 
 async def test_everything_the_strap_sends_arrives_byte_for_byte_and_is_counted(make_world: Any) -> None:
     async with make_world() as world:
         sent = note_what_is_sent(world.strap.sensor)
-        control, ecg, heart_rate = Ears(), Ears(), Ears()
+        control, ecg, beats = Ears(), Ears(), Ears()
         async with BleakClient(await find(world, "SIM-HR 0001"), backend=world.radio.client) as client:
-            await client.start_notify(strap.PMD_CONTROL, control)
-            await client.start_notify(strap.PMD_DATA, ecg)
-            await client.start_notify(strap.HEART_RATE, heart_rate)
-            await client.write_gatt_char(strap.PMD_CONTROL, START_ECG, response=True)
+            await client.start_notify(PMD_CONTROL, control)
+            await client.start_notify(PMD_DATA, ecg)
+            await client.start_notify(heart_rate.HEART_RATE, beats)
+            await client.write_gatt_char(PMD_CONTROL, START_ECG, response=True)
             await ecg.wait_heard(12)
-            await client.write_gatt_char(strap.PMD_CONTROL, STOP_ECG, response=True)
+            await client.write_gatt_char(PMD_CONTROL, STOP_ECG, response=True)
             await control.wait_heard(2)
-            await client.stop_notify(strap.HEART_RATE)
-            for ears, uuid in ((control, strap.PMD_CONTROL), (ecg, strap.PMD_DATA), (heart_rate, strap.HEART_RATE)):
+            await client.stop_notify(heart_rate.HEART_RATE)
+            for ears, uuid in ((control, PMD_CONTROL), (ecg, PMD_DATA), (beats, heart_rate.HEART_RATE)):
                 assert ears.heard == [outgoing.data for outgoing in sent if outgoing.uuid == uuid]
             assert control.heard == [bytes.fromhex("F0 02 00 00 00"), bytes.fromhex("F0 03 00 00 00")]
-            n_rr = sum((len(data) - 2) // 2 for data in heart_rate.heard)
+            n_rr = sum((len(data) - 2) // 2 for data in beats.heard)
             assert n_rr > 0
-            assert world.strap.sensor.sent == {SignalKind.ECG: 73 * len(ecg.heard), SignalKind.RR: n_rr}
+            sent_of = {kind: n for kind, n in world.strap.sensor.sent.items() if n}
+            assert sent_of == {SignalKind.ECG: 73 * len(ecg.heard), SignalKind.RR: n_rr}
 
 
 async def test_everything_the_belt_sends_arrives_byte_for_byte_and_is_counted(make_world: Any) -> None:
@@ -188,7 +190,9 @@ async def test_nothing_is_sent_or_counted_after_unsubscribing(make_world: Any) -
             await ears.wait_heard(5)
             await client.stop_notify(skin.UART_TX)
             n_heard, n_sent = len(ears.heard), dict(world.skin.sensor.sent)
-            await other.start_notify(strap.HEART_RATE, others)  # seconds of body time pass, as another sensor shows
+            await other.start_notify(
+                heart_rate.HEART_RATE, others
+            )  # seconds of body time pass, as another sensor shows
             await others.wait_heard(3)
         assert len(ears.heard) == n_heard
         assert world.skin.sensor.sent == n_sent
@@ -215,8 +219,8 @@ async def test_an_mtu_too_small_for_ecg_is_error_10(make_world: Any, monkeypatch
         ears = Ears()
         async with BleakClient(await find(world, "SIM-HR 0001"), backend=world.radio.client) as client:
             assert client.mtu_size == 64
-            await client.start_notify(strap.PMD_CONTROL, ears)
-            await client.write_gatt_char(strap.PMD_CONTROL, START_ECG, response=True)
+            await client.start_notify(PMD_CONTROL, ears)
+            await client.write_gatt_char(PMD_CONTROL, START_ECG, response=True)
             await ears.wait_heard(1)
         assert ears.heard == [bytes.fromhex("F0 02 00 0A 00")]
 
@@ -228,13 +232,13 @@ async def test_a_dropped_link_is_told_and_the_sensor_can_be_met_again(make_world
             device = await find(world, "SIM-HR 0001")
             client = BleakClient(device, partial(_set, gone), backend=world.radio.client)
             await client.connect()
-            await client.start_notify(strap.HEART_RATE, ears)
+            await client.start_notify(heart_rate.HEART_RATE, ears)
             await ears.wait_heard(1)
             await world.strap.drop()
             await gone.wait()
             assert not client.is_connected
             with pytest.raises(BleakError):
-                await client.read_gatt_char(strap.BATTERY_LEVEL)
+                await client.read_gatt_char(heart_sensor.BATTERY_LEVEL)
             await client.disconnect()
 
 
@@ -249,7 +253,7 @@ async def test_a_silent_link_looks_connected_and_can_be_left(make_world: Any) ->
         n_heard, n_lost = len(ears.heard), world.skin.lost[SignalKind.SKIN_CONDUCTANCE]
         async with BleakClient(await find(world, "SIM-HR 0001"), backend=world.radio.client) as other:
             others = Ears()
-            await other.start_notify(strap.HEART_RATE, others)
+            await other.start_notify(heart_rate.HEART_RATE, others)
             await others.wait_heard(3)
         assert client.is_connected
         assert not gone.is_set()

@@ -15,8 +15,8 @@ from bleak import BleakClient, BleakScanner
 
 from becalm_protocol.errors import ConfigError
 from becalm_simulator.bleak_backend import open_radio
+from becalm_simulator.sensors.heart_rate import HEART_RATE
 from becalm_simulator.sensors.skin import UART_TX
-from becalm_simulator.sensors.strap import HEART_RATE
 from becalm_simulator.simulate import SimulatorReport, SimulatorSettings, run_simulator
 
 SIMULATOR = """
