@@ -1,5 +1,7 @@
 """The language of faults: what is said is what is meant, and refusals name what is allowed."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -102,6 +104,12 @@ def test_an_unknown_fault_is_told_all_that_are_known() -> None:
     for kind in FaultKind:
         assert f"t=S {kind}" in str(refused.value)
     assert known_faults() in str(refused.value)
+
+
+def test_the_manual_has_every_kind_in_its_form() -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "virtual_radio.md").read_text(encoding="utf-8")
+    for kind, form in FORMS.items():
+        assert f"| `{form.text(kind)}` |" in manual
 
 
 @pytest.mark.parametrize(
