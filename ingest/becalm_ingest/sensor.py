@@ -53,8 +53,8 @@ class Sensor:
         self._talk: Talk | None = None
         self._templates: tuple[StreamTemplate, ...] = ()
         self._is_linked = False
-        self._has_refused = False
-        """The last connection stood, but was of no use."""
+        self._has_refused = self._has_streamed = False
+        """Of the last connection: it still stood when it was given up; it brought samples, however short it was."""
         self._wake = asyncio.Event()
         self._resting = asyncio.Event()
         self._resting.set()
@@ -89,7 +89,7 @@ class Sensor:
         loop, backoff_s = asyncio.get_running_loop(), _BACKOFF_FIRST_S
         while True:
             connected_s: float | None = None
-            self._has_refused = False
+            self._has_refused = self._has_streamed = False
             try:
                 sighting = self._first_sighting or await self._find()
                 self._first_sighting = None
@@ -100,7 +100,8 @@ class Sensor:
                 await self._hold(link)
             except LinkError as exc:
                 self._note_lost(exc)
-            if connected_s is not None and loop.time() - connected_s > _USABLE_AFTER_S:
+            was_of_use = self._has_streamed and not self._has_refused
+            if was_of_use or (connected_s is not None and loop.time() - connected_s > _USABLE_AFTER_S):
                 backoff_s = _BACKOFF_FIRST_S
             self._facts.move(LinkState.BACK_OFF)
             longest_s = _BACKOFF_LONGEST_S if self._has_refused else _AWAY_LONGEST_S
@@ -182,6 +183,7 @@ class Sensor:
                 await self._refresh(link)
             await talk.stop()
         finally:
+            self._has_streamed = any(watch.state is not None for watch in talk.watches)
             talk.lose(reason)
             self._talk = None
             self._resting.set()

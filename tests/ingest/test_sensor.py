@@ -1,16 +1,23 @@
 """The supervisor of one sensor, over a radio that the test holds."""
 
 import asyncio
+import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from bleak.backends.device import BLEDevice
 
 from becalm_ingest import sensor as sensor_module
-from becalm_ingest.devices import Family
+from becalm_ingest.devices import Channel, Family, heart_rate
 from becalm_ingest.link import Backend, Link, Radio, Sighting
 from becalm_ingest.sensor import Sensor
+from becalm_ingest.session import Session
+from becalm_ingest.spool import DEFAULT_QUOTA_BYTES, Spool
+from becalm_ingest.spool_stream import SpooledSession
 from becalm_protocol.errors import LinkError
+from becalm_protocol.handshake import Source
 
 SIGHTING = Sighting(
     name="kettle", address="AA", rssi_dbm=-50, family="heart_rate", device=BLEDevice("AA", "kettle", None), seen_ns=0
@@ -85,3 +92,50 @@ async def test_a_sensor_that_left_is_looked_for_as_often_as_ever(monkeypatch: py
         await radio.enough.wait()
     task.cancel()
     assert radio.n_looks == 20
+
+
+class BriefLink(UselessLink):
+    """Brings one heart rate, then the link is lost."""
+
+    def __init__(self, on_lost: Callable[[], None]) -> None:
+        super().__init__()
+        self._on_lost = on_lost
+
+    def families(self) -> tuple[Family, ...]:
+        return (heart_rate.FAMILY,)
+
+    async def about(self) -> NoReturn:
+        raise LinkError("kettle says nothing", advice="none")
+
+    async def watch_battery(self, on_level: Callable[[int], None]) -> NoReturn:
+        raise LinkError("kettle says nothing", advice="none")
+
+    async def subscribe(self, channel: Channel, *, on_bytes: Callable[[bytearray], None]) -> None:
+        on_bytes(bytearray(b"\x00\x3c"))
+        self.is_lost = True
+        self._on_lost()
+
+
+class BriefRadio(UselessRadio):
+    async def connect(self, sighting: Sighting, *, on_lost: Callable[[], None]) -> Link:
+        self.connected_s.append(asyncio.get_running_loop().time())
+        if len(self.connected_s) == 12:
+            self.enough.set()
+        return BriefLink(on_lost)
+
+
+async def test_a_connection_that_streamed_is_made_anew_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sensor_module, "_BACKOFF_FIRST_S", 0.02)
+    spool = Spool(tmp_path / "spool.db", quota_bytes=DEFAULT_QUOTA_BYTES)
+    spool.begin(SpooledSession(session_id="one", started_unix_ns=0, started_monotonic_ns=0, source=Source.LIVE))
+    session = Session(session_id="one", spool=spool, now_ns=time.monotonic_ns)
+    radio = BriefRadio()
+    sensor = Sensor(SIGHTING, label="kettle", radio=radio, recorder=None, on_change=lambda: None)
+    sensor.begin(session)
+    task = asyncio.create_task(sensor.run())
+    async with asyncio.timeout(4.0):
+        await radio.enough.wait()
+    task.cancel()
+    spool.close()
+    (tally,) = session.tallies.values()
+    assert tally.n_gaps >= 10
