@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 from becalm_ingest.devices import Conversation, Cursor, Family, StreamTemplate, family_named
 from becalm_ingest.recording_lines import Lines
+from becalm_ingest.recording_notes import NotificationLines
 from becalm_protocol import limits
 from becalm_protocol.errors import DeviceDataError, RecordingError
 from becalm_protocol.events import Clock, Dropped, GapReason, RawEvent, SignalKind, StreamInfo
@@ -101,8 +102,8 @@ class Notifications:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.warnings: tuple[str, ...] = ()
-        self._lines = Lines(path)
-        header = next(iter(self._lines))
+        self._lines = NotificationLines(path, knows=lambda name: family_named(name) is not None)
+        header = next(iter(Lines(path)))
         if header.strip() != b'{"%s":%d}' % (_MAGIC.encode(), VERSION):
             got = header[:40].decode("ascii", errors="replace")
             raise RecordingError(
@@ -110,11 +111,14 @@ class Notifications:
             )
         self._infos: dict[tuple[str, SignalKind], StreamInfo] = {}
         self._kinds: dict[tuple[str, str], set[SignalKind]] = {}
-        for line in self._read():
+        for line in self._lines:
             self._describe(line)
         self.streams = tuple(self._infos.values())
         if not self.streams:
-            raise RecordingError("expected notifications of a known family, got none", path=str(path))
+            told = f" ({self._lines.problem})" if self._lines.problem else ""
+            raise RecordingError(
+                f"expected notifications of a known family, got none{told}; record again", path=str(path)
+            )
 
     def events(self) -> Iterator[RawEvent]:
         """Parse the notifications again; received times are those of the recording."""
@@ -126,7 +130,7 @@ class Notifications:
         }
         conversations: dict[tuple[str, str], Conversation] = {}
         newest_ns = 0
-        for line in self._read():
+        for line in self._lines:
             newest_ns = max(newest_ns, line["received_ns"])
             key = (_device(line), str(line.get("family")))
             own = {kind: cursor for (device, kind), cursor in cursors.items() if device == key[0]}
@@ -137,7 +141,8 @@ class Notifications:
             if "bytes" in line:
                 yield from _parse(line, conversation=conversations[key], own=own)
         if self._lines.problem:
-            yield Dropped(stream_id=self.streams[0].stream_id, received_ns=newest_ns, problem=self._lines.problem)
+            problem = "".join(filter(str.isprintable, self._lines.problem))[: limits.MAX_NOTE_CHARS]
+            yield Dropped(stream_id=self.streams[0].stream_id, received_ns=newest_ns, problem=problem)
 
     def _begin(self, name: str, *, own: dict[SignalKind, Cursor]) -> Conversation:
         family = family_named(name)
@@ -166,19 +171,6 @@ class Notifications:
                 raise RecordingError(f"expected streams as recorded, got {told!r:.80}", path=str(self.path)) from exc
             kinds.add(kind)
             self._infos.setdefault((device, kind), info)
-
-    def _read(self) -> Iterator[dict[str, Any]]:
-        lines = iter(self._lines)
-        next(lines, None)
-        for line in lines:
-            try:
-                parsed = json.loads(line)
-            except ValueError as exc:
-                raise RecordingError(f"expected lines of JSON, got {line[:40]!r}", path=str(self.path)) from exc
-            received_ns = parsed.get("received_ns") if isinstance(parsed, dict) else None
-            if type(received_ns) is not int or not 0 <= received_ns <= limits.MAX_SESSION_NS:
-                raise RecordingError(f"expected objects with received_ns, got {line[:40]!r}", path=str(self.path))
-            yield parsed
 
 
 def _told(template: StreamTemplate) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from becalm_protocol.units import NS_PER_S
 # The typical step is taken from this many rows; a longer one is a break in the recording.
 _N_FIRST_STEPS = 1_001
 _BREAK_STEPS = 1.5
+# Of an uneven recorder long steps belong to the mean as short ones do: this many median deviations hold them all.
+_UNEVEN_STEPS = 6.0
 # A rate given beside a time column must agree with it.
 _MAX_DISAGREEMENT = 0.05
 
@@ -52,7 +54,9 @@ def _measure_hz(lines: Iterable[bytes], *, layout: Layout) -> float | None:
     first = list(islice(steps, _N_FIRST_STEPS))
     if not first:
         return None
-    longest_ns = _BREAK_STEPS * median(first)
+    typical_ns = median(first)
+    uneven_ns = median(abs(step_ns - typical_ns) for step_ns in first)
+    longest_ns = max(_BREAK_STEPS * typical_ns, typical_ns + _UNEVEN_STEPS * uneven_ns)
     n_steps, sum_ns = 0, 0.0
     for ordinary in (first, steps):
         for step_ns in ordinary:

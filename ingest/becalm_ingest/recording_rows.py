@@ -9,8 +9,11 @@ from becalm_protocol.units import NS_PER_S, RR_TICKS_PER_S
 
 # A row further than this from where its number puts it is after a break; less is unevenness of the recorder.
 _BREAK_STEPS = 1.5
-# Rows are missing already where a step is this near to two, three or more whole ones and the row as near to its place.
-_WHOLE_STEPS = 0.25
+# Of an even recorder a row is missing already where a step is this near to two or more whole ones, and the row as
+# near to its place. Evenness is the mean distance of steps from whole ones over about 50 rows.
+_WHOLE_STEPS = 0.2
+_EVEN_STEPS = 0.12
+_EVEN_ROWS = 50
 _LONG_BREAK_S = 60
 _MISSHAPEN = "misshapen"
 
@@ -38,6 +41,7 @@ class Rows:
         """What is odd with rows: the line of the first such row, and their number."""
         self._before_ns: int | None = None
         """Time of the row before."""
+        self._unevenness = 0.8 * _EVEN_STEPS
         self._doubtful: tuple[int, list[bytes]] | None = None
         """Time and cells of a row far ahead of the one before it."""
 
@@ -107,7 +111,9 @@ class Rows:
             self._note("go back in time")
             return False
         self._before_ns = t_ns
-        if ahead > _BREAK_STEPS or _lacks_rows(ahead, step=step):
+        self._unevenness += (abs(step - round(step)) - self._unevenness) / _EVEN_ROWS
+        is_even = self._unevenness < _EVEN_STEPS
+        if ahead > _BREAK_STEPS or (is_even and _lacks_rows(ahead, step=step)):
             self._leave_out(round(ahead), reason=GapReason.FILE_BREAK)
         return True
 

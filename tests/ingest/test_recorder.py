@@ -81,6 +81,19 @@ def test_what_cannot_be_read_is_said(tmp_path: Path, text: str, why: str) -> Non
         read_recording(path, rate_hz=None, chunk_ms=100)
 
 
+def test_odd_lines_are_left_out_counted_and_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    record(path, (1_000, "103d0304"), (2_000, "103e0304"), (3_000, "103f0304"))
+    lines = path.read_text().splitlines(keepends=True)
+    lines.insert(3, "\x00\x01 garbage of a bad disk\n")
+    lines.insert(5, '{"device":"x","family":"kettle","received_ns":1,"bytes":""}\n')
+    path.write_text("".join(lines))
+    events = list(Notifications(path).events())
+    assert [type(event) for event in events] == [RrBlock, RrBlock, RrBlock, Dropped]
+    (told,) = [event.problem for event in events if isinstance(event, Dropped)]
+    assert told.startswith("2 lines are no notifications and not used, the first is line 4: expected JSON, got ")
+
+
 def test_a_recording_cut_in_the_middle_is_used_up_to_the_cut(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     record(path, (1_000, "103d0304"), (2_000, "103d0304"))

@@ -145,6 +145,41 @@ def test_rounded_times_give_the_true_rate(tmp_path: Path) -> None:
     assert len(counts(events)) == 20_000
 
 
+@pytest.mark.parametrize("rate_hz", [10.0, 64.0, 130.16, 1_000.0])
+def test_one_row_that_lacks_is_a_gap_of_one(tmp_path: Path, rate_hz: float) -> None:
+    lost = {300, 301 + 40, 600, 601, 997}
+    times_s = [n / rate_hz for n in range(2_000) if n not in lost]
+    path = write(tmp_path, "time_s,ecg_uv\n" + "".join(f"{t_s:.4f},{k}\n" for k, t_s in enumerate(times_s)))
+    for chunk_ms in (50, 100_000):
+        _, events = read(path, chunk_ms=chunk_ms)
+        assert [gap.n_missing for gap in gaps(events)] == [1, 1, 2, 1]
+        (block, *_) = [e for e in events if isinstance(e, SampleBlock) and e.first_sample_idx > 997]
+        at = block.first_sample_idx + len(block.counts) - 1
+        assert block.received_ns == pytest.approx(at * NS_PER_S / rate_hz, abs=0.1 * NS_PER_S / rate_hz)
+
+
+def test_an_uneven_recorder_has_no_gaps(tmp_path: Path) -> None:
+    draw = random.Random(4)
+    times_s = [n / 50 + draw.uniform(0, 0.015) for n in range(3_000)]
+    path = write(tmp_path, "time_s,ecg_uv\n" + "".join(f"{t_s:.4f},1\n" for t_s in times_s))
+    _, events = read(path)
+    assert gaps(events) == []
+    assert len(counts(events)) == 3_000
+
+
+def test_columns_of_other_names_are_named_by_the_person(tmp_path: Path) -> None:
+    path = write(tmp_path, "time_s,Lead (mV),Belt,GSR [uS],ecg_uv\n0,1.5,7,2.5,9\n0.01,1.6,8,2.6,9\n")
+    signals = ("Lead (mV)=ecg:mV", "#3=resp", "gsr [us]=eda:uS")
+    recording = read_recording(path, rate_hz=None, chunk_ms=100, signals=signals)
+    assert {info.kind: info.unit for info in recording.streams} == {
+        SignalKind.ECG: "uV", SignalKind.RESPIRATION: "au", SignalKind.SKIN_CONDUCTANCE: "uS",
+    }  # fmt: skip
+    assert sorted(counts(list(recording.events()))) == [25_000, 26_000, 70_000, 80_000, 150_000, 160_000]
+    for odd, why in (("Lead=ecg:mV", "name of one column"), ("Belt=ecg", "mV or uV"), ("Belt=eda:nS", "to be uS")):
+        with pytest.raises(RecordingError, match=why):
+            read_recording(path, rate_hz=None, chunk_ms=100, signals=(odd,))
+
+
 def test_going_back_in_time_is_dropped_and_counted(tmp_path: Path) -> None:
     times_s = [n / 10 for n in range(30)] + [1.05, 1.06] + [n / 10 for n in range(30, 60)]
     path = write(tmp_path, "time_s,eda_us\n" + "".join(f"{t},{n}\n" for n, t in enumerate(times_s)))

@@ -24,7 +24,7 @@ class Table:
         separators = r" *; *" if is_semicolons else r"[ ]+" if self._has_decimal_comma else r" *, *|[ ]+"
         has_dates = any(re.search(r"\d{4}-\d\d-\d\d[ T]", line) for line in body)
         self._split = re.compile(r" *[;,] *" if has_dates and not is_semicolons else separators)
-        first = self._split.split(lines[0]) if lines else []
+        first = self.cells(lines[0]) if lines else []
         is_header = bool(first) and all(number(cell) is None and clock_time_ms(cell) is None for cell in first)
         if is_header and not is_semicolons and "," in lines[0]:
             first = re.split(r" *, *", lines[0])

@@ -11,6 +11,9 @@ from becalm_protocol.events import value
 _WINDOW_S = 3.0
 # A loss shows as a lasting shift by whole periods; half of one is between none and one.
 _LOST_PERIODS = 0.6
+# The lowest lateness of a whole window is steadier than lateness itself, that of a part of a window is not.
+_SHARE_OF_LATENESS = 1.0
+_SHARE_AT_ENDS = 4.0
 _BLOCK = 500
 
 
@@ -71,19 +74,20 @@ def _losses(stamps_s: Sequence[float], *, period_s: float) -> list[int]:
     n_window = max(8, round(_WINDOW_S / period_s))
     before = _running_minimum(late_s, n_window)
     after = _running_minimum(late_s[::-1], n_window)[::-1]
+    # Against the nearer level of the two sides, or samples behind a loss would all be called late.
+    lateness_s = median(late - max(levels) for late, *levels in zip(late_s, before, after, strict=True))
     losses: list[int] = []
     for k in jumps:
         # Behind the last loss only: what lay before it says nothing of this one.
         start = max(k - n_window, losses[-1] if losses else 0)
         floor_s = before[k - 1] if start == k - n_window else min(late_s[start:k])
-        if abs(after[k] - floor_s) > _LOST_PERIODS * period_s and _is_step(stamps_s, k, after[k] - floor_s):
+        is_near_end = min(k - start, len(stamps_s) - k) < n_window
+        least_s = max(_LOST_PERIODS * period_s, lateness_s * (_SHARE_AT_ENDS if is_near_end else _SHARE_OF_LATENESS))
+        shift_s = after[k] - floor_s
+        # A lasting shift belongs to the jump that makes it, not to another one near by.
+        if abs(shift_s) > least_s and abs(stamps_s[k] - stamps_s[k - 1]) > 0.5 * abs(shift_s):
             losses.append(k)
     return losses
-
-
-def _is_step(stamps_s: Sequence[float], k: int, shift_s: float) -> bool:
-    """A lasting shift belongs to the jump that makes it, not to another one near by."""
-    return abs(stamps_s[k] - stamps_s[k - 1]) > 0.5 * abs(shift_s)
 
 
 def _running_minimum(numbers: Sequence[float], n_window: int) -> list[float]:
