@@ -11,7 +11,8 @@ from becalm_ingest.devices.vernier_belt import FORCE_N_PER_COUNT
 from becalm_protocol.events import Clock, Gap, GapReason, SampleBlock, SignalKind, StreamInfo, require
 from becalm_protocol.units import NS_PER_S, ns_from_s
 from becalm_simulator.body import Body
-from becalm_simulator.episode import DROPOUTS, EpisodeKind, Script
+from becalm_simulator.episode import DROPOUTS, Script
+from becalm_simulator.rails import read_with_noise
 from becalm_simulator.recording import MAX_SECONDS
 from becalm_simulator.sensors.belt import NOISE_N
 from becalm_simulator.sensors.skin import NOISE_US
@@ -58,10 +59,7 @@ def sample_blocks(body: Body, *, seconds: int) -> Iterator[SampleBlock | Gap]:
         body.until(end_s * NS_PER_S)
         for info, rate_hz in ((ECG, ECG_RATE_HZ), (FORCE, FORCE_RATE_HZ), (SKIN, SKIN_RATE_HZ)):
             t_ns = np.arange(start_s * rate_hz, end_s * rate_hz, dtype=np.int64) * NS_PER_S // rate_hz
-            noise = rng.standard_normal(len(t_ns))
-            if info is FORCE:  # a reading that stands still has no noise either
-                noise[script.amounts(EpisodeKind.BELT_STUCK, t_ns) > 0.5] = 0.0
-            shown = _shown(body, info, t_ns, noise=noise)
+            shown = _shown(body, info, t_ns, noise=rng.standard_normal(len(t_ns)), script=script)
             counts = np.rint(shown / info.unit_per_count).astype(np.int64)
             yield from cutters[info.stream_id].cut(counts, t_ns=t_ns, first_sample_idx=start_s * rate_hz)
 
@@ -105,13 +103,17 @@ class _Cutter:
             )
 
 
-def _shown(body: Body, info: StreamInfo, t_ns: NDArray[np.int64], *, noise: NDArray[np.float64]) -> NDArray[np.float64]:
+def _shown(
+    body: Body, info: StreamInfo, t_ns: NDArray[np.int64], *, noise: NDArray[np.float64], script: Script
+) -> NDArray[np.float64]:
     """Return samples in the unit of the stream with the sensor's own noise."""
-    if info is ECG:
-        return body.ecg_uv(t_ns) + NOISE_UV * noise
-    if info is FORCE:
-        return np.maximum(body.force_n(t_ns) + NOISE_N * noise, 0.0)
-    return np.maximum(body.conductance_us(t_ns) + NOISE_US * noise, 0.0)
+    signal, noise_sd = {
+        SignalKind.ECG: (body.ecg_uv, NOISE_UV),
+        SignalKind.RESPIRATION: (body.force_n, NOISE_N),
+        SignalKind.SKIN_CONDUCTANCE: (body.conductance_us, NOISE_US),
+    }[info.kind]
+    read = read_with_noise(signal(t_ns), noise_sd * noise, t_ns=t_ns, script=script, kind=info.kind)
+    return read if info is ECG else np.maximum(read, 0.0)
 
 
 def true_levels_us(body: Body) -> tuple[float, ...]:
