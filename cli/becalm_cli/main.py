@@ -203,6 +203,9 @@ def simulate(
     ] = None,
     server: Annotated[str | None, typer.Option("--server", help="Server whose pacer the person hears.")] = None,
     seed: Annotated[int, typer.Option(help="Which virtual person.", min=0)] = 7,
+    wear: Annotated[
+        str | None, typer.Option(help="Sensors to put on: strap,belt,skin or others; an unknown word lists all.")
+    ] = None,
     csv: Annotated[
         Path | None, typer.Option(help="Write a recording and its truth to this folder at once, with no radio.")
     ] = None,
@@ -226,9 +229,10 @@ def simulate(
         return
     asyncio.run(
         run_virtual_person(
-            radio=radio, server=server and ws_url(server), seed=seed, faults=fault or [], supervised=supervised
+            radio=radio, server=server and ws_url(server), seed=seed, wear=wear, faults=fault or [],
+            supervised=supervised,
         )
-    )
+    )  # fmt: skip
 
 
 def _data_dir(chosen: Path | None) -> Path:

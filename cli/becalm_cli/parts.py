@@ -141,10 +141,11 @@ async def _run_terminal(server: str, *, start: bool) -> None:
 
 
 async def run_virtual_person(
-    *, radio: str | None, server: str | None, seed: int, faults: list[str], supervised: bool
+    *, radio: str | None, server: str | None, seed: int, wear: str | None, faults: list[str], supervised: bool
 ) -> None:
     """Offer a virtual person's sensors until told to stop, then report the truth. Raises ConfigError."""
     from becalm_simulator.faults import parse_fault
+    from becalm_simulator.sensors.wardrobe import USUAL
     from becalm_simulator.simulate import SimulatorSettings, run_simulator
 
     stop = stop_on_signals(supervised=supervised)
@@ -156,7 +157,11 @@ async def run_virtual_person(
             typer.echo(f"Virtual sensors are on the air: becalm agent --radio {agent_radio}")
 
     settings = SimulatorSettings(
-        seed=seed, radio=radio, server_url=server, faults=tuple(parse_fault(line) for line in faults)
+        seed=seed,
+        radio=radio,
+        server_url=server,
+        faults=tuple(parse_fault(line) for line in faults),
+        wear=USUAL if wear is None else tuple(wear.split(",")),
     )
     report = await run_simulator(settings, on_ready=on_ready, stop=stop)
     _tell_report(report.as_dict(), as_json=not supervised, supervised=supervised)
