@@ -1,11 +1,12 @@
-r"""Skin conductance from a self-built sensor over the Nordic UART Service: text lines, about 8 a second.
+r"""Skin conductance from a self-built sensor over the Nordic UART Service: text lines, eight a second.
 
-Grammar, ASCII, `\n` or `\r\n` at the end of each line:
+Grammar, ASCII, `\n` or `\r\n` at the end of each line (docs/diy_skin_sensor.md has it with examples):
 
     line  = field *("," field)
-    field = name "=" number
-    eda_us=4.213              microsiemens, needed: 0 to 1000
-    eda_us=4.213,t_ms=12345   with the sensor's own milliseconds, from which missing lines are counted
+    field = name "=" number / "transfer" "=" name
+    eda_us=4.213                 microsiemens, 0 to 1000
+    raw=300,transfer=grove       or a raw count, and the name of the way from there to microsiemens
+    ...,t_ms=12345               with the sensor's own milliseconds, from which missing lines are counted
 
 Unknown fields are ignored, so are lines without `=` (start-up banners). A notification may cut a line anywhere. Which
 of the service's two characteristics notifies differs between makers, so it is chosen by what it can do.
@@ -16,6 +17,7 @@ from collections.abc import Mapping
 
 from becalm_ingest.devices.cursor import Cursor
 from becalm_ingest.devices.family import Channel, Family, StreamTemplate, Write
+from becalm_ingest.devices.skin_transfer import TRANSFERS
 from becalm_protocol import limits
 from becalm_protocol.errors import MAX_SHOWN_BYTES, DeviceDataError, LinkError
 from becalm_protocol.events import Clock, Dropped, GapReason, RawEvent, SignalKind, value
@@ -36,7 +38,7 @@ _MIN_STEP_MS = 1
 # Self-built clocks are uneven by a fifth or so; a lost line doubles the step.
 _MISSING_STEPS = 1.7
 _AVERAGED_STEPS = 16
-_NUMBER = re.compile(rb"\s*[+-]?\d{1,15}(\.\d{0,15})?([eE][+-]?\d{1,2})?\s*")
+_NUMBER = re.compile(rb"[+-]?\d{1,15}(\.\d{0,15})?([eE][+-]?\d{1,2})?")
 
 
 @value
@@ -51,18 +53,37 @@ def parse_line(line: bytes) -> Reading | None:
     """Return the reading in a line without its end, None for a banner or an empty line. Raises DeviceDataError."""
     if b"=" not in line:
         return None
-    fields = dict(_parse_field(field, line=line) for field in line.split(b","))
-    eda_us = fields.get("eda_us")
+    texts = dict(_parse_field(field, line=line) for field in line.split(b","))
+    transfer = texts.pop("transfer", None)
+    fields = {name: _parse_number(text, line=line) for name, text in texts.items()}
+    eda_us = fields.get("eda_us") if transfer is None else _convert(transfer, fields, line=line)
     if eda_us is None or not 0 <= eda_us <= _MAX_SKIN_US:
         raise DeviceDataError(f"expected eda_us from 0 to {_MAX_SKIN_US:g}, got {eda_us}", device=NAME, data=line)
     return Reading(eda_us=eda_us, t_ms=fields.get("t_ms"))
 
 
-def _parse_field(field: bytes, *, line: bytes) -> tuple[str, float]:
-    name, _, number = field.partition(b"=")
-    if not _NUMBER.fullmatch(number) or not name.isascii():
+def _parse_field(field: bytes, *, line: bytes) -> tuple[str, bytes]:
+    name, _, text = field.partition(b"=")
+    if not name.isascii():
         raise DeviceDataError("expected fields name=number", device=NAME, data=line)
-    return name.strip().decode("ascii"), float(number)
+    return name.strip().decode("ascii"), text.strip()
+
+
+def _parse_number(text: bytes, *, line: bytes) -> float:
+    if not _NUMBER.fullmatch(text):
+        raise DeviceDataError("expected fields name=number", device=NAME, data=line)
+    return float(text)
+
+
+def _convert(name: bytes, fields: dict[str, float], *, line: bytes) -> float:
+    transfer = TRANSFERS.get(name.decode("ascii", errors="replace"))
+    if transfer is None:
+        known = ", ".join(TRANSFERS)
+        raise DeviceDataError(f"expected a transfer of {known}", device=NAME, data=line)
+    try:
+        return transfer(fields["raw"], fields)
+    except (KeyError, ZeroDivisionError, OverflowError) as exc:
+        raise DeviceDataError("expected what its transfer needs: raw, full, ref_kohm", device=NAME, data=line) from exc
 
 
 class Conversation:

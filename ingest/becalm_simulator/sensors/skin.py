@@ -1,6 +1,7 @@
 r"""A do-it-yourself skin-conductance sensor: text lines over the Nordic UART service.
 
-A line is `eda_us=4.2130,t_ms=12345\n`: skin conductance in uS and the sensor's own ms since its start.
+A line is `eda_us=4.2130,t_ms=12345\n`: skin conductance in uS and the sensor's own ms since its start. Which of the
+service's two characteristics notifies is the maker's: Nordic and most others have it one way, the micro:bit the other.
 """
 
 import numpy as np
@@ -21,24 +22,25 @@ NOISE_US = 0.002
 MAX_PIECE_BYTES = 20
 MIN_FIRST_PIECE_BYTES = 4
 
-_SERVICES = (
-    ServiceSpec(
-        uuid=UART_SERVICE,
-        characteristics=(
-            CharacteristicSpec(uuid=UART_RX, properties=Property.WRITE | Property.WRITE_WITHOUT_RESPONSE),
-            CharacteristicSpec(uuid=UART_TX, properties=Property.NOTIFY),
-        ),
-    ),
-)
+
+def _services(*, listens: str, tells: str) -> tuple[ServiceSpec, ...]:
+    listening = CharacteristicSpec(uuid=listens, properties=Property.WRITE | Property.WRITE_WITHOUT_RESPONSE)
+    telling = CharacteristicSpec(uuid=tells, properties=Property.NOTIFY)
+    return (ServiceSpec(uuid=UART_SERVICE, characteristics=(listening, telling)),)
 
 
 class SkinSensor:
-    """A virtual skin-conductance sensor on a body; it talks as soon as somebody listens."""
+    """A virtual skin-conductance sensor on a body; it talks as soon as somebody listens.
 
-    def __init__(self, body: Body, *, drift_ppb: int) -> None:
-        self.name = "SIM-EDA 0001"
-        self.address = "F0:51:4D:00:00:03"
+    `is_swapped`: with the roles of its two characteristics as the micro:bit has them.
+    """
+
+    def __init__(self, body: Body, *, drift_ppb: int, is_swapped: bool = False) -> None:
+        self.name = "SIM-EDA 0002" if is_swapped else "SIM-EDA 0001"
+        self.address = "F0:51:4D:00:06:01" if is_swapped else "F0:51:4D:00:00:03"
         self.sent = {SignalKind.SKIN_CONDUCTANCE: 0}
+        self._tells = UART_RX if is_swapped else UART_TX
+        self._services = _services(listens=UART_TX if is_swapped else UART_RX, tells=self._tells)
         self._body = body
         self.clock = DeviceClock(drift_ppb=drift_ppb)
         self._rng = np.random.default_rng(np.random.SeedSequence([body.seed, 5]))
@@ -47,7 +49,7 @@ class SkinSensor:
     @property
     def services(self) -> tuple[ServiceSpec, ...]:
         """Its services, the advertised one first."""
-        return _SERVICES
+        return self._services
 
     def read(self, uuid: str) -> bytes:
         """Return nothing: no characteristic of the sensor is readable."""
@@ -55,7 +57,7 @@ class SkinSensor:
 
     def on_subscribed(self, uuid: str, *, wanted: bool, now_ns: int) -> None:
         """Begin or end the lines."""
-        if uuid == UART_TX:
+        if uuid == self._tells:
             running_ns = self.clock.running_ns(now_ns)
             self._next_sample_idx = running_ns * SAMPLE_RATE_HZ // NS_PER_S + 1 if wanted else None
 
@@ -93,6 +95,6 @@ class SkinSensor:
         pieces = [line[:first], *(line[i : i + n_most] for i in range(first, len(line), n_most))]
         kind = SignalKind.SKIN_CONDUCTANCE
         return [
-            *(Outgoing(uuid=UART_TX, data=piece) for piece in pieces[:-1]),
-            Outgoing(uuid=UART_TX, data=pieces[-1], kind=kind, n_sent=1),  # counted when its line is complete
+            *(Outgoing(uuid=self._tells, data=piece) for piece in pieces[:-1]),
+            Outgoing(uuid=self._tells, data=pieces[-1], kind=kind, n_sent=1),  # counted when its line is complete
         ]

@@ -8,8 +8,11 @@ from becalm_protocol.errors import ConfigError
 from becalm_simulator.body import Body
 from becalm_simulator.gatt import Sensor
 from becalm_simulator.sensors.belt import Belt
+from becalm_simulator.sensors.bitalino import Board
+from becalm_simulator.sensors.movesense import ChestSensor
 from becalm_simulator.sensors.optical import ArmBand
 from becalm_simulator.sensors.plain_straps import CONTACT_AND_ENERGY, WIDE_AND_LATE, WITHOUT_RR, PlainStrap
+from becalm_simulator.sensors.shimmer import GsrUnit
 from becalm_simulator.sensors.skin import SkinSensor
 from becalm_simulator.sensors.strap import Strap
 
@@ -30,6 +33,10 @@ WARDROBE: dict[str, Make] = {
     "strap-energy": lambda body, ppb: PlainStrap(body, CONTACT_AND_ENERGY, drift_ppb=ppb),
     "strap-wide": lambda body, ppb: PlainStrap(body, WIDE_AND_LATE, drift_ppb=ppb),
     "strap-without-rr": lambda body, ppb: PlainStrap(body, WITHOUT_RR, drift_ppb=ppb),
+    "chest-sensor": lambda body, ppb: ChestSensor(body, drift_ppb=ppb),
+    "board": lambda body, ppb: Board(body, drift_ppb=ppb),
+    "gsr": lambda body, ppb: GsrUnit(body, drift_ppb=ppb),
+    "skin-swapped": lambda body, ppb: SkinSensor(body, drift_ppb=ppb, is_swapped=True),
 }
 """Every virtual sensor. A later entry leaves the clocks of those before it as they are."""
 

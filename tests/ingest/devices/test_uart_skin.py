@@ -40,10 +40,19 @@ def samples(events: list[RawEvent]) -> list[int]:
         (b" eda_us = 2.5 , temp_c=33.1", 2.5, None),
         (b"eda_us=0", 0.0, None),
         (b"eda_us=4.2e-1", 0.42, None),
+        (b"raw=0,transfer=grove", 50.0, None),
+        (b"raw=512,transfer=grove,t_ms=9", 0.0, 9),
+        (b"raw=600,transfer=grove", 0.0, None),
+        (b"transfer=bitalino,raw=512", 12.5, None),
+        (b"raw=2048,transfer=divider,full=4096,ref_kohm=100", 10.0, None),
+        (b"raw=0, transfer = divider ,full=4095,ref_kohm=47", 0.0, None),
     ],
 )
 def test_readings(line: bytes, eda_us: float, t_ms: float | None) -> None:
-    assert uart_skin.parse_line(line) == uart_skin.Reading(eda_us=eda_us, t_ms=t_ms)
+    reading = uart_skin.parse_line(line)
+    assert reading is not None
+    assert reading.eda_us == pytest.approx(eda_us)
+    assert reading.t_ms == t_ms
 
 
 @pytest.mark.parametrize("banner", [b"", b"GSR sensor 1.2 ready", b"\x00\xff"])
@@ -65,6 +74,15 @@ def test_banners_are_passed_over(banner: bytes) -> None:
         b"t_ms=5",
         b"eda_us=1,\xffx=2",
         b"eda_us=1,",
+        b"raw=300",
+        b"raw=300,transfer=kettle",
+        b"transfer=grove",
+        b"raw=300,transfer=divider,full=4095",
+        b"raw=4095,transfer=divider,full=4095,ref_kohm=10",
+        b"raw=5000,transfer=divider,full=4095,ref_kohm=10",
+        b"raw=1,transfer=divider,full=4095,ref_kohm=0",
+        b"raw=x,transfer=grove",
+        b"raw=3,transfer=\xff",
     ],
 )
 def test_wrong_lines(wrong: bytes) -> None:
@@ -116,7 +134,20 @@ def test_a_stream_without_line_ends_is_refused_within_4_kib() -> None:
     assert isinstance(block, SampleBlock)
 
 
-@given(st.lists(st.one_of(st.binary(max_size=40), st.text("eda_us=t_ms0123456789.,\n-", max_size=60)), max_size=12))
+LINES = (
+    "raw=9,transfer=grove\n",
+    "raw=-512,transfer=grove\n",
+    "raw=7,transfer=divider,full=9,ref_kohm=1e-99\n",
+    "raw=",
+)
+
+
+@given(
+    st.lists(
+        st.one_of(st.binary(max_size=40), st.text("eda_us=t_ms0123456789.,\n-", max_size=60), st.sampled_from(LINES)),
+        max_size=12,
+    )
+)
 def test_any_bytes_give_events_or_device_data_error(pieces: list[bytes | str]) -> None:
     conversation = talk()
     for n, piece in enumerate(pieces):
