@@ -14,6 +14,7 @@ from becalm_cli.score_ghosts import report_ghosts
 from becalm_cli.score_indices import INDICES, report_index
 from becalm_cli.score_quality import report_quality, report_verdicts
 from becalm_cli.tally import Tally
+from becalm_cli.truth_slow import SLOW_INDICES
 from becalm_protocol.derived import PIPELINE_VERSION
 from becalm_protocol.errors import ConfigError
 from becalm_simulator.population import MAX_SEED
@@ -29,6 +30,8 @@ LEGEND = {
     "indices": "error: shown - true, in the unit at the end of the name (bpm, ms, us = microsiemens, per_min);"
     " bound_coverage: share of judged seconds within the bound, 0.95 is promised; n_seconds: seconds scored;"
     " withheld_seconds: seconds without a value, by reason; n_without_truth: shown where the definition has no value",
+    "slow_indices": "as indices, of windows of 60 s, 300 s and six breaths: one value every five seconds, n_seconds"
+    " counts the values; none where the pipeline does not tell them",
     "arousal": "rank correlation with the latent level within each person; bound_width_mean and from_own_line in points"
     " of 0 to 100, error and coverage against the person's own best straight line from latent to shown",
     "quality_seconds": "seconds by signal, what was under way, and the reason given ('usable': none)",
@@ -75,6 +78,7 @@ def scores(tally: Tally) -> dict[str, Any]:
         "staged": report_staged(tally),
         "signals": {name: report_events(tally, name) for name in SERIES},
         "indices": {name: report_index(tally, name) for name in INDICES},
+        "slow_indices": {name: report_index(tally, name) for name in SLOW_INDICES},
         "arousal": report_arousal(tally),
         "quality_seconds": report_quality(tally),
         "verdicts": report_verdicts(tally),

@@ -6,11 +6,11 @@ from becalm_cli.happenings import Happenings, irregular_stretches
 from becalm_cli.score_arousal import score_arousal
 from becalm_cli.score_events import EventSeries, score_events
 from becalm_cli.score_ghosts import score_ghosts
-from becalm_cli.score_indices import INDICES, score_index
+from becalm_cli.score_indices import INDICES, score_index, score_slow
 from becalm_cli.score_quality import score_quality
 from becalm_cli.tally import Tally
 from becalm_cli.truth import BEAT_NS, TURN_NS, Truth
-from becalm_protocol.derived import Beat, BreathPhase, BreathTurn, Derived, Metrics, SkinResponse
+from becalm_protocol.derived import Beat, BreathPhase, BreathTurn, Derived, Metrics, SkinResponse, SlowMetrics
 from becalm_protocol.events import Pacer, Phase, PhaseChange, RawEvent, SignalKind
 from becalm_protocol.handshake import Waveform
 from becalm_protocol.units import NS_PER_MS, NS_PER_S, ns_from_s
@@ -73,6 +73,9 @@ def score(derived: Sequence[Derived], *, body: Body, seconds: int) -> Tally:
         at = {kind: happenings.at(tick.t_ns) for kind, happenings in during.items()}
         for name, (kind, _) in INDICES.items():
             score_index(tally, name, tick, truth=truth, kinds=at[kind])
+    for slow in derived:
+        if isinstance(slow, SlowMetrics):
+            score_slow(tally, slow, truth=truth, kinds=during[SignalKind.ECG].at(slow.t_ns))
     score_arousal(tally, ticks, truth=truth, during=Happenings(episodes, None))
     score_quality(tally, derived, seconds=seconds, during=during)
     score_ghosts(tally, derived, beats=beats, during=during, seconds=seconds)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from becalm_cli.score_events import ALL
 from becalm_cli.tally import Tally, ratio
 from becalm_cli.truth import Truth
-from becalm_protocol.derived import Index, Metrics
+from becalm_cli.truth_slow import SLOW_INDICES, slow_index
+from becalm_protocol.derived import Index, Metrics, SlowMetrics
 from becalm_protocol.events import SignalKind
 
 INDICES: dict[str, tuple[SignalKind, float]] = {
@@ -17,12 +18,30 @@ INDICES: dict[str, tuple[SignalKind, float]] = {
 }
 """The signal of each scored index, and the step of its errors in its own unit."""
 
+STEPS = {name: step for name, (_, step) in INDICES.items()} | SLOW_INDICES
+
 
 def score_index(tally: Tally, name: str, tick: Metrics, *, truth: Truth, kinds: Sequence[str]) -> None:
     """Hold one second of an index against its truth at the moment that its newest sample speaks of."""
     index: Index = getattr(tick, name)
     at_ns = tick.t_ns if index.sample_ns is None else index.sample_ns
     true = truth.index(name, at_ns, tick_ns=tick.t_ns)
+    count_index(tally, name, index, true=true, kinds=kinds, step=INDICES[name][1])
+
+
+def score_slow(tally: Tally, tick: SlowMetrics, *, truth: Truth, kinds: Sequence[str]) -> None:
+    """Hold one moment of every scored index of a longer window against its truth."""
+    for name, step in SLOW_INDICES.items():
+        index: Index = getattr(tick, name)
+        at_ns = tick.t_ns if index.sample_ns is None else index.sample_ns
+        true = slow_index(truth, name, at_ns, tick_ns=tick.t_ns)
+        count_index(tally, name, index, true=true, kinds=kinds, step=step)
+
+
+def count_index(
+    tally: Tally, name: str, index: Index, *, true: float | None, kinds: Sequence[str], step: float
+) -> None:
+    """Count one value, or why there was none, overall and by what was under way."""
     for kind in (ALL, *kinds):
         tally.count(name, kind, "seconds")
         if index.value is None or index.bound is None:
@@ -32,7 +51,7 @@ def score_index(tally: Tally, name: str, tick: Metrics, *, truth: Truth, kinds: 
         if true is not None:
             error = index.value - true
             tally.count(name, kind, "covered", n=abs(error) <= index.bound)
-            tally.measure(name, kind, "error", x=error, step=INDICES[name][1])
+            tally.measure(name, kind, "error", x=error, step=step)
 
 
 def report_index(tally: Tally, name: str) -> dict[str, dict[str, object]]:
@@ -44,7 +63,7 @@ def report_index(tally: Tally, name: str) -> dict[str, dict[str, object]]:
 
 def _figures(tally: Tally, name: str, kind: str) -> dict[str, object]:
     n_seconds, n_reported = tally.n(name, kind, "seconds"), tally.n(name, kind, "reported")
-    error, step = (name, kind, "error"), INDICES[name][1]
+    error, step = (name, kind, "error"), STEPS[name]
     n_judged = tally.n_measured(*error)
     return {
         "n_seconds": n_seconds,

@@ -31,7 +31,7 @@ class Truth:
         self.turns = tuple(turn for turn in body.turns() if turn.t_ns >= 0)
         self.responses = tuple(r for r in body.responses() if r.amplitude_us >= MIN_RESPONSE_US)
         self._beats_ns = [beat.t_ns for beat in self.beats]
-        self._inhale_ns = [turn.t_ns for turn in self.turns if turn.phase is BreathPhase.IN]
+        self.inhale_ns = [turn.t_ns for turn in self.turns if turn.phase is BreathPhase.IN]
         self._peaks_ns = sorted(response.peak_ns for response in self.responses)
         self._levels_us = true_levels_us(body)
         self._body = body
@@ -62,10 +62,10 @@ class Truth:
 
     def breathing_rate_bpm(self, t_ns: int) -> float | None:
         """Return 60 / mean length of the last three whole breaths."""
-        last = bisect_right(self._inhale_ns, t_ns + TURN_NS)
+        last = bisect_right(self.inhale_ns, t_ns + TURN_NS)
         if last <= N_BREATHS:
             return None
-        return 60.0 * N_BREATHS * NS_PER_S / (self._inhale_ns[last - 1] - self._inhale_ns[last - 1 - N_BREATHS])
+        return 60.0 * N_BREATHS * NS_PER_S / (self.inhale_ns[last - 1] - self.inhale_ns[last - 1 - N_BREATHS])
 
     def level_us(self, t_ns: int) -> float | None:
         """Return the level of the skin itself below 0.05 Hz, between whole seconds along a straight line."""
