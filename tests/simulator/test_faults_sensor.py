@@ -150,9 +150,12 @@ async def test_a_bond_is_with_one_host_only(make_world: Any) -> None:
     async with make_world() as world, open_radio(world.address) as second:
         await world.befall("t=0 needs_bonding sensor=skin")
         async with world.connected(SKIN) as (client, ears):
+            with pytest.raises(BleakGATTProtocolError):
+                await ears.listen(client, skin.UART_TX)
             await client.pair()
             await ears.listen(client, skin.UART_TX)
-            await ears.wait_more(1)
+            await ears.wait_more(20)
+            assert not any(before == after for before, after in pairwise(ears.heard))  # one subscription hears, not two
         device = await BleakScanner.find_device_by_name(SKIN, timeout=2.0, backend=second.scanner)
         assert device is not None
         async with BleakClient(device, backend=second.client) as stranger:

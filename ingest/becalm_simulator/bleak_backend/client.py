@@ -155,10 +155,16 @@ class BumbleClient(BaseBleakClient):
         self._linked()
 
         def handle(content: bytes) -> None:
-            callback(bytearray(content))
+            # Bumble keeps a handler also when the sensor refused the subscription.
+            if self._handlers.get(characteristic.handle) is handle:
+                callback(bytearray(content))
 
-        await self._while_connected(characteristic.obj.subscribe(handle))
         self._handlers[characteristic.handle] = handle
+        try:
+            await self._while_connected(characteristic.obj.subscribe(handle))
+        except BaseException:
+            self._handlers.pop(characteristic.handle, None)
+            raise
 
     async def stop_notify(self, characteristic: BleakGATTCharacteristic) -> None:
         """Unsubscribe; what the sensor sent before it heard of that is still delivered."""

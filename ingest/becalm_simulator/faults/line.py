@@ -13,8 +13,16 @@ from becalm_simulator.faults.language import FORMS, SETTING, Fault, Span
 from becalm_simulator.faults.stage import Stage
 from becalm_simulator.radio import VirtualDevice
 
-# What people call the sensors that everybody has.
-_ALIASES = {"strap": "SIM-HR", "belt": "SIM-BELT", "skin": "SIM-EDA"}
+# What people call the sensors, and what those advertise.
+_ALIASES = {
+    "strap": "SIM-HR",
+    "belt": "SIM-BELT",
+    "skin": "SIM-EDA",
+    "optical": "SIM-OPT",
+    "movesense": "SIM-MOVE",
+    "bitalino": "SIM-BOARD",
+    "shimmer": "SIM-GSR",
+}
 
 
 @value
@@ -86,9 +94,13 @@ class FaultLine:
             return self._devices[:1]
         if fault.sensor is None:
             return self._devices
-        wanted = _ALIASES.get(fault.sensor.casefold(), fault.sensor).casefold()
-        struck = [device for device in self._devices if wanted in device.sensor.name.casefold()]
+        struck = self._called(fault.sensor)
         if not struck:
-            known = ", ".join([*_ALIASES, *(device.sensor.name for device in self._devices)])
+            aliases = [alias for alias in _ALIASES if self._called(alias)]
+            known = ", ".join([*aliases, *(device.sensor.name for device in self._devices)])
             raise ConfigError(f"`{fault}`: expected a sensor of {known}, got {fault.sensor}", setting=SETTING)
         return struck
+
+    def _called(self, word: str) -> Sequence[VirtualDevice]:
+        wanted = _ALIASES.get(word.casefold(), word).casefold()
+        return [device for device in self._devices if wanted in device.sensor.name.casefold()]
