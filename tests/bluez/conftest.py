@@ -11,6 +11,7 @@ import sys
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,15 @@ CONTROL, DATA = PMD.replace("5c80", "5c81"), PMD.replace("5c80", "5c82")
 
 class RefusedError(Exception):
     """What bluetoothd answers with an error: its name and its text."""
+
+
+class Mischief(Enum):
+    """What may happen instead of an answer, or just before it."""
+
+    REFUSE = "refuse"
+    HANG = "hang"
+    DROP = "drop"
+    FORGET = "forget"
 
 
 @dataclass(kw_only=True)
@@ -107,6 +117,8 @@ class Bluez:
         self.agent: tuple[str, str] | None = None
         """Bus name and path of the default pairing agent."""
         self.capability = ""
+        self.mischief: Callable[[str], Mischief | None] = lambda _: None
+        """Asked before each call is obeyed."""
         self._objects: dict[str, dict[str, dict[str, Any]]] = {"/org/bluez": {AGENTS: {}}}
         self._straps: dict[str, Strap] = {}
         self._failures: dict[str, deque[tuple[str, str]]] = {}
@@ -270,6 +282,7 @@ class Bluez:
     async def _answer(self, message: Message) -> None:
         try:
             self._fail_as_staged(message.member or "")
+            await self._play(self.mischief(message.member or ""))
             signature, body = await self._obey(message) or ("", [])
             self._bus.send(Message.new_method_return(message, signature, body))
         except RefusedError as exc:
@@ -278,6 +291,17 @@ class Bluez:
     def _fail_as_staged(self, member: str) -> None:
         if failures := self._failures.get(member):
             raise RefusedError(*failures.popleft())
+
+    async def _play(self, mischief: Mischief | None) -> None:
+        if mischief is Mischief.REFUSE:
+            raise RefusedError("org.bluez.Error.Failed", "Operation failed with ATT error: 0x0e")
+        if mischief is Mischief.HANG:
+            await asyncio.Event().wait()
+        for strap in self._straps.values():
+            if mischief is Mischief.DROP:
+                self.drop(strap)
+            elif mischief is Mischief.FORGET:
+                self.forget(strap)
 
     async def _obey(self, message: Message) -> tuple[str, list[Any]] | None:
         if message.interface == MANAGER:
@@ -419,6 +443,11 @@ async def bluez(bus: Bus) -> AsyncIterator[Bluez]:
 @pytest.fixture
 def make_bluez() -> type[Bluez]:
     return Bluez
+
+
+@pytest.fixture
+def mischiefs() -> list[Mischief]:
+    return list(Mischief)
 
 
 @pytest.fixture
