@@ -6,9 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from becalm_ingest.devices import Cursor, polar_pmd
+from becalm_ingest.devices import Cursor, Selective, polar_pmd
+from becalm_ingest.devices.polar_choice import KINDS, USUAL, plan
+from becalm_ingest.devices.polar_control import Settings
+from becalm_ingest.devices.polar_frames import Measurement
 from becalm_protocol.errors import DeviceDataError
-from becalm_protocol.events import Gap, GapReason, SampleBlock, SignalKind
+from becalm_protocol.events import Gap, GapReason, RawEvent, RrBlock, SampleBlock, SignalKind
 from becalm_protocol.units import NS_PER_MS, NS_PER_S
 
 STREAM = "b" * 32
@@ -150,16 +153,67 @@ def test_an_end_by_the_strap_and_other_control_frames() -> None:
         conversation.parse(b"\x77", channel="control", received_ns=0)
 
 
-@given(st.lists(st.tuples(st.sampled_from(["data", "control"]), st.binary(max_size=40), st.integers(0, 10**10))))
-def test_any_bytes_give_events_or_device_data_error(sent: list[tuple[str, bytes, int]]) -> None:
+@pytest.mark.parametrize("n_between", [0, 1, 6])
+def test_a_frame_that_comes_again_later_is_refused(n_between: int) -> None:
     conversation, _ = talk()
-    for channel, data, step_ns in sent:
-        prefix = b"\x00" if channel == "data" else b""
+    for n in range(n_between + 1):
+        feed(conversation, n)
+    with pytest.raises(DeviceDataError, match="again"):
+        feed(conversation, 0, late_ns=n_between * FRAME_NS)
+
+
+def test_a_signal_refused_beside_others_is_given_up_alone() -> None:
+    ecg, axes = Cursor(stream_id=STREAM, sample_rate_hz=130.0), KINDS[Measurement.ACC]
+    cursors = {SignalKind.ECG: ecg} | {kind: Cursor(stream_id=kind.value, sample_rate_hz=50.0) for kind in axes}
+    acceleration = plan(Measurement.ACC, {Measurement.ACC: Settings(rates_hz=(50,))})
+    assert acceleration is not None
+    conversation = polar_pmd.Conversation(cursors, plans=(*USUAL, acceleration))
+    assert isinstance(conversation, Selective)
+    assert conversation.refused == {}
+    conversation.parse(bytes.fromhex("f0 02 00 00 00"), channel="control", received_ns=0)
+    conversation.parse(bytes.fromhex("f0 02 02 09 00"), channel="control", received_ns=0)
+    assert conversation.refusal is None
+    assert set(conversation.refused) == set(axes)
+    assert "does not have that range" in str(conversation.refused[SignalKind.ACCELERATION_Z])
+    assert [write.data.hex(" ") for write in conversation.stop()] == ["03 00"]
+    with pytest.raises(DeviceDataError, match="what was started"):
+        conversation.parse(b"\x02" + frame(EPOCH_NS, 1)[1:9] + b"\x01" + bytes(6), channel="data", received_ns=0)
+    assert len(feed(conversation, 1)) == 1
+    conversation.parse(bytes.fromhex("f0 02 00 0c 00"), channel="control", received_ns=0)
+    assert conversation.refusal is not None
+
+
+def test_lost_frames_of_acceleration_are_a_gap_on_each_axis() -> None:
+    axes = KINDS[Measurement.ACC]
+    conversation = polar_pmd.Conversation({kind: Cursor(stream_id=kind.value, sample_rate_hz=50.0) for kind in axes})
+    told: list[RawEvent] = []
+    for n in (1, 2, 5):
+        stamp_ns = EPOCH_NS + n * 36 * NS_PER_S // 50
+        data = b"\x02" + stamp_ns.to_bytes(8, "little") + b"\x01" + bytes(6 * 36)
+        told += conversation.parse(data, channel="data", received_ns=stamp_ns - EPOCH_NS)
+    gaps = [event for event in told if isinstance(event, Gap)]
+    assert [(gap.stream_id, gap.n_missing) for gap in gaps] == [(kind.value, 72) for kind in axes]
+    ends = [event.first_sample_idx for event in told if isinstance(event, SampleBlock)][-3:]
+    assert ends == [144] * 3
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["ecg", "ppg", "acc", "ppi", "control"]), st.binary(max_size=40), st.integers(0, 10**10)
+        )
+    )
+)
+def test_any_bytes_give_events_or_device_data_error(sent: list[tuple[str, bytes, int]]) -> None:
+    kinds = [kind for each in KINDS.values() for kind in each]
+    conversation = polar_pmd.Conversation({kind: Cursor(stream_id=STREAM, sample_rate_hz=50.0) for kind in kinds})
+    for channel, data, received_ns in sent:
+        prefix = {"ecg": b"\x00", "ppg": b"\x01", "acc": b"\x02", "ppi": b"\x03"}.get(channel, b"")
         try:
-            events = conversation.parse(prefix + data, channel=channel, received_ns=step_ns)
+            events = conversation.parse(prefix + data, channel=channel, received_ns=received_ns)
         except DeviceDataError:
             continue
-        assert all(isinstance(event, SampleBlock | Gap) for event in events)
+        assert all(isinstance(event, SampleBlock | RrBlock | Gap) for event in events)
 
 
 @given(st.integers(0, 239))
