@@ -96,6 +96,10 @@ def agent(
         bool, typer.Option("--start", help="Record at once instead of waiting for a client's start.")
     ] = False,
     record: Annotated[Path | None, typer.Option(help="Also write every raw notification to this file.")] = None,
+    wiring: Annotated[
+        str | None, typer.Option(help="What a BITalino board carries [default: A2=ecg,A3=skin_conductance].")
+    ] = None,
+    gyroscope: Annotated[bool, typer.Option("--gyroscope", help="Movesense: also how fast the chest turns.")] = False,
     radio: RadioOption = None,
     data_dir: DataDirOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON at the end.")] = False,
@@ -111,8 +115,8 @@ def agent(
         return
     asyncio.run(
         run_sensor_agent(
-            server=ws_url(server), devices=tuple(device or ()), start=start, record=record, radio=radio,
-            data_dir=_data_dir(data_dir), as_json=as_json, supervised=supervised,
+            server=ws_url(server), devices=tuple(device or ()), start=start, record=record, wiring=wiring,
+            gyroscope=gyroscope, radio=radio, data_dir=_data_dir(data_dir), as_json=as_json, supervised=supervised,
         )
     )  # fmt: skip
 

@@ -4,13 +4,16 @@ import asyncio
 import json
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from becalm_cli.places import require_server
 from becalm_cli.process import stop_on_signals, tell_parent, terminate_with_parent
 from becalm_protocol.errors import ConfigError
+
+if TYPE_CHECKING:
+    from becalm_ingest.devices import Family
 
 
 async def run_server(*, host: str, port: int, data_dir: Path, supervised: bool) -> None:
@@ -46,6 +49,8 @@ async def run_sensor_agent(
     devices: tuple[str, ...],
     start: bool,
     record: Path | None,
+    wiring: str | None,
+    gyroscope: bool,
     radio: str | None,
     data_dir: Path,
     as_json: bool,
@@ -62,6 +67,7 @@ async def run_sensor_agent(
             devices=devices,
             start_now=start,
             record_path=record,
+            families=own_families(wiring=wiring, gyroscope=gyroscope),
             backend=await radio_backend(radio, stack),
         )
         stop = stop_on_signals(supervised=supervised)
@@ -70,6 +76,14 @@ async def run_sensor_agent(
         on_report = None if supervised or as_json else stack.enter_context(AgentView()).show
         report = await run_agent(settings, stop=stop, on_report=on_report)
     _tell_report(report.as_dict(), as_json=as_json, supervised=supervised)
+
+
+def own_families(*, wiring: str | None, gyroscope: bool) -> "tuple[Family, ...]":
+    """Return the device families that the options change. Raises ConfigError."""
+    from becalm_ingest.devices import bitalino, bitalino_wiring, movesense
+
+    boards = () if wiring is None else (bitalino.family(bitalino_wiring.parse_wiring(wiring)),)
+    return (*boards, *((movesense.family(with_gyroscope=True),) if gyroscope else ()))
 
 
 async def radio_backend(radio: str | None, stack: AsyncExitStack) -> Any:

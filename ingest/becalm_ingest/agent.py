@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from becalm_ingest.conductor import Conductor, OnReport
+from becalm_ingest.devices import Family
 from becalm_ingest.player import Player
 from becalm_ingest.replay import read_recording
 from becalm_ingest.report import AgentReport
@@ -34,6 +35,8 @@ class AgentSettings:
     backend: "Backend | None" = None
     """None: the Bluetooth of this machine."""
     quota_bytes: int = DEFAULT_QUOTA_BYTES
+    families: tuple[Family, ...] = ()
+    """Device families as this person has them, such as a board wired in a way of its own."""
 
 
 async def run_agent(settings: AgentSettings, *, stop: asyncio.Event, on_report: OnReport | None = None) -> AgentReport:
@@ -43,7 +46,12 @@ async def run_agent(settings: AgentSettings, *, stop: asyncio.Event, on_report: 
     """
     from becalm_ingest.sensors import Sensors  # bleak takes a tenth of a second, and replay has no use for it
 
-    source = Sensors(devices=settings.devices, backend=settings.backend, record_path=settings.record_path)
+    source = Sensors(
+        devices=settings.devices,
+        backend=settings.backend,
+        record_path=settings.record_path,
+        families=settings.families,
+    )
     conductor = Conductor(
         source,
         server_url=settings.server_url,

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from becalm_ingest.ask import RefusedError, look_into
 from becalm_ingest.devices import Family, StreamTemplate, family_named
+from becalm_ingest.devices.family import each_signal_once
 from becalm_ingest.link import Link, Radio, Sighting
 from becalm_ingest.recorder import Recorder
 from becalm_ingest.sensor_facts import Facts
@@ -40,12 +41,15 @@ class Sensor:
         radio: Radio,
         recorder: Recorder | None,
         on_change: Callable[[], None],
+        families: tuple[Family, ...] = (),
     ) -> None:
+        """Take `families` in place of those of the same name."""
         self.address = sighting.address
         self.label = label
         self._facts = Facts(sighting, label=label, on_change=on_change)
         self._usual = _usual_streams(sighting)
         self._first_sighting: Sighting | None = sighting
+        self._own = {family.name: family for family in families}
         self._radio = radio
         self._recorder = recorder
         self._on_change = on_change
@@ -143,10 +147,10 @@ class Sensor:
         refusal = LinkError(f"{self.label} has no signal we know", advice="Choose another with --device")
         for family in link.families():
             try:
-                found.append(await look_into(link, family))
+                found.append(await look_into(link, self._own.get(family.name, family)))
             except RefusedError as exc:
                 refusal = exc
-        families = tuple(family for family in found if family.streams)
+        families = each_signal_once(found)
         if not families:
             raise refusal
         self._facts.trouble = str(refusal) if isinstance(refusal, RefusedError) else None

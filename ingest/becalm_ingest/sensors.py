@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+from becalm_ingest.devices import Family
 from becalm_ingest.link import Backend, Radio, Sighting
 from becalm_ingest.pairing import answer_pairing
 from becalm_ingest.recorder import Recorder
@@ -26,9 +27,18 @@ _MAX_SENSORS = 8
 class Sensors:
     """A source of live sensors."""
 
-    def __init__(self, *, devices: tuple[str, ...], backend: Backend | None, record_path: Path | None) -> None:
+    def __init__(
+        self,
+        *,
+        devices: tuple[str, ...],
+        backend: Backend | None,
+        record_path: Path | None,
+        families: tuple[Family, ...] = (),
+    ) -> None:
+        """Take `families` in place of those of the same name."""
         self.on_change: Callable[[], None] = lambda: None
         self._wanted = tuple(name.casefold() for name in devices) or (AUTO,)
+        self._families = families
         self._radio = Radio(backend or Backend())
         self._is_system_radio = backend is None or backend.client is None
         self._recorder = Recorder(record_path) if record_path is not None else None
@@ -98,7 +108,12 @@ class Sensors:
         taken = {sensor.label for sensor in self._sensors.values()}
         label = sighting.name if sighting.name not in taken else f"{sighting.name} {sighting.address[-5:]}"
         sensor = Sensor(
-            sighting, label=label, radio=self._radio, recorder=self._recorder, on_change=lambda: self.on_change()
+            sighting,
+            label=label,
+            radio=self._radio,
+            recorder=self._recorder,
+            on_change=lambda: self.on_change(),
+            families=self._families,
         )
         self._sensors[sighting.address] = sensor
         if self._session is not None:

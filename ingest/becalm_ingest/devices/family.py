@@ -1,6 +1,7 @@
 """The shape that every device family has."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 from becalm_ingest.devices.cursor import Cursor
@@ -116,6 +117,20 @@ class Family:
         """Tell whether an advertisement is one of this family's."""
         by_service = any(uuid in advertised_uuids for uuid in self.advertised_uuids)
         return by_service or bool(name and self.name_prefixes and name.startswith(self.name_prefixes))
+
+
+def each_signal_once(families: Iterable[Family]) -> tuple[Family, ...]:
+    """Return the families with each signal left to the first that has it; those left with none are left out.
+
+    A sensor may tell its heartbeats by two services. They are one stream, and to be stored once.
+    """
+    kept, taken = list[Family](), set[SignalKind]()
+    for family in families:
+        streams = tuple(template for template in family.streams if template.kind not in taken)
+        taken.update(template.kind for template in streams)
+        if streams:
+            kept.append(family if streams == family.streams else replace(family, streams=streams))
+    return tuple(kept)
 
 
 def uuid_of(short: int) -> str:
