@@ -22,11 +22,16 @@ from becalm_protocol.events import (
     StreamState,
     StreamStatus,
 )
+from becalm_protocol.units import NS_PER_MS
 
-STORED, TOLD, COVERED, LOST = "stored_once", "dropped_and_told", "covered_by_gap", "lost"
-DUPLICATED, ALTERED, AFTER_END = "duplicated", "altered", "after_end"
+STORED, UNREAD = "stored_once", "stored_content_not_compared"
+TOLD, COVERED, AFTER_END = "dropped_and_told", "covered_by_gap", "after_end"
+LOST, DUPLICATED, ALTERED = "lost", "duplicated", "altered"
 NO_MEASUREMENT = "no_measurement"
-FATES = (STORED, TOLD, COVERED, LOST, DUPLICATED, ALTERED, AFTER_END, NO_MEASUREMENT)
+# A notification that ends one line and begins the next has the worse fate of the two: the later one here.
+FATES = (NO_MEASUREMENT, AFTER_END, STORED, UNREAD, TOLD, COVERED, ALTERED, DUPLICATED, LOST)
+# Bluetooth stacks that deliver twice do so at once; sensors measure less often.
+REPEAT_WITHIN_NS = 20 * NS_PER_MS
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,31 +80,32 @@ def match(log: WearerLog, streams: Sequence[StoredStream]) -> Matched:
 def count_fates(log: WearerLog, streams: Sequence[StoredStream], matched: Matched) -> Counter[str]:
     """Return how many notifications met which fate; each is counted once."""
     fates: dict[int, str] = {}
-    by_kind = {stream.info.kind: stream for stream in streams}
     for message in matched.messages:
-        fate = _fate(message, log=log, stream=by_kind.get(message.kind), matched=matched)
+        fate = _fate(message, log=log, streams=streams, matched=matched)
         for position in message.pieces:
-            fates[position] = max(fate, fates.get(position, fate), key=_SEVERITY.index)
+            fates[position] = max(fate, fates.get(position, fate), key=FATES.index)
     counts = Counter(dict.fromkeys(FATES, 0))
     counts.update(fates.values())
     counts[NO_MEASUREMENT] += len(matched.others)
     return counts
 
 
-# A notification that ends one line and begins the next has the worse fate of the two.
-_SEVERITY = (NO_MEASUREMENT, AFTER_END, STORED, TOLD, COVERED, ALTERED, DUPLICATED, LOST)
-
-
-def _fate(message: Message, *, log: WearerLog, stream: StoredStream | None, matched: Matched) -> str:
+def _fate(message: Message, *, log: WearerLog, streams: Sequence[StoredStream], matched: Matched) -> str:
+    newest = log.heard[message.pieces[-1]]
+    mine = [s for s in streams if s.info.kind is message.kind or message.kind is None]
+    mine = [s for s in mine if s.info.device == log.names[newest.address]]
     events = matched.by_position.get(message.pieces[-1], [])
-    if message.is_whole and stream is not None:
-        brought = [e for e in events if isinstance(e, SampleBlock | RrBlock) and e.stream_id == stream.info.stream_id]
+    if message.is_whole:
+        brought = [
+            e
+            for e in events
+            if isinstance(e, SampleBlock | RrBlock) and e.stream_id in {s.info.stream_id for s in mine}
+        ]
         if brought:
-            return _compare(brought, message=message)
+            return UNREAD if message.kind is None else _compare(brought, message=message)
     if any(isinstance(event, Dropped) for event in events):
         return TOLD
-    taken_ns = log.heard[message.pieces[-1]].before_ns - log.session_began_ns
-    return LOST if stream is None else _excused(taken_ns, stream)
+    return _excused(newest.before_ns - log.session_began_ns, mine)
 
 
 def _compare(brought: list[SampleBlock | RrBlock], *, message: Message) -> str:
@@ -110,12 +116,35 @@ def _compare(brought: list[SampleBlock | RrBlock], *, message: Message) -> str:
     return DUPLICATED if len(stored) >= 2 * n_message or len(brought) > n_message else ALTERED
 
 
-def _excused(taken_ns: int, stream: StoredStream) -> str:
+def _excused(taken_ns: int, streams: Sequence[StoredStream]) -> str:
     """Return why a notification is not in the archive, if that is told there."""
-    if any(gap.start_ns <= taken_ns <= gap.end_ns for gap in stream.gaps()):
+    if any(gap.start_ns <= taken_ns <= gap.end_ns for stream in streams for gap in stream.gaps()):
         return COVERED
-    ended_ns = [e.received_ns for e in stream.events if isinstance(e, StreamStatus) and e.state is StreamState.ENDED]
-    return AFTER_END if ended_ns and taken_ns >= ended_ns[-1] else LOST
+    ended_ns = [
+        event.received_ns
+        for stream in streams
+        for event in stream.events
+        if isinstance(event, StreamStatus) and event.state is StreamState.ENDED
+    ]
+    return AFTER_END if ended_ns and taken_ns >= max(ended_ns) else LOST
+
+
+def count_repeats(log: WearerLog, matched: Matched) -> dict[str, int]:
+    """Return how many notifications bleak delivered twice, and how many of these pairs are both in the archive."""
+    newest: dict[tuple[str, str, int], int] = {}
+    counts = {"delivered_twice": 0, "of_these_stored_twice": 0}
+    for position, heard in enumerate(log.heard):
+        before = newest.get((heard.address, heard.uuid, heard.link))
+        newest[heard.address, heard.uuid, heard.link] = position
+        if before is None or log.heard[before].data != heard.data:
+            continue
+        if heard.before_ns - log.heard[before].after_ns < REPEAT_WITHIN_NS:
+            counts["delivered_twice"] += 1
+            counts["of_these_stored_twice"] += all(
+                any(isinstance(event, SampleBlock | RrBlock) for event in matched.by_position.get(at, ()))
+                for at in (before, position)
+            )
+    return counts
 
 
 def count_sequence_faults(streams: Sequence[StoredStream]) -> dict[str, int]:

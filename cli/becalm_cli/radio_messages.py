@@ -16,7 +16,7 @@ from becalm_simulator.sensors.polar_control import ECG_RATE_HZ
 from becalm_simulator.sensors.polar_stream import PMD_DATA
 from becalm_simulator.sensors.skin import UART_TX
 
-PERIOD_NS = {
+PERIOD_NS: dict[SignalKind | None, int] = {
     SignalKind.ECG: round(NS_PER_S / ECG_RATE_HZ),
     SignalKind.RESPIRATION: NS_PER_S // 10,
     SignalKind.SKIN_CONDUCTANCE: NS_PER_S // 8,
@@ -35,7 +35,8 @@ _KINDS = {
 class Message:
     """One message of a sensor, whole or torn."""
 
-    kind: SignalKind
+    kind: SignalKind | None
+    """None: a measurement whose content is not compared."""
     pieces: list[int]
     """Positions of its notifications among all that were heard; the last one completes it."""
     samples: tuple[int, ...] = ()
@@ -83,7 +84,9 @@ def _read_one(kind: SignalKind | None, data: bytes, *, position: int) -> Message
         first += 2 if data[0] & 8 else 0
         rr_1024 = struct.unpack_from(f"<{(len(data) - first) // 2}H", data, first) if data[0] & 0x10 else ()
         return Message(kind=kind, pieces=[position], samples=rr_1024)
-    if kind is SignalKind.ECG and data[0] == 0 and data[9] == 0:
+    if kind is SignalKind.ECG:
+        if data[0] or data[9]:  # acceleration and the like, on the same characteristic
+            return Message(kind=None, pieces=[position])
         samples = tuple(int.from_bytes(data[at : at + 3], "little", signed=True) for at in range(10, len(data), 3))
         first_ns = int.from_bytes(data[1:9], "little") - (len(samples) - 1) * PERIOD_NS[kind]
         return Message(kind=kind, pieces=[position], samples=samples, first_ns=first_ns)

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from becalm_cli.radio_account import StoredStream, count_fates, count_sequence_faults, match
-from becalm_cli.radio_time import beat_errors_ms, count_disorder, judge_gaps
+from becalm_cli.radio_account import StoredStream, count_fates, count_repeats, count_sequence_faults, match
+from becalm_cli.radio_time import beat_errors_ms, count_disorder, judge_gaps, placements_ms
 from becalm_cli.radio_wear import Struck, WearerLog
 from becalm_protocol.units import NS_PER_S
 
@@ -21,12 +21,13 @@ class RadioScore:
         self._gaps: Counter[str] = Counter()
         self._disorder: Counter[str] = Counter()
         self._sequence: Counter[str] = Counter()
+        self._repeats: Counter[str] = Counter()
         self._n_unheard = 0
         self._struck: list[Struck] = []
         self._errors_ms: list[float] = []
         self._soon_ms: list[float] = []
+        self._early_ms: dict[str, list[float]] = {}
         self._agents: Counter[str] = Counter()
-        self._trouble: list[str] = []
 
     def add(self, log: WearerLog, *, streams: Sequence[StoredStream], beats: Sequence[tuple[str, int]]) -> None:
         """Take in one wearer and what the archive holds of it."""
@@ -35,11 +36,15 @@ class RadioScore:
         self._gaps.update(judge_gaps(log, streams, matched))
         self._disorder.update(count_disorder(streams, beats))
         self._sequence.update(count_sequence_faults(streams))
+        self._repeats.update(count_repeats(log, matched))
         self._n_unheard += len(matched.unheard)
         self._struck += log.struck
         errors_ms, soon_ms = beat_errors_ms(log, [t_ns for source, t_ns in beats if source == "ecg"])
         self._errors_ms += errors_ms
         self._soon_ms += soon_ms
+        for stream in streams:
+            if stream.info.sample_rate_hz is not None:
+                self._early_ms.setdefault(stream.info.kind.value, []).extend(placements_ms(log, stream))
         self._agents.update(spooled=log.report["spooled"], refused=log.report["refused"])
 
     def report(self) -> dict[str, Any]:
@@ -51,6 +56,7 @@ class RadioScore:
                 **self._fates,
                 "stored_but_never_delivered": self._n_unheard,
             },
+            "repeats": dict(self._repeats),
             "sequence_numbers": dict(self._sequence),
             "gaps": dict(self._gaps),
             "steps_back": dict(self._disorder),
@@ -58,6 +64,7 @@ class RadioScore:
                 "all": _errors(self._errors_ms),
                 "within_10_s_of_a_reconnect": _errors(self._soon_ms),
             },
+            "sample_to_arrival_ms": {kind: _errors(early_ms) for kind, early_ms in sorted(self._early_ms.items())},
             "agents": dict(self._agents),
         }
 

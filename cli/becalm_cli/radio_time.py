@@ -8,12 +8,16 @@ from itertools import pairwise
 from becalm_cli.radio_account import Matched, StoredStream
 from becalm_cli.radio_messages import PERIOD_NS, Message
 from becalm_cli.radio_wear import WearerLog
-from becalm_protocol.events import RawEvent, SampleBlock
+from becalm_protocol.events import Gap, RawEvent, SampleBlock
+from becalm_protocol.handshake import Waveform
 from becalm_protocol.units import NS_PER_MS, NS_PER_S
+from becalm_signal.lane import Lane
 
 # Beats are half a second apart and more; the population bench pairs within the same distance.
 PAIR_WITHIN_NS = 150 * NS_PER_MS
 AFTER_RECONNECT_NS = 10 * NS_PER_S
+# Packets that a fault held back are late as they should be; after this the radio's own latency is all there is.
+SETTLED_NS = 3 * NS_PER_S
 # A step in a sensor's stamps beyond this is a missing sample; rounding and drift are far below.
 MISSING_STEPS = 1.5
 # A longer step is a clock that was set, not a stretch without samples.
@@ -56,7 +60,7 @@ def _arrived_ns(message: Message, *, log: WearerLog) -> int:
 
 def _misses(before: Message, after: Message, *, log: WearerLog) -> bool | None:
     """Tell whether the sensor had samples between two messages; None where that cannot be known."""
-    period_ns = PERIOD_NS[before.kind]
+    period_ns = PERIOD_NS.get(before.kind, 0)
     if before.first_ns is not None and after.first_ns is not None:
         step_ns = after.first_ns - before.first_ns - (len(before.samples) - 1) * period_ns
         return step_ns > MISSING_STEPS * period_ns if 0 < step_ns < LONGEST_STEP_NS else None
@@ -102,3 +106,27 @@ def beat_errors_ms(log: WearerLog, beats_ns: Sequence[int]) -> tuple[list[float]
         if last >= 0 and t_ns - back_ns[last] <= AFTER_RECONNECT_NS:
             soon_ms.append(error_ms)
     return errors_ms, soon_ms
+
+
+def placements_ms(log: WearerLog, stream: StoredStream) -> list[float]:
+    """Return how long before its arrival the server's clock places the newest sample of each block, faults left out.
+
+    That is the radio's latency of some tens of milliseconds where the time base holds, and never negative.
+    """
+    busy_ns = [
+        (s.began_ns - log.session_began_ns, max([s.returned_ns, *s.resumed_ns.values()]) - log.session_began_ns)
+        for s in log.struck
+    ]
+    lane = Lane(stream.info, None)
+    early_ms: list[float] = []
+    for event in stream.events:
+        if isinstance(event, Gap):
+            lane.gap(event)
+        if not isinstance(event, SampleBlock):
+            continue
+        is_quiet = not any(began - NS_PER_S <= event.received_ns <= end + SETTLED_NS for began, end in busy_ns)
+        for drawn in lane.feed(event):
+            if isinstance(drawn, Waveform) and is_quiet:
+                last_ns = drawn.t_ns + (len(drawn.values) - 1) * drawn.sample_period_ns
+                early_ms.append((event.received_ns - last_ns) / NS_PER_MS)
+    return early_ms
