@@ -14,6 +14,8 @@ from becalm_protocol.events import value
 _ANSWER_WITHIN_S = 5.0
 # Session time does not depend on the wall clock, but the dates of recordings do; people notice from here on.
 _CLOCKS_AGREE_WITHIN_S = 2.0
+# The header counts whole seconds and is made anew once a second: it is 0 to 2 s old.
+_DATE_LAG_S = 1.0
 _MAX_ANSWER_BYTES = 100_000
 
 
@@ -76,7 +78,6 @@ def _ask(server_url: str) -> _Health:
     answered_s = time.time()
     if not isinstance(told, dict) or "version" not in told:
         raise ValueError("something else answers there")
-    # The header counts whole seconds: the true time is half a second later on the mean.
     half_trip_s = (answered_s - asked_s) / 2
-    ahead_s = parsedate_to_datetime(date).timestamp() + 0.5 - (asked_s + half_trip_s) if date else None
-    return _Health(told=told, ahead_s=ahead_s, unsure_s=0.5 + half_trip_s)
+    ahead_s = parsedate_to_datetime(date).timestamp() + _DATE_LAG_S - (asked_s + half_trip_s) if date else None
+    return _Health(told=told, ahead_s=ahead_s, unsure_s=_DATE_LAG_S + half_trip_s)
