@@ -129,7 +129,7 @@ class Body:
         """Return the pulse wave (photoplethysmogram) in resting pulses, shape (n_samples,)."""
         self._require_times(t_ns)
         volume, arousal = self._breath.volume(t_ns), self.arousal(t_ns)
-        return self._pulse.wave_au(t_ns, self._heart.beats, volume=volume, arousal=arousal)
+        return self._pulse.wave_au(t_ns, self._heart.beats, volume=volume, arousal=arousal, arousal_at=self.arousal_at)
 
     def ambient_light_au(self, t_ns: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return light that reaches the pulse sensor from outside, in resting pulses, shape (n_samples,)."""

@@ -17,6 +17,10 @@ from becalm_simulator.pulse import echo
 BELT_DRIFT_N = 0.25
 BELT_DRIFT_S = (97.0, 211.0)
 BELT_MOVING_N = 2.5
+# A belt sits otherwise on a chest that lies or stands; turning over takes a while.
+BELT_SUPINE_N = -1.2
+BELT_STANDING_N = 0.6
+TURN_OVER_S = 2.5
 # Movement is slower than muscle: strides and shifts.
 MOVING_RATE_HZ = 6
 MOVING_MG = 180.0
@@ -62,6 +66,8 @@ class Chest:
         force_n = person.belt_tension_n + person.belt_depth_n * volume
         for period_s, phase in zip(BELT_DRIFT_S, self._phases, strict=True):
             force_n += BELT_DRIFT_N * np.sin(2.0 * np.pi * t_s / period_s + phase)
+        force_n += BELT_SUPINE_N * self._script.eased(EpisodeKind.SUPINE, t_ns, ramp_s=TURN_OVER_S)
+        force_n += BELT_STANDING_N * self._script.eased(EpisodeKind.STANDING, t_ns, ramp_s=TURN_OVER_S)
         moving = self._script.amounts(EpisodeKind.MOVING, t_ns)
         if np.any(moving):
             force_n += BELT_MOVING_N * moving * self._moving.at(t_ns)
@@ -82,7 +88,7 @@ class Chest:
     def _moved_mg(
         self, t_ns: NDArray[np.int64], volume: NDArray[np.float64], *, beats: list[HeartBeat]
     ) -> NDArray[np.float64]:
-        supine = self._script.amounts(EpisodeKind.SUPINE, t_ns)
+        supine = self._script.eased(EpisodeKind.SUPINE, t_ns, ramp_s=TURN_OVER_S)
         tilt_rad = UPRIGHT_RAD + (SUPINE_RAD - UPRIGHT_RAD) * supine
         tilt_rad = tilt_rad - self._person.chest_tilt_mg / GRAVITY_MG * volume
         shake = MOVING_MG * self._script.amounts(EpisodeKind.MOVING, t_ns) * self._moving.at(t_ns)

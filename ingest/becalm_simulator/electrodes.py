@@ -56,7 +56,7 @@ class Electrodes:
     ) -> NDArray[np.float64]:
         """Return what the electrodes show of what the heart gives, at ascending times."""
         person, script = self._person, self._script
-        moving = self._moving(t_ns)
+        moving = self._script.eased(EpisodeKind.MOVING, t_ns, ramp_s=RAMP_S)
         muscle, wander = self._muscle.at(t_ns), self._wander.at(t_ns)
         t_s = t_ns / NS_PER_S
         shown_uv = person.electrode_gain * heart_uv
@@ -71,7 +71,7 @@ class Electrodes:
 
     def skin_us(self, skin_us: Levels, t_ns: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return what the skin electrodes show at ascending times; `skin_us` gives the skin's own at any times."""
-        moving = self._moving(t_ns)
+        moving = self._script.eased(EpisodeKind.MOVING, t_ns, ramp_s=RAMP_S)
         shown_us = skin_us(t_ns) + COUGH_US_PER_N * coughed_n(self._script, t_ns)
         if np.any(moving):
             shown_us = shown_us + 0.25 * moving * self._muscle.at(t_ns)
@@ -87,7 +87,7 @@ class Electrodes:
         if kind is EpisodeKind.SKIN_OFF:
             return np.where(inside, OFF_SKIN_US, shown_us)
         if kind is EpisodeKind.SKIN_NOISE:
-            return np.asarray(shown_us + amount * _ramp(episode, t_ns) * self._muscle.at(t_ns))
+            return np.asarray(shown_us + amount * episode.ramp(t_ns, ramp_s=RAMP_S) * self._muscle.at(t_ns))
         if kind is EpisodeKind.SKIN_DRYING:  # paste dries slowly; wetted again, it is as it was
             share = (t_ns - episode.start_ns) / (episode.end_ns - episode.start_ns)
             return np.where(inside, shown_us * (1.0 - amount * np.clip(share, 0.0, 1.0)), shown_us)
@@ -109,11 +109,11 @@ class Electrodes:
         inside = (t_ns >= episode.start_ns) & (t_ns < episode.end_ns)
         if kind in POWERLINE_HZ:
             wave = np.sin(2.0 * math.pi * POWERLINE_HZ[kind] * t_ns / NS_PER_S)
-            return np.asarray(shown_uv + amount * _ramp(episode, t_ns) * wave)
+            return np.asarray(shown_uv + amount * episode.ramp(t_ns, ramp_s=RAMP_S) * wave)
         if kind is EpisodeKind.WANDER:
-            return np.asarray(shown_uv + amount * _ramp(episode, t_ns) * wander)
+            return np.asarray(shown_uv + amount * episode.ramp(t_ns, ramp_s=RAMP_S) * wander)
         if kind is EpisodeKind.MUSCLE:
-            return np.asarray(shown_uv + amount * _ramp(episode, t_ns) * muscle)
+            return np.asarray(shown_uv + amount * episode.ramp(t_ns, ramp_s=RAMP_S) * muscle)
         if kind is EpisodeKind.POPS:
             return shown_uv + amount * self._jumps(episode, t_ns, every_s=POP_PERIOD_S, tau_s=POP_TAU_S)
         if kind is EpisodeKind.ECG_CLIPPED:
@@ -137,15 +137,3 @@ class Electrodes:
             begin, end = np.searchsorted(t_ns, (at_ns, at_ns + ns_from_s(GONE_TAUS * tau_s)))
             total[begin:end] += size * np.exp(-(t_ns[begin:end] - at_ns) / (tau_s * NS_PER_S))
         return total
-
-    def _moving(self, t_ns: NDArray[np.int64]) -> NDArray[np.float64]:
-        moving = np.zeros(len(t_ns))
-        for episode in self._script.within(frozenset({EpisodeKind.MOVING}), int(t_ns[0]), last_ns=int(t_ns[-1])):
-            moving = np.maximum(moving, episode.amount * _ramp(episode, t_ns))
-        return moving
-
-
-def _ramp(episode: Episode, t_ns: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return 1 within an episode, 0 outside, along straight ramps at both ends."""
-    since_s, left_s = (t_ns - episode.start_ns) / NS_PER_S, (episode.end_ns - t_ns) / NS_PER_S
-    return np.asarray(np.clip(np.minimum(since_s, left_s) / RAMP_S, 0.0, 1.0), dtype=np.float64)

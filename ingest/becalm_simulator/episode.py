@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from becalm_protocol.events import SignalKind, require, require_time, value
-from becalm_protocol.units import ns_from_s
+from becalm_protocol.units import NS_PER_S, ns_from_s
 
 
 class EpisodeKind(StrEnum):
@@ -138,6 +138,11 @@ class Episode:
         low, high, meaning = AMOUNTS[self.kind]
         require(low <= self.amount <= high, f"amount of {self.kind}", f"{low:g} to {high:g} ({meaning})", self.amount)
 
+    def ramp(self, t_ns: NDArray[np.int64], *, ramp_s: float) -> NDArray[np.float64]:
+        """Return 1 within it, 0 outside, along straight ramps at both ends, shape (n_samples,)."""
+        since_s, left_s = (t_ns - self.start_ns) / NS_PER_S, (self.end_ns - t_ns) / NS_PER_S
+        return np.asarray(np.clip(np.minimum(since_s, left_s) / ramp_s, 0.0, 1.0), dtype=np.float64)
+
 
 class Script:
     """The episodes of one body."""
@@ -164,6 +169,13 @@ class Script:
             inside = (t_ns >= episode.start_ns) & (t_ns < episode.end_ns)
             amounts = np.maximum(amounts, episode.amount * inside)
         return amounts
+
+    def eased(self, kind: EpisodeKind, t_ns: NDArray[np.int64], *, ramp_s: float) -> NDArray[np.float64]:
+        """Return `amounts` that come and go along straight ramps within each episode."""
+        eased = np.zeros(len(t_ns))
+        for episode in self.within(frozenset({kind}), int(t_ns[0]), last_ns=int(t_ns[-1])):
+            eased = np.maximum(eased, episode.amount * episode.ramp(t_ns, ramp_s=ramp_s))
+        return eased
 
     def within(self, kinds: frozenset[EpisodeKind], first_ns: int, *, last_ns: int) -> tuple[Episode, ...]:
         """Return the episodes of these kinds that touch a stretch of time, in order of their start."""

@@ -127,6 +127,7 @@ class Person:
     hum_uv: float
     hum_hz: float
     pulse_delay_s: float
+    """From the R peak to the foot of the wave, at everyday arousal."""
     notch_share: float
 
     def __post_init__(self) -> None:

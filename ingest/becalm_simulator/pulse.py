@@ -26,6 +26,8 @@ RUN_OFF_WIDTH_S = 0.17
 FULL_INTERVAL_S = 0.75
 # Arousal narrows the vessels of the skin: a third of the pulse is left at full arousal.
 VASOCONSTRICTION = 0.65
+# It stiffens them too, and the wave comes sooner: an eighth of the delay at full arousal against none.
+HASTE = 0.125
 BREATH_MODULATION = 0.08
 BASELINE_BREATH = 0.25
 BASELINE_WANDER = 0.15
@@ -58,10 +60,14 @@ class Pulse:
         *,
         volume: NDArray[np.float64],
         arousal: NDArray[np.float64],
+        arousal_at: Callable[[int], float],
     ) -> NDArray[np.float64]:
-        """Return it at ascending times, shape (n_samples,), with motion and what leaks of the light from outside."""
+        """Return it at ascending times, shape (n_samples,), with motion and what leaks of the light from outside.
+
+        `arousal` is that of the times, `arousal_at` tells it at a beat.
+        """
         height = (1.0 - VASOCONSTRICTION * arousal) * (1.0 - BREATH_MODULATION * (volume - 0.5))
-        waves = echo(beats, t_ns, shape=self._wave, seen_ns=SEEN_NS)
+        waves = echo(beats, t_ns, shape=lambda s, beat: self._wave(s, beat, arousal_at(beat.t_ns)), seen_ns=SEEN_NS)
         shown = height * waves - BASELINE_BREATH * height * volume + BASELINE_WANDER * self._wander.at(t_ns)
         moving = self._script.amounts(EpisodeKind.MOVING, t_ns)
         shown += MOVING_PULSES * moving * self._moving.at(t_ns) + COUGH_PULSES_PER_N * coughed_n(self._script, t_ns)
@@ -76,10 +82,11 @@ class Pulse:
         flicker = 1.0 + FLICKER_SHARE * np.sin(2.0 * np.pi * 2.0 * self._person.hum_hz * t_ns / NS_PER_S)
         return np.asarray(DAYLIGHT_PULSES + lamp * flicker)
 
-    def _wave(self, since_s: NDArray[np.float64], beat: HeartBeat) -> NDArray[np.float64]:
-        late_s = since_s - self._person.pulse_delay_s
+    def _wave(self, since_s: NDArray[np.float64], beat: HeartBeat, arousal: float) -> NDArray[np.float64]:
+        person = self._person
+        late_s = since_s - person.pulse_delay_s * (1.0 - HASTE * (arousal - person.arousal_everyday))
         main = np.where(late_s < RISE_S, _bell((late_s - RISE_S) / (0.45 * RISE_S)), _bell((late_s - RISE_S) / FALL_S))
-        second = self._person.notch_share * _bell((late_s - NOTCH_AT_S) / NOTCH_WIDTH_S)
+        second = person.notch_share * _bell((late_s - NOTCH_AT_S) / NOTCH_WIDTH_S)
         run_off = RUN_OFF_SHARE * _bell((late_s - RUN_OFF_AT_S) / RUN_OFF_WIDTH_S)
         filling = min(beat.rr_s / FULL_INTERVAL_S, 1.25) ** 1.5
         return np.asarray(filling * (main + second + run_off))

@@ -40,6 +40,17 @@ def test_gravity_tells_posture() -> None:
     assert np.linalg.norm(acceleration_mg, axis=1) == pytest.approx(1000.0, abs=40.0)
 
 
+def test_turning_over_takes_a_while_and_moves_the_belt() -> None:
+    lying = Episode(kind=EpisodeKind.SUPINE, start_ns=ns_from_s(60.0), end_ns=ns_from_s(110.0))
+    body, upright = living(2, lying), living(2)
+    tilted_mg = body.acceleration_mg(T_NS)[:, 2]
+    assert np.max(np.abs(np.diff(tilted_mg))) < 30.0  # 50 samples a second
+    change_n = body.force_n(T_NS) - upright.force_n(T_NS)
+    assert np.all(change_n[ns_from_s(60.0) > T_NS] == 0.0)
+    still = (ns_from_s(63.0) < T_NS) & (ns_from_s(65.0) > T_NS)
+    assert np.mean(change_n[still]) == pytest.approx(-1.2, abs=0.4)
+
+
 def test_each_beat_shakes_the_chest_and_moves_its_blood() -> None:
     body = living(3)
     thuds_mg, blood_ohm = [], []

@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 
 from becalm_protocol.units import ns_from_s
@@ -40,3 +41,19 @@ def test_a_script_knows_how_much_of_what_there_is_when() -> None:
     touched = script.within(frozenset({EpisodeKind.THREAT}), ns_from_s(17.0), last_ns=ns_from_s(19.0))
     assert [e.amount for e in touched] == [0.4, 0.9]
     assert script.within(ECG_KINDS, 0, last_ns=ns_from_s(100.0)) == ()
+
+
+def test_amounts_at_many_times_are_those_at_each_and_may_come_and_go_slowly() -> None:
+    script = Script(
+        [
+            episode(EpisodeKind.MOVING, start_s=10.0, end_s=20.0, amount=0.4),
+            episode(EpisodeKind.MOVING, start_s=18.0, end_s=22.0, amount=0.8),
+        ]
+    )
+    t_ns = np.asarray([ns_from_s(0.5 * i) for i in range(60)], dtype=np.int64)
+    assert script.amounts(EpisodeKind.MOVING, t_ns).tolist() == [
+        script.amount(EpisodeKind.MOVING, int(t)) for t in t_ns
+    ]
+    eased = script.eased(EpisodeKind.MOVING, t_ns, ramp_s=2.0)
+    assert eased[[20, 22, 24, 40, 42, 44]] == pytest.approx([0.0, 0.2, 0.4, 0.8, 0.4, 0.0])
+    assert np.all(script.amounts(EpisodeKind.HOLD, t_ns) == 0.0)

@@ -43,6 +43,16 @@ def test_arousal_narrows_the_pulse() -> None:
     assert np.std(np.diff(aroused)) < 0.6 * np.std(np.diff(at_ease))
 
 
+def test_arousal_hastens_the_pulse() -> None:
+    threat = Episode(kind=EpisodeKind.THREAT, start_ns=ns_from_s(60.0), end_ns=ns_from_s(119.0), amount=1.0)
+    body = living(3, threat, threat_gain=1.0, arousal_everyday=0.2, stressors_per_hour=0.0, pulse_delay_s=0.25)
+    delays_ms: dict[bool, list[float]] = {True: [], False: []}
+    for beat in body.beats()[2:-3]:
+        since = beat.t_ns + np.arange(150, 450, dtype=np.int64) * 1_000_000
+        delays_ms[beat.t_ns > ns_from_s(75.0)].append(150.0 + int(np.argmax(np.diff(body.pulse_au(since)))))
+    assert 15.0 < np.mean(delays_ms[False]) - np.mean(delays_ms[True]) < 32.0
+
+
 def test_an_early_beat_sends_a_small_wave() -> None:
     body = living(3, ectopic_share=0.1)
     rises = {True: [], False: []}  # type: dict[bool, list[float]]
