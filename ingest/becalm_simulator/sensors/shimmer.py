@@ -41,10 +41,10 @@ _SERVICES = (
 class GsrUnit:
     """A virtual Shimmer3R with electrodes on a body. `has_gsr`: False for a model without."""
 
-    def __init__(self, body: Body, *, drift_ppb: int, has_gsr: bool = True) -> None:
+    def __init__(self, body: Body, *, drift_ppb: int, epoch_ns: int = EPOCH_NS, has_gsr: bool = True) -> None:
         self.name = "SIM-GSR 0001"
         self.address = "F0:51:4D:00:05:01"
-        self.clock = DeviceClock(drift_ppb=drift_ppb, epoch_ns=EPOCH_NS)
+        self.clock = DeviceClock(drift_ppb=drift_ppb, epoch_ns=epoch_ns)
         self.sent = {SignalKind.SKIN_CONDUCTANCE: 0}
         self._body = body
         self._noise = np.random.default_rng(np.random.SeedSequence([body.seed, 44]))
