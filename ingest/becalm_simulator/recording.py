@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from becalm_protocol.errors import RecordingError
-from becalm_protocol.events import require
+from becalm_protocol.events import SignalKind, require
 from becalm_protocol.units import NS_PER_S, ns_from_s, s_from_ns
 from becalm_simulator.body import Body
+from becalm_simulator.episode import DROPOUTS, Script
+from becalm_simulator.rails import read_with_noise
 from becalm_simulator.sensors.belt import NOISE_N
 from becalm_simulator.sensors.skin import NOISE_US
 from becalm_simulator.sensors.strap import NOISE_UV
@@ -27,6 +29,8 @@ Row = tuple[object, ...]
 
 def write_recording(body: Body, *, seconds: float, directory: Path) -> Path:
     """Write `recording.csv` (time_s, ecg_mv, rsp_au, eda_us at 130 Hz) and the truth beside it; return its path.
+
+    Where a dropout is staged the column says `nan`.
 
     Truth: `truth_beats.csv`, `truth_breaths.csv`, `truth_co2.csv`, `truth_scr.csv`, `truth_arousal.csv` and
     `truth_episodes.csv`. Let the body hear a pacer first to record practice. Raises ValueError for an impossible
@@ -80,15 +84,22 @@ def _s(t_ns: int) -> str:
 
 def _samples(body: Body, n_samples: int) -> Iterator[Row]:
     rng = np.random.default_rng(np.random.SeedSequence([body.seed, 7]))
+    script = Script(body.episodes())
+    signals = (
+        (SignalKind.ECG, body.ecg_uv, NOISE_UV, 1.0 / UV_PER_MV),
+        (SignalKind.RESPIRATION, body.force_n, NOISE_N, 1.0),
+        (SignalKind.SKIN_CONDUCTANCE, body.conductance_us, NOISE_US, 1.0),
+    )
     for first in range(0, n_samples, CHUNK_SAMPLES):
         idx = np.arange(first, min(first + CHUNK_SAMPLES, n_samples), dtype=np.int64)
         t_ns = idx * NS_PER_S // RECORDING_RATE_HZ
         body.until(int(t_ns[-1]))
         noise = rng.standard_normal((len(idx), 3))
-        ecg_mv = (body.ecg_uv(t_ns) + NOISE_UV * noise[:, 0]) / UV_PER_MV
-        force_n = body.force_n(t_ns) + NOISE_N * noise[:, 1]
-        eda_us = body.conductance_us(t_ns) + NOISE_US * noise[:, 2]
-        yield from _rows(t_ns / NS_PER_S, ecg_mv, force_n, eda_us)
+        columns = []
+        for column, (kind, signal, noise_sd, scale) in enumerate(signals):
+            read = read_with_noise(signal(t_ns), noise_sd * noise[:, column], t_ns=t_ns, script=script, kind=kind)
+            columns.append(np.where(script.amounts(DROPOUTS[kind], t_ns) > 0.5, np.nan, scale * read))
+        yield from _rows(t_ns / NS_PER_S, *columns)
 
 
 def _rows(*columns: NDArray[np.float64]) -> Iterator[Row]:

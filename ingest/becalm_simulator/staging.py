@@ -30,7 +30,7 @@ DISTURBANCES: tuple[Row, ...] = (
     (EpisodeKind.ECG_CLIPPED, (5.0, 40.0), (150.0, 700.0)),
     (EpisodeKind.ECG_DROPOUT, (0.5, 12.0), (1.0, 1.0)),
     (EpisodeKind.SKIN_NOISE, (5.0, 40.0), (0.01, 0.15)),
-    (EpisodeKind.SKIN_DRYING, (60.0, 180.0), (0.05, 0.25)),
+    (EpisodeKind.SKIN_DRYING, (60.0, 120.0), (0.05, 0.2)),
     (EpisodeKind.SKIN_CLIPPED, (10.0, 60.0), (0.8, 1.05)),
     (EpisodeKind.SKIN_DROPOUT, (0.5, 12.0), (1.0, 1.0)),
     (EpisodeKind.BELT_SLIPPED, (10.0, 60.0), (2.0, 12.0)),

@@ -47,6 +47,18 @@ def test_the_same_seed_writes_the_same_files(tmp_path: Path) -> None:
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
 
 
+def test_a_dropout_is_nan_and_a_stuck_reading_stands_still(tmp_path: Path) -> None:
+    episodes = [
+        Episode(kind=EpisodeKind.ECG_DROPOUT, start_ns=2_000_000_000, end_ns=4_000_000_000),
+        Episode(kind=EpisodeKind.BELT_STUCK, start_ns=5_000_000_000, end_ns=8_000_000_000),
+    ]
+    samples = rows(write_recording(Body.from_seed(7, episodes=episodes), seconds=10.0, directory=tmp_path))
+    assert {row["ecg_mv"] for row in samples if 2.0 <= float(row["time_s"]) < 4.0} == {"nan"}
+    assert "nan" not in {row["ecg_mv"] for row in samples if not 2.0 <= float(row["time_s"]) < 4.0}
+    assert len({row["rsp_au"] for row in samples if 5.0 <= float(row["time_s"]) < 8.0}) == 1
+    assert "nan" not in {cell for row in samples for cell in (row["rsp_au"], row["eda_us"])}
+
+
 @pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), 1e9])
 def test_an_impossible_length_is_refused(tmp_path: Path, seconds: float) -> None:
     with pytest.raises(ValueError, match=r"^seconds: expected above 0 to 86400"):
