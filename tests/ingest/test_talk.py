@@ -23,6 +23,7 @@ from becalm_protocol.events import (
     RawEvent,
     RrBlock,
     SampleBlock,
+    SignalKind,
     StreamState,
     StreamStatus,
 )
@@ -45,6 +46,8 @@ class FakeStrap:
         self.wants_bond = False
         self.is_bonded = False
         self.start_error = 0
+        self.errors: dict[int, int] = {}
+        """Answers to starts of single measurements."""
 
     async def read(self, uuid: str) -> bytes:
         raise LinkError("nothing to read", advice="none")
@@ -59,7 +62,8 @@ class FakeStrap:
         if self.wants_bond and not self.is_bonded:
             raise BondMissingError("bond", advice="bond")
         self.written.append(write.data)
-        self.notify("control", bytes([0xF0, write.data[0], write.data[1], self.start_error, 0]))
+        error = self.errors.get(write.data[1], self.start_error)
+        self.notify("control", bytes([0xF0, write.data[0], write.data[1], error, 0]))
 
     async def pair(self) -> None:
         self.is_bonded = True
@@ -203,6 +207,28 @@ async def test_an_end_by_the_strap_asks_for_a_new_connection(stage: Stage) -> No
     strap.notify("control", b"\x01\x00")
     assert stage.n_changes == 1
     assert talk.check()
+
+
+async def test_a_signal_that_the_strap_refuses_is_not_waited_for(stage: Stage) -> None:
+    survey = polar_pmd.Survey()
+    survey.take("", bytes.fromhex("0f 05 00"))
+    survey.parse(bytes.fromhex("f0 01 00 00 00 00 01 82 00"), channel="control")
+    survey.parse(bytes.fromhex("f0 01 02 00 00 00 01 32 00"), channel="control")
+    strap = FakeStrap()
+    strap.errors = {2: 9}
+    talk = stage.talk(strap, families=(survey.found(),))
+    await talk.start()
+    assert "acceleration: it does not have that range" in str(talk.trouble)
+    assert [watch.kind for watch in talk.watches] == [SignalKind.ECG]
+    for n in range(1, 12):
+        stage.now_ns = n * NS_PER_S
+        strap.notify("data", bytes([0]) + (n * NS_PER_S).to_bytes(8, "little") + bytes([0]) + bytes(390))
+        strap.notify("data", bytes([2]) + (n * NS_PER_S).to_bytes(8, "little") + bytes([1]) + bytes(6))
+        assert not talk.check()
+    await talk.stop()
+    assert strap.written[-1] == STOP_ECG
+    assert stage.states() == [StreamState.STREAMING, StreamState.ENDED]
+    assert len([event for event in stage.events() if isinstance(event, Dropped)]) == 11
 
 
 async def test_what_is_recorded_plays_as_it_was_heard(stage: Stage, tmp_path: Path) -> None:

@@ -41,6 +41,30 @@ def test_intervals_stay_integers_of_1024ths() -> None:
     assert block == RrBlock(stream_id=STREAM, received_ns=5, rr_1024=(1027, 1001), heart_rate_bpm=61)
 
 
+@pytest.mark.parametrize(("head", "n_rr"), [("10 3c", 9), ("11 2c 01", 8), ("18 3c 01 02", 8), ("19 2c 01 01 02", 7)])
+def test_as_many_intervals_as_the_smallest_packet_holds(head: str, n_rr: int) -> None:
+    data = bytes.fromhex(head) + struct.pack(f"<{n_rr}H", *range(700, 700 + n_rr))
+    assert len(data) <= 20 < len(data) + 2
+    (block,) = talk()[0].parse(data, channel="measurement", received_ns=5)
+    assert isinstance(block, RrBlock)
+    assert block.rr_1024 == tuple(range(700, 700 + n_rr))
+
+
+def test_two_heartbeats_may_look_the_same() -> None:
+    conversation, _ = talk()
+    data = bytes.fromhex("10 3c 00 04")
+    blocks = [conversation.parse(data, channel="measurement", received_ns=n) for n in (1, 2)]
+    assert [(event.received_ns, event.rr_1024) for (event,) in blocks if isinstance(event, RrBlock)] == [
+        (1, (1024,)),
+        (2, (1024,)),
+    ]
+
+
+def test_a_strap_without_intervals_still_tells_rate_and_contact() -> None:
+    (block,) = talk()[0].parse(bytes.fromhex("04 00"), channel="measurement", received_ns=5)
+    assert block == RrBlock(stream_id=STREAM, received_ns=5, rr_1024=(), heart_rate_bpm=0, in_contact=False)
+
+
 @pytest.mark.parametrize(
     "wrong",
     ["", "01", "01 3c", "08 3c", "08 3c 01", "10 3c 01", "10 3c 01 02 03", "00 3c 00", "18 3c 01", "00 3c 00 00"],
