@@ -110,6 +110,9 @@ SKIN_KINDS = frozenset(
         EpisodeKind.SKIN_CLIPPED,
     }
 )  # fmt: skip
+CONVERTER_KINDS = frozenset(
+    {EpisodeKind.ECG_CLIPPED, EpisodeKind.SKIN_CLIPPED, EpisodeKind.BELT_CLIPPED, EpisodeKind.BELT_STUCK}
+)
 RHYTHM_KINDS = frozenset({EpisodeKind.EARLY_BEATS, EpisodeKind.FIBRILLATION})
 BODY_KINDS = frozenset(
     {
@@ -178,10 +181,18 @@ class Script:
         return eased
 
     def within(self, kinds: frozenset[EpisodeKind], first_ns: int, *, last_ns: int) -> tuple[Episode, ...]:
-        """Return the episodes of these kinds that touch a stretch of time, in order of their start."""
+        """Return the episodes of these kinds that touch a stretch of time, in order of their start.
+
+        Those of the converter come last, for it sees what all others have left.
+        """
         if not self.kinds & kinds:
             return ()
-        return tuple(e for e in self.episodes if e.kind in kinds and e.start_ns <= last_ns and e.end_ns >= first_ns)
+        touching = [e for e in self.episodes if e.kind in kinds and e.start_ns <= last_ns and e.end_ns >= first_ns]
+        return tuple(sorted(touching, key=_is_of_the_converter))
+
+
+def _is_of_the_converter(episode: Episode) -> bool:
+    return episode.kind in CONVERTER_KINDS
 
 
 def _start(episode: Episode) -> int:

@@ -71,6 +71,18 @@ def test_polarity_turns_the_signal_over() -> None:
     np.testing.assert_array_equal(turned, np.where(INSIDE, -plain, plain))
 
 
+def test_nothing_comes_through_the_end_of_a_range() -> None:
+    clipped = Episode(kind=EpisodeKind.ECG_CLIPPED, start_ns=ns_from_s(FIRST_S), end_ns=ns_from_s(LAST_S), amount=300.0)
+    later = [
+        Episode(kind=kind, start_ns=ns_from_s(12.0), end_ns=ns_from_s(18.0), amount=1000.0)
+        for kind in (EpisodeKind.POWERLINE_50, EpisodeKind.WANDER)
+    ]
+    shown = body(clipped, *later).ecg_uv(T_NS)
+    assert np.max(np.abs(shown[INSIDE])) == 300.0
+    assert np.mean(np.abs(shown[INSIDE]) == 300.0) > 0.1
+    assert np.max(shown[~INSIDE]) > 600.0
+
+
 def test_tall_t_waves_are_taller_and_r_waves_are_not() -> None:
     one, plain = disturbed(EpisodeKind.TALL_T, 3.0), body()
     for beat in [b for b in one.beats() if ns_from_s(11.0) < b.t_ns < ns_from_s(19.0)]:
