@@ -6,8 +6,8 @@ MAX_FRAME_BYTES = 65_536
 MAX_SAMPLES_PER_BLOCK = 2_048
 # MTU 517 leaves room for 256 RR intervals in one Heart Rate notification.
 MAX_RR_PER_BLOCK = 256
-# A person wears a handful of sensors; 16 streams leave room for a laboratory.
-MAX_STREAMS = 16
+# A person wears a handful of sensors, and an optical arm band alone has nine streams; 64 leave room for a laboratory.
+MAX_STREAMS = 64
 # Names are labels for people; longer ones are a fault or an attack.
 MAX_NAME_CHARS = 64
 # A note is a sentence or two.

@@ -19,7 +19,7 @@ from becalm_server.latency import Latency
 
 log = logging.getLogger(__name__)
 
-# Agents may have 256 un-acknowledged events in each of 16 streams: what one agent may owe us, four times over.
+# Agents may have 256 un-acknowledged events in each of 64 streams: all that one agent may owe us.
 MAX_QUEUED = 16_384
 # One transaction of this size takes about 50 ms; larger ones would delay the acknowledgements behind them.
 MAX_BATCH = 2_000
