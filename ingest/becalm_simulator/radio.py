@@ -165,23 +165,26 @@ class VirtualDevice:
         due = [t_ns for t_ns in (self.sensor.due_ns(), self.outbox.due_ns()) if t_ns is not None]
         if self._connection is None or not due:
             return None
-        interval_ns = max(self._controller.interval_us * 1000, NS_PER_MS)
         from_ns = max(min(due), self._served_ns + 1)
-        return self._anchor_ns + -(-(from_ns - self._anchor_ns) // interval_ns) * interval_ns
+        return self._anchor_ns + -(-(from_ns - self._anchor_ns) // self._interval_ns) * self._interval_ns
+
+    @property
+    def _interval_ns(self) -> int:
+        return max(self._controller.interval_us * 1000, NS_PER_MS)
 
     async def _serve(self) -> None:
-        """Serve one connection event."""
-        self._served_ns = now_ns = self._clock.now_ns()
-        connection = self._connection
+        """Serve the newest connection event: what was measured by then, or waits from before."""
+        connection, now_ns = self._connection, self._clock.now_ns()
         if connection is None:
             return
-        if (due_ns := self.sensor.due_ns()) is not None and due_ns <= now_ns:
-            for outgoing in self.sensor.poll(now_ns, mtu=connection.att_mtu):
+        self._served_ns = event_ns = now_ns - (now_ns - self._anchor_ns) % self._interval_ns
+        if (due_ns := self.sensor.due_ns()) is not None and due_ns <= event_ns:
+            for outgoing in self.sensor.poll(event_ns, mtu=connection.att_mtu):
                 if outgoing.uuid in self._subscribed:
-                    self.outbox.put(outgoing, now_ns=now_ns)
+                    self.outbox.put(outgoing, now_ns=event_ns)
         await self._wear_battery(now_ns)
         if not self.air.is_away(self._controller):
-            for outgoing in self.outbox.take(MAX_PER_EVENT, now_ns=now_ns):
+            for outgoing in self.outbox.take(MAX_PER_EVENT, now_ns=event_ns):
                 await self._send(outgoing)
 
     async def _send(self, outgoing: Outgoing) -> None:

@@ -122,3 +122,20 @@ async def test_an_adapter_that_was_lost_is_opened_anew(make_world: Any, tmp_path
 
 def _set(event: asyncio.Event, _: BleakClient) -> None:
     event.set()
+
+
+@pytest.mark.parametrize("kind", ["unix", "tcp"])
+async def test_adapters_taken_away_come_back_at_the_same_address(kind: str, tmp_path: Path) -> None:
+    air = Air()
+    place = f"unix:{tmp_path / 'hci'}" if kind == "unix" else "tcp:127.0.0.1:0"
+    async with asyncio.timeout(4.0), serve_hci(air, place) as address, open_radio(address) as radio:
+        await BleakScanner.discover(timeout=0.05, backend=radio.scanner)
+        assert air.adapters is not None
+        air.adapters.take_away()
+        with pytest.raises(BleakBluetoothNotAvailableError):
+            await BleakScanner.discover(timeout=0.05, backend=radio.scanner)
+        assert air.controllers == set()
+        await air.adapters.bring()
+        await BleakScanner.discover(timeout=0.05, backend=radio.scanner)
+        assert len(air.controllers) == 1
+    assert air.adapters is None

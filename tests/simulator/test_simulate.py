@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sys
+import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,10 +16,12 @@ from bleak import BleakClient, BleakScanner
 
 from becalm_protocol.errors import ConfigError
 from becalm_simulator.bleak_backend import open_radio
+from becalm_simulator.faults import parse_fault
 from becalm_simulator.sensors.heart_rate import HEART_RATE
 from becalm_simulator.sensors.skin import UART_TX
 from becalm_simulator.simulate import SimulatorReport, SimulatorSettings, run_simulator
 
+FAULTS_OVER_NS = 1_000_000_000
 SIMULATOR = """
 import asyncio, json, sys
 from becalm_simulator.simulate import SimulatorSettings, run_simulator
@@ -140,3 +143,43 @@ async def test_a_killed_simulator_is_a_lost_link(tmp_path: Path) -> None:
         await first_notification(radio, "SIM-EDA 0001", uuid=UART_TX, gone=gone)
         simulator.kill()
         await gone.wait()
+
+
+async def test_the_report_tells_what_really_went_wrong() -> None:
+    stop, ready = asyncio.Event(), asyncio.Queue[str]()
+    faults = (parse_fault("t=0.1 silent 0.5 sensor=skin"), parse_fault("t=0.2 needs_bonding sensor=belt"))
+    began_ns = time.monotonic_ns()
+    async with asyncio.timeout(4.5), asyncio.TaskGroup() as group:
+        settings = SimulatorSettings(seed=7, faults=faults)
+        simulator = group.create_task(run_simulator(settings, on_ready=ready.put_nowait, stop=stop))
+        async with open_radio(await ready.get()) as radio:
+            over_ns = time.monotonic_ns() + FAULTS_OVER_NS
+            late = asyncio.Event()
+            device = await BleakScanner.find_device_by_name("SIM-HR 0001", timeout=3.0, backend=radio.scanner)
+            assert device is not None
+            async with BleakClient(device, backend=radio.client) as client:
+                await client.start_notify(HEART_RATE, lambda *_: _set_when(late, over_ns))
+                await late.wait()
+        stop.set()
+        report: SimulatorReport = await simulator
+    silent, bonding = report.faults
+    assert (silent.fault, silent.sensor) == (faults[0], "SIM-EDA 0001")
+    assert silent.began_ns >= faults[0].at_ns
+    assert silent.ended_ns is not None
+    assert silent.ended_ns - silent.began_ns >= 500_000_000
+    assert (bonding.sensor, bonding.ended_ns) == ("SIM-BELT 0001", None)
+    assert began_ns <= report.began_machine_ns <= time.monotonic_ns()
+    told = json.loads(json.dumps(report.as_dict()))["faults"]
+    assert [row["fault"] for row in told] == [str(fault) for fault in faults]
+    assert told[1]["ended_s"] is None
+
+
+def _set_when(event: asyncio.Event, from_ns: int) -> None:
+    if time.monotonic_ns() >= from_ns:
+        event.set()
+
+
+async def test_a_fault_on_a_sensor_that_nobody_wears_is_refused() -> None:
+    settings = SimulatorSettings(seed=7, faults=(parse_fault("t=1 drop sensor=shoe"),))
+    with pytest.raises(ConfigError, match="fault: `t=1 drop sensor=shoe`: expected a sensor of strap, belt, skin"):
+        await run_simulator(settings, on_ready=lambda _: None, stop=asyncio.Event())
