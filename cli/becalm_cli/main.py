@@ -89,8 +89,11 @@ def agent(
     scan: Annotated[bool, typer.Option("--scan", help="List the sensors in range, then end.")] = False,
     device: Annotated[
         list[str] | None,
-        typer.Option("--device", help="Name or address of a sensor; repeat for more [default: any known]."),
+        typer.Option(
+            "--device", help="Name or address of a sensor, or lsl:NAME for an LSL stream; repeat [default: any known]."
+        ),
     ] = None,
+    signal: SignalOption = None,
     server: ServerOption = DEFAULT_SERVER,
     start: Annotated[
         bool, typer.Option("--start", help="Record at once instead of waiting for a client's start.")
@@ -111,12 +114,13 @@ def agent(
     from becalm_cli.parts import run_sensor_agent, run_sensor_scan
 
     if scan:
-        asyncio.run(run_sensor_scan(radio=radio))
+        asyncio.run(run_sensor_scan(devices=tuple(device or ()), radio=radio))
         return
     asyncio.run(
         run_sensor_agent(
-            server=ws_url(server), devices=tuple(device or ()), start=start, record=record, wiring=wiring,
-            gyroscope=gyroscope, radio=radio, data_dir=_data_dir(data_dir), as_json=as_json, supervised=supervised,
+            server=ws_url(server), devices=tuple(device or ()), signals=tuple(signal or ()), start=start,
+            record=record, wiring=wiring, gyroscope=gyroscope, radio=radio, data_dir=_data_dir(data_dir),
+            as_json=as_json, supervised=supervised,
         )
     )  # fmt: skip
 

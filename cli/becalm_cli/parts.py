@@ -31,8 +31,11 @@ async def run_server(*, host: str, port: int, data_dir: Path, supervised: bool) 
     await serve(settings, on_ready=on_ready, stop=stop_on_signals(supervised=supervised))
 
 
-async def run_sensor_scan(*, radio: str | None) -> None:
-    """List the sensors in range."""
+async def run_sensor_scan(*, devices: tuple[str, ...], radio: str | None) -> None:
+    """List the sensors in range; where LSL alone is asked for, the streams on the network."""
+    if devices and all(device.partition(":")[0] == "lsl" for device in devices):
+        await _run_stream_scan()
+        return
     from becalm_ingest.link import scan
 
     async with AsyncExitStack() as stack:
@@ -43,10 +46,22 @@ async def run_sensor_scan(*, radio: str | None) -> None:
         typer.echo("No sensor found. Put it on (a dry strap sleeps), bring it near, close other apps that use it.")
 
 
+async def _run_stream_scan() -> None:
+    from becalm_ingest.lsl import look
+
+    found = await asyncio.to_thread(look, within_s=2.0)
+    for stream in found:
+        told = f"{stream.sample_rate_hz:g} Hz" if stream.sample_rate_hz else "odd times"
+        typer.echo(f"lsl:{stream.name:24} {stream.kind:20} {told:>12}  {stream.host}")
+    if not found:
+        typer.echo("No LSL stream found. Start it at its sender, in the same network.")
+
+
 async def run_sensor_agent(
     *,
     server: str,
     devices: tuple[str, ...],
+    signals: tuple[str, ...],
     start: bool,
     record: Path | None,
     wiring: str | None,
@@ -65,6 +80,7 @@ async def run_sensor_agent(
             server_url=server,
             data_dir=data_dir / "agent",
             devices=devices,
+            signals=signals,
             start_now=start,
             record_path=record,
             families=own_families(wiring=wiring, gyroscope=gyroscope),

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 from becalm_ingest.conductor import Conductor, OnReport
 from becalm_ingest.devices import Family
+from becalm_ingest.ensemble import Ensemble
+from becalm_ingest.formats.signals import parse_choice
 from becalm_ingest.player import Player
 from becalm_ingest.replay import read_recording
 from becalm_ingest.report import AgentReport
+from becalm_ingest.source import Source
 from becalm_ingest.spool import DEFAULT_QUOTA_BYTES
 from becalm_protocol.errors import BecalmError
 from becalm_protocol.events import value
@@ -27,7 +30,9 @@ class AgentSettings:
     server_url: str
     data_dir: Path
     devices: tuple[str, ...] = ("auto",)
-    """Names or addresses of sensors; `auto` takes every known one in range."""
+    """Names or addresses of sensors; `auto` takes every known one in range; `lsl` and `lsl:NAME` are LSL streams."""
+    signals: tuple[str, ...] = ()
+    """Which channel of an LSL stream is which: LABEL=KIND or LABEL=KIND:UNIT."""
     start_now: bool = False
     """Open a session at once instead of waiting for a client to press start."""
     record_path: Path | None = None
@@ -44,16 +49,8 @@ async def run_agent(settings: AgentSettings, *, stop: asyncio.Event, on_report: 
 
     Raises StorageError and ConfigError; radio and network trouble is reported and retried.
     """
-    from becalm_ingest.sensors import Sensors  # bleak takes a tenth of a second, and replay has no use for it
-
-    source = Sensors(
-        devices=settings.devices,
-        backend=settings.backend,
-        record_path=settings.record_path,
-        families=settings.families,
-    )
     conductor = Conductor(
-        source,
+        _source(settings),
         server_url=settings.server_url,
         data_dir=settings.data_dir,
         quota_bytes=settings.quota_bytes,
@@ -89,6 +86,30 @@ async def run_replay(
         session_clock=player.now_ns,
     )
     return await _run(conductor, stop=stop, on_report=on_report)
+
+
+def _source(settings: AgentSettings) -> Source:
+    """Return what the agent reads; only what is asked for is imported and started on this machine."""
+    choices = tuple(parse_choice(text) for text in settings.signals)
+    streams = tuple(device for device in settings.devices if device == "lsl" or device.startswith("lsl:"))
+    sensors = tuple(device for device in settings.devices if device not in streams)
+    sources: list[Source] = []
+    if sensors or not streams:
+        from becalm_ingest.sensors import Sensors  # bleak takes a tenth of a second, and replay has no use for it
+
+        sources.append(
+            Sensors(
+                devices=sensors,
+                backend=settings.backend,
+                record_path=settings.record_path,
+                families=settings.families,
+            )
+        )
+    if streams:
+        from becalm_ingest.lsl_source import LslStreams
+
+        sources.append(LslStreams(devices=streams, choices=choices))
+    return sources[0] if len(sources) == 1 else Ensemble(sources)
 
 
 async def _run(conductor: Conductor, *, stop: asyncio.Event, on_report: OnReport | None) -> AgentReport:
