@@ -104,7 +104,7 @@ def test_samples_are_the_skins_in_every_range_and_the_clock_wraps(gain: int) -> 
     resistor_kohm = np.asarray(shimmer.FEEDBACK_KOHM)[raw >> 14]
     told_us = ((raw & 0xFFF) * 3 / 4_095 / 0.5 - 1) * 1_000 / resistor_kohm
     t_ns = (10 * SECOND + (1 + np.arange(len(samples))) * SECOND // 16).astype(np.int64)
-    true_us = worn.conductance_us(t_ns)
+    true_us = np.minimum(worn.conductance_us(t_ns), 5_000 / resistor_kohm)  # a range set by hand ends somewhere
     step_us = 6_000 / 4_095 / resistor_kohm
     assert np.all(np.abs(told_us - true_us) < 4 * step_us)
     if gain != 4:

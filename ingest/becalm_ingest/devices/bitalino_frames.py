@@ -22,6 +22,9 @@ N_SEQUENCE = 16
 _HEAD_BITS = 12
 # x^4 + x + 1 over four bits at once.
 _CRC_TABLE = (0, 3, 6, 5, 12, 15, 10, 9, 11, 8, 13, 14, 7, 4, 1, 2)
+_CRC_BYTES = bytes(
+    _CRC_TABLE[_CRC_TABLE[crc] ^ (byte >> 4)] ^ (byte & 0x0F) for crc in range(16) for byte in range(256)
+)
 _STATE_SIZES = (16, 17)  # firmware from 5.2 on has one byte more, before the last
 MAX_STATE_BYTES = max(_STATE_SIZES)
 _N_STATE_WORDS = 7
@@ -58,8 +61,7 @@ def crc4(data: bytes) -> int:
     """Return the check over `data`, whose last four bits count as zero."""
     crc = 0
     for byte in data[:-1]:
-        crc = _CRC_TABLE[crc] ^ (byte >> 4)
-        crc = _CRC_TABLE[crc] ^ (byte & 0x0F)
+        crc = _CRC_BYTES[crc << 8 | byte]
     return _CRC_TABLE[_CRC_TABLE[crc] ^ (data[-1] >> 4)]
 
 
@@ -77,6 +79,8 @@ def parse_frame(raw: bytes, *, n_channels: int) -> Frame | None:
 
 def parse_state(data: bytes) -> BoardState | None:
     """Return the state that `data` begins with; None where it is none, or not yet whole."""
+    if any(high > _MAX_WORD >> 8 for high in data[1 : 2 * _N_STATE_WORDS : 2]):
+        return None  # most of what is no state ends here
     for size in _STATE_SIZES:
         raw = data[:size]
         if len(raw) < size or raw[-1] & 0x0F != crc4(raw):

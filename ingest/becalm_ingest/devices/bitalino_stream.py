@@ -5,6 +5,7 @@ from becalm_ingest.devices.bitalino_frames import (
     N_SEQUENCE,
     BoardState,
     Frame,
+    crc4,
     frame_bytes,
     parse_frame,
     parse_state,
@@ -88,12 +89,12 @@ class FrameStream:
 
     def _is_confirmed(self, offset: int) -> bool:
         """Tell whether frames follow each other from here on."""
-        frames = (self._frame_at(offset + n * self._size) for n in range(_CONFIRMED_BY))
-        first = next(frames)
-        return first is not None and all(
-            frame is not None and frame.sequence == (first.sequence + n) % N_SEQUENCE
-            for n, frame in enumerate(frames, 1)
-        )
+        size, sequence = self._size, self._buffer[offset + self._size - 1] >> 4
+        for n in range(_CONFIRMED_BY):
+            raw = self._buffer[offset + n * size : offset + (n + 1) * size]
+            if raw[-1] >> 4 != (sequence + n) % N_SEQUENCE or raw[-1] & 0x0F != crc4(raw):
+                return False
+        return True
 
 
 @value
