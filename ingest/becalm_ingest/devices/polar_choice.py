@@ -142,7 +142,7 @@ PPI = StreamTemplate(
     sample_rate_hz=None,
     clock=Clock.ARRIVAL,
     late_after_s=30.0,  # the first intervals come 25 s after the start
-    lost_after_s=60.0,
+    lost_after_s=600.0,  # without a pulse there are none; whether the link lives, the streams beside it tell
 )
 _ECG_SETTINGS = Settings(rates_hz=(WANTED_ECG_RATE_HZ,), resolutions_bit=(14,))
 USUAL = (

@@ -129,6 +129,7 @@ def acc_frame(stamp_ns: int, *, form: int, payload: str) -> bytes:
     [
         # Steps of 8 g over 15 bits: as sent.
         (0x80, "01 00 FF FF 00 10", 8 / 32768, (1, -1, 4096)),
+        (0x80, "01 00 FF FF 00 10", 0.000244, (1, -1, 4096)),
         (0x80, "01 00 FF FF 00 10", None, (1, -1, 4096)),
         # A sensor that counts otherwise than its settings say: to the nearest step of 0.244 mg.
         (0x80, "01 00 FF FF 00 10", 16 / 32768, (2, -2, 8192)),
