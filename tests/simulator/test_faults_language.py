@@ -102,14 +102,14 @@ def test_an_unknown_fault_is_told_all_that_are_known() -> None:
     with pytest.raises(ConfigError, match="kind: expected a known fault, got 'gremlin'") as refused:
         parse_fault("t=1 gremlin")
     for kind in FaultKind:
-        assert f"t=S {kind}" in str(refused.value)
+        assert f"`{FORMS[kind].text(kind)}`" in str(refused.value)
     assert known_faults() in str(refused.value)
 
 
 def test_the_manual_has_every_kind_in_its_form() -> None:
     manual = (Path(__file__).parents[2] / "docs" / "virtual_radio.md").read_text(encoding="utf-8")
     for kind, form in FORMS.items():
-        assert f"| `{form.text(kind)}` |" in manual
+        assert f"| `t=S {form.text(kind)}` |" in manual
 
 
 @pytest.mark.parametrize(

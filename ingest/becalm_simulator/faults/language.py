@@ -24,20 +24,35 @@ class FaultKind(StrEnum):
     """What goes wrong."""
 
     OUT_OF_RANGE = "out_of_range"
+    """Out of range; a longer absence ends the link by time-out."""
     SILENT = "silent"
+    """The link seems to be up, but nothing passes."""
     DROP = "drop"
+    """The sensor ends the link now, and advertises again."""
     DELAY = "delay"
+    """Packets come up to MS milliseconds late, in order."""
     DUPLICATE = "duplicate"
+    """Each notification is delivered twice."""
     REORDER = "reorder"
+    """Notifications of different characteristics overtake each other, never those of one."""
     LOSE = "lose"
+    """The sensor's buffer overruns: its next N notifications are never sent."""
     ADAPTER_GONE = "adapter_gone"
+    """The agent's Bluetooth adapter is away, and returns."""
     HELD = "held"
+    """Another host has connected: no advertising, no connection."""
     DEAD_BATTERY = "dead_battery"
+    """The battery falls to nothing within FADE_S seconds, then the sensor is off (for S: then a fresh battery)."""
     FLAPPING = "flapping"
+    """It takes connections and drops each after a second."""
     CLOCK_RESET = "clock_reset"
+    """The sensor's clock starts again at its first moment (2019 on a strap)."""
     CLOCK_JUMP = "clock_jump"
+    """The sensor's clock jumps by MS milliseconds, forwards or backwards."""
     NEEDS_BONDING = "needs_bonding"
+    """Commands and streams are refused until the peer has paired."""
     SMALL_MTU = "small_mtu"
+    """The link is made anew, with an MTU of at most N bytes."""
 
 
 class Span(StrEnum):
@@ -63,9 +78,8 @@ class Amount:
 
 @value
 class Form:
-    """How a kind is written, and what it does."""
+    """How a kind is written."""
 
-    does: str
     span: Span = Span.NONE
     amount: Amount | None = None
     of_adapter: bool = False
@@ -78,7 +92,7 @@ class Form:
 
     def text(self, kind: FaultKind) -> str:
         """Return how it is written."""
-        words = [f"t=S {kind}"]
+        words = [str(kind)]
         if self.amount is not None:
             words.append(self.amount.name)
         if self.takes_span:
@@ -88,45 +102,21 @@ class Form:
 
 
 FORMS = {
-    FaultKind.OUT_OF_RANGE: Form(span=Span.REQUIRED, does="out of range; a longer absence ends the link by time-out"),
-    FaultKind.SILENT: Form(span=Span.REQUIRED, does="the link seems to be up, but nothing passes"),
-    FaultKind.DROP: Form(does="the sensor ends the link now, and advertises again"),
-    FaultKind.DELAY: Form(
-        span=Span.REQUIRED,
-        amount=Amount(name="MS", low=1, high=5000, unit="ms"),
-        does="packets come up to MS milliseconds late, in order",
-    ),
-    FaultKind.DUPLICATE: Form(span=Span.REQUIRED, does="each notification is delivered twice"),
-    FaultKind.REORDER: Form(
-        span=Span.REQUIRED, does="notifications of different characteristics overtake each other, never those of one"
-    ),
-    FaultKind.LOSE: Form(
-        amount=Amount(name="N", low=1, high=1000, unit="notifications"),
-        does="the sensor's buffer overruns: its next N notifications are never sent",
-    ),
-    FaultKind.ADAPTER_GONE: Form(
-        span=Span.REQUIRED, of_adapter=True, does="the agent's Bluetooth adapter is away, and returns"
-    ),
-    FaultKind.HELD: Form(span=Span.REQUIRED, does="another host has connected: no advertising, no connection"),
-    FaultKind.DEAD_BATTERY: Form(
-        span=Span.OPTIONAL,
-        amount=Amount(name="FADE_S", low=1, high=3600, unit="s"),
-        does="the battery falls to nothing within FADE_S seconds, then the sensor is off (for S: then a fresh battery)",
-    ),
-    FaultKind.FLAPPING: Form(span=Span.REQUIRED, does="it takes connections and drops each after a second"),
-    FaultKind.CLOCK_RESET: Form(does="the sensor's clock starts again at its first moment (2019 on a strap)"),
-    FaultKind.CLOCK_JUMP: Form(
-        amount=Amount(name="MS", low=-86_400_000, high=86_400_000, unit="ms"),
-        does="the sensor's clock jumps by MS milliseconds, forwards or backwards",
-    ),
-    FaultKind.NEEDS_BONDING: Form(
-        span=Span.FOR_EVER, does="commands and streams are refused until the peer has paired"
-    ),
-    FaultKind.SMALL_MTU: Form(
-        span=Span.OPTIONAL,
-        amount=Amount(name="N", low=23, high=516, unit="bytes"),
-        does="the link is made anew, with an MTU of at most N bytes",
-    ),
+    FaultKind.OUT_OF_RANGE: Form(span=Span.REQUIRED),
+    FaultKind.SILENT: Form(span=Span.REQUIRED),
+    FaultKind.DROP: Form(),
+    FaultKind.DELAY: Form(span=Span.REQUIRED, amount=Amount(name="MS", low=1, high=5000, unit="ms")),
+    FaultKind.DUPLICATE: Form(span=Span.REQUIRED),
+    FaultKind.REORDER: Form(span=Span.REQUIRED),
+    FaultKind.LOSE: Form(amount=Amount(name="N", low=1, high=1000, unit="notifications")),
+    FaultKind.ADAPTER_GONE: Form(span=Span.REQUIRED, of_adapter=True),
+    FaultKind.HELD: Form(span=Span.REQUIRED),
+    FaultKind.DEAD_BATTERY: Form(span=Span.OPTIONAL, amount=Amount(name="FADE_S", low=1, high=3600, unit="s")),
+    FaultKind.FLAPPING: Form(span=Span.REQUIRED),
+    FaultKind.CLOCK_RESET: Form(),
+    FaultKind.CLOCK_JUMP: Form(amount=Amount(name="MS", low=-86_400_000, high=86_400_000, unit="ms")),
+    FaultKind.NEEDS_BONDING: Form(span=Span.FOR_EVER),
+    FaultKind.SMALL_MTU: Form(span=Span.OPTIONAL, amount=Amount(name="N", low=23, high=516, unit="bytes")),
 }
 
 
@@ -176,17 +166,15 @@ def parse_fault(text: str) -> Fault:
         sensor = words.pop().removeprefix("sensor=") if words and words[-1].startswith("sensor=") else None
         amount = _take_amount(words, FORMS[kind], kind)
         span_ns = _take_span(words, FORMS[kind], kind)
-        require(not words, str(kind), f"`{FORMS[kind].text(kind)} [sensor=NAME]`", " ".join(words))
+        require(not words, str(kind), f"`t=S {FORMS[kind].text(kind)} [sensor=NAME]`", " ".join(words))
         return Fault(at_ns=at_ns, kind=kind, span_ns=span_ns, amount=amount, sensor=sensor)
     except ValueError as exc:
         raise ConfigError(f"`{text:.80}`: {exc}", setting=SETTING) from exc
 
 
 def known_faults() -> str:
-    """Return the known kinds, a line each: form and meaning."""
-    forms = {kind: form.text(kind) for kind, form in FORMS.items()}
-    width = max(map(len, forms.values()))
-    return "\n".join(f"  {forms[kind]:{width}}  {form.does}" for kind, form in FORMS.items())
+    """Return how each known kind is written."""
+    return ", ".join(f"`{form.text(kind)}`" for kind, form in FORMS.items())
 
 
 def _take_time(words: list[str]) -> int:
@@ -198,7 +186,7 @@ def _take_time(words: list[str]) -> int:
 def _take_kind(words: list[str]) -> FaultKind:
     word = words.pop(0) if words else ""
     if word not in FORMS:
-        raise ValueError(f"kind: expected a known fault, got {word!r:.40}; known are\n{known_faults()}")
+        raise ValueError(f"kind: expected a known fault, got {word!r:.40}; known are {known_faults()}")
     return FaultKind(word)
 
 
@@ -215,7 +203,7 @@ def _take_span(words: list[str], form: Form, kind: FaultKind) -> int | None:
     if not form.takes_span or (not words and form.span is Span.OPTIONAL):
         return None
     if form.amount is not None:
-        require(words[:1] == ["for"], str(kind), f"`{form.text(kind)}`", " ".join(words))
+        require(words[:1] == ["for"], str(kind), f"`t=S {form.text(kind)}`", " ".join(words))
         del words[:1]
     return _nanoseconds(f"{kind} S", words.pop(0) if words else "")
 

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 from becalm_protocol.units import NS_PER_MS, NS_PER_S, ns_from_s
 from becalm_simulator.battery import FULL_PCT
@@ -39,7 +40,7 @@ class Stage:
     async def play(self, fault: Fault, device: VirtualDevice) -> None:
         """Bring a fault about on a sensor; return when it is over, or has begun for ever."""
         if fault.kind in _SWITCHES:
-            await self._switched(fault, device, _SWITCHES[fault.kind])
+            await self._switched(fault, device, switch=_SWITCHES[fault.kind])
         else:
             await self._courses[fault.kind](device, fault)
 
@@ -50,14 +51,21 @@ class Stage:
             await self._sleep(fault.span_ns or 0)
             await device.air.adapters.bring()
 
-    async def _switched(self, fault: Fault, device: VirtualDevice, switch: Switch) -> None:
+    async def _switched(self, fault: Fault, device: VirtualDevice, *, switch: Switch) -> None:
+        if fault.span_ns is None:
+            self._n_on[device.sensor.address, fault.kind] += 1  # for ever: no other that ends undoes it
+            await switch(device, fault, True)
+            return
+        async with self._while_on(fault, device, switch=switch):
+            await self._sleep(fault.span_ns)
+
+    @asynccontextmanager
+    async def _while_on(self, fault: Fault, device: VirtualDevice, *, switch: Switch) -> AsyncIterator[None]:
         key = (device.sensor.address, fault.kind)
         self._n_on[key] += 1
         await switch(device, fault, True)
-        if fault.span_ns is None:
-            return
         try:
-            await self._sleep(fault.span_ns)
+            yield
         finally:
             self._n_on[key] -= 1
             if not self._n_on[key]:
@@ -66,18 +74,11 @@ class Stage:
     async def _out_of_range(self, device: VirtualDevice, fault: Fault) -> None:
         span_ns = fault.span_ns or 0
         until_lost_ns = min(device.supervision_ns, span_ns) if device.is_connected else span_ns
-        key = (device.sensor.address, fault.kind)
-        self._n_on[key] += 1
-        device.set_away(away=True)
-        try:
+        async with self._while_on(fault, device, switch=_away):
             await self._sleep(until_lost_ns)
             if until_lost_ns < span_ns:
                 device.time_out()
                 await self._sleep(span_ns - until_lost_ns)
-        finally:
-            self._n_on[key] -= 1
-            if not self._n_on[key]:
-                device.set_away(away=False)
 
     @staticmethod
     async def _drop(device: VirtualDevice, _fault: Fault) -> None:
@@ -126,6 +127,10 @@ class Stage:
 
     async def _sleep(self, span_ns: int) -> None:
         await asyncio.sleep(self._clock.real_s(span_ns))
+
+
+async def _away(device: VirtualDevice, _fault: Fault, on: bool) -> None:
+    device.set_away(away=on)
 
 
 async def _silent(device: VirtualDevice, _fault: Fault, on: bool) -> None:
