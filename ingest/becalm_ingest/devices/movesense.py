@@ -31,6 +31,8 @@ class Conversation:
     def __init__(self, cursors: Mapping[SignalKind, Cursor]) -> None:
         self.n_answers = 0
         self.refusal: LinkError | None = None
+        self.refused: dict[SignalKind, LinkError] = {}
+        self._answered: set[int] = set()
         self._cursors = cursors
         self._resources = resources.wanted(cursors)
         self._by_ref = {resource.ref: resource for resource in resources.RESOURCES}
@@ -76,13 +78,21 @@ class Conversation:
             return (Battery(stream_id=stream_id, received_ns=received_ns, level_pct=answer.data[0]),)
         self.n_answers += 1
         resource = self._by_ref.get(answer.ref)
-        if resource is not None and answer.status >= packets.OK_BELOW and resource in self._resources:
-            why = packets.STATUS_WORDS.get(answer.status, f"gave status {answer.status}")
-            self.refusal = LinkError(
-                f"The sensor refused to send {resource.path}: it {why}",
-                advice="Take it off its strap for a minute; end its own recording",
-            )
+        if resource in self._resources and answer.ref not in self._answered:  # a second answer is that of the stop
+            self._answered.add(answer.ref)
+            if answer.status >= packets.OK_BELOW:
+                self._forgo(resource, status=answer.status)
         return ()
+
+    def _forgo(self, resource: Resource, *, status: int) -> None:
+        why = packets.STATUS_WORDS.get(status, f"gave status {status}")
+        refusal = LinkError(
+            f"The sensor refused to send {resource.path}: it {why}",
+            advice="Take it off its strap for a minute; end its own recording",
+        )
+        self.refused.update(dict.fromkeys(resource.kinds, refusal))
+        if all(kind in self.refused for wanted in self._resources for kind in wanted.kinds):
+            self.refusal = refusal
 
     def _join(self, data: bytes, *, resource: Resource) -> bytes | None:
         """Return a whole packet, None while its second part is to come."""

@@ -156,14 +156,26 @@ def test_the_battery_level() -> None:
 @pytest.mark.parametrize(
     ("status", "words"), [(404, "does not have it"), (409, "busy"), (507, "no room"), (599, "status 599")]
 )
-def test_a_refused_path_ends_the_family_with_words(status: int, words: str) -> None:
+def test_a_refused_path_is_given_up_with_words_and_the_last_one_ends_the_family(status: int, words: str) -> None:
     conversation = talk()
     assert parse(conversation, struct.pack("<BBH", 1, ECG, status)) == ()
     assert conversation.n_answers == 1
+    assert set(conversation.refused) == {SignalKind.ECG}
+    refusal = conversation.refused[SignalKind.ECG]
+    assert "/Meas/ECG/250" in refusal.problem
+    assert words in refusal.problem
+    assert refusal.advice
+    assert conversation.refusal is None
+    for ref in (ACC, HR):
+        parse(conversation, struct.pack("<BBH", 1, ref, status))
     assert conversation.refusal is not None
-    assert "/Meas/ECG/250" in conversation.refusal.problem
-    assert words in conversation.refusal.problem
-    assert conversation.refusal.advice
+
+
+def test_the_answer_to_a_stop_refuses_nothing() -> None:
+    conversation = talk()
+    for status in (200, 404):
+        parse(conversation, struct.pack("<BBH", 1, ECG, status))
+    assert conversation.refused == {}
 
 
 def test_a_granted_path_is_an_answer() -> None:
