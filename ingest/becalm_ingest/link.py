@@ -11,7 +11,7 @@ from bleak.backends.scanner import AdvertisementData
 
 from becalm_ingest.devices import FAMILIES
 from becalm_ingest.link_connection import OPERATION_WITHIN_S, Backend, Link, plainly
-from becalm_ingest.link_trouble import held, out_of_range
+from becalm_ingest.link_trouble import ADAPTER, held, out_of_range
 from becalm_ingest.turn import Turn
 from becalm_protocol.errors import LinkError
 from becalm_protocol.events import value
@@ -69,7 +69,7 @@ class Radio:
                 if before is None or before.name != sighting.name:
                     news.set()
 
-        async with self._turn.take(), plainly("The Bluetooth adapter", within_s=within_s + 3 * OPERATION_WITHIN_S):
+        async with self._turn.take(), plainly(ADAPTER, within_s=within_s + 3 * OPERATION_WITHIN_S):
             if is_enough(found):
                 return found  # what was looked for came in somebody else's scan
             scanner = BleakScanner(notice, backend=self._backend.scanner)
@@ -143,7 +143,7 @@ class Radio:
         uuids = [family.service_uuid for family in FAMILIES]
         devices: list[BLEDevice] = []
         with suppress(NotImplementedError, LinkError):
-            async with plainly("The Bluetooth adapter"):
+            async with plainly(ADAPTER):
                 adapter = await BleakAdapter.get(backend=self._backend.adapter)
                 devices = await adapter.get_connected_devices(uuids)
         wanted = [device for device in devices if is_wanted(device.name or "", device.address)]

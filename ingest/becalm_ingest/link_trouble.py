@@ -7,6 +7,8 @@ from becalm_protocol.errors import LinkError
 
 Told = tuple[str, str]
 """The sentence and the advice; `{label}` stands for the sensor."""
+ADAPTER: Final = "The Bluetooth adapter"
+"""The label of what concerns no single sensor."""
 
 _OFF: Final = ("Bluetooth is off", "Switch it on in the system settings")
 _NO_SERVICE: Final = ("The Bluetooth service is not running", "Start it: systemctl start bluetooth")
@@ -16,6 +18,7 @@ _NO_RIGHT: Final = (
 )
 _BUSY: Final = ("Bluetooth is busy with another request", "Wait; if it stays, switch it off and on")
 _AWAY: Final = ("{label} is out of range or in use", "Bring it near, close other apps and watches that use it")
+_SILENT: Final = ("{label} does not answer", "Bring it near, and close other apps that use it")
 _LOST: Final = ("The connection with {label} was lost", "It is made anew")
 _HELD: Final = (
     "{label} refuses a connection: another app, watch or bike computer holds it",
@@ -30,6 +33,16 @@ _UNSUPPORTED: Final = (
     "Update its firmware in its maker's app",
 )
 
+_GONE: Final = ("The Bluetooth adapter is gone", "Plug it in again, or switch Bluetooth off and on")
+# What is said of a sensor would be nonsense of the adapter. macOS asks the person, and waits for the answer.
+_OF_ADAPTER: Final[dict[Told, Told]] = {
+    _AWAY: _GONE,
+    _LOST: _GONE,
+    _SILENT: (
+        "The Bluetooth adapter does not answer",
+        "If the system asks whether becalm may use Bluetooth, agree; else switch it off and on",
+    ),
+}
 # By the name of the reason of bleak's BleakBluetoothNotAvailableError.
 _NOT_AVAILABLE: Final[dict[str, Told]] = {
     "NO_BLUETOOTH": (
@@ -102,7 +115,7 @@ def link_error(exc: BaseException, *, label: str) -> LinkError:
     told = _by_name(exc) or _by_code(exc) or _by_kind(exc) or _by_text(str(exc))
     if told is None:
         return LinkError(f"The connection with {label} failed ({_shown(exc)})", advice="It is tried again")
-    problem, advice = told
+    problem, advice = _OF_ADAPTER.get(told, told) if label == ADAPTER else told
     return LinkError(problem.format(label=label), advice=advice)
 
 
@@ -162,7 +175,7 @@ def _by_code(exc: BaseException) -> Told | None:
 
 def _by_kind(exc: BaseException) -> Told | None:
     if isinstance(exc, TimeoutError):
-        return "{label} does not answer", "Bring it near, and close other apps that use it"
+        return _SILENT
     if isinstance(exc, FileNotFoundError | ConnectionRefusedError):
         return _NO_SERVICE
     if isinstance(exc, PermissionError):

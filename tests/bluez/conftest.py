@@ -157,6 +157,17 @@ class Bluez:
     def remove_adapter(self) -> None:
         del self._objects[HCI0]
 
+    def unplug(self) -> None:
+        """The adapter goes, and with it all devices."""
+        for strap in self._straps.values():
+            self.forget(strap)
+        interfaces = list(self._objects.pop(HCI0))
+        self._signal("/", MANAGER, member="InterfacesRemoved", signature="oas", body=[HCI0, interfaces])
+
+    def plug_in(self) -> None:
+        self.add_adapter()
+        self._add(HCI0, self._objects[HCI0])
+
     def put_on(self, strap: Strap, *, connected: bool = False, paired: bool = False) -> Strap:
         """Bring a strap near; connected: another process made the connection, and died."""
         self._straps[strap.path] = strap

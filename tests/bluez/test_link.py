@@ -1,6 +1,7 @@
 """The agent's radio on bleak's own BlueZ back end: what goes wrong there, said and survived."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -33,6 +34,15 @@ def strap(bluez: Any, make_strap: Any) -> Any:
 async def connected(radio: Radio, strap: Any, *, on_lost: Callable[[], None] = lambda: None) -> Link:
     sighting = await radio.find(strap.address, label=strap.name, within_s=2.0)
     return await radio.connect(sighting, on_lost=on_lost)
+
+
+async def connected_at_last(radio: Radio, strap: Any) -> Link:
+    """Connect, as often as it takes bleak to hear of what is new."""
+    async with asyncio.timeout(3.0):
+        while True:
+            with contextlib.suppress(LinkError):
+                return await connected(radio, strap)
+            await asyncio.sleep(0.01)
 
 
 async def heard_after_losses(radio: Radio, bluez: Any, strap: Any, *, until: Until, n_losses: int) -> list[int]:
@@ -198,6 +208,15 @@ async def _failure_of(work: Awaitable[object]) -> LinkError:
     with pytest.raises(LinkError) as caught:
         await work
     return caught.value
+
+
+async def test_an_adapter_pulled_out_is_said_and_found_again(bluez: Any, strap: Any, radio: Radio) -> None:
+    await (await connected(radio, strap)).close()
+    bluez.unplug()
+    with pytest.raises(LinkError, match=r"adapter is gone|no Bluetooth that works"):
+        await connected(radio, strap)
+    bluez.plug_in()
+    await (await connected_at_last(radio, strap)).close()
 
 
 # ------------------------------------------------------------------------------------------------------------- orphans

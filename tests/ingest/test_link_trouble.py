@@ -12,7 +12,7 @@ from bleak.exc import (
     BleakGATTProtocolError,
 )
 
-from becalm_ingest.link_trouble import BondMissingError, bond_lost, held, link_error, out_of_range, unsupported
+from becalm_ingest.link_trouble import ADAPTER, BondMissingError, bond_lost, held, link_error, out_of_range, unsupported
 from becalm_protocol.errors import LinkError
 
 Reason = BleakBluetoothNotAvailableReason
@@ -120,6 +120,21 @@ def test_every_code_of_the_attribute_protocol_is_told(code: int) -> None:
     assert STRAP in told.problem or "busy" in told.problem
     assert told.advice
     assert isinstance(told, BondMissingError) == (code in {0x05, 0x08, 0x0C, 0x0F})
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence", "advice"),
+    [
+        (TimeoutError(), "adapter does not answer", "agree"),
+        (bus("UnknownObject"), "adapter is gone", "Plug it in"),
+        (bluez("Failed", "Host is down"), "adapter is gone", "Plug it in"),
+        (not_available(Reason.POWERED_OFF), "Bluetooth is off", "Switch it on"),
+    ],
+)
+def test_the_adapter_is_not_spoken_of_as_a_sensor(error: BaseException, sentence: str, advice: str) -> None:
+    told = link_error(error, label=ADAPTER)
+    assert sentence in told.problem
+    assert advice in told.advice
 
 
 def test_what_is_told_already_stays_as_it_is() -> None:
