@@ -4,7 +4,8 @@ python bench/bench_fuzz.py [--executions 10000000] [--family movesense ...] [--s
 
 `mutation` takes what virtual sensors send and changes it at random, the same for the same seed. `atheris` (installed
 apart; Linux and macOS) is guided by the lines an input reaches. An execution is one notification given to a parser
-that may have a connection's past; `refused` counts DeviceDataError. Exit code 1 where anything failed.
+that may have a connection's past; `refused` counts DeviceDataError. Ctrl-C goes on to the next family. Exit code 1
+where anything failed.
 """
 
 import argparse
@@ -12,9 +13,11 @@ import atexit
 import importlib
 import json
 import random
+import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from fuzz_targets import Target, corpus, targets
@@ -126,10 +129,12 @@ def main() -> int:
         parser.error(f"unknown family {chosen.family}")
     if chosen.engine == "atheris":
         return _run_atheris(found[0], n_executions=chosen.executions, seed=chosen.seed)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background commands are born deaf to it
     lines = {}
     for target in found:
         began_s = time.perf_counter()
-        fuzz_by_mutation(target, n_executions=chosen.executions, seed=chosen.seed)
+        with suppress(KeyboardInterrupt):  # what was done until then counts
+            fuzz_by_mutation(target, n_executions=chosen.executions, seed=chosen.seed)
         lines[target.name] = report(target, took_s=time.perf_counter() - began_s)
     print(json.dumps({"engine": "mutation", "seed": chosen.seed, "targets": lines}, indent=1))
     return int(any(target.n_failures for target in found))
