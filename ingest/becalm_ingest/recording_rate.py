@@ -7,6 +7,7 @@ from statistics import median
 from becalm_ingest.recording_columns import Layout
 from becalm_protocol import limits
 from becalm_protocol.errors import RecordingError
+from becalm_protocol.events import value
 from becalm_protocol.units import NS_PER_S
 
 # The typical step is taken from this many rows; a longer one is a break in the recording.
@@ -14,6 +15,8 @@ _N_FIRST_STEPS = 1_001
 _BREAK_STEPS = 1.5
 # Of an uneven recorder long steps belong to the mean as short ones do: this many median deviations hold them all.
 _UNEVEN_STEPS = 6.0
+# Rounding of times to milliseconds is below this at any rate up to 250 Hz, the jitter of a phone above it.
+_EVEN_STEPS = 0.13
 # A rate given beside a time column must agree with it.
 _MAX_DISAGREEMENT = 0.05
 
@@ -26,29 +29,39 @@ def checked_rate_hz(rate_hz: float, *, path: str) -> float:
     return rate_hz
 
 
-def sample_rate_hz(lines: Iterable[bytes], *, layout: Layout, given_hz: float | None, path: str) -> float:
+@value
+class RowRate:
+    """The rate of a file's rows."""
+
+    sample_rate_hz: float
+    is_even: bool
+    """Its time column has steps that are near enough to one another to tell a single missing row."""
+
+
+def row_rate(lines: Iterable[bytes], *, layout: Layout, given_hz: float | None, path: str) -> RowRate:
     """Return the rate of a file's rows. Raises RecordingError where none is known or possible."""
     if given_hz is not None:
         checked_rate_hz(given_hz, path=path)
     if layout.time_idx is None:
         if given_hz is None:
             raise RecordingError("expected a time_s or time_ns column, got none; give its rate by --rate-hz", path=path)
-        return given_hz
-    measured_hz = _measure_hz(lines, layout=layout)
-    if measured_hz is None:
+        return RowRate(sample_rate_hz=given_hz, is_even=False)
+    measured = _measure(lines, layout=layout)
+    if measured is None:
         if given_hz is None:
             raise RecordingError("expected rising times in two rows or more; give the rate by --rate-hz", path=path)
-        return given_hz
+        return RowRate(sample_rate_hz=given_hz, is_even=False)
+    measured_hz = measured.sample_rate_hz
     checked_rate_hz(measured_hz, path=path)
     if given_hz is not None and abs(given_hz / measured_hz - 1) > _MAX_DISAGREEMENT:
         raise RecordingError(
             f"expected a rate near {measured_hz:.2f} Hz as its time column says, got {given_hz:g}; leave --rate-hz out",
             path=path,
         )
-    return measured_hz
+    return measured
 
 
-def _measure_hz(lines: Iterable[bytes], *, layout: Layout) -> float | None:
+def _measure(lines: Iterable[bytes], *, layout: Layout) -> RowRate | None:
     """Mean rate over all steps that are no breaks: rounded times give a wrong rate from a few rows, not from all."""
     steps = _steps_ns(lines, layout=layout)
     first = list(islice(steps, _N_FIRST_STEPS))
@@ -63,7 +76,9 @@ def _measure_hz(lines: Iterable[bytes], *, layout: Layout) -> float | None:
             if step_ns <= longest_ns:
                 n_steps += 1
                 sum_ns += step_ns
-    return n_steps * NS_PER_S / sum_ns if sum_ns else None
+    if not sum_ns:
+        return None
+    return RowRate(sample_rate_hz=n_steps * NS_PER_S / sum_ns, is_even=uneven_ns < _EVEN_STEPS * typical_ns)
 
 
 def _steps_ns(lines: Iterable[bytes], *, layout: Layout) -> Iterable[float]:

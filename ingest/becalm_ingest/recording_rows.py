@@ -1,7 +1,7 @@
 """The rows of a CSV recording on the grid of its rate: each at its own time, every break and every odd row told."""
 
 from becalm_ingest.recording_columns import SAMPLED, Layout
-from becalm_ingest.recording_rate import parse_time_ns
+from becalm_ingest.recording_rate import RowRate, parse_time_ns
 from becalm_ingest.recording_track import Track
 from becalm_protocol import limits
 from becalm_protocol.events import Dropped, GapReason, RawEvent, RrBlock, StreamInfo
@@ -10,10 +10,8 @@ from becalm_protocol.units import NS_PER_S, RR_TICKS_PER_S
 # A row further than this from where its number puts it is after a break; less is unevenness of the recorder.
 _BREAK_STEPS = 1.5
 # Of an even recorder a row is missing already where a step is this near to two or more whole ones, and the row as
-# near to its place. Evenness is the mean distance of steps from whole ones over about 50 rows.
+# near to its place.
 _WHOLE_STEPS = 0.2
-_EVEN_STEPS = 0.12
-_EVEN_ROWS = 50
 _LONG_BREAK_S = 60
 _MISSHAPEN = "misshapen"
 
@@ -21,12 +19,13 @@ _MISSHAPEN = "misshapen"
 class Rows:
     """Takes the lines of a file in order, the first row being line 2."""
 
-    def __init__(self, layout: Layout, *, streams: tuple[StreamInfo, ...], sample_rate_hz: float) -> None:
+    def __init__(self, layout: Layout, *, streams: tuple[StreamInfo, ...], rate: RowRate) -> None:
         self.next_idx = 0
         self._layout = layout
-        self._rate_hz = sample_rate_hz
+        self._rate_hz = rate.sample_rate_hz
+        self._is_even = rate.is_even
         self._tracks = [
-            (idx, Track(stream_id=info.stream_id, sample_rate_hz=sample_rate_hz, counts_per_cell=scale))
+            (idx, Track(stream_id=info.stream_id, sample_rate_hz=rate.sample_rate_hz, counts_per_cell=scale))
             for (idx, name), info in zip(layout.sampled, streams, strict=False)
             for scale in (SAMPLED[name].counts_per_cell,)
         ]
@@ -41,7 +40,6 @@ class Rows:
         """What is odd with rows: the line of the first such row, and their number."""
         self._before_ns: int | None = None
         """Time of the row before."""
-        self._unevenness = 0.8 * _EVEN_STEPS
         self._doubtful: tuple[int, list[bytes]] | None = None
         """Time and cells of a row far ahead of the one before it."""
 
@@ -63,7 +61,7 @@ class Rows:
 
     def _keep(self, cells: list[bytes]) -> None:
         for idx, track in self._tracks:
-            track.take(cells[idx], line_no=self._line_no)
+            track.take(cells[idx], self._line_no)
         if self._layout.rr_idx is not None and cells[self._layout.rr_idx].strip():
             self._take_rr(cells)
         self.next_idx += 1
@@ -101,7 +99,6 @@ class Rows:
         if not self._tracks:
             return self._follow(t_ns - self._began_ns)
         ahead = (t_ns - self._began_ns) * self._rate_hz / NS_PER_S - self.next_idx
-        step = 0.0 if self._before_ns is None else (t_ns - self._before_ns) * self._rate_hz / NS_PER_S
         if ahead > _LONG_BREAK_S * self._rate_hz:
             return self._believe(t_ns, cells, ahead=ahead)
         if self._doubtful is not None:
@@ -110,12 +107,16 @@ class Rows:
         if ahead < -_BREAK_STEPS:
             self._note("go back in time")
             return False
-        self._before_ns = t_ns
-        self._unevenness += (abs(step - round(step)) - self._unevenness) / _EVEN_ROWS
-        is_even = self._unevenness < _EVEN_STEPS
-        if ahead > _BREAK_STEPS or (is_even and _lacks_rows(ahead, step=step)):
+        before_ns, self._before_ns = self._before_ns, t_ns
+        if ahead > 1 - _WHOLE_STEPS and (ahead > _BREAK_STEPS or self._lacks_row(ahead, t_ns - (before_ns or t_ns))):
             self._leave_out(round(ahead), reason=GapReason.FILE_BREAK)
         return True
+
+    def _lacks_row(self, ahead: float, step_ns: int) -> bool:
+        """Tell a row that was left out from an uneven recorder: the step is longer by what the row is ahead."""
+        steps = step_ns * self._rate_hz / NS_PER_S
+        near = abs(ahead - round(ahead)) <= _WHOLE_STEPS and abs(steps - round(steps)) <= _WHOLE_STEPS
+        return self._is_even and near and round(steps) >= 2
 
     def _believe(self, t_ns: int, cells: list[bytes], *, ahead: float) -> bool:
         """Follow a long jump once a second row agrees: a single wrong time must not put all later rows in the past."""
@@ -202,11 +203,6 @@ class Rows:
         t_ns = grid_ns if self._row_ns is None else self._row_ns
         text = "".join(filter(str.isprintable, problem))[: limits.MAX_NOTE_CHARS]
         return Dropped(stream_id=stream_id or self._stream_id, received_ns=t_ns, problem=text)
-
-
-def _lacks_rows(ahead: float, *, step: float) -> bool:
-    """Tell a row that was left out from an uneven recorder: the step is longer by what the row is ahead."""
-    return all(round(x) >= n and abs(x - round(x)) <= _WHOLE_STEPS for x, n in ((ahead, 1), (step, 2)))
 
 
 def _received_ns(event: RawEvent) -> int:

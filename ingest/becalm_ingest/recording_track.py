@@ -21,7 +21,7 @@ class Track:
         self._n_bad = 0
         self._first_bad = ""
 
-    def take(self, cell: bytes, *, line_no: int) -> None:
+    def take(self, cell: bytes, line_no: int) -> None:
         """Add the sample in a cell; an empty one and NaN are missing, anything else that is no number is dropped."""
         try:
             count = round(float(cell) * self._counts_per_cell)
