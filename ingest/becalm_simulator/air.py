@@ -161,7 +161,11 @@ class Air(LocalLink):
         loop.call_at(due_s, arrive)
 
     def _end_orphans(self, controller: Controller) -> None:
-        for connection in list(controller.le_connections.values()):
+        """End the links of which one end knows nothing any more."""
+        ends = [(controller, connection) for connection in controller.le_connections.values()]
+        for other in self.controllers - {controller}:
+            ends += [(other, c) for c in other.le_connections.values() if c.peer_address == controller.random_address]
+        for end, connection in ends:
             peer = self.find_le_controller(connection.peer_address)
             if peer is None or connection.self_address not in peer.le_connections:
-                controller.on_le_disconnected(connection, hci.HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR)
+                end.on_le_disconnected(connection, hci.HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR)

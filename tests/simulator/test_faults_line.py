@@ -179,3 +179,12 @@ async def test_a_fault_on_a_sensor_that_nobody_wears_is_refused(make_world: Any)
         with pytest.raises(ConfigError, match=r"expected a sensor of strap, belt, skin, SIM-HR 0001.*got shoe"):
             FaultLine(world.devices, [parse_fault("t=1 drop sensor=shoe")], world.clock)
         FaultLine(world.devices, [parse_fault("t=1 drop sensor=sim-belt")], world.clock)
+
+
+async def test_a_link_that_its_sensor_left_in_the_dark_ends_for_its_peer_too(make_world: Any) -> None:
+    async with make_world() as world:
+        async with world.connected(SKIN, skin.UART_TX) as (_, ears):
+            await world.befall("t=0 silent 3 sensor=skin", "t=1 drop sensor=skin")
+            await ears.gone.wait()
+        async with world.connected(SKIN, skin.UART_TX):
+            pass
