@@ -100,7 +100,7 @@ def agent(
     ] = False,
     record: Annotated[Path | None, typer.Option(help="Also write every raw notification to this file.")] = None,
     wiring: Annotated[
-        str | None, typer.Option(help="What a BITalino board carries [default: A2=ecg,A3=skin_conductance].")
+        str | None, typer.Option(help="What a BITalino board carries; as sold: A2=ecg,A3=skin_conductance.")
     ] = None,
     gyroscope: Annotated[bool, typer.Option("--gyroscope", help="Movesense: also how fast the chest turns.")] = False,
     radio: RadioOption = None,

@@ -1,12 +1,15 @@
 """The grammar of self-built sensors, cut anywhere, with and without their own time."""
 
+import re
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from becalm_ingest.devices import Cursor, uart_skin
+from becalm_ingest.devices.skin_transfer import TRANSFERS
 from becalm_protocol.errors import DeviceDataError
 from becalm_protocol.events import Dropped, Gap, GapReason, RawEvent, SampleBlock, SignalKind
 
@@ -157,3 +160,19 @@ def test_any_bytes_give_events_or_device_data_error(pieces: list[bytes | str]) -
         except DeviceDataError:
             continue
         assert all(isinstance(event, SampleBlock | Gap | Dropped) for event in events)
+
+
+def test_the_page_for_builders_says_what_is_read() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "diy_skin_sensor.md").read_text(encoding="utf-8")
+    examples = page.partition("```text\n")[2].partition("```")[0].splitlines()
+    assert len(examples) == 3
+    for line in examples:
+        assert uart_skin.parse_line(line.encode()) is not None
+    for name in TRANSFERS:
+        assert f"| `{name}` |" in page
+    sketch = page.partition("```cpp\n")[2].partition("```")[0]
+    assert len(sketch.splitlines()) <= 40
+    for uuid in (uart_skin.SERVICE_UUID, *uart_skin.CHARACTERISTIC_UUIDS):
+        assert f'"{uuid}"' in sketch
+    formats = re.findall(r'"(eda_us=.*?)\\n"', sketch)
+    assert [line.replace("%.4f", "4.2130").replace("%lu", "125") for line in formats] == ["eda_us=4.2130,t_ms=125"]
