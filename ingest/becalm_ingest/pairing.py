@@ -19,7 +19,8 @@ _MANAGER = "org.bluez.AgentManager1"
 _INTERFACE = "org.bluez.Agent1"
 # A strap has neither keys nor display, so both sides can only agree (Core 5.4, Vol 3, Part H, 2.3.2).
 _CAPABILITY = "NoInputNoOutput"
-_RETRY_PAUSE_S = 5.0
+# A lost bus and a BlueZ that would not take us are noticed within this.
+_LOOK_EVERY_S = 5.0
 _LEAVE_WITHIN_S = 0.5
 # BlueZ asks these of whoever can only agree; all others want a person to read or type a number.
 _CAN_AGREE = {"RequestAuthorization", "AuthorizeService"}
@@ -36,7 +37,7 @@ async def answer_pairing(is_ours: Callable[[str], bool]) -> None:
         with suppress(BusError, OSError, EOFError):  # the radio tells its troubles itself; TimeoutError is an OSError
             async with system_bus() as bus:
                 await _serve(bus, is_ours=is_ours)
-        await asyncio.sleep(_RETRY_PAUSE_S)
+        await asyncio.sleep(_LOOK_EVERY_S)
 
 
 def address_of(device_path: str) -> str:
@@ -56,26 +57,37 @@ async def _serve(bus: "SystemBus", *, is_ours: Callable[[str], bool]) -> None:
     changed = asyncio.Event()
     bus.serve(AGENT_PATH, interface=_INTERFACE, answer=answer)
     await bus.watch_owner(_BLUEZ, on_change=changed.set)
-    async with asyncio.TaskGroup() as group:
-        lost = group.create_task(bus.wait_lost(), name="bus lost")
-        lost.add_done_callback(lambda _: changed.set())
-        try:
-            while not lost.done():
+    is_registered = False
+    try:
+        while bus.is_connected:
+            if changed.is_set() or not is_registered:
                 changed.clear()
-                with suppress(BusError):  # no BlueZ now: it is told when it comes
-                    await _register(bus)
-                await changed.wait()
-        finally:
+                is_registered = await _register(bus)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_EVERY_S):
+                    await changed.wait()
+    finally:
+        if bus.is_connected:
             with suppress(BusError, OSError, EOFError):
                 async with asyncio.timeout(_LEAVE_WITHIN_S):
                     await _ask(bus, "UnregisterAgent", signature="o", body=[AGENT_PATH])
-            bus.close()
-            await asyncio.wait({lost}, timeout=_LEAVE_WITHIN_S)
 
 
-async def _register(bus: "SystemBus") -> None:
-    await _ask(bus, "RegisterAgent", signature="os", body=[AGENT_PATH, _CAPABILITY])
-    await _ask(bus, "RequestDefaultAgent", signature="o", body=[AGENT_PATH])
+async def _register(bus: "SystemBus") -> bool:
+    """Become the default pairing agent; False where there is no BlueZ that takes us now."""
+    from becalm_ingest.system_bus import BusError
+
+    try:
+        await _ask(bus, "RegisterAgent", signature="os", body=[AGENT_PATH, _CAPABILITY])
+    except TimeoutError:
+        return False
+    except BusError as exc:
+        if exc.dbus_error != "org.bluez.Error.AlreadyExists":  # of an attempt whose second half failed
+            return False
+    with suppress(BusError, TimeoutError):
+        await _ask(bus, "RequestDefaultAgent", signature="o", body=[AGENT_PATH])
+        return True
+    return False
 
 
 async def _ask(bus: "SystemBus", member: str, *, signature: str, body: Sequence[Any]) -> None:

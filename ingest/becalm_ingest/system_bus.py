@@ -6,7 +6,7 @@ dbus-fast comes with bleak, on Linux alone: import this module only there.
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from dbus_fast import BusType, Message, MessageType, unpack_variants
@@ -16,6 +16,7 @@ from dbus_fast.errors import DBusFastError
 
 _CONNECT_WITHIN_S = 5.0
 _CALL_WITHIN_S = 5.0
+_LEAVE_WITHIN_S = 0.5
 _BUS = "org.freedesktop.DBus"
 
 Answer = Callable[[str, Sequence[Any]], None]
@@ -79,16 +80,10 @@ class SystemBus:
 
         self._bus.add_message_handler(handle)
 
-    async def wait_lost(self) -> None:
-        """Wait until the bus is gone; not to be cancelled, the library would lose its own account of it."""
-        try:
-            await self._bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
-        except (OSError, EOFError):  # how it died is of no interest
-            return
-
-    def close(self) -> None:
-        """Leave the bus."""
-        self._bus.disconnect()
+    @property
+    def is_connected(self) -> bool:
+        """False once the bus is gone."""
+        return self._bus.connected
 
 
 @asynccontextmanager
@@ -106,5 +101,9 @@ async def system_bus() -> AsyncIterator[SystemBus]:
         except DBusFastError as exc:  # it does not accept who we are
             raise BusError(f"{_BUS}.Error.AccessDenied", str(exc)) from exc
         yield SystemBus(bus)
+        bus.disconnect()
+        with suppress(OSError, EOFError):  # how it ended is of no interest, but unread it would be logged
+            async with asyncio.timeout(_LEAVE_WITHIN_S):
+                await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
     finally:
         bus.disconnect()

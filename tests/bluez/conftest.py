@@ -122,6 +122,7 @@ class Bluez:
         self._objects: dict[str, dict[str, dict[str, Any]]] = {"/org/bluez": {AGENTS: {}}}
         self._straps: dict[str, Strap] = {}
         self._failures: dict[str, deque[tuple[str, str]]] = {}
+        self._registered: set[tuple[str, str]] = set()
         self._is_scanning = False
         self._tasks: set[asyncio.Task[None]] = set()
         self.add_adapter()
@@ -340,10 +341,14 @@ class Bluez:
     async def _agent_call(self, message: Message, _: Strap | None) -> None:
         name = message.sender or ""
         if message.member == "RegisterAgent":
+            if (name, message.body[0]) in self._registered:
+                raise RefusedError("org.bluez.Error.AlreadyExists", "Already Exists")
+            self._registered.add((name, message.body[0]))
             self.capability = message.body[1]
         elif message.member == "RequestDefaultAgent":
             self.agent = (name, message.body[0])
         elif message.member == "UnregisterAgent":
+            self._registered.discard((name, message.body[0]))
             self.agent = None
 
     async def _device_call(self, message: Message, strap: Strap) -> None:
@@ -457,8 +462,8 @@ def make_bluez() -> type[Bluez]:
 
 
 @pytest.fixture
-def mischiefs() -> list[Mischief]:
-    return list(Mischief)
+def mischiefs() -> type[Mischief]:
+    return Mischief
 
 
 @pytest.fixture

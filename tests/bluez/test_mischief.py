@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from becalm_ingest import conductor, link, link_connection, sensor, sensors
+from becalm_ingest import conductor, link, link_connection, pairing, sensor, sensors, system_bus
 from becalm_ingest.conductor import Conductor
 from becalm_ingest.sensors import Sensors
 from becalm_ingest.session import Session
@@ -41,6 +41,8 @@ def _limits_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sensors, "_LOOK_BRIEFLY_S", 0.2)
     monkeypatch.setattr(sensors, "_PAUSE_FIRST_S", 0.01)
     monkeypatch.setattr(sensors, "_PAUSE_LONGEST_S", 0.02)
+    monkeypatch.setattr(system_bus, "_CALL_WITHIN_S", 0.3)
+    monkeypatch.setattr(pairing, "_LOOK_EVERY_S", 0.05)
     monkeypatch.setattr(conductor, "_DRAIN_WITHIN_S", 0.05)
 
 
@@ -61,7 +63,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.mark.parametrize("seed", range(N_SEEDS))
 async def test_the_agent_comes_back_from_any_bad_luck(
-    bluez: Any, make_strap: Any, mischiefs: list[Any], until: Until, tmp_path: Path, heard: list[int], seed: int
+    bluez: Any, make_strap: Any, mischiefs: Any, until: Until, tmp_path: Path, heard: list[int], seed: int
 ) -> None:
     dice = random.Random(seed)
     strap, n_calls = bluez.put_on(make_strap()), 0
@@ -69,7 +71,7 @@ async def test_the_agent_comes_back_from_any_bad_luck(
     def mischief(_: str) -> Any:
         nonlocal n_calls
         n_calls += 1
-        return dice.choice(mischiefs) if n_calls < N_CALLS and dice.random() < SHARE else None
+        return dice.choice(list(mischiefs)) if n_calls < N_CALLS and dice.random() < SHARE else None
 
     source = Sensors(devices=(strap.name,), backend=None, record_path=None)
     running = Conductor(
@@ -90,6 +92,7 @@ async def test_the_agent_comes_back_from_any_bad_luck(
         for rr_1024 in MARKS:
             bluez.notify(strap, HRM, beat(rr_1024))
         await until(lambda: MARKS[-1] in heard)
+        assert bluez.agent is not None
         assert [rr_1024 for rr_1024 in heard if rr_1024 in MARKS] == MARKS
         stop.set()
         await task

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from becalm_ingest import link_connection
+from becalm_ingest import link_connection, pairing, system_bus
 from becalm_ingest.devices import Write
 from becalm_ingest.link import Backend, Link, Radio
 from becalm_ingest.pairing import address_of, answer_pairing
@@ -129,6 +129,18 @@ async def test_it_registers_again_with_a_bluetooth_service_started_anew(
         await until(lambda: again.agent)
     await until(lambda: again.agent is None)
     await again.stop()
+
+
+async def test_a_bluetooth_service_that_will_not_take_it_yet_is_asked_again(
+    bluez: Any, radio: Radio, until: Until, mischiefs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(system_bus, "_CALL_WITHIN_S", 0.1)
+    monkeypatch.setattr(pairing, "_LOOK_EVERY_S", 0.02)
+    luck = {"RegisterAgent": [mischiefs.HANG, mischiefs.REFUSE], "RequestDefaultAgent": [mischiefs.HANG]}
+    bluez.mischief = lambda member: luck[member].pop() if luck.get(member) else None
+    async with answering(radio, bluez, until=until):
+        assert bluez.asked("RegisterAgent") == 4
+        assert bluez.asked("RequestDefaultAgent") == 2
 
 
 async def test_the_end_of_the_bus_does_not_end_it(bus: Any, bluez: Any, radio: Radio, until: Until) -> None:
