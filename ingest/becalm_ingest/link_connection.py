@@ -30,6 +30,9 @@ _CONNECT_WITHIN_S = 10.0
 _CONNECT_GUARD_S = 15.0
 _DISCONNECT_WITHIN_S = 3.0
 
+# bleak asserts, and looks up by path, what a link lost between two of its steps has changed meanwhile: seen on BlueZ.
+_FAILURES = (BleakError, TimeoutError, OSError, EOFError, AssertionError, KeyError)
+
 T = TypeVar("T")
 
 
@@ -203,7 +206,7 @@ async def plainly(label: str, *, within_s: float | None = None) -> AsyncIterator
     try:
         async with asyncio.timeout(OPERATION_WITHIN_S if within_s is None else within_s):
             yield
-    except (BleakError, TimeoutError, OSError, EOFError) as exc:
+    except _FAILURES as exc:
         raise link_error(exc, label=label) from exc
 
 

@@ -180,6 +180,8 @@ def _by_kind(exc: BaseException) -> Told | None:
         return _NO_SERVICE
     if isinstance(exc, PermissionError):
         return _NO_RIGHT
+    if isinstance(exc, AssertionError | KeyError):  # bleak, taken by surprise
+        return _LOST
     if isinstance(exc, EOFError):
         return "The connection with the Bluetooth service was lost", "It is tried again"
     return _AWAY if type(exc).__name__ == "BleakDeviceNotFoundError" else None

@@ -134,6 +134,22 @@ async def test_after_a_loss_the_client_is_disconnected_all_the_same(backend: Bac
     assert QuietClient.done == ["connect AA:01", "disconnect AA:01"]
 
 
+@pytest.mark.parametrize("surprise", [AssertionError(), KeyError("/org/bluez"), BleakError("x"), EOFError()])
+async def test_a_goodbye_that_surprises_the_library_ends_nobody(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch, surprise: BaseException
+) -> None:
+    """bleak asserts that a lost link has no services any more, and at times it is not so far yet."""
+
+    async def disconnect(_: QuietClient) -> None:
+        raise surprise
+
+    monkeypatch.setattr(QuietClient, "disconnect", disconnect)
+    radio = Radio(backend)
+    link = await radio.connect(sighting(), on_lost=lambda: None)
+    await link.close()
+    assert not radio.is_ours("AA:01")
+
+
 async def test_one_connection_attempt_at_a_time(backend: Backend) -> None:
     running = most = 0
 

@@ -73,6 +73,8 @@ TABLE: list[tuple[BaseException, str, str]] = [
     # lost
     (BleakError("Not connected"), "was lost", "anew"),
     (BleakError("disconnected"), "was lost", "anew"),
+    (AssertionError(), "was lost", "anew"),
+    (KeyError("/org/bluez/hci0/dev_AA/service0001"), "was lost", "anew"),
     (bluez("NotConnected"), "was lost", "anew"),
     (bluez("Failed", "Software caused connection abort"), "was lost", "anew"),
     (BleakError("failed to discover services, device disconnected"), "ended the connection at once", "remove it"),
