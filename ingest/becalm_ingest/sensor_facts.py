@@ -45,8 +45,9 @@ class Facts:
         """Ask what a new connection can tell; a sensor that will not say is none the worse."""
 
         def take(level_pct: int) -> None:
-            self.battery_pct = level_pct
-            on_battery(level_pct)
+            if level_pct != self.battery_pct:
+                self.battery_pct = level_pct
+                on_battery(level_pct)
 
         await self.refresh(link)
         with suppress(LinkError):
@@ -61,14 +62,14 @@ class Facts:
         return max(0.0, self._asked_battery_s + _BATTERY_EVERY_S - time.monotonic())
 
     async def refresh(self, link: Link) -> int | None:
-        """Read the battery; return its level, None where the sensor does not tell."""
+        """Read the battery; return its level where that is new: BlueZ tells what is read as a notification too."""
         self._asked_battery_s = time.monotonic()
-        level_pct: int | None = None
         with suppress(LinkError):
             level_pct = await link.battery_pct()
-        if level_pct is not None:
-            self.battery_pct = level_pct
-        return level_pct
+            if level_pct is not None and level_pct != self.battery_pct:
+                self.battery_pct = level_pct
+                return level_pct
+        return None
 
     def state(self, kind: SignalKind, state: StreamState) -> SensorState:
         """Return the state of one of its signals with all that is known."""

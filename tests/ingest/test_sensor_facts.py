@@ -72,13 +72,15 @@ async def test_a_sensor_that_tells_nothing_is_used_all_the_same_and_asked_again(
 async def test_a_level_told_unasked_is_passed_on(facts: Facts) -> None:
     link, levels = TellingLink(), list[int]()
     await facts.learn(link, on_battery=levels.append)
-    link.tell_level(41)
-    assert levels == [41]
-    assert facts.battery_pct == 41
+    for level_pct in (0, 41, 41, 40):
+        link.tell_level(level_pct)
+    assert levels == [41, 40]
+    assert facts.battery_pct == 40
 
 
 async def test_the_battery_is_due_again_after_some_minutes(facts: Facts, monkeypatch: pytest.MonkeyPatch) -> None:
-    await facts.refresh(TellingLink())
+    assert await facts.refresh(TellingLink()) == 0
+    assert await facts.refresh(TellingLink()) is None  # told already
     assert 170 < facts.due_s() <= 180
     monkeypatch.setattr(sensor_facts, "_BATTERY_EVERY_S", 0.0)
     assert facts.due_s() == 0
