@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from becalm_ingest import conductor
+from becalm_ingest import conductor, sensor_facts
 from becalm_ingest.conductor import Conductor
 from becalm_ingest.sensors import Sensors
 from becalm_ingest.spool import DEFAULT_QUOTA_BYTES
@@ -34,11 +34,11 @@ def _no_server_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
 class Running:
     """An agent under way, without a server: what it receives stays in its spool."""
 
-    def __init__(self, folder: Path, *, devices: tuple[str, ...]) -> None:
+    def __init__(self, folder: Path, *, devices: tuple[str, ...], start_now: bool) -> None:
         self.source = Sensors(devices=devices, backend=None, record_path=None)
         self.conductor = Conductor(
             self.source, server_url="ws://127.0.0.1:9", data_dir=folder / "data", quota_bytes=DEFAULT_QUOTA_BYTES,
-            start_now=True,
+            start_now=start_now,
         )  # fmt: skip
         self.links: list[LinkState | None] = []
         tell = self.source.on_change
@@ -58,6 +58,9 @@ class Running:
     def n_beats(self) -> int:
         return self.conductor.report().received.get("rr", 0)
 
+    def has_battery(self, level_pct: int) -> bool:
+        return bool(self.state.battery_pct == level_pct)
+
     def has_beats(self, n_beats: int) -> bool:
         return self.n_beats >= n_beats
 
@@ -66,8 +69,10 @@ class Running:
 
 
 @asynccontextmanager
-async def agent(folder: Path, *, devices: tuple[str, ...] = ("auto",)) -> AsyncIterator[Running]:
-    running, stop = Running(folder, devices=devices), asyncio.Event()
+async def agent(
+    folder: Path, *, devices: tuple[str, ...] = ("auto",), start_now: bool = True
+) -> AsyncIterator[Running]:
+    running, stop = Running(folder, devices=devices, start_now=start_now), asyncio.Event()
     async with asyncio.timeout(8.0), asyncio.TaskGroup() as group:
         task = group.create_task(running.conductor.run(stop=stop))
         try:
@@ -128,6 +133,22 @@ async def test_strength_battery_model_and_firmware_are_told(
         await until(lambda: running.state.battery_pct == 79)
 
 
+@pytest.mark.parametrize("start_now", [False, True])
+async def test_the_battery_is_read_again_in_and_out_of_a_session(
+    bluez: Any, make_strap: Any, until: Until, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start_now: bool
+) -> None:
+    monkeypatch.setattr(sensor_facts, "_BATTERY_EVERY_S", 0.05)
+    strap = make_strap()
+    strap.char(LEVEL).flags = ["read"]
+    bluez.put_on(strap)
+    async with agent(tmp_path, start_now=start_now) as running:
+        for level_pct in (87, 40):
+            strap.char(LEVEL).value = bytes([level_pct])
+            await until(lambda: running.state is not None)
+            await until(partial(running.has_battery, level_pct))
+        assert running.state.link is (LinkState.STREAMING if start_now else LinkState.READY)
+
+
 async def test_a_strap_that_an_agent_killed_before_left_connected_streams(
     bluez: Any, make_strap: Any, until: Until, tmp_path: Path
 ) -> None:
@@ -139,15 +160,17 @@ async def test_a_strap_that_an_agent_killed_before_left_connected_streams(
     assert bluez.asked("Connect") == 1  # the orphan was taken over and let go, then connected anew
 
 
+@pytest.mark.parametrize("has_old_bond", [False, True])
 async def test_an_ecg_behind_a_bond_is_started_though_the_mtu_reads_as_23(
-    bluez: Any, make_strap: Any, make_char: Any, until: Until, tmp_path: Path
+    bluez: Any, make_strap: Any, make_char: Any, until: Until, tmp_path: Path, has_old_bond: bool
 ) -> None:
+    """An old bond that the strap has forgotten is removed and made anew on the way."""
     strap = make_strap(tells_mtu=False)
     strap.services[PMD] = {
         CONTROL: make_char(flags=["read", "write", "indicate"], value=b"\x0f\x01\0", is_encrypted=True),
         DATA: make_char(flags=["notify"]),
     }
-    bluez.put_on(strap)
+    bluez.put_on(strap, paired=has_old_bond)
     async with agent(tmp_path) as running:
         answered = 0
 
@@ -165,6 +188,7 @@ async def test_an_ecg_behind_a_bond_is_started_though_the_mtu_reads_as_23(
         ecg()
         await until(answer)
     assert strap.knows_us
+    assert bluez.asked("RemoveDevice") == has_old_bond
     assert (CONTROL, b"\x03\x00") in strap.written  # the stream was stopped: batteries live
 
 
