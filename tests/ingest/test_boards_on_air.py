@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,17 @@ from becalm_ingest.recorder import Notifications
 from becalm_ingest.report import AgentReport
 from becalm_ingest.sensors import Sensors
 from becalm_ingest.spool import DEFAULT_QUOTA_BYTES
-from becalm_protocol.events import Battery, Dropped, Gap, RrBlock, SampleBlock, StreamInfo, StreamState
+from becalm_protocol.events import (
+    Battery,
+    Clock,
+    Dropped,
+    Gap,
+    GapReason,
+    RrBlock,
+    SampleBlock,
+    StreamInfo,
+    StreamState,
+)
 from becalm_protocol.handshake import StartSession, StopSession
 from becalm_simulator.air import Air
 from becalm_simulator.bleak_backend import open_radio
@@ -156,6 +167,40 @@ async def test_everything_it_sent_is_stored_once(
         assert all(1.0 < level_us < 25.0 for level_us in levels(wire, "skin_conductance"))
     if "ecg" in kinds:  # a second and more of it: a beat at least
         assert 200.0 < max(levels(wire, "ecg")) < 3_000.0
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [("chest-sensor", ("ecg", *MOTION, "rr")), ("board", ("ecg", "skin_conductance")), ("gsr", ("skin_conductance",))],
+)
+async def test_after_a_lost_link_it_goes_on_behind_a_gap(
+    wire: Any, tmp_path: Path, name: str, kinds: tuple[str, ...]
+) -> None:
+    sampled = [kind for kind in kinds if kind != "rr"]
+
+    def has_come_back() -> bool:
+        told = {info.kind.value: wire.stored[stream_id] for stream_id, info in infos(wire).items()}
+        return all(isinstance(told[kind][-1], SampleBlock) and has_gap(told[kind]) for kind in sampled)
+
+    def has_gap(events: list[Any]) -> bool:
+        return any(isinstance(event, Gap) for event in events)
+
+    async with wearing(worn(name), tmp_path) as world, agent(wire, world, tmp_path):
+        await wire.until(lambda: is_ready(wire, *kinds))
+        await wire.tell(StartSession(session_id="one"))
+        await wire.until(lambda: all(stored(wire).get(kind, 0) >= 20 for kind in sampled))
+        await world.device.drop()
+        await wire.until(has_come_back)
+    for stream_id, info in infos(wire).items():
+        if info.kind.value not in sampled:
+            continue
+        events = wire.stored[stream_id]
+        assert [event.reason for event in events if isinstance(event, Gap)][:1] == [GapReason.LINK_LOST]
+        blocks = [event for event in events if isinstance(event, SampleBlock)]
+        assert all(a.first_sample_idx + len(a.counts) <= b.first_sample_idx for a, b in pairwise(blocks))
+        if info.clock is Clock.DEVICE:
+            stamps = [block.sensor_ns or 0 for block in blocks]
+            assert all(a < b for a, b in pairwise(stamps))
 
 
 async def test_a_model_without_ecg_gives_what_it_has(wire: Any, tmp_path: Path) -> None:
