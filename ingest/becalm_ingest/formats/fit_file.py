@@ -1,5 +1,6 @@
 """Garmin FIT: the HRV messages (five RR intervals each) of an activity. Needs fitdecode, of the extra `formats`."""
 
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -46,13 +47,15 @@ class _DamagedError(Exception):
 def _messages(path: Path) -> Iterator[tuple[str, list[float]]]:
     """Return each HRV message's intervals and each record's time, both in seconds, in the order of the file."""
     fitdecode = _library(path)
+    # A wrong checksum is damage; a field of another maker that the profile does not have is none.
+    strict, lenient = fitdecode.CrcCheck.RAISE, fitdecode.ErrorHandling.IGNORE
     with opened(path) as file:
         try:
-            with fitdecode.FitReader(file, error_handling=fitdecode.ErrorHandling.IGNORE) as reader:
+            with fitdecode.FitReader(file, check_crc=strict, error_handling=lenient) as reader:
                 for frame in reader:
                     if isinstance(frame, fitdecode.FitDataMessage) and frame.name in ("hrv", "record"):
                         yield frame.name, _numbers(frame)
-        except fitdecode.FitError as exc:
+        except (fitdecode.FitError, struct.error, ValueError, LookupError, TypeError, ArithmeticError) as exc:
             raise _DamagedError(type(exc).__name__) from exc
 
 
