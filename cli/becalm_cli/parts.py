@@ -10,7 +10,7 @@ import typer
 
 from becalm_cli.places import require_server
 from becalm_cli.process import stop_on_signals, tell_parent, terminate_with_parent
-from becalm_protocol.errors import ConfigError
+from becalm_protocol.errors import ConfigError, LinkError
 
 if TYPE_CHECKING:
     from becalm_ingest.devices import Family
@@ -32,14 +32,18 @@ async def run_server(*, host: str, port: int, data_dir: Path, supervised: bool) 
 
 
 async def run_sensor_scan(*, devices: tuple[str, ...], radio: str | None) -> None:
-    """List the sensors in range; where LSL alone is asked for, the streams on the network."""
+    """List the sensors in range; where LSL alone is asked for, the streams on the network. Raises LinkError."""
     if devices and all(device.partition(":")[0] == "lsl" for device in devices):
         await _run_stream_scan()
         return
     from becalm_ingest.link import scan
 
     async with AsyncExitStack() as stack:
-        found = await scan(backend=await radio_backend(radio, stack))
+        try:
+            found = await scan(backend=await radio_backend(radio, stack))
+        except LinkError as exc:
+            more = "" if radio else "; becalm agent doctor tells more"
+            raise LinkError(exc.problem, advice=f"{exc.advice}{more}") from exc
     for sensor in found:
         typer.echo(f"{sensor.name:24} {sensor.address:20} {sensor.rssi_dbm:4} dBm  {sensor.family}")
     if not found:

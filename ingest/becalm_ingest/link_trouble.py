@@ -14,7 +14,7 @@ _OFF: Final = ("Bluetooth is off", "Switch it on in the system settings")
 _NO_SERVICE: Final = ("The Bluetooth service is not running", "Start it: systemctl start bluetooth")
 _NO_RIGHT: Final = (
     "This user may not use Bluetooth",
-    "Add the user to the group bluetooth, log in again, and run: becalm agent doctor",
+    "Add the user to the group bluetooth and log in again",
 )
 _BUSY: Final = ("Bluetooth is busy with another request", "Wait; if it stays, switch it off and on")
 _AWAY: Final = ("{label} is out of range or in use", "Bring it near, close other apps and watches that use it")

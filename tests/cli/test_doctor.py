@@ -38,6 +38,14 @@ def test_the_json_says_the_same(becalm: Becalm) -> None:
     assert subjects["server"]["advice"]
 
 
+@pytest.mark.usefixtures("no_bus")
+def test_a_scan_without_bluetooth_points_to_the_doctor(becalm: Becalm) -> None:
+    done = becalm("agent", "--scan")
+    assert done.returncode == 2
+    (line,) = done.stderr.strip().splitlines()
+    assert line.endswith("becalm agent doctor tells more")
+
+
 def test_a_virtual_radio_that_is_not_there_is_told(becalm: Becalm, tmp_path: Path) -> None:
     done = becalm("agent", "doctor", "--radio", f"unix:{tmp_path / 'nobody'}", "--json")
     findings = {finding["subject"]: finding for finding in json.loads(done.stdout)["findings"]}
