@@ -9,6 +9,10 @@ link, so a constant is left out: `to_constant` is about the run's own median err
 latency that the simulation could ever draw, which a mapping cannot know and real links seldom reach. `covered_pct` is
 how often the stated 95 % error held the former. Methods: ours; the lowest latency of the last 30 s with limited slew;
 arrival itself; least squares of arrival on stamp over the last 60 s. Causal: packet k is placed by packets 1 to k.
+
+Untimed beats: a strap's notifications come 0 to 4 s after their last beat at random, in order. The error is the settled
+beat time against the true R peak. Beside an ECG it is found by the pattern of intervals; alone by the sum of intervals
+and the quickest notifications, late by the smallest lag there was.
 """
 
 import argparse
@@ -21,6 +25,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
+
+from untimed_beats import HEARTS, score_beats
 
 from becalm_protocol.events import SampleBlock
 from becalm_protocol.units import NS_PER_S
@@ -66,6 +72,13 @@ def main() -> None:
                 method: score_mapping(method, link, seeds=seeds, seconds=60.0 * arguments.minutes) for method in METHODS
             }
             for link in LINKS
+        },
+        "untimed_beats": {
+            name: {
+                beside: score_beats(heart, seeds=seeds, seconds=60.0 * arguments.minutes, with_ecg=beside == "with_ecg")
+                for beside in ("with_ecg", "alone")
+            }
+            for name, heart in HEARTS.items()
         },
     }
     result["took_s"] = round(time.monotonic() - started_s, 1)

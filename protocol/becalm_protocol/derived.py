@@ -4,12 +4,13 @@
 (the newest sample it needed), whatever the cut of the packets. Their difference is the pipeline's own delay.
 """
 
+import math
 from dataclasses import fields
 from enum import StrEnum
 
 from becalm_protocol.events import SignalKind, require, require_time, value
 
-PIPELINE_VERSION = "1"
+PIPELINE_VERSION = "2"
 """Changes whenever the same raw data would give other derived values."""
 
 
@@ -48,6 +49,8 @@ class Reason(StrEnum):
     NOT_PACED = "not_paced"
     UNRELATED = "unrelated"
     """Two signals that do not move together have no phase."""
+    DISAGREES = "disagrees"
+    """Two sensors of one heart tell of different beats."""
     CANNOT_TELL = "cannot_tell"
     """The 95 % interval holds both a fall and a rise."""
 
@@ -68,17 +71,23 @@ class Beat:
     t_ns: int
     emitted_ns: int
     source: SignalKind
-    """ecg: found in the waveform; rr: told by the strap."""
+    """ecg: found in the waveform; rr or ppi: told by the sensor."""
     rr_ms: float | None = None
     """Interval from the beat before, as measured; never altered."""
     rr_corrected_ms: float | None = None
     """The interval to use in its place: equals `rr_ms` where the flag is ok."""
     flag: BeatFlag
     confirmed: bool
+    t_error_ms: float | None = None
+    """Half width of a 95 % interval of `t_ns`, the smallest latency of the link left out; None where nothing tells."""
+    rr_error_ms: float | None = None
+    """The sensor's own error estimate of the interval, where it gives one."""
 
     def __post_init__(self) -> None:
         require_time("t_ns", self.t_ns)
         require(self.beat_idx >= 0, "beat_idx", "0 or more", self.beat_idx)
+        for field, error_ms in (("t_error_ms", self.t_error_ms), ("rr_error_ms", self.rr_error_ms)):
+            require(error_ms is None or 0.0 <= error_ms < math.inf, field, "0 or more", error_ms)
 
 
 @value

@@ -4,7 +4,7 @@ import math
 from collections import deque
 
 from becalm_protocol.derived import Beat, Breath, BreathTurn, Index, Metrics, Reason, SkinResponse
-from becalm_protocol.events import SignalKind
+from becalm_protocol.events import UNTIMED_KINDS, SignalKind
 from becalm_protocol.units import NS_PER_S
 from becalm_signal.arousal import Arousal, Reading
 from becalm_signal.hrv import BeatWindow
@@ -21,6 +21,8 @@ SCR_WINDOW_S = 60.0
 # Shorter windows are scaled to a minute only from here on: one response in 10 s says nothing.
 SCR_MIN_S = 30.0
 Z_95 = 1.96
+# Where the heart is heard best comes first.
+HEART = (SignalKind.ECG, SignalKind.RR, SignalKind.PPI)
 
 
 class BreathBoard:
@@ -116,13 +118,13 @@ class Board:
 
     def __init__(self, kinds: frozenset[SignalKind]) -> None:
         self._kinds = kinds
-        self._beats = {source: BeatWindow(source) for source in (SignalKind.ECG, SignalKind.RR)}
+        self._beats = {source: BeatWindow(source) for source in HEART}
         self._breath = BreathBoard()
         self._skin = SkinBoard()
         self._arousal = Arousal()
         self._bad: dict[SignalKind, Reason] = {}
-        # Both sources are followed all the time, so that the one is ready when the other fails.
-        self.heart = SignalKind.ECG if SignalKind.ECG in kinds else SignalKind.RR
+        # All sources are followed all the time, so that one is ready when another fails.
+        self.heart = next((kind for kind in HEART if kind in kinds), SignalKind.RR)
 
     def usable(self, kind: SignalKind) -> bool:
         """Whether a signal carries indices as far as its stage has said."""
@@ -148,7 +150,7 @@ class Board:
 
     def metrics(self, now_ns: int, *, lost: frozenset[SignalKind], pacing: bool) -> Metrics:
         """Return all indices at `now_ns`; `lost`: the kinds whose sensor has been silent for more than 3 s."""
-        heart = frozenset({SignalKind.ECG, SignalKind.RR})
+        heart = frozenset(HEART)
         breath = frozenset({SignalKind.RESPIRATION})
         skin = frozenset({SignalKind.SKIN_CONDUCTANCE})
         heart_bpm = self._guard(self._beats[self.heart].heart_rate(now_ns), heart, lost=lost, strict=True)
@@ -192,5 +194,7 @@ class Board:
         heard = frozenset({self.heart}) if self.heart in present else present
         if heard <= lost:
             return Index(reason=Reason.SENSOR_LOST)
-        bad = next((self._bad[kind] for kind in heard if kind in self._bad), None)
+        if SignalKind.ECG in heard and any(self._bad.get(kind) is Reason.DISAGREES for kind in UNTIMED_KINDS):
+            return Index(reason=Reason.DISAGREES)  # which of the two hearts is the true one cannot be told
+        bad = next((self._bad[kind] for kind in heard if self._bad.get(kind) not in {None, Reason.DISAGREES}), None)
         return Index(reason=bad) if bad is not None and (strict or index.value is None) else index

@@ -92,4 +92,5 @@ class EcgStage:
         stream_ns = clock.stream_ns(at)
         rr_ms = None if self._before_ns is None else (stream_ns - self._before_ns) / 1e6
         self._before_ns = stream_ns
-        return list(self._flagger.push(clock.session_ns(at), rr_ms=rr_ms, emitted_ns=emitted_ns))
+        error_ms = round(clock.error_ns(at) / 1e6, 3)
+        return [*self._flagger.push(clock.session_ns(at), rr_ms=rr_ms, emitted_ns=emitted_ns, t_error_ms=error_ms)]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from becalm_protocol.derived import Beat, BeatFlag, Index, Reason
-from becalm_protocol.events import SignalKind
+from becalm_protocol.events import UNTIMED_KINDS, SignalKind
 from becalm_protocol.units import NS_PER_S
 
 WINDOW_S = 60.0
@@ -17,8 +17,8 @@ N_HEART_RATE = 5
 N_HEART_RATE_ODD = 10
 HEARD = frozenset({BeatFlag.OK, BeatFlag.ECTOPIC})
 HEART_RATE_STALE_S = 3.0
-# A strap tells its intervals up to 2 s after the beat and once in 1-2 s.
-STRAP_STALE_S = 5.0
+# A strap tells its intervals up to 4 s after the beat and once in 1-2 s.
+STRAP_STALE_S = 6.5
 # Where the mean of a few intervals is known no better than this, they are no rhythm (atrial fibrillation: about 20 %).
 MAX_RATE_BOUND_SHARE = 0.3
 MIN_ACCEPTED_SHARE = 0.8
@@ -46,6 +46,8 @@ class _Interval:
     accepted: bool
     follows: bool
     """The interval before is accepted too and ends where this one begins."""
+    jitter_ms: float = BEAT_JITTER_MS
+    """Standard deviation of a beat's time behind it."""
 
 
 class BeatWindow:
@@ -55,7 +57,7 @@ class BeatWindow:
     """
 
     def __init__(self, source: SignalKind) -> None:
-        self._stale_s = STRAP_STALE_S if source is SignalKind.RR else HEART_RATE_STALE_S
+        self._stale_s = STRAP_STALE_S if source in UNTIMED_KINDS else HEART_RATE_STALE_S
         self._intervals: deque[_Interval] = deque(maxlen=400)
         self._heard: deque[tuple[float, BeatFlag]] = deque(maxlen=N_HEART_RATE_ODD)
         self._accepted_ns: int | None = None
@@ -73,7 +75,9 @@ class BeatWindow:
         accepted = beat.flag is BeatFlag.OK and beat.rr_ms is not None
         if beat.rr_ms is not None:
             follows = accepted and self._follows
-            self._intervals.append(_Interval(beat.t_ns, beat.rr_ms, accepted, follows))
+            # An interval has the errors of two beats.
+            jitter_ms = max(BEAT_JITTER_MS, (beat.rr_error_ms or 0.0) / math.sqrt(2.0))
+            self._intervals.append(_Interval(beat.t_ns, beat.rr_ms, accepted, follows, jitter_ms))
         if beat.flag in HEARD and beat.rr_ms is not None:
             self._heard.append((beat.rr_ms, beat.flag))
             self._accepted_ns = max(beat.t_ns, self._accepted_ns or beat.t_ns)
@@ -134,8 +138,9 @@ class BeatWindow:
             return Index(reason=Reason.TOO_FEW_BEATS)
         mean = sum(steps) / len(steps)
         value = math.sqrt(mean)
-        inflated = value - math.sqrt(max(0.0, mean - 6.0 * BEAT_JITTER_MS**2))
-        jitter = inflated + Z_95 * math.sqrt(6.0 / len(steps)) * BEAT_JITTER_MS
+        sigma_ms = math.sqrt(sum(rr.jitter_ms**2 for rr in window) / len(window))
+        inflated = value - math.sqrt(max(0.0, mean - 6.0 * sigma_ms**2))
+        jitter = inflated + Z_95 * math.sqrt(6.0 / len(steps)) * sigma_ms
         left_out = max(0.0, 1.0 - len(steps) / max(1, len(window) - 1))
         spread = sum((step - mean) ** 2 for step in steps) / (len(steps) - 1)
         sampling = math.sqrt(left_out * spread / len(steps)) / (2.0 * value) if value > 0.0 else 0.0

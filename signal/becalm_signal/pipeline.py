@@ -1,8 +1,9 @@
 """The live pipeline: raw events in, derived events out, the same whatever the cut of the blocks."""
 
 from collections.abc import Callable, Sequence
+from typing import TypeGuard
 
-from becalm_protocol.derived import Derived
+from becalm_protocol.derived import Beat, Derived
 from becalm_protocol.errors import UsageError
 from becalm_protocol.events import (
     Gap,
@@ -22,7 +23,7 @@ from becalm_signal.ecg import EcgStage
 from becalm_signal.electrodermal import SkinStage
 from becalm_signal.lane import Lane
 from becalm_signal.stage import Output, SkinLevel, Stage
-from becalm_signal.strap import StrapStage
+from becalm_signal.strap import StrapChoice, StrapStage
 from becalm_signal.ticks import Ticker
 
 MakeStage = Callable[[StreamInfo, float], Stage]
@@ -58,11 +59,13 @@ class Pipeline:
         makers = {kind: (order, make) for order, (kind, make) in enumerate(STAGES)}
         for info in streams:
             if info.sample_rate_hz is None:
-                self._straps[info.stream_id] = None if self._straps else StrapStage()
+                is_first = all(strap is None or strap.kind is not info.kind for strap in self._straps.values())
+                self._straps[info.stream_id] = StrapStage(info.kind) if is_first else None
                 continue
             order, make = makers.pop(info.kind, (STRAP_ORDER, None))
             stage = make(info, info.sample_rate_hz) if make is not None else None
             self._lanes[info.stream_id] = (Lane(info, stage), order)
+        self._choice = StrapChoice()
         self._has_ecg = any(info.kind is SignalKind.ECG for info in streams)
         self._ticker = Ticker([lane for lane, _ in self._lanes.values()], Board(frozenset(i.kind for i in streams)))
 
@@ -115,12 +118,12 @@ class Pipeline:
             return []
         out: list[Derived | Waveform] = []
         if isinstance(event, RrBlock):
-            self._ticker.strap(lost=False)
+            self._ticker.strap(strap.kind, lost=False)
             out += self._keep_strap(strap.feed(event))
         elif isinstance(event, Gap):
             out += self._keep_strap(strap.restart(emitted_ns=event.received_ns))
         elif isinstance(event, StreamStatus) and event.state is not StreamState.STREAMING:
-            self._ticker.strap(lost=event.state is StreamState.LOST)
+            self._ticker.strap(strap.kind, lost=event.state is StreamState.LOST)
             if event.state is StreamState.LOST:
                 out += self._keep_strap(strap.restart(emitted_ns=event.received_ns))
         return [*out, *self._ticker.advance(heard_ns=event.received_ns)]
@@ -128,4 +131,10 @@ class Pipeline:
     def _keep_strap(self, outputs: Sequence[Output]) -> list[Derived | Waveform]:
         """Beats of a strap come out at once, but with an ECG about only where a tick finds the ECG unusable."""
         self._ticker.put(outputs, order=STRAP_ORDER)
-        return [] if self._has_ecg else [output for output in outputs if not isinstance(output, SkinLevel)]
+        return [] if self._has_ecg else [output for output in outputs if self._speaks(output)]
+
+    def _speaks(self, output: Output) -> TypeGuard[Derived]:
+        if isinstance(output, Beat):
+            self._choice.hear(output)
+            return output.source is self._choice.kind
+        return not isinstance(output, SkinLevel)

@@ -47,6 +47,8 @@ class _Pending:
     offset: float = 0.0
     """Difference from the median over its threshold, doubled where negative (mRR)."""
     forced: BeatFlag | None = None
+    t_error_ms: float | None = None
+    rr_error_ms: float | None = None
 
 
 class RrFlagger:
@@ -63,7 +65,15 @@ class RrFlagger:
         self._threshold_ms = 0.0
         self._emitted_ns = 0
 
-    def push(self, t_ns: int, *, rr_ms: float | None, emitted_ns: int) -> list[Beat]:
+    def push(
+        self,
+        t_ns: int,
+        *,
+        rr_ms: float | None,
+        emitted_ns: int,
+        t_error_ms: float | None = None,
+        rr_error_ms: float | None = None,
+    ) -> list[Beat]:
         """Take the next beat (`rr_ms` None: the first of a run); return its provisional event and what it confirms."""
         self._emitted_ns = emitted_ns
         confirmed = self.flush(emitted_ns=emitted_ns) if rr_ms is None else []
@@ -71,7 +81,7 @@ class RrFlagger:
             if self._run and t_ns - self._run[-1].t_ns > FORGET_NS:
                 self._recent.clear()
             self._run.clear()
-        new = _Pending(self._n_beats, t_ns, rr_ms)
+        new = _Pending(self._n_beats, t_ns, rr_ms, t_error_ms=t_error_ms, rr_error_ms=rr_error_ms)
         self._n_beats += 1
         if rr_ms is not None:
             self._measure(new, rr_ms)
@@ -204,6 +214,8 @@ class RrFlagger:
             rr_corrected_ms=corrected if confirmed or flag is not BeatFlag.OK else beat.rr_ms,
             flag=flag,
             confirmed=confirmed,
+            t_error_ms=beat.t_error_ms,
+            rr_error_ms=beat.rr_error_ms,
         )
 
 

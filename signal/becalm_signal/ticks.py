@@ -3,12 +3,14 @@
 import heapq
 from collections.abc import Iterable
 
-from becalm_protocol.derived import Beat, Derived
-from becalm_protocol.events import Clock, Phase, PhaseChange, SignalKind
+from becalm_protocol.derived import Beat, Derived, SignalQuality
+from becalm_protocol.events import UNTIMED_KINDS, Clock, Phase, PhaseChange, SignalKind
 from becalm_protocol.units import NS_PER_S
+from becalm_signal.anchor import Anchor
 from becalm_signal.board import STALE_NS, Board
 from becalm_signal.lane import Lane
 from becalm_signal.stage import Output
+from becalm_signal.strap import StrapChoice
 
 TICK_NS = 250_000_000
 # How far the fastest stream may run ahead before a tick stops waiting: a live stream that stalls, or a file in chunks.
@@ -32,7 +34,9 @@ class Ticker:
         self._n_put = 0
         self._next_ns: int | None = None
         self._phases: list[PhaseChange] = []
-        self._strap_lost = False
+        self._straps_lost: set[SignalKind] = set()
+        self._straps = StrapChoice()
+        self._anchor = Anchor()
         self._has_ecg = any(lane.info.kind is SignalKind.ECG for lane in lanes)
 
     def put(self, outputs: Iterable[Output], *, order: int, early_ns: int | None = None) -> None:
@@ -40,7 +44,7 @@ class Ticker:
         for event in outputs:
             t_ns = event.t_ns if hasattr(event, "t_ns") else event.peak_ns
             emitted_ns = event.emitted_ns if early_ns is None else min(early_ns, event.emitted_ns)
-            if isinstance(event, Beat) and event.source is SignalKind.RR:
+            if isinstance(event, Beat) and event.source in UNTIMED_KINDS:
                 emitted_ns += 1  # untimed: whether it came just before or just after a sample must not matter
             if len(self._heap) >= MAX_WAITING:
                 self._board.apply(heapq.heappop(self._heap)[-1])
@@ -53,9 +57,9 @@ class Ticker:
         self._phases.sort(key=lambda known: known.t_ns)
         del self._phases[:-MAX_PHASES]
 
-    def strap(self, *, lost: bool) -> None:
-        """Note whether the strap's own RR intervals are to be had."""
-        self._strap_lost = lost
+    def strap(self, kind: SignalKind, *, lost: bool) -> None:
+        """Note whether a sensor's own intervals are to be had."""
+        (self._straps_lost.add if lost else self._straps_lost.discard)(kind)
 
     def advance(self, *, heard_ns: int | None = None) -> list[Derived]:
         """Compute all ticks that wait for nobody; `heard_ns`: the latest notification of a strap."""
@@ -107,16 +111,25 @@ class Ticker:
         heap = self._heap
         board = self._board
         while heap and heap[0][0] <= now_ns:
-            event = heapq.heappop(heap)[-1]
-            board.apply(event)
-            if self._has_ecg:
-                board.hear(SignalKind.ECG if self._ecg_usable(now_ns) else SignalKind.RR)
-                if isinstance(event, Beat) and event.source is SignalKind.RR and board.heart is SignalKind.RR:
-                    out.append(event)
-        if self._has_ecg:
-            board.hear(SignalKind.ECG if self._ecg_usable(now_ns) else SignalKind.RR)
+            for event in self._anchor.take(heapq.heappop(heap)[-1]):
+                board.apply(event)
+                out += self._beside_ecg(event, now_ns=now_ns)
+        self._listen(now_ns)
         out.append(board.metrics(now_ns, lost=self._lost(now_ns), pacing=self._is_pacing(now_ns)))
         return out
+
+    def _beside_ecg(self, event: Output, *, now_ns: int) -> list[Derived]:
+        """Return what a strap has to say beside an ECG: its quality, and its beats where the ECG cannot be used."""
+        if isinstance(event, Beat) and event.source in UNTIMED_KINDS:
+            self._straps.hear(event)
+        self._listen(now_ns)
+        if self._has_ecg and isinstance(event, Beat):
+            return [event] if event.source in UNTIMED_KINDS and event.source is self._board.heart else []
+        return [event] if self._has_ecg and isinstance(event, SignalQuality) and event.kind in UNTIMED_KINDS else []
+
+    def _listen(self, now_ns: int) -> None:
+        usable = self._has_ecg and self._ecg_usable(now_ns)
+        self._board.hear(SignalKind.ECG if usable else self._straps.kind)
 
     def _ecg_usable(self, now_ns: int) -> bool:
         return self._board.usable(SignalKind.ECG) and any(
@@ -126,7 +139,7 @@ class Ticker:
         )
 
     def _lost(self, now_ns: int) -> frozenset[SignalKind]:
-        silent = {SignalKind.RR} if self._strap_lost else set()
+        silent = set(self._straps_lost)
         heard: set[SignalKind] = set()
         for lane in self._lanes:
             mark_ns = lane.watermark_ns

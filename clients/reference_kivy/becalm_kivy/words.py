@@ -83,6 +83,7 @@ WITHHELD_CLIPPED = "signal cut off; put the sensor on anew"
 WITHHELD_POOR_CONTACT = "weak contact; damp the electrodes"
 WITHHELD_OFF_BODY = "not on the body; put the sensor on"
 WITHHELD_NOT_PACED = "only while the pacer runs"
+WITHHELD_DISAGREES = "two sensors tell different heart rates; check how they sit"
 WITHHELD_UNRELATED = "heart and breath do not move together"
 WITHHELD_CANNOT_TELL = "cannot tell yet"
 
