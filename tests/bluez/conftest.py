@@ -3,6 +3,8 @@
 Everything between the agent and this fake is real: bleak's own BlueZ back end, dbus-fast and a dbus-daemon.
 """
 
+from __future__ import annotations  # elsewhere than on Linux the types of D-Bus are not there
+
 import asyncio
 import contextlib
 import gc
