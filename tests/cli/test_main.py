@@ -96,3 +96,9 @@ def test_a_virtual_person_is_written_with_the_truth_and_read_back(becalm: Becalm
     true_beats = (tmp_path / "person" / "truth_beats.csv").read_text(encoding="utf-8").splitlines()[1:]
     found = (tmp_path / "out" / "beats.csv").read_text(encoding="utf-8").splitlines()[1:]
     assert abs(len(true_beats) - len(found)) <= 2
+
+
+def test_an_unknown_sensor_to_wear_lists_those_there_are(becalm: Becalm) -> None:
+    line = sentence(becalm("simulate", "--wear", "strap,hat"))
+    assert "--wear: expected some of strap, belt, skin, optical" in line
+    assert line.endswith("got strap,hat")

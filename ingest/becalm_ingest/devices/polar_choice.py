@@ -108,19 +108,19 @@ def _true_ppg_rate_hz(offers: Mapping[Measurement, Settings], *, told_hz: float)
 
 
 def _unit_per_count(measurement: Measurement, chosen: Settings) -> float:
-    if measurement is not Measurement.ACC or not _is_compressed(chosen) or not chosen.ranges:
+    if measurement is not Measurement.ACC or not _is_compressed(measurement, chosen) or not chosen.ranges:
         return 1.0
     resolution_bit = chosen.resolutions_bit[0] if chosen.resolutions_bit else 16
     return chosen.ranges[0] * 1000 / 2 ** (resolution_bit - 1) if 8 <= resolution_bit <= 32 else 1.0
 
 
-def _is_compressed(chosen: Settings) -> bool:
+def _is_compressed(measurement: Measurement, chosen: Settings) -> bool:
     """Sensors that tell their channels are of the generation that compresses, and sends steps of the range, not mg."""
-    return bool(chosen.channels)
+    return measurement is not Measurement.ECG and bool(chosen.channels)
 
 
 def _streams(measurement: Measurement, *, rate_hz: float, chosen: Settings) -> tuple[StreamTemplate, ...]:
-    late_s, lost_s = _LATE_LOST_COMPRESSED_S if _is_compressed(chosen) else _LATE_LOST_S[measurement]
+    late_s, lost_s = _LATE_LOST_COMPRESSED_S if _is_compressed(measurement, chosen) else _LATE_LOST_S[measurement]
     return tuple(
         StreamTemplate(
             kind=kind,
