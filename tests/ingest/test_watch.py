@@ -2,7 +2,7 @@
 
 from becalm_ingest.devices import Cursor, StreamTemplate, heart_rate, polar_pmd, vernier_belt
 from becalm_ingest.watch import Watch
-from becalm_protocol.events import Gap, GapReason, StreamState
+from becalm_protocol.events import Gap, GapReason, RawEvent, SampleBlock, StreamState
 from becalm_protocol.units import NS_PER_S
 
 
@@ -38,6 +38,52 @@ def test_a_stream_that_goes_on_after_being_late_begins_with_a_gap() -> None:
     assert isinstance(gap, Gap)
     assert (gap.start_ns, gap.end_ns, gap.reason) == (0, round(1.9 * NS_PER_S), GapReason.SENSOR_SILENT)
     assert block.received_ns == 2 * NS_PER_S
+
+
+def arrive(watch: Watch, cursor: Cursor, at_s: float) -> list[RawEvent]:
+    """Let one sample arrive, as a talk does."""
+    received_ns = round(at_s * NS_PER_S)
+    events = cursor.block((1,), received_ns=received_ns)
+    watch.hear(received_ns)
+    return list(events)
+
+
+def stand_still(watch: Watch, cursor: Cursor, *, n_lost: int) -> list[RawEvent]:
+    """Stream for 5 s, stand still for 2 s, bring what was held but for `n_lost`, and go on for 5 s."""
+    events = [event for tenth in range(50) for event in arrive(watch, cursor, tenth / 10)]
+    told = watch.check(round(6.6 * NS_PER_S))
+    assert told is not None
+    assert told.state is StreamState.LATE
+    events += [event for held in range(20 - n_lost) for event in arrive(watch, cursor, 6.95 + held / 1000)]
+    return [*events, *(event for tenth in range(70, 120) for event in arrive(watch, cursor, tenth / 10))]
+
+
+def test_a_standstill_that_lost_nothing_is_no_gap() -> None:
+    watch, cursor = watched(BELT)
+    assert not [event for event in stand_still(watch, cursor, n_lost=0) if isinstance(event, Gap)]
+    assert cursor.next_sample_idx == 120
+
+
+def test_samples_that_a_standstill_lost_are_told_once_the_burst_is_over() -> None:
+    watch, cursor = watched(BELT)
+    events = stand_still(watch, cursor, n_lost=9)
+    (gap,) = [event for event in events if isinstance(event, Gap)]
+    assert (gap.n_missing, gap.reason) == (9, GapReason.SENSOR_SILENT)
+    assert gap.end_ns - gap.start_ns == round(0.9 * NS_PER_S)
+    assert gap.end_ns < 9.5 * NS_PER_S
+    assert cursor.next_sample_idx == 120
+
+
+def test_a_link_lost_while_the_burst_is_judged_is_one_gap_over_all_of_it() -> None:
+    watch, cursor = watched(BELT)
+    stand_still(watch, cursor, n_lost=0)
+    cursor.mark_missing(5)
+    watch.lose(12 * NS_PER_S, reason=GapReason.LINK_LOST)
+    gap, block = cursor.block((1,), received_ns=14 * NS_PER_S)
+    assert isinstance(gap, Gap)
+    assert isinstance(block, SampleBlock)
+    assert (gap.start_ns, gap.reason) == (round(11.4 * NS_PER_S), GapReason.LINK_LOST)
+    assert block.first_sample_idx == 120 + 25
 
 
 def test_a_strap_with_a_clock_tells_by_itself_whether_samples_are_missing() -> None:

@@ -17,11 +17,17 @@ class Cursor:
         self.sensor_ns: int | None = None
         """Sensor time of the newest sample, where the sensor tells it."""
         self._break_reason: GapReason | None = None
+        self._n_missing = 0
+        """Found missing after the fact; to be told before the next samples."""
 
     def mark_break(self, reason: GapReason) -> None:
         """Note that samples may be missing from here on; the first reason stands until the stream goes on."""
         if self.received_ns is not None and self._break_reason is None:
             self._break_reason = reason
+
+    def mark_missing(self, n_missing: int) -> None:
+        """Note that so many samples turned out to be missing among those of the last seconds."""
+        self._n_missing += n_missing
 
     def skip(self, n_missing: int) -> None:
         """Advance over samples that were announced, but not usable."""
@@ -48,9 +54,14 @@ class Cursor:
         """Return the Gap to tell before what came at `received_ns`, if any, and move over it."""
         before_ns, self.received_ns = self.received_ns, received_ns
         reason, self._break_reason = self._break_reason, None
+        rate_hz = self.sample_rate_hz
+        n_late, self._n_missing = self._n_missing, 0
+        if before_ns is not None and n_late and rate_hz:
+            before_ns -= round(n_late * NS_PER_S / rate_hz)  # it begins among samples that have come already
+            if reason is None:
+                n_missing = n_late + (n_missing or 0)
         if before_ns is None or (reason is None and not n_missing):
             return ()
-        rate_hz = self.sample_rate_hz
         span_ns = round(n_samples * NS_PER_S / rate_hz) if rate_hz else 0
         end_ns = max(before_ns, received_ns - span_ns)
         if rate_hz and n_missing is None:  # not counted by the sensor: as many as fit the time
