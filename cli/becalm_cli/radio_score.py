@@ -45,7 +45,7 @@ class RadioScore:
         for stream in streams:
             if stream.info.sample_rate_hz is not None:
                 self._early_ms.setdefault(stream.info.kind.value, []).extend(placements_ms(log, stream))
-        self._agents.update(spooled=log.report["spooled"], refused=log.report["refused"])
+        self._agents.update(sent_after_a_restart=log.report["spooled"], left=log.n_left, refused=log.report["refused"])
 
     def report(self) -> dict[str, Any]:
         """Return every figure, ready for JSON."""

@@ -22,13 +22,15 @@ SETTLED_NS = 3 * NS_PER_S
 MISSING_STEPS = 1.5
 # A longer step is a clock that was set, not a stretch without samples.
 LONGEST_STEP_NS = 300 * NS_PER_S
+# Where a sensor neither stamps nor counts, the agent finds by the time that passed what a standstill has lost.
+FOUND_WITHIN_NS = 10 * NS_PER_S
 # The belt counts its packets down in one byte.
 COUNTER_SIZE = 256
 
 
 def judge_gaps(log: WearerLog, streams: Sequence[StoredStream], matched: Matched) -> Counter[str]:
     """Count gaps, those in which the sensor missed nothing, and missing samples that no gap tells."""
-    counts: Counter[str] = Counter({"gaps": 0, "gaps_over_nothing": 0, "holes_without_gap": 0})
+    counts: Counter[str] = Counter(gaps=0, gaps_over_nothing=0, holes_told_later=0, holes_without_gap=0)
     for stream in streams:
         told_ns = [gap.received_ns for gap in stream.gaps()]
         counts["gaps"] += len(told_ns)
@@ -37,7 +39,11 @@ def judge_gaps(log: WearerLog, streams: Sequence[StoredStream], matched: Matched
             is_told = bisect_right(told_ns, since_ns) < bisect_right(told_ns, until_ns)
             missing = _misses(before, after, log=log)
             counts["gaps_over_nothing"] += is_told and missing is False
-            counts["holes_without_gap"] += missing is True and not is_told
+            if missing is True and not is_told:
+                is_found = any(
+                    gap.n_missing and 0 <= gap.received_ns - until_ns <= FOUND_WITHIN_NS for gap in stream.gaps()
+                )
+                counts["holes_told_later" if is_found else "holes_without_gap"] += 1
     return counts
 
 
@@ -116,6 +122,7 @@ def placements_ms(log: WearerLog, stream: StoredStream) -> list[float]:
     busy_ns = [
         (s.began_ns - log.session_began_ns, max([s.returned_ns, *s.resumed_ns.values()]) - log.session_began_ns)
         for s in log.struck
+        if stream.info.device in {log.names[address] for address in s.link_before}
     ]
     lane = Lane(stream.info, None)
     early_ms: list[float] = []

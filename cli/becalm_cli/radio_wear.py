@@ -31,8 +31,13 @@ from becalm_simulator.sensors.wardrobe import wear_sensors
 FIRST_MEASURED_LIMIT_S = 60.0
 # Four times what is asked for at the 99th percentile; then the sensor counts as one that stayed away.
 RETURN_LIMIT_S = 60.0
+# A server with much to do takes what an agent has kept a little later.
+REST_LIMIT_S = 120.0
+# The agent judges what a standstill has lost within two to three seconds.
+LAST_PAUSE_S = 4.0
 LIVE_S = 1.0
 CLOCK_READINGS = 100
+NOBODY = "nobody"
 
 
 @value
@@ -65,7 +70,9 @@ class WearerLog:
     beats_ns: list[int]
     """True beats of the body."""
     report: dict[str, Any]
-    """The agent's own."""
+    """The agent's own at its end."""
+    n_left: int
+    """Events that the server had not even after the agent had been started again for them."""
     cpu_s: float
     """Of body, sensors, radio and agent together."""
 
@@ -91,6 +98,7 @@ class Wearer:
         self._body_began_ns = time.monotonic_ns() - self._clock.now_ns()
         async with self._world(body) as backend:
             report, session_began_ns = await self._practise(backend)
+            n_left = await self._send_rest(backend) if report.n_spooled else 0
         body.until(self._clock.now_ns())
         return WearerLog(
             plan=self._plan,
@@ -101,6 +109,7 @@ class Wearer:
             struck=self._struck,
             beats_ns=[self._body_began_ns + beat.t_ns for beat in body.beats()],
             report=report.as_dict(),
+            n_left=n_left,
             cpu_s=time.process_time() - cpu_s,
         )
 
@@ -131,14 +140,7 @@ class Wearer:
 
     async def _practise(self, backend: Backend) -> tuple[AgentReport, int]:
         sensors = _TimedSensors(devices=("auto",), backend=backend, record_path=None)
-        conductor = Conductor(
-            sensors,
-            server_url=self._server_url,
-            data_dir=self._folder / "agent",
-            quota_bytes=DEFAULT_QUOTA_BYTES,
-            start_now=True,
-        )
-        stop = asyncio.Event()
+        conductor, stop = self._agent(sensors, start_now=True), asyncio.Event()
         async with asyncio.TaskGroup() as group:
             agent = group.create_task(conductor.run(stop=stop), name="agent")
             addresses = [device.sensor.address for device in self._devices]
@@ -146,10 +148,36 @@ class Wearer:
             for step in self._plan.steps:
                 await asyncio.sleep(step.pause_s)
                 await self._strike(step.fault)
-            await asyncio.sleep(LIVE_S)
+            await asyncio.sleep(LAST_PAUSE_S)
             stop.set()
             report = await agent
         return report, sensors.session_began_ns
+
+    async def _send_rest(self, backend: Backend) -> int:
+        """Start the agent again, as a person would on another day, until it has sent what it had kept."""
+        stop, n_left = asyncio.Event(), 0
+
+        def note(report: AgentReport) -> None:
+            nonlocal n_left
+            n_left = report.n_spooled
+            if not n_left:
+                stop.set()
+
+        conductor = self._agent(Sensors(devices=(NOBODY,), backend=backend, record_path=None), start_now=False)
+        async with asyncio.TaskGroup() as group:
+            agent = group.create_task(conductor.run(stop=stop, on_report=note), name="agent again")
+            await asyncio.wait({agent}, timeout=REST_LIMIT_S)
+            stop.set()
+        return n_left
+
+    def _agent(self, sensors: Sensors, *, start_now: bool) -> Conductor:
+        return Conductor(
+            sensors,
+            server_url=self._server_url,
+            data_dir=self._folder / "agent",
+            quota_bytes=DEFAULT_QUOTA_BYTES,
+            start_now=start_now,
+        )
 
     async def _strike(self, fault: Fault) -> None:
         """Let one fault happen now, and wait until its sensors are back."""

@@ -3,6 +3,7 @@
 import json
 import struct
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from subprocess import CompletedProcess
 
 import pytest
@@ -106,6 +107,7 @@ def log_of(*notifications: Heard, struck: Sequence[Struck] = (), beats_ns: Seque
         struck=list(struck),
         beats_ns=list(beats_ns),
         report={"spooled": 0, "refused": 0},
+        n_left=0,
         cpu_s=1.0,
     )
 
@@ -237,11 +239,12 @@ def test_gaps_are_held_against_what_the_sensor_missed() -> None:
     log = log_of(*(line(at_s, 7) for at_s in times_s))
     blocks = [block(at_s, 7) for at_s in times_s]
     stored = stream(SignalKind.SKIN_CONDUCTANCE, [*blocks[:3], gap(2.0, 2.1), *blocks[3:]])
-    assert judge_gaps(log, [stored], match(log, [stored])) == {
-        "gaps": 1,
-        "gaps_over_nothing": 1,
-        "holes_without_gap": 2,
-    }
+    found = judge_gaps(log, [stored], match(log, [stored]))
+    assert found == {"gaps": 1, "gaps_over_nothing": 1, "holes_told_later": 0, "holes_without_gap": 2}
+    later = replace(gap(2.0, 2.1), n_missing=6)
+    stored = stream(SignalKind.SKIN_CONDUCTANCE, [*blocks[:3], later, *blocks[3:]])
+    found = judge_gaps(log, [stored], match(log, [stored]))
+    assert found == {"gaps": 1, "gaps_over_nothing": 1, "holes_told_later": 1, "holes_without_gap": 1}
 
 
 def test_a_belt_tells_what_is_missing_by_its_counter_within_a_connection() -> None:
@@ -251,7 +254,7 @@ def test_a_belt_tells_what_is_missing_by_its_counter_within_a_connection() -> No
     stored = stream(kind, [*blocks[:3], gap(1.2, 1.9, kind), blocks[3]])
     log = log_of(*heard_forces)
     found = judge_gaps(log, [stored], match(log, [stored]))
-    assert found == {"gaps": 1, "gaps_over_nothing": 0, "holes_without_gap": 1}
+    assert found == {"gaps": 1, "gaps_over_nothing": 0, "holes_told_later": 0, "holes_without_gap": 1}
 
 
 def test_steps_back_in_time_are_counted() -> None:
@@ -313,7 +316,7 @@ def test_a_few_faults_lose_and_double_nothing_on_the_way_to_the_archive(becalm: 
     assert report["sequence_numbers"] == {"missing": 0, "repeated": 0}
     assert report["steps_back"] == {"received_ns": 0, "first_sample_idx": 0, "beats": 0}
     assert report["gaps"]["gaps"] > 0
-    assert report["agents"] == {"spooled": 0, "refused": 0}
+    assert report["agents"]["left"] == report["agents"]["refused"] == 0
     assert report["beat_time_error_ms"]["all"]["n"] > 0
 
 
