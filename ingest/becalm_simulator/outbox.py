@@ -32,7 +32,10 @@ class Outbox:
         self.n_to_lose = 0
         """How many of the next measurements are never sent."""
         self._waiting: deque[_Waiting] = deque()
-        self._torn: set[str] = set()
+        self._torn_in: set[str] = set()
+        """Characteristics of which the packet now coming in has lost a piece."""
+        self._torn_out: set[str] = set()
+        """Those of which the oldest packet that waits has."""
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -41,21 +44,21 @@ class Outbox:
         """Queue what the sensor has measured."""
         if self.n_to_lose > 0:
             self.n_to_lose -= 1
-            self._lose(outgoing)
+            self._lose(outgoing, torn=self._torn_in)
         else:
             self.answer(outgoing, now_ns=now_ns)
 
     def answer(self, outgoing: Outgoing, *, now_ns: int) -> None:
         """Queue an answer, which a buffer overrun of measurements does not touch."""
         if len(self._waiting) >= MAX_WAITING:
-            self._lose(self._waiting.popleft().outgoing)
-        self._waiting.append(_Waiting(since_ns=now_ns, outgoing=self._mended(outgoing)))
+            self._lose(self._waiting.popleft().outgoing, torn=self._torn_out)
+        self._waiting.append(_Waiting(since_ns=now_ns, outgoing=self._told(outgoing, torn=self._torn_in)))
 
     def take(self, n_most: int, *, now_ns: int) -> list[Outgoing]:
         """Return what may leave in a connection event at this time, in order."""
         taken: list[Outgoing] = []
         while len(taken) < n_most and (waiting := self._next(now_ns)) is not None:
-            taken.append(waiting.outgoing)
+            taken.append(self._told(waiting.outgoing, torn=self._torn_out))
             if self.is_doubling and not waiting.outgoing.indicate:
                 taken.append(Outgoing(uuid=waiting.outgoing.uuid, data=waiting.outgoing.data))
         return taken
@@ -70,9 +73,10 @@ class Outbox:
     def clear(self) -> None:
         """Lose everything: the peer is gone."""
         for waiting in self._waiting:
-            self._lose(waiting.outgoing)
+            self._lose(waiting.outgoing, torn=self._torn_out)
         self._waiting.clear()
-        self._torn.clear()
+        self._torn_in.clear()
+        self._torn_out.clear()
 
     def _next(self, now_ns: int) -> _Waiting | None:
         if not self._waiting:
@@ -91,17 +95,16 @@ class Outbox:
         oldest = self._waiting[0].outgoing.uuid
         return next((i for i, waiting in enumerate(self._waiting) if waiting.outgoing.uuid != oldest), None)
 
-    def _lose(self, outgoing: Outgoing) -> None:
+    def _lose(self, outgoing: Outgoing, *, torn: set[str]) -> None:
         if outgoing.kind is None:
-            self._torn.add(outgoing.uuid)
+            torn.add(outgoing.uuid)
         else:
-            self._torn.discard(outgoing.uuid)
-            for kind in outgoing.kinds:
-                self._lost[kind] += outgoing.n_sent
+            torn.discard(outgoing.uuid)
+            self._lost[outgoing.kind] += outgoing.n_sent
 
-    def _mended(self, outgoing: Outgoing) -> Outgoing:
-        """Return the last piece of a packet that was torn as one that completes no sample."""
-        if outgoing.kind is None or outgoing.uuid not in self._torn:
+    def _told(self, outgoing: Outgoing, *, torn: set[str]) -> Outgoing:
+        """Return it as it is, or the last piece of a torn packet as one that completes no sample."""
+        if outgoing.kind is None or outgoing.uuid not in torn:
             return outgoing
-        self._lose(outgoing)
+        self._lose(outgoing, torn=torn)
         return Outgoing(uuid=outgoing.uuid, data=outgoing.data, indicate=outgoing.indicate)

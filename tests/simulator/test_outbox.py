@@ -69,6 +69,21 @@ def test_a_sample_of_which_a_piece_was_lost_is_lost(outbox: Outbox, lost: dict[S
     assert lost[ECG] == 1
 
 
+def test_every_sample_is_sent_or_lost_whatever_is_torn_where(outbox: Outbox, lost: dict[SignalKind, int]) -> None:
+    n_packets = MAX_WAITING
+    taken: list[Outgoing] = []
+    for packet in range(n_packets):
+        outbox.n_to_lose += packet in (3, 50)
+        outbox.put(note(packet, kind=None), now_ns=0)
+        outbox.put(note(packet), now_ns=0)
+        taken += outbox.take(1, now_ns=0) if packet % 3 == 0 else []
+    taken += outbox.take(2 * MAX_WAITING, now_ns=0)
+    whole = [p for p in range(n_packets) if sum(outgoing.data[0] == p for outgoing in taken) == 2]
+    assert sum(outgoing.n_sent for outgoing in taken) == len(whole)
+    assert lost[ECG] == n_packets - len(whole)
+    assert {3, 50}.isdisjoint(whole)
+
+
 def test_doubles_follow_at_once_count_nothing_and_spare_indications(outbox: Outbox) -> None:
     outbox.is_doubling = True
     outbox.put(note(0), now_ns=0)
