@@ -16,6 +16,7 @@ from becalm_ingest.devices.family import Channel, Family, Write
 from becalm_protocol import limits
 from becalm_protocol.errors import MAX_SHOWN_BYTES, DeviceDataError, LinkError
 from becalm_protocol.events import Battery, Dropped, RawEvent, SignalKind
+from becalm_protocol.units import NS_PER_S
 
 NAME = frames.NAME
 SERVICE_UUID = "c566488a-0882-4e1b-a6d0-0b717e652234"
@@ -37,8 +38,11 @@ class Conversation:
         self._cursors = list(cursors.values())[: frames.MAX_CHANNELS]
         self._zeros = [TRANSFERS[kind].zero_count if kind in TRANSFERS else 0 for kind in cursors]
         self._wiring = wiring
+        self._rate_hz = self._cursors[0].sample_rate_hz or 1.0
+        self._frame_bytes = frames.frame_bytes(len(self._cursors))
         self._stream = FrameStream(len(self._cursors))
-        self._count = FrameCount(self._cursors[0].sample_rate_hz or 1.0)
+        self._count = FrameCount(self._rate_hz)
+        self._newest = (b"", 0)
 
     def start(self) -> tuple[Write, ...]:
         """Return the commands that end what goes on, ask for the battery, set the rate and start the channels."""
@@ -60,6 +64,8 @@ class Conversation:
         events: list[RawEvent] = []
         run: list[Frame] = []
         n_missing: int | None = None
+        if self._is_again(data, received_ns=received_ns):
+            return (self._dropped("expected each notification once", data, received_ns=received_ns),)
         for item in self._stream.feed(data):
             if isinstance(item, BoardState):
                 events.append(self._battery(item, received_ns=received_ns))
@@ -67,17 +73,20 @@ class Conversation:
             if isinstance(item, Skipped):
                 events.append(self._dropped("expected frames whose check is right", item.data, received_ns=received_ns))
                 continue
-            place = self._count.take(item, received_ns=received_ns)
-            if place.is_again:
-                events.append(self._dropped("expected each frame once", item.raw, received_ns=received_ns))
-                continue
-            if place.n_missing or len(run) == limits.MAX_SAMPLES_PER_BLOCK:
+            n_missing_here = self._count.take(item.sequence, received_ns=received_ns)
+            if n_missing_here or len(run) == limits.MAX_SAMPLES_PER_BLOCK:
                 events.extend(self._blocks(run, n_missing=n_missing, received_ns=received_ns))
                 run = []
             if not run:
-                n_missing = place.n_missing
+                n_missing = n_missing_here
             run.append(item)
         return (*events, *self._blocks(run, n_missing=n_missing, received_ns=received_ns))
+
+    def _is_again(self, data: bytes, *, received_ns: int) -> bool:
+        """Tell whether a notification was delivered twice: the same bytes, sooner than new frames could be there."""
+        (before, before_ns), self._newest = self._newest, (data, received_ns)
+        lasts_ns = len(data) / self._frame_bytes * NS_PER_S / self._rate_hz
+        return data == before and received_ns - before_ns < lasts_ns / 2
 
     def _blocks(self, run: list[Frame], *, n_missing: int | None, received_ns: int) -> tuple[RawEvent, ...]:
         if not run:

@@ -40,7 +40,6 @@ class Frame:
     """0 to 15, then 0 again."""
     analog: tuple[int, ...]
     """Counts of the channels that were started, A1 first."""
-    raw: bytes
 
 
 @value
@@ -74,7 +73,7 @@ def parse_frame(raw: bytes, *, n_channels: int) -> Frame | None:
     for n_bits in WIDTHS_BITS[:n_channels]:
         shift -= n_bits
         analog.append(word >> shift & (1 << n_bits) - 1)
-    return Frame(sequence=raw[-1] >> 4, analog=tuple(analog), raw=raw)
+    return Frame(sequence=raw[-1] >> 4, analog=tuple(analog))
 
 
 def parse_state(data: bytes) -> BoardState | None:

@@ -17,11 +17,11 @@ from becalm_protocol.units import NS_PER_S
 _CONFIRMED_BY = 3
 # Crystals are within 100 ppm: the lowest latency seen may rise twice as fast, so that it keeps up with a slow board.
 _DRIFT_LIMIT = 200e-6
-# A round of 16 lost frames leaves the number as it was. It shows as a lag that stays this long.
+# A round of 16 lost frames leaves the number as it was. It shows as a lag that even the quickest of 3 s have; links
+# alone make all of them no more than a tenth of a second later than before.
 _LAG_STAYS_NS = 3 * NS_PER_S
-_LAG_FRAMES = 12.0
-# A frame delivered twice is numbered into the future, further than latency varies.
-_LEAD_FRAMES = 2.0
+_LEAST_LAG_FRAMES = 12.0
+_LEAST_LAG_S = 0.15
 
 
 @value
@@ -97,21 +97,12 @@ class FrameStream:
         return True
 
 
-@value
-class Place:
-    """Where a frame belongs."""
-
-    n_missing: int | None
-    """Frames lost before it; None for the first."""
-    is_again: bool = False
-
-
 class FrameCount:
     """Counts frames by their number, which tells what is missing but for whole rounds, and by their arrival."""
 
     def __init__(self, rate_hz: float) -> None:
         self._period_ns = NS_PER_S / rate_hz
-        self._recent: dict[int, bytes] = {}
+        self._noted_lag = max(_LEAST_LAG_FRAMES, _LEAST_LAG_S * rate_hz)
         self._sequence: int | None = None
         self._frame_idx = 0
         self._origin_ns = 0.0
@@ -119,36 +110,26 @@ class FrameCount:
         self._least_lag: float | None = None
         self._lagging_since_ns = 0
 
-    def take(self, frame: Frame, *, received_ns: int) -> Place:
-        """Place the next frame."""
-        if self._sequence is None:
-            self._origin_ns, self._lagging_since_ns = float(received_ns), received_ns
-            self._note(frame, n_steps=0, received_ns=received_ns)
-            return Place(n_missing=None)
-        n_steps = (frame.sequence - self._sequence) % N_SEQUENCE or N_SEQUENCE
-        ahead = -self._lag(received_ns, frame_idx=self._frame_idx + n_steps)
-        if n_steps > 1 and ahead > _LEAD_FRAMES and self._recent.get(frame.sequence) == frame.raw:
-            return Place(n_missing=None, is_again=True)
+    def take(self, sequence: int, *, received_ns: int) -> int | None:
+        """Return how many frames are missing before the next one; None for the first."""
+        before, self._sequence = self._sequence, sequence
+        if before is None:
+            self._origin_ns, self._received_ns = float(received_ns), received_ns
+            self._lagging_since_ns = received_ns
+            return None
+        n_steps = (sequence - before - 1) % N_SEQUENCE + 1
         n_steps += N_SEQUENCE * self._rounds_lost(received_ns, frame_idx=self._frame_idx + n_steps)
-        self._note(frame, n_steps=n_steps, received_ns=received_ns)
-        return Place(n_missing=n_steps - 1)
-
-    def _lag(self, received_ns: int, *, frame_idx: int) -> float:
-        """Return how many frames later than at the lowest latency this one came."""
-        return (received_ns - self._origin_ns) / self._period_ns - frame_idx
+        self._frame_idx += n_steps
+        self._origin_ns += _DRIFT_LIMIT * max(0, received_ns - self._received_ns)
+        self._origin_ns = min(self._origin_ns, received_ns - self._frame_idx * self._period_ns)
+        self._received_ns = received_ns
+        return n_steps - 1
 
     def _rounds_lost(self, received_ns: int, *, frame_idx: int) -> int:
-        lag = self._lag(received_ns, frame_idx=frame_idx)
+        """Return how many rounds the frames have lagged behind the lowest latency for long enough."""
+        lag = (received_ns - self._origin_ns) / self._period_ns - frame_idx
         self._least_lag = lag if self._least_lag is None else min(self._least_lag, lag)
         if received_ns - self._lagging_since_ns < _LAG_STAYS_NS:
             return 0
         stayed, self._least_lag, self._lagging_since_ns = self._least_lag, None, received_ns
-        return round(stayed / N_SEQUENCE) if stayed >= _LAG_FRAMES else 0
-
-    def _note(self, frame: Frame, *, n_steps: int, received_ns: int) -> None:
-        self._sequence = frame.sequence
-        self._recent[frame.sequence] = frame.raw
-        self._frame_idx += n_steps
-        self._origin_ns += _DRIFT_LIMIT * max(0, received_ns - self._received_ns) if self._received_ns else 0.0
-        self._origin_ns = min(self._origin_ns, received_ns - self._frame_idx * self._period_ns)
-        self._received_ns = received_ns
+        return round(stayed / N_SEQUENCE) if stayed >= self._noted_lag else 0

@@ -179,14 +179,15 @@ def test_slow_and_fast_boards_lose_nothing() -> None:
         assert not [e for e in events if isinstance(e, Gap | Dropped)]
 
 
-def test_notifications_delivered_twice_are_taken_once() -> None:
+@pytest.mark.parametrize("n_frames", [1, 3, 15, 16, 17, 32])
+def test_notifications_delivered_twice_are_taken_once(n_frames: int) -> None:
     conversation = talk()
     events: list[RawEvent] = []
-    for n in range(0, 300, 3):
-        raw = b"".join(frame(k, 500, k) for k in range(n, n + 3))
-        for _ in range(2 if n > 30 else 1):
-            events += parse(conversation, raw, received_ns=NS_PER_S + n * PERIOD_NS)
-    assert samples(events) == list(range(300))
+    for n in range(0, 10 * n_frames, n_frames):
+        raw = b"".join(frame(k, 500, k) for k in range(n, n + n_frames))
+        for _ in range(2 if n > 2 * n_frames else 1):
+            events += parse(conversation, raw, received_ns=NS_PER_S + (n + n_frames) * PERIOD_NS)
+    assert samples(events) == list(range(10 * n_frames))
     assert not [e for e in events if isinstance(e, Gap)]
     assert [e for e in events if isinstance(e, Dropped)]
 
