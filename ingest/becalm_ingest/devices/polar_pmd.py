@@ -101,9 +101,9 @@ class Conversation:
         if isinstance(said, Ended):
             for kind in said.kinds & set(self._tracks):
                 self.refusal = ended(Measurement(kind))
-        elif said is not None:
+        elif said is not None and said.op == Op.START:  # nothing else is waited for
             self.n_answers += 1
-            if said.op == Op.START and said.kind in KINDS:
+            if said.kind in KINDS:
                 self._hear_started(Measurement(said.kind), said)
 
     def _hear_started(self, measurement: Measurement, answer: Answer) -> None:
@@ -215,15 +215,18 @@ class Survey:
         """Return the commands that ask for settings and stop what may be running with other ones."""
         asked = [settings_command(each) for each in self._measurements if each is not Measurement.PPI]
         stops = [stop_command(each) for each in self._measurements]
-        return tuple(Write(uuid=CONTROL_UUID, data=data, expects_answer=True) for data in (*asked, *stops))
+        return (
+            *(Write(uuid=CONTROL_UUID, data=data, expects_answer=True) for data in asked),
+            *(Write(uuid=CONTROL_UUID, data=data, expects_answer=False) for data in stops),
+        )
 
     def parse(self, data: bytes, *, channel: str) -> None:
-        """Take an answer; an error means that a measurement is not offered, or was not running."""
+        """Take settings; an error means that a measurement is not offered."""
         said = self._control.feed(data) if channel == _CONTROL else None
-        if not isinstance(said, Answer):
+        if not isinstance(said, Answer) or said.op != Op.SETTINGS:
             return
         self.n_answers += 1
-        if said.op == Op.SETTINGS and said.kind in KINDS and said.error == Status.OK:
+        if said.kind in KINDS and said.error == Status.OK:
             self._offers[Measurement(said.kind)] = parse_settings(said.parameters)
 
     def found(self) -> Family:

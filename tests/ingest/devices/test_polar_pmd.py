@@ -132,6 +132,10 @@ def test_started_or_running_already(answer: str) -> None:
     conversation, _ = talk()
     assert conversation.parse(bytes.fromhex(answer), channel="control", received_ns=0) == ()
     assert conversation.n_answers == 1
+    conversation.parse(
+        bytes.fromhex("f0 03 00 06"), channel="control", received_ns=0
+    )  # of a stop before: not waited for
+    assert conversation.n_answers == 1
     assert conversation.refusal is None
 
 

@@ -27,13 +27,14 @@ def ask(features: str, answers: dict[str, str]) -> tuple[list[str], Family]:
     """Let a survey ask; what is not in `answers` is refused. Return its questions and what it found."""
     survey = Survey()
     survey.take(CONTROL_UUID, bytes.fromhex(features))
-    asked = [write.data for write in survey.questions()]
-    for n, data in enumerate(asked):
-        answer = answers.get(data.hex(" "), f"F0 {data.hex(' ')} 06 00")
+    asked = survey.questions()
+    for write in asked:
+        n_before = survey.n_answers
+        answer = answers.get(write.data.hex(" "), f"F0 {write.data.hex(' ')} 06 00")
         survey.parse(bytes.fromhex(answer), channel="control")
-        assert survey.n_answers == n + 1
+        assert survey.n_answers == n_before + write.expects_answer
     assert survey.refusal is None
-    return [data.hex(" ") for data in asked], survey.found()
+    return [write.data.hex(" ") for write in asked], survey.found()
 
 
 def cursors_of(family: Family) -> dict[SignalKind, Cursor]:
