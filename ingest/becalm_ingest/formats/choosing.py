@@ -43,7 +43,7 @@ class Chosen:
 
 def choose(found: Sequence[Found], *, choices: Sequence[Choice], path: str, name: str) -> tuple[Chosen, ...]:
     """Return one signal of each kind. Raises RecordingError, listing what there is, where it cannot be told."""
-    chosen = _as_told(found, choices, path=path) if choices else _by_table(found, path=path)
+    chosen = _as_told(found, choices, path=path) if choices else _usable(_by_table(found, path=path))
     if not chosen:
         raise RecordingError(
             f"expected a signal that its label and unit tell to be one of ours, got {listing(found)}; {_how(found)}",
@@ -63,7 +63,16 @@ def unused(found: Sequence[Found], chosen: Sequence[Chosen]) -> tuple[str, ...]:
         return ()
     names = ", ".join(rest[:_MAX_SHOWN])[:200] + (" ..." if len(rest) > _MAX_SHOWN else "")
     used = ", ".join(f"{found[one.idx].label} as {one.info.kind.value}" for one in chosen)
-    return (f"Used: {used}. Not used: {names} (choose with {OPTION} LABEL=KIND)",)
+    return (f"Used: {used}. Not used: {names} (choose with {OPTION} LABEL=KIND:UNIT)", *_unknown_units(found, taken))
+
+
+def _unknown_units(found: Sequence[Found], taken: set[int]) -> tuple[str, ...]:
+    """Return a sentence for each signal that its label tells, but whose unit does not."""
+    return tuple(
+        f"{one.label} is not used: its unit {one.unit[:20]!r} is not one of {told[0].value}"
+        for idx, one in enumerate(found)
+        if idx not in taken and (told := _recognise(one)) is not None and factor(told[0], one.unit) is None
+    )
 
 
 def listing(found: Sequence[Found]) -> str:
@@ -96,6 +105,12 @@ def _by_table(found: Sequence[Found], *, path: str) -> dict[SignalKind, tuple[in
             )
         chosen[kind] = (first[0], found[first[0]].unit)
     return chosen
+
+
+def _usable(chosen: dict[SignalKind, tuple[int, str]]) -> dict[SignalKind, tuple[int, str]]:
+    """Leave out signals of unknown unit, unless that leaves nothing: then the first is asked about."""
+    usable = {kind: told for kind, told in chosen.items() if factor(kind, told[1]) is not None}
+    return usable or chosen
 
 
 def _recognise(one: Found) -> tuple[SignalKind, int] | None:

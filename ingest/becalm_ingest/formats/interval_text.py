@@ -8,7 +8,7 @@ from statistics import median
 
 from becalm_ingest.formats.interval_table import Table, clock_time_ms, number
 from becalm_ingest.formats.intervals import IntervalRecording, Intervals
-from becalm_ingest.recording_columns import SAMPLED, TIMES
+from becalm_ingest.recording_columns import RR, SAMPLED, TIMES
 from becalm_ingest.recording_lines import Lines
 from becalm_protocol.errors import RecordingError
 from becalm_protocol.events import GapReason
@@ -35,10 +35,10 @@ def is_interval_text(path: Path) -> bool:
     if lines[0].lower() == _HRM_FIRST:
         return True
     table = Table(lines)
-    names = {name.lower() for name in table.names}
-    if names & {*SAMPLED, *TIMES}:
+    own = {name.strip().lower() for name in lines[0].split(",")}
+    if own & {*SAMPLED} or (RR in own and own & {*TIMES}):
         return False
-    if names:
+    if table.names:
         return table.rr_idx is not None
     shape = [len(table.cells(line)) for line in lines]
     return sum(n <= 2 for n in shape) > 0.9 * len(shape)

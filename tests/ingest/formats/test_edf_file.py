@@ -171,6 +171,17 @@ def test_a_unit_that_is_missing_is_asked_for(tmp_path: Path) -> None:
     assert recording.streams[0].unit == "uS"
 
 
+def test_a_unit_that_is_missing_spoils_no_other_signal(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "a.edf",
+        signal("EDA", ramp(80, low=0, high=9), rate_hz=8, unit="", limits=(0, 10)),
+        signal("ECG", ramp(2_000, low=-1, high=1), rate_hz=200, unit="mV", limits=(-1, 1)),
+    )
+    recording, _ = read(path)
+    assert [info.kind for info in recording.streams] == [SignalKind.ECG]
+    assert recording.warnings[1] == "EDA is not used: its unit '' is not one of skin_conductance"
+
+
 @pytest.mark.parametrize(
     ("at", "cell", "why"),
     [
