@@ -34,6 +34,8 @@ class LslSighting:
     source_id: str
     sample_rate_hz: float | None
     """None: values at odd times."""
+    uid: str
+    """Another one whenever the stream is started."""
     info: Any
     """pylsl's own description, to connect with."""
 
@@ -165,6 +167,7 @@ def _sighting(info: Any) -> LslSighting:
         host=plain(info.hostname()),
         source_id=info.source_id(),
         sample_rate_hz=info.nominal_srate() or None,
+        uid=info.uid(),
         info=info,
     )
 

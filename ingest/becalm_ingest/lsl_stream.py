@@ -76,20 +76,18 @@ class LslStream:
         await self._resting.wait()
 
     async def run(self) -> None:
-        """Hold the stream, connect anew after every loss, until cancelled or until it proves to be of no use."""
-        backoff_s = _BACKOFF_FIRST_S
+        """Hold the stream, connect anew after every loss, until cancelled; one of no use is tried when it is new."""
+        backoff_s, refused_uid = _BACKOFF_FIRST_S, ""
         while True:
             sighting = self._find()
-            if sighting is not None:
+            if sighting is not None and sighting.uid != refused_uid:
                 try:
                     await self._hold(sighting)
                 except LinkError as exc:
                     self.trouble = str(exc)
                     backoff_s = _BACKOFF_FIRST_S if self._is_linked else min(_BACKOFF_LONGEST_S, 2 * backoff_s)
                 except RecordingError as exc:  # nothing in it that we know, or nobody can tell which
-                    self.trouble = str(exc)
-                    self._on_change()
-                    return
+                    self.trouble, refused_uid = str(exc), sighting.uid
                 self._is_linked = False
                 self._on_change()
             await asyncio.sleep(backoff_s)

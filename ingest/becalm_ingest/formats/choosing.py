@@ -43,7 +43,7 @@ class Chosen:
 
 def choose(found: Sequence[Found], *, choices: Sequence[Choice], path: str, name: str) -> tuple[Chosen, ...]:
     """Return one signal of each kind. Raises RecordingError, listing what there is, where it cannot be told."""
-    chosen = _as_told(found, choices, path=path) if choices else _usable(_by_table(found, path=path))
+    chosen = _as_told(found, choices, path=path) if choices else _usable(found, _by_table(found, path=path))
     if not chosen:
         raise RecordingError(
             f"expected a signal that its label and unit tell to be one of ours, got {listing(found)}; {_how(found)}",
@@ -107,10 +107,18 @@ def _by_table(found: Sequence[Found], *, path: str) -> dict[SignalKind, tuple[in
     return chosen
 
 
-def _usable(chosen: dict[SignalKind, tuple[int, str]]) -> dict[SignalKind, tuple[int, str]]:
-    """Leave out signals of unknown unit, unless that leaves nothing: then the first is asked about."""
-    usable = {kind: told for kind, told in chosen.items() if factor(kind, told[1]) is not None}
+def _usable(found: Sequence[Found], chosen: dict[SignalKind, tuple[int, str]]) -> dict[SignalKind, tuple[int, str]]:
+    """Leave out signals of unknown unit or impossible rate; if that leaves nothing, they are asked about."""
+    usable = {
+        kind: (idx, unit)
+        for kind, (idx, unit) in chosen.items()
+        if factor(kind, unit) is not None and _is_possible(found[idx].sample_rate_hz)
+    }
     return usable or chosen
+
+
+def _is_possible(rate_hz: float | None) -> bool:
+    return rate_hz is None or limits.MIN_SAMPLE_RATE_HZ <= rate_hz <= limits.MAX_SAMPLE_RATE_HZ
 
 
 def _recognise(one: Found) -> tuple[SignalKind, int] | None:
@@ -161,9 +169,11 @@ def _chosen(one: Found, kind: SignalKind, *, idx: int, unit: str, path: str, nam
         per_count = one.unit_per_count * ratio
     while one.largest * ratio > per_count * limits.MAX_COUNT:  # raw readings of a converter, written as decimals
         per_count *= 10.0
-    low, high = limits.MIN_SAMPLE_RATE_HZ, limits.MAX_SAMPLE_RATE_HZ
-    if rate_hz is not None and not low <= rate_hz <= high:
-        raise RecordingError(f"{one.label!r:.40}: expected {low:g} to {high:g} Hz, got {rate_hz:g}", path=path)
+    if not _is_possible(rate_hz):
+        low, high = limits.MIN_SAMPLE_RATE_HZ, limits.MAX_SAMPLE_RATE_HZ
+        raise RecordingError(
+            f"{one.label!r:.40}: expected {low:g} to {high:g} Hz, got {rate_hz:g}; resample it", path=path
+        )
     info = StreamInfo(
         stream_id=secrets.token_hex(16),
         kind=kind,

@@ -3,6 +3,7 @@
 import logging
 import math
 import struct
+import warnings
 from collections.abc import Iterator, Sequence
 from heapq import merge
 from pathlib import Path
@@ -55,8 +56,12 @@ class XdfFile:
 
     def frames(self, chosen: Sequence[Chosen]) -> Iterator[Frame]:
         """Give the samples second by second; time 0 is the earliest stamp of the signals chosen."""
-        begins = [self._places[one.idx][0] for one in chosen]
-        began_s = min(s.even.stretches[0].t_s if s.even else s.stamps_s[0] for s in begins)
+        streams = [self._places[one.idx][0] for one in chosen]
+        began_s = min(map(_began_s, streams))
+        if max(max(stream.stamps_s) for stream in streams) - began_s > limits.MAX_SESSION_NS / NS_PER_S:
+            raise RecordingError(
+                "expected time stamps within 100 days, got later ones; record the file again", path=str(self._path)
+            )
         sources = [self._signal(one, n, began_s=began_s) for n, one in enumerate(chosen)]
         yield from merge(*sources, key=lambda frame: frame.end_ns)
 
@@ -64,12 +69,12 @@ class XdfFile:
         stream, channel = self._places[one.idx]
         column = stream.samples[:, channel].tolist()
         if stream.even is None:
-            for stamp_s, number in zip(stream.stamps_s, column, strict=True):
+            for stamp_s, number in sorted(zip(stream.stamps_s, column, strict=True), key=_stamp_s):
                 beat_ns = round((stamp_s - began_s) * NS_PER_S)
                 yield Frame(end_ns=beat_ns, events=(_beat(number * one.factor, t_ns=beat_ns, chosen=one),))
             return
         period_ns, n_piece = stream.even.period_s * NS_PER_S, max(1, round(_PIECE_S / stream.even.period_s))
-        for stretch in stream.even.stretches:
+        for stretch in sorted(stream.even.stretches, key=lambda stretch: stretch.t_s):  # a clock may have been set back
             t_ns = (stretch.t_s - began_s) * NS_PER_S
             for start in range(stretch.start, stretch.end, n_piece):
                 counts = _counts(column[start : min(start + n_piece, stretch.end)], one)
@@ -87,7 +92,9 @@ def _load(path: Path) -> list[Any]:
         ) from exc
     logging.getLogger("pyxdf").setLevel(logging.CRITICAL)  # what it finds is told below, in our words
     try:
-        streams, _ = pyxdf.load_xdf(str(path), synchronize_clocks=True, dejitter_timestamps=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of arithmetic on damaged stamps, which are judged here
+            streams, _ = pyxdf.load_xdf(str(path), synchronize_clocks=True, dejitter_timestamps=False)
     except (OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, SyntaxError, EOFError) as exc:
         raise RecordingError(
             f"expected XDF streams, got something else ({type(exc).__name__}); record the file again", path=str(path)
@@ -180,6 +187,14 @@ def _beat(rr_ms: float, *, t_ns: int, chosen: Chosen) -> RawEvent:
             stream_id=stream_id, received_ns=t_ns, problem=f"{SignalKind.RR}: expected up to 63,999 ms, got {rr_ms:g}"
         )
     return RrBlock(stream_id=stream_id, received_ns=t_ns, rr_1024=(round(rr_ms * RR_TICKS_PER_S / 1000),))
+
+
+def _began_s(stream: _Stream) -> float:
+    return min(stretch.t_s for stretch in stream.even.stretches) if stream.even else min(stream.stamps_s)
+
+
+def _stamp_s(pair: tuple[float, float]) -> float:
+    return pair[0]
 
 
 def _channels(info: Any) -> list[Any]:

@@ -1,10 +1,12 @@
 """EDF and BDF written by other programs are read to the count; breaks, cuts and odd headers are told."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from becalm_ingest.agent import AgentSettings, run_replay
 from becalm_ingest.replay import read_recording
 from becalm_protocol.errors import RecordingError
 from becalm_protocol.events import Clock, Dropped, Gap, GapReason, RawEvent, SampleBlock, SignalKind
@@ -77,6 +79,17 @@ def test_times_are_those_of_the_samples(plain: Path) -> None:
         last = block.first_sample_idx + len(block.counts) - 1
         assert block.received_ns == round(last * NS_PER_S / 256)
     assert [event.received_ns for event in events] == sorted(event.received_ns for event in events)
+
+
+async def test_a_replay_arrives_whole_at_the_server(plain: Path, wire: Any, tmp_path: Path) -> None:
+    settings = AgentSettings(server_url=wire.url, data_dir=tmp_path / "agent")
+    async with asyncio.timeout(10):
+        report = await run_replay(settings, plain, rate_hz=None, speed=0, stop=asyncio.Event())
+    assert report.received == {"ecg": 2_560, "respiration": 320, "skin_conductance": 80}
+    recording, events = read(plain)
+    arrived = [count for block in wire.events(SampleBlock) for count in block.counts]
+    assert sorted(arrived) == sorted(c for e in events if isinstance(e, SampleBlock) for c in e.counts)
+    assert len(recording.streams) == len(wire.opened[0].streams)
 
 
 @pytest.mark.parametrize("chunk_ms", [1, 77, 1_000, 3_600_000])

@@ -165,6 +165,19 @@ def test_intervals_at_their_own_times_and_whole_numbers_kept(tmp_path: Path) -> 
     ]
 
 
+def test_a_clock_that_was_set_back_keeps_time_order(tmp_path: Path) -> None:
+    writer = XdfWriter()
+    writer.stream(1, name="Amp", kind="ECG", rate_hz=100, channels=[("ECG", "uV", "ECG")])
+    writer.stream(2, name="Strap", kind="HRV", rate_hz=0, channels=[("RR", "ms", "")])
+    evenly(writer, 1, rate_hz=100, n=1_000, began_s=50.0)
+    evenly(writer, 1, rate_hz=100, n=1_000, began_s=20.0)
+    writer.samples(2, [(55.0, (800.0,)), (21.0, (810.0,))])
+    _, events = read(writer.write(tmp_path / "a.xdf"))
+    assert [event.received_ns for event in events] == sorted(event.received_ns for event in events)
+    assert len(counts(events)) == 2_000
+    assert [event.rr_1024 for event in events if isinstance(event, RrBlock)] == [(829,), (819,)]
+
+
 def test_values_that_are_no_numbers_are_a_gap(tmp_path: Path) -> None:
     writer = XdfWriter()
     writer.stream(1, name="Amp", kind="GSR", rate_hz=10, channels=[("GSR", "uS", "GSR")])

@@ -1,12 +1,9 @@
 """Real LSL outlets on loopback: into a session, lost and back, beside one another, in their units and times."""
 
 import asyncio
-import os
-import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -33,57 +30,7 @@ from becalm_protocol.events import (
 from becalm_protocol.handshake import Source as SourceKind
 from becalm_protocol.units import NS_PER_MS, NS_PER_S
 
-_CONFIG = """[ports]
-IPv6 = disable
-[multicast]
-ResolveScope = machine
-MachineAddresses = {{127.0.0.1}}
-ListenAddress = 127.0.0.1
-[lab]
-KnownPeers = {{127.0.0.1}}
-SessionID = {session}
-[log]
-level = -3
-"""
-Until = Callable[[Callable[[], object]], Awaitable[None]]
-
-
-@pytest.fixture(scope="module")
-def lsl(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The library, kept to this machine and to this run of the tests: it reads its configuration once."""
-    path = tmp_path_factory.mktemp("lsl") / "lsl_api.cfg"
-    path.write_text(_CONFIG.format(session=secrets.token_hex(8)))
-    os.environ["LSLAPICFG"] = str(path)
-    try:
-        yield import_module("pylsl")
-    except (ImportError, RuntimeError, OSError) as exc:  # the package may be there without its library
-        pytest.skip(f"pylsl, of the extra `lsl`, is not installed for this system ({type(exc).__name__})")
-    finally:
-        del os.environ["LSLAPICFG"]
-
-
-class Outlet:
-    """A stream of a laboratory; `push` sends samples with stamps of its own."""
-
-    def __init__(
-        self, lsl: Any, name: str, kind: str, *, rate_hz: float, channels: list[tuple[str, str]], form: str = "float32"
-    ) -> None:
-        self.lsl = lsl
-        info = lsl.StreamInfo(name, kind, len(channels), rate_hz, form, f"{name} of the tests")
-        described = info.desc().append_child("channels")
-        for label, unit in channels:
-            channel = described.append_child("channel")
-            channel.append_child_value("label", label)
-            channel.append_child_value("unit", unit)
-        self.rate_hz = rate_hz
-        self.outlet: Any = lsl.StreamOutlet(info)
-
-    def push(self, rows: list[list[float]], *, began_s: float, first: int = 0) -> None:
-        for k, row in enumerate(rows):
-            self.outlet.push_sample(row, began_s + (first + k) / self.rate_hz if self.rate_hz else began_s + k)
-
-    def close(self) -> None:
-        self.outlet = None
+MakeOutlet = Callable[..., Any]
 
 
 class Bench:
@@ -139,8 +86,8 @@ async def until(is_true: Callable[[], object]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_samples_arrive_in_their_unit_at_their_time(lsl: Any, tmp_path: Path) -> None:
-    outlet = Outlet(lsl, "Amp", "EXG", rate_hz=130, channels=[("ECG", "millivolts"), ("EDA", "uS"), ("Trigger", "")])
+async def test_samples_arrive_in_their_unit_at_their_time(lsl: Any, make_outlet: MakeOutlet, tmp_path: Path) -> None:
+    outlet = make_outlet("Amp", "EXG", rate_hz=130, channels=[("ECG", "millivolts"), ("EDA", "uS"), ("Trigger", "")])
     source = LslStreams(devices=("lsl:amp",))
     async with running(source, tmp_path) as bench:
         await until(ready(source, 2))
@@ -163,8 +110,10 @@ async def test_samples_arrive_in_their_unit_at_their_time(lsl: Any, tmp_path: Pa
     assert statuses == [StreamState.STREAMING, StreamState.ENDED]
 
 
-async def test_losses_and_values_that_are_no_numbers_are_gaps(lsl: Any, tmp_path: Path) -> None:
-    outlet = Outlet(lsl, "Ring", "GSR", rate_hz=100, channels=[("GSR", "microsiemens")])
+async def test_losses_and_values_that_are_no_numbers_are_gaps(
+    lsl: Any, make_outlet: MakeOutlet, tmp_path: Path
+) -> None:
+    outlet = make_outlet("Ring", "GSR", rate_hz=100, channels=[("GSR", "microsiemens")])
     source = LslStreams(devices=("lsl",))
     async with running(source, tmp_path) as bench:
         await until(ready(source, 1))
@@ -184,9 +133,11 @@ async def test_losses_and_values_that_are_no_numbers_are_gaps(lsl: Any, tmp_path
     assert positions[-1].first_sample_idx + len(positions[-1].counts) == 1_740
 
 
-async def test_a_stream_that_ends_and_comes_back_is_a_gap_of_its_length(lsl: Any, tmp_path: Path) -> None:
+async def test_a_stream_that_ends_and_comes_back_is_a_gap_of_its_length(
+    lsl: Any, make_outlet: MakeOutlet, tmp_path: Path
+) -> None:
     channels = [("Resp", "V")]
-    outlet = Outlet(lsl, "Belt", "Respiration", rate_hz=50, channels=channels)
+    outlet = make_outlet("Belt", "Respiration", rate_hz=50, channels=channels)
     source = LslStreams(devices=("lsl:Belt",))
     async with running(source, tmp_path) as bench:
         await until(ready(source, 1))
@@ -198,7 +149,7 @@ async def test_a_stream_that_ends_and_comes_back_is_a_gap_of_its_length(lsl: Any
         await until(lambda: any(s.state is StreamState.LOST for s in source.sensors()))
         assert source.trouble is not None
         assert "Belt is gone" in source.trouble
-        outlet = Outlet(lsl, "Belt", "Respiration", rate_hz=50, channels=channels)
+        outlet = make_outlet("Belt", "Respiration", rate_hz=50, channels=channels)
         await until(lambda: outlet.outlet.have_consumers() and source.trouble is None)
         outlet.push([[0.7]] * 50, began_s=began_s, first=800)
         await until(lambda: len(bench.counts(SignalKind.RESPIRATION)) == 350)
@@ -209,9 +160,9 @@ async def test_a_stream_that_ends_and_comes_back_is_a_gap_of_its_length(lsl: Any
     assert states == [StreamState.STREAMING, StreamState.LOST, StreamState.STREAMING, StreamState.ENDED]
 
 
-async def test_intervals_and_a_choice_of_the_person(lsl: Any, tmp_path: Path) -> None:
-    beats = Outlet(lsl, "Strap", "RR", rate_hz=0, channels=[("RR", "ms")])
-    raw = Outlet(lsl, "BioSemi", "EEG", rate_hz=200, channels=[("EX1", ""), ("EX2", "")], form="int32")
+async def test_intervals_and_a_choice_of_the_person(lsl: Any, make_outlet: MakeOutlet, tmp_path: Path) -> None:
+    beats = make_outlet("Strap", "RR", rate_hz=0, channels=[("RR", "ms")])
+    raw = make_outlet("BioSemi", "EEG", rate_hz=200, channels=[("EX1", ""), ("EX2", "")], form="int32")
     first = LslStreams(devices=("lsl:Strap",))
     second = LslStreams(devices=("lsl:BioSemi",), choices=(parse_choice("EX2=ecg:uV"),))
     source = Ensemble([first, second])
@@ -230,18 +181,23 @@ async def test_intervals_and_a_choice_of_the_person(lsl: Any, tmp_path: Path) ->
     assert all("clock to" in (sensor.model or "") for sensor in source.sensors())
 
 
-async def test_a_stream_that_nobody_can_tell_is_said(lsl: Any, tmp_path: Path) -> None:
-    outlet = Outlet(lsl, "Box", "misc", rate_hz=10, channels=[("a", "V"), ("b", "V")])
+async def test_a_stream_that_nobody_can_tell_is_said(lsl: Any, make_outlet: MakeOutlet, tmp_path: Path) -> None:
+    outlet = make_outlet("Box", "misc", rate_hz=10, channels=[("a", "V"), ("b", "V")])
     source = LslStreams(devices=("lsl:box",))
     assert "No LSL stream with box" in (source.trouble or "")
     async with running(source, tmp_path):
         await until(lambda: "#1 'a' (V, 10 Hz); #2 'b' (V, 10 Hz)" in (source.trouble or ""))
-    assert "--signal" in (source.trouble or "")
+        assert "--signal" in (source.trouble or "")
+        outlet.close()
+        outlet = make_outlet("Box", "misc", rate_hz=10, channels=[("ECG", "V")])  # mended at its sender
+        await until(ready(source, 1))
     outlet.close()
 
 
-async def test_an_agent_reads_the_laboratory_without_a_radio(lsl: Any, wire: Any, tmp_path: Path) -> None:
-    outlet = Outlet(lsl, "Agent's amp", "ECG", rate_hz=100, channels=[("ECG", "uV")])
+async def test_an_agent_reads_the_laboratory_without_a_radio(
+    lsl: Any, make_outlet: MakeOutlet, wire: Any, tmp_path: Path
+) -> None:
+    outlet = make_outlet("Agent's amp", "ECG", rate_hz=100, channels=[("ECG", "uV")])
     settings = AgentSettings(server_url=wire.url, data_dir=tmp_path, devices=("lsl:agent's amp",), start_now=True)
     stop = asyncio.Event()
     async with asyncio.timeout(20), asyncio.TaskGroup() as group:
