@@ -27,7 +27,7 @@ WANDER = 3e-6
 # Steps of stamps and of the host's own clock.
 FLOOR_NS = 0.5 * NS_PER_MS
 # Minima of real jitter are not quite Laplace: widened until 95 % of errors were covered (bench/bench_clock.py).
-WIDENED = 1.6
+WIDENED = 2.0
 # From this many buckets on each bucket is fitted once, when it is full; before, with every packet.
 N_SETTLED = 6
 Z_95 = 1.96

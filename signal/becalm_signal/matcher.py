@@ -12,6 +12,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from becalm_protocol.units import NS_PER_MS, NS_PER_S
+from becalm_signal.packet_clock import session_time
 
 # The Heart Rate Service sends an interval 0 to 4 s after its beat, and others that ended up to 2 s before with it.
 MAX_LAG_NS = 6 * NS_PER_S
@@ -150,7 +151,7 @@ class Matcher:
             error_ns += max(abs(h.offset_ns - best.offset_ns) for h in self._hypotheses)
         before_ns, self._offset_ns = self._offset_ns, best.offset_ns
         return Place(
-            t_ns=round(best.offset_ns + sum_ns),
+            t_ns=session_time(best.offset_ns + sum_ns),
             error_ns=error_ns,
             matched=self._matched,
             moved=abs(best.offset_ns - before_ns) > SAME_NS,
@@ -167,7 +168,7 @@ class Matcher:
         if is_matched or (self._matched and abs(t_ns - told_ns) <= SAME_NS):
             is_sound = self._hypotheses[0].evidence >= SOUND
             return Place(
-                t_ns=round(t_ns),
+                t_ns=session_time(t_ns),
                 error_ns=self._error_ns(sum_ns),
                 matched=is_matched,
                 moved=False,

@@ -114,3 +114,30 @@ def test_intervals_without_any_rhythm_have_no_rate() -> None:
             Beat(beat_idx=k, t_ns=k, emitted_ns=k, source=SignalKind.ECG, rr_ms=rr_ms, flag=BeatFlag.OK, confirmed=True)
         )
     assert window.heart_rate(10).reason is Reason.TOO_MANY_ARTEFACTS
+
+
+def test_the_doubt_of_an_optical_sensor_widens_the_bound(make_rr: Any) -> None:
+    bounds = []
+    for error_ms in (None, 2.0, 4.0, 60.0):
+        window, t_ns = BeatWindow(SignalKind.PPI), 0
+        for k, rr_ms in enumerate(make_rr(80, rsa_ms=60.0)):
+            t_ns += round(rr_ms * 1e6)
+            window.apply(
+                Beat(
+                    beat_idx=k,
+                    t_ns=t_ns,
+                    emitted_ns=t_ns,
+                    source=SignalKind.PPI,
+                    rr_ms=rr_ms,
+                    flag=BeatFlag.OK,
+                    confirmed=True,
+                    rr_error_ms=error_ms,
+                )
+            )
+        bounds.append(window.rmssd(t_ns).bound)
+    plain, small, larger, withheld = bounds
+    assert plain is not None
+    assert small is not None
+    assert larger is not None
+    assert plain < small < larger
+    assert withheld is None
