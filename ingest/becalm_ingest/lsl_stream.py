@@ -42,7 +42,7 @@ class LslStream:
         self._find = find
         self._on_change = on_change
         self._session: Session | None = None
-        self._reader: tuple[Session, LslReader] | None = None
+        self._reader: tuple[Session, tuple[LslChannel, ...], LslReader] | None = None
         self._watches: dict[SignalKind, Watch] = {}
         self._is_linked = False
         self._resting = asyncio.Event()
@@ -168,7 +168,7 @@ class LslStream:
 
     def _reader_for(self, session: Session) -> LslReader:
         """Positions and clocks go on over connections, not over sessions."""
-        if self._reader is None or self._reader[0] is not session:
+        if self._reader is None or self._reader[0] is not session or self._reader[1] != self.channels:
             reader = LslReader(self.channels, cursor_of=lambda template: session.cursor(template, device=self.label))
-            self._reader = (session, reader)
-        return self._reader[1]
+            self._reader = (session, self.channels, reader)
+        return self._reader[2]

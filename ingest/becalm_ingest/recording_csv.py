@@ -28,15 +28,15 @@ class Recording:
         if header is None:
             raise RecordingError("expected a header line and rows, got an empty file", path=str(path))
         self._layout = read_layout(header, path=str(path), choices=choices)
-        self._rate = row_rate(islice(Lines(path), 1, None), layout=self._layout, given_hz=rate_hz, path=str(path))
-        self.sample_rate_hz = self._rate.sample_rate_hz
+        self._grid = row_rate(islice(Lines(path), 1, None), layout=self._layout, given_hz=rate_hz, path=str(path))
+        self.sample_rate_hz = self._grid.sample_rate_hz
         self.warnings = _warnings(self._layout)
         self.streams = _describe(self._layout, sample_rate_hz=self.sample_rate_hz, device=path.name)
         self._chunk_ns = chunk_ns
 
     def events(self) -> Iterator[RawEvent]:
         """Read the file in blocks of `chunk_ms`; `received_ns` of a block is the time of its last sample."""
-        rows = Rows(self._layout, streams=self.streams, rate=self._rate)
+        rows = Rows(self._layout, streams=self.streams, grid=self._grid)
         chunk_rows = self._chunk_ns * self.sample_rate_hz / NS_PER_S
         n_chunks, next_cut = 1, chunk_rows
         for line in islice(iter(self._lines), 1, None):

@@ -19,13 +19,13 @@ _MISSHAPEN = "misshapen"
 class Rows:
     """Takes the lines of a file in order, the first row being line 2."""
 
-    def __init__(self, layout: Layout, *, streams: tuple[StreamInfo, ...], rate: RowRate) -> None:
+    def __init__(self, layout: Layout, *, streams: tuple[StreamInfo, ...], grid: RowRate) -> None:
         self.next_idx = 0
         self._layout = layout
-        self._rate_hz = rate.sample_rate_hz
-        self._is_even = rate.is_even
+        self._rate_hz = grid.sample_rate_hz
+        self._is_even = grid.is_even
         self._tracks = [
-            (idx, Track(stream_id=info.stream_id, sample_rate_hz=rate.sample_rate_hz, counts_per_cell=scale))
+            (idx, Track(stream_id=info.stream_id, sample_rate_hz=grid.sample_rate_hz, counts_per_cell=scale))
             for (idx, name), info in zip(layout.sampled, streams, strict=False)
             for scale in (SAMPLED[name].counts_per_cell,)
         ]
