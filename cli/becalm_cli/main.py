@@ -18,6 +18,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # square brackets in help are text
 )
 agent_app = typer.Typer(pretty_exceptions_enable=False)
 app.add_typer(agent_app, name="agent")
