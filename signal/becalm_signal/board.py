@@ -2,6 +2,7 @@
 
 import math
 from collections import deque
+from collections.abc import Mapping
 
 from becalm_protocol.derived import Beat, Breath, BreathTurn, Index, Metrics, Reason, SkinResponse
 from becalm_protocol.events import UNTIMED_KINDS, SignalKind
@@ -125,6 +126,21 @@ class Board:
         self._bad: dict[SignalKind, Reason] = {}
         # All sources are followed all the time, so that one is ready when another fails.
         self.heart = next((kind for kind in HEART if kind in kinds), SignalKind.RR)
+
+    @property
+    def heart_source(self) -> SignalKind | None:
+        """Whose beats count now."""
+        return self.heart if self.heart in self._kinds else None
+
+    @property
+    def breath_source(self) -> SignalKind | None:
+        """Whose breaths count now."""
+        return SignalKind.RESPIRATION if SignalKind.RESPIRATION in self._kinds else None
+
+    @property
+    def bad(self) -> Mapping[SignalKind, Reason]:
+        """Why a signal cannot be used, where its stage has said so."""
+        return self._bad
 
     def usable(self, kind: SignalKind) -> bool:
         """Whether a signal carries indices as far as its stage has said."""

@@ -22,6 +22,7 @@ from becalm_signal.breathing import BreathingStage
 from becalm_signal.ecg import EcgStage
 from becalm_signal.electrodermal import SkinStage
 from becalm_signal.lane import Lane
+from becalm_signal.slow_board import Section, SlowBoard
 from becalm_signal.stage import Output, SkinLevel, Stage
 from becalm_signal.strap import StrapChoice, StrapStage
 from becalm_signal.ticks import Ticker
@@ -47,6 +48,11 @@ STAGES: tuple[tuple[SignalKind, MakeStage], ...] = (
 STRAP_ORDER = len(STAGES)
 
 
+def make_sections() -> tuple[Section, ...]:
+    """Return what tells the indices of longer windows."""
+    return ()
+
+
 class Pipeline:
     """All stages of one session. Pure: no clock, no I/O; one object per session, fed from one place.
 
@@ -67,7 +73,8 @@ class Pipeline:
             self._lanes[info.stream_id] = (Lane(info, stage), order)
         self._choice = StrapChoice()
         self._has_ecg = any(info.kind is SignalKind.ECG for info in streams)
-        self._ticker = Ticker([lane for lane, _ in self._lanes.values()], Board(frozenset(i.kind for i in streams)))
+        lanes = [lane for lane, _ in self._lanes.values()]
+        self._ticker = Ticker(lanes, Board(frozenset(info.kind for info in streams)), SlowBoard(make_sections()))
 
     def feed(self, event: RawEvent | PhaseChange) -> tuple[Derived | Waveform, ...]:
         """Take one event; return everything that it settled, in order.

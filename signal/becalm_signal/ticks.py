@@ -3,12 +3,13 @@
 import heapq
 from collections.abc import Iterable
 
-from becalm_protocol.derived import Beat, Derived, SignalQuality
+from becalm_protocol.derived import Beat, Derived, Metrics, Reason, SignalQuality
 from becalm_protocol.events import UNTIMED_KINDS, Clock, Phase, PhaseChange, SignalKind
 from becalm_protocol.units import NS_PER_S
 from becalm_signal.anchor import Anchor
 from becalm_signal.board import STALE_NS, Board
 from becalm_signal.lane import Lane
+from becalm_signal.slow_board import SLOW_TICK_NS, Moment, SlowBoard
 from becalm_signal.stage import Output
 from becalm_signal.strap import StrapChoice
 
@@ -27,9 +28,10 @@ Waiting = tuple[int, int, int, int, Output]
 class Ticker:
     """Holds outputs until every awaited stream has passed a tick, then computes it: never dependent on packet order."""
 
-    def __init__(self, lanes: list[Lane], board: Board) -> None:
+    def __init__(self, lanes: list[Lane], board: Board, slow: SlowBoard) -> None:
         self._lanes = lanes
         self._board = board
+        self._slow = slow
         self._heap: list[Waiting] = []
         self._n_put = 0
         self._next_ns: int | None = None
@@ -47,7 +49,7 @@ class Ticker:
             if isinstance(event, Beat) and event.source in UNTIMED_KINDS:
                 emitted_ns += 1  # untimed: whether it came just before or just after a sample must not matter
             if len(self._heap) >= MAX_WAITING:
-                self._board.apply(heapq.heappop(self._heap)[-1])
+                self._apply(heapq.heappop(self._heap)[-1])
             heapq.heappush(self._heap, (emitted_ns, order, t_ns, self._n_put, event))
             self._n_put += 1
 
@@ -109,14 +111,33 @@ class Ticker:
         """Apply what counts by now; strap beats held back behind an ECG come out where the ECG cannot be used."""
         out: list[Derived] = []
         heap = self._heap
-        board = self._board
         while heap and heap[0][0] <= now_ns:
             for event in self._anchor.take(heapq.heappop(heap)[-1]):
-                board.apply(event)
+                self._apply(event)
                 out += self._beside_ecg(event, now_ns=now_ns)
         self._listen(now_ns)
-        out.append(board.metrics(now_ns, lost=self._lost(now_ns), pacing=self._is_pacing(now_ns)))
+        lost, phase = self._lost(now_ns), self._phase(now_ns)
+        pacing = phase is not None and phase.phase is Phase.PRACTICE and phase.pacer is not None
+        metrics = self._board.metrics(now_ns, lost=lost, pacing=pacing)
+        out.append(metrics)
+        if now_ns % SLOW_TICK_NS == 0:
+            out.append(self._slow.metrics(self._moment(metrics, phase=phase, lost=lost)))
         return out
+
+    def _apply(self, event: Output) -> None:
+        self._board.apply(event)
+        self._slow.apply(event)
+
+    def _moment(self, metrics: Metrics, *, phase: PhaseChange | None, lost: frozenset[SignalKind]) -> Moment:
+        board = self._board
+        return Moment(
+            now_ns=metrics.t_ns,
+            heart=board.heart_source,
+            breath=board.breath_source,
+            metrics=metrics,
+            phase=phase,
+            bad={**dict.fromkeys(lost, Reason.SENSOR_LOST), **board.bad},
+        )
 
     def _beside_ecg(self, event: Output, *, now_ns: int) -> list[Derived]:
         """Return what a strap has to say beside an ECG: its quality, and its beats where the ECG cannot be used."""
@@ -147,10 +168,10 @@ class Ticker:
             (silent if is_silent else heard).add(lane.info.kind)
         return frozenset(silent - heard)
 
-    def _is_pacing(self, now_ns: int) -> bool:
-        pacing = False
+    def _phase(self, now_ns: int) -> PhaseChange | None:
+        begun = None
         for change in self._phases:
             if change.t_ns > now_ns:
                 break
-            pacing = change.phase is Phase.PRACTICE and change.pacer is not None
-        return pacing
+            begun = change
+        return begun
