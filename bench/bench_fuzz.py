@@ -3,13 +3,12 @@
 python bench/bench_fuzz.py [--executions 10000000] [--family movesense ...] [--seed 1] [--engine mutation|atheris]
 
 `mutation` takes what virtual sensors send and changes it at random, the same for the same seed. `atheris` (installed
-apart; Linux and macOS) is guided by the lines an input reaches. An execution is one notification given to a parser
-that may have a connection's past; `refused` counts DeviceDataError. Ctrl-C goes on to the next family. Exit code 1
-where anything failed.
+apart; Linux and macOS) is guided by the lines an input reaches, one family a run. An execution is one notification given
+to a parser that may have a connection's past; `refused` counts DeviceDataError. Ctrl-C goes on to the next family. Exit
+code 1 where anything failed.
 """
 
 import argparse
-import atexit
 import importlib
 import json
 import random
@@ -20,7 +19,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from fuzz_targets import Target, corpus, targets
+from fuzz_targets import BrokenPromiseError, Target, corpus, targets
 
 INTERESTING = (b"\x00", b"\xff", b"\x7f", b"\x80", b"\x00\x00\xc0\x7f", b"\x00\x00\x80\x7f", b"\xff\xff\xff\xff", b"\n")
 MAX_BYTES = 600
@@ -93,12 +92,17 @@ def fuzz_by_mutation(target: Target, *, n_executions: int, seed: int) -> None:
 
 
 def fuzz_by_atheris(target: Target, *, n_executions: int, seed: int) -> None:
-    """Let atheris find the inputs; it ends the process, so one target a process."""
+    """Let atheris find the inputs and end the process, as it does: after the report, at the first failure."""
     atheris: Any = importlib.import_module("atheris")
+    began_s = time.perf_counter()
 
     def execute(data: bytes) -> None:
-        if data:
-            target.execute(data[1:], channel_idx=data[0])
+        target.execute(data[1:], channel_idx=data[0] if data else 0)
+        if target.n_failures or target.n_executions >= n_executions:
+            line = report(target, took_s=time.perf_counter() - began_s)
+            print(json.dumps({"engine": "atheris", "seed": seed, "targets": {target.name: line}}, indent=1), flush=True)
+        if target.n_failures:
+            raise BrokenPromiseError(next(iter(target.failures)))
 
     atheris.instrument_all()
     atheris.Setup([sys.argv[0], f"-runs={n_executions}", f"-seed={seed}", f"-max_len={MAX_BYTES}"], execute)
@@ -128,7 +132,7 @@ def main() -> int:
     if not found:
         parser.error(f"unknown family {chosen.family}")
     if chosen.engine == "atheris":
-        return _run_atheris(found[0], n_executions=chosen.executions, seed=chosen.seed)
+        fuzz_by_atheris(found[0], n_executions=chosen.executions, seed=chosen.seed)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background commands are born deaf to it
     lines = {}
     for target in found:
@@ -138,18 +142,6 @@ def main() -> int:
         lines[target.name] = report(target, took_s=time.perf_counter() - began_s)
     print(json.dumps({"engine": "mutation", "seed": chosen.seed, "targets": lines}, indent=1))
     return int(any(target.n_failures for target in found))
-
-
-def _run_atheris(target: Target, *, n_executions: int, seed: int) -> int:
-    began_s = time.perf_counter()
-
-    def tell() -> None:
-        line = report(target, took_s=time.perf_counter() - began_s)
-        print(json.dumps({"engine": "atheris", "seed": seed, "targets": {target.name: line}}, indent=1))
-
-    atexit.register(tell)
-    fuzz_by_atheris(target, n_executions=n_executions, seed=seed)
-    return 0
 
 
 if __name__ == "__main__":
