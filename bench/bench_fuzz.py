@@ -3,9 +3,9 @@
 python bench/bench_fuzz.py [--executions 10000000] [--family movesense ...] [--seed 1] [--engine mutation|atheris]
 
 `mutation` takes what virtual sensors send and changes it at random, the same for the same seed. `atheris` (installed
-apart; Linux and macOS) is guided by the lines an input reaches, one family a run. An execution is one notification given
-to a parser that may have a connection's past; `refused` counts DeviceDataError. Ctrl-C goes on to the next family. Exit
-code 1 where anything failed.
+apart; Linux and macOS) is guided by the lines an input reaches, one family a run. An execution is one notification
+given to a parser that may have a connection's past; `refused` counts DeviceDataError. Ctrl-C goes on to the next
+family. Exit code 1 where anything failed.
 """
 
 import argparse
