@@ -35,8 +35,9 @@ class Conversation:
     def __init__(self, cursors: Mapping[SignalKind, Cursor], *, wiring: Wiring = DEFAULT_WIRING) -> None:
         self.n_answers = 0
         self.refusal: LinkError | None = None
-        self._cursors = list(cursors.values())[: frames.MAX_CHANNELS]
-        self._zeros = [TRANSFERS[kind].zero_count if kind in TRANSFERS else 0 for kind in cursors]
+        kinds = list(cursors)[: frames.MAX_CHANNELS]
+        self._cursors = [cursors[kind] for kind in kinds]
+        self._zeros = [TRANSFERS[kind].zero_count if kind in TRANSFERS else 0 for kind in kinds]
         self._wiring = wiring
         self._rate_hz = self._cursors[0].sample_rate_hz or 1.0
         self._frame_bytes = frames.frame_bytes(len(self._cursors))

@@ -15,7 +15,7 @@ from becalm_ingest.devices.movesense_survey import Survey
 from becalm_ingest.devices.stamps import reckon
 from becalm_protocol import limits
 from becalm_protocol.errors import DeviceDataError, LinkError
-from becalm_protocol.events import Battery, GapReason, RawEvent, RrBlock, SignalKind
+from becalm_protocol.events import Battery, Dropped, GapReason, RawEvent, RrBlock, SignalKind
 from becalm_protocol.units import NS_PER_MS, NS_PER_S
 
 NAME = packets.NAME
@@ -133,8 +133,9 @@ class Conversation:
         n_samples, rate_hz = len(columns[0]), cursors[0].sample_rate_hz or 1.0
         stamp_ns = t_ms * NS_PER_MS + round((n_samples - 1) * NS_PER_S / rate_hz)
         told = reckon(stamp_ns, wrap_ns=_WRAP_NS, cursor=cursors[0], n_samples=n_samples, received_ns=received_ns)
-        if told.is_again:
-            raise DeviceDataError(f"expected a stamp after {t_ms} ms, got it again", device=NAME, data=data)
+        if told.is_again:  # nothing is lost with it
+            problem = str(DeviceDataError(f"expected a stamp after {t_ms} ms, got it again", device=NAME, data=data))
+            return (Dropped(stream_id=cursors[0].stream_id, received_ns=received_ns, problem=problem),)
         if told.has_jumped:
             self._mark_break(resource)
         return tuple(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from becalm_ingest.devices import Cursor, movesense
 from becalm_ingest.devices.movesense_packets import parse_ecg, parse_heart_rate, parse_motion
 from becalm_protocol.errors import DeviceDataError
-from becalm_protocol.events import Battery, Gap, RawEvent, RrBlock, SampleBlock, SignalKind
+from becalm_protocol.events import Battery, Dropped, Gap, RawEvent, RrBlock, SampleBlock, SignalKind
 from becalm_protocol.units import NS_PER_MS, NS_PER_S
 
 WITH_GYROSCOPE = movesense.family(with_gyroscope=True)
@@ -124,11 +124,15 @@ def test_the_clock_wraps_without_a_gap() -> None:
     assert block.sensor_ns == (2**32 + 60) * NS_PER_MS
 
 
-def test_a_packet_delivered_twice_is_refused() -> None:
+def test_a_packet_delivered_twice_is_taken_once_and_no_gap() -> None:
     conversation = talk()
     parse(conversation, ecg(0, *[0] * 16))
-    with pytest.raises(DeviceDataError, match="again"):
-        parse(conversation, ecg(0, *[0] * 16), t_ms=1)
+    (dropped,) = parse(conversation, ecg(0, *[0] * 16), t_ms=1)
+    assert isinstance(dropped, Dropped)
+    assert "again" in dropped.problem
+    (block,) = parse(conversation, ecg(64, *[0] * 16), t_ms=64)
+    assert isinstance(block, SampleBlock)
+    assert block.first_sample_idx == 16
 
 
 def test_rr_in_milliseconds_keeps_every_one() -> None:
@@ -250,7 +254,7 @@ def test_any_bytes_give_events_or_device_data_error(pieces: list[bytes], refs: l
                 events = conversation.parse(data, channel="data", received_ns=n * NS_PER_S)
             except DeviceDataError:
                 continue
-            assert all(isinstance(event, SampleBlock | RrBlock | Gap | Battery) for event in events)
+            assert all(isinstance(event, SampleBlock | RrBlock | Gap | Battery | Dropped) for event in events)
 
 
 def test_streams_left_to_another_family_are_not_asked_for() -> None:
