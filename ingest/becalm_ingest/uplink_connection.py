@@ -82,6 +82,7 @@ class Connection:
         self._subprotocol = socket.subprotocol or SUBPROTOCOL_JSON
         self._generation = spool.generation
         self._opened: _Opened | None = None
+        self._acked: dict[str, int] = {}
         self._told: AgentStatus | None = None
         self._welcome = AgentWelcome(version=0, heartbeat_s=1.0, credit_frames=1)
         self._heard_ns = self._progress_ns = time.monotonic_ns()
@@ -149,11 +150,10 @@ class Connection:
                 self._take_closed(session_id)
             case Problem(detail=detail):
                 self.problem = self._uplink.trouble = detail
-            case _:
-                pass  # Pong: its arrival was noted
 
     def _take_acks(self, acks: tuple[StreamAck, ...]) -> None:
         now_ns = time.monotonic_ns()
+        self._acked |= {ack.stream_id: ack.seq for ack in acks}
         for ack in acks:
             try:
                 progress = self._spool.ack(ack.stream_id, ack.seq)
@@ -171,7 +171,7 @@ class Connection:
         opened, session = self._opened, self._spool.sessions.get(message.session_id)
         if opened is None or session is None or opened.session_id != message.session_id:
             return
-        acked = {ack.stream_id: ack.seq for ack in message.acks}
+        acked = {a.stream_id: max(a.seq, self._acked.get(a.stream_id, 0)) for a in message.acks}  # acks may overtake it
         for stream_id in session.streams:
             if stream_id not in opened.sent_seq:
                 try:

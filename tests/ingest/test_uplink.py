@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from becalm_ingest.spool_stream import SpooledSession
 from becalm_ingest.uplink import Uplink, ingest_url
 from becalm_protocol.errors import CloseCode, ConfigError
 from becalm_protocol.events import Clock, SampleBlock, SignalKind, StreamInfo
-from becalm_protocol.handshake import SUBPROTOCOL_JSON, Ack, Data, Problem, Source, StreamAck
+from becalm_protocol.handshake import SUBPROTOCOL_JSON, Ack, Data, OpenSession, Problem, Source, StreamAck
 
 STREAM = "a" * 32
 
@@ -136,6 +137,34 @@ async def test_a_broken_link_loses_and_doubles_nothing(until: Any, wire: Any, tm
         assert uplink.n_connections == n_cut + 1 == 7
         await until(lambda: not spool.n_unacked)
     assert indices(wire) == list(range(200))
+
+
+async def test_an_acknowledgement_that_overtakes_the_opening_is_no_loss(
+    make_wire: Any, serve_wire: Any, tmp_path: Path
+) -> None:
+    """The server commits what it took on the connection before, between its answer and the sending of it."""
+    wire = make_wire()
+    answer = wire._open
+
+    def stale(opened: Any) -> Any:
+        told = answer(opened)
+        return replace(told, acks=tuple(replace(ack, seq=max(0, ack.seq - 3)) for ack in told.acks))
+
+    async def open_hastily(link: ServerConnection, message: object) -> None:
+        if isinstance(message, OpenSession) and indices(wire):
+            await wire.tell(Ack(acks=(StreamAck(stream_id=STREAM, seq=len(indices(wire))),)))
+            wire._open = stale
+        await answer_all(link, message)
+
+    answer_all, wire._answer = wire._answer, open_hastily
+    async with serve_wire(wire), linked(wire, tmp_path) as (spool, _):
+        put(spool, 9)
+        await wire.until(lambda: len(indices(wire)) == 9)
+        await wire.link.close()
+        await wire.until(lambda: len(wire.opened) == 2)
+        put(spool, 9)
+        await wire.until(lambda: len(indices(wire)) >= 18)
+    assert indices(wire) == list(range(18))
 
 
 async def test_json_where_the_server_speaks_no_messagepack(make_wire: Any, serve_wire: Any, tmp_path: Path) -> None:
