@@ -95,14 +95,11 @@ def _fate(message: Message, *, log: WearerLog, streams: Sequence[StoredStream], 
     mine = [s for s in streams if s.info.kind is message.kind or message.kind is None]
     mine = [s for s in mine if s.info.device == log.names[newest.address]]
     events = matched.by_position.get(message.pieces[-1], [])
-    if message.is_whole:
-        brought = [
-            e
-            for e in events
-            if isinstance(e, SampleBlock | RrBlock) and e.stream_id in {s.info.stream_id for s in mine}
-        ]
-        if brought:
-            return UNREAD if message.kind is None else _compare(brought, message=message)
+    mine_ids = {stream.info.stream_id for stream in mine}
+    brought = [e for e in events if isinstance(e, SampleBlock | RrBlock) and e.stream_id in mine_ids]
+    if brought and (message.is_whole or newest.data.endswith(b"\n")):  # else it is the line before that was stored
+        is_read = message.is_whole and message.kind is not None
+        return _compare(brought, message=message) if is_read else UNREAD
     if any(isinstance(event, Dropped) for event in events):
         return TOLD
     return _excused(newest.before_ns - log.session_began_ns, mine)
@@ -118,7 +115,7 @@ def _compare(brought: list[SampleBlock | RrBlock], *, message: Message) -> str:
 
 def _excused(taken_ns: int, streams: Sequence[StoredStream]) -> str:
     """Return why a notification is not in the archive, if that is told there."""
-    if any(gap.start_ns <= taken_ns <= gap.end_ns for stream in streams for gap in stream.gaps()):
+    if any(gap.start_ns <= taken_ns <= gap.received_ns for stream in streams for gap in stream.gaps()):
         return COVERED
     ended_ns = [
         event.received_ns
