@@ -125,7 +125,7 @@ def _reader(hint: Any) -> Read:
     if origin is tuple:
         return _read_tuple(get_args(hint)[0])
     if origin is dict:
-        return _read_numbers
+        return _read_mapping(get_args(hint)[1])
     if isinstance(hint, type) and issubclass(hint, Enum):
         return _read_enum(hint)
     if is_dataclass(hint):
@@ -162,10 +162,15 @@ def _read_tuple(item_hint: Any) -> Read:
     return read
 
 
-def _read_numbers(content: Any, path: str) -> dict[str, float]:
-    if not isinstance(content, dict) or len(content) > limits.MAX_SAMPLES_PER_BLOCK:
-        raise WireError(f"{path}: expected a small object of numbers, got {type(content).__name__}")
-    return {_read_text(name, path): _read_float(number, path) for name, number in content.items()}
+def _read_mapping(item_hint: Any) -> Read:
+    read_item = _reader(item_hint)
+
+    def read(content: Any, path: str) -> dict[str, Any]:
+        if not isinstance(content, dict) or len(content) > limits.MAX_SAMPLES_PER_BLOCK:
+            raise WireError(f"{path}: expected a small object, got {type(content).__name__}")
+        return {_read_text(name, path): read_item(item, path) for name, item in content.items()}
+
+    return read
 
 
 def _read_enum(enum: type[Enum]) -> Read:

@@ -245,7 +245,7 @@ class SignalQuality:
 
 @value
 class HrvWindow:
-    """A windowed set of HRV indices by NeuroKit2: slow, and marked with its own delay."""
+    """Windowed indices by NeuroKit2 - HRV, RSA, skin conductance: slow, and marked with their own delay."""
 
     t_ns: int
     """End of the window."""
@@ -253,7 +253,9 @@ class HrvWindow:
     window_s: float
     n_beats: int
     indices: dict[str, float]
-    """NeuroKit2's names (HRV_RMSSD ...), finite values only."""
+    """NeuroKit2's names (HRV_RMSSD, RSA_P2T_Mean, EDA_Tonic_Mean ...), finite values only."""
+    withheld: dict[str, str] | None = None
+    """Each family (time, frequency, nonlinear, rsa, eda) that the window could not tell, with the reason in words."""
 
 
 Derived = (

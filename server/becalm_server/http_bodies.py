@@ -61,13 +61,15 @@ class SessionPage(BaseModel):
 class BeatRow(BaseModel):
     """One confirmed beat; the raw interval stays beside the one to use."""
 
-    source: SignalKind = Field(description="ecg: found in the waveform; rr: told by the strap")
+    source: SignalKind = Field(description="ecg, ppg_1: found in the waveform; rr, ppi: told by the sensor")
     beat_idx: int
-    t_ns: int = Field(description="Session time of the R peak")
+    t_ns: int = Field(description="Session time of the R peak or of the pulse")
     emitted_ns: int
     rr_ms: float | None = Field(description="As measured; null at the first beat and after a gap")
     rr_corrected_ms: float | None
     flag: BeatFlag
+    t_error_ms: float | None = Field(description="Half width of a 95 % interval of t_ns; null where nothing tells")
+    rr_error_ms: float | None = Field(description="The sensor's own error estimate of the interval")
 
 
 class BreathRow(BaseModel):
@@ -94,13 +96,14 @@ class ResponseRow(BaseModel):
 
 
 class WindowRow(BaseModel):
-    """One window of NeuroKit2's HRV indices; emitted_ns - t_ns is its own delay."""
+    """One window of NeuroKit2's indices of HRV, RSA and skin conductance; emitted_ns - t_ns is its own delay."""
 
     t_ns: int
     window_s: float
     emitted_ns: int
     n_beats: int
     indices: dict[str, float]
+    withheld: dict[str, str] = Field(description="Family of indices that the window could not tell: why, in words")
 
 
 _PARTS = {"": float | None, "_bound": float | None, "_reason": Reason | None, "_sample_ns": int | None}

@@ -103,7 +103,11 @@ LIVE_LATER: tuple[h.LiveEvent, ...] = (
         breath_source=e.SignalKind.ACCELERATION_Z,
         **dict.fromkeys(d.SlowMetrics.index_names(), WITHHELD) | {"rsa_ms": INDEX},
     ),
-)
+    d.HrvWindow(
+        t_ns=9, emitted_ns=10, window_s=60.0, n_beats=5, indices={"EDA_Tonic_Mean": 4.5},
+        withheld={"time": "expected at least 10 intervals, got 5"},
+    ),
+)  # fmt: skip
 """Added after the first: the numbers in the older golden frames stay."""
 
 
@@ -119,6 +123,7 @@ def all_messages() -> dict[str, object]:
     for seq, live_event in enumerate((*DERIVED, *LIVE, *LIVE_LATER), 1):
         name = f"Live.{type(live_event).__name__}"
         name += ".rr" if getattr(live_event, "source", None) is e.SignalKind.RR else ""
+        name += ".withheld" if getattr(live_event, "withheld", None) else ""
         named[name] = h.Live(seq=seq, event=live_event, ledger=LEDGER)
     return named
 

@@ -5,10 +5,13 @@ import time
 from typing import Any
 
 from becalm_protocol.derived import (
+    Beat,
+    BeatFlag,
     Breath,
     BreathPause,
     BreathPhase,
     BreathTurn,
+    HrvWindow,
     Index,
     Reason,
     SkinRecovery,
@@ -35,7 +38,14 @@ CONCLUSIONS = (
     Breath(t_ns=1, emitted_ns=9, breathing_rate_bpm=6.0, depth=1.5),
     BreathPause(t_ns=9, end_ns=29, emitted_ns=30, source=ACC),
     SLOW,
-)
+    Beat(
+        beat_idx=0, t_ns=5, emitted_ns=6, source=SignalKind.PPI, rr_ms=900.0, rr_corrected_ms=900.0,
+        flag=BeatFlag.OK, confirmed=True, t_error_ms=12.5, rr_error_ms=20.0,
+    ),
+    Beat(beat_idx=1, t_ns=7, emitted_ns=8, source=SignalKind.ECG, flag=BeatFlag.FIRST, confirmed=True),
+    HrvWindow(t_ns=60, emitted_ns=61, window_s=60.0, n_beats=2, indices={"EDA_Tonic_Mean": 4.5}, withheld={"time": "few"}),
+    HrvWindow(t_ns=70, emitted_ns=71, window_s=60.0, n_beats=62, indices={}),
+)  # fmt: skip
 
 
 async def rows(archive: Archive, statement: str) -> list[dict[str, Any]]:
@@ -56,6 +66,8 @@ async def test_breaths_responses_and_slow_metrics_come_back(database_url: str, s
         breaths = await rows(archive, "select_breaths")
         responses = await rows(archive, "select_responses")
         (slow,) = await rows(archive, "select_slow_metrics")
+        beats = await rows(archive, "select_beats")
+        windows = await rows(archive, "select_windows")
     assert [(row["kind"], row["t_ns"], row["end_ns"], row["source"], row["depth"]) for row in breaths] == [
         ("breath", 1, None, None, 1.5),
         ("in", 1, None, "acceleration_z", None),
@@ -69,3 +81,11 @@ async def test_breaths_responses_and_slow_metrics_come_back(database_url: str, s
     assert slow["indices"].keys() == set(SlowMetrics.index_names())
     assert slow["indices"]["rsa_ms"] == {"value": 80.0, "bound": 4.5, "sample_ns": 59}
     assert slow["indices"]["coherence"] == {"reason": "warming_up"}
+    assert [(row["source"], row["t_error_ms"], row["rr_error_ms"]) for row in beats] == [
+        ("ppi", 12.5, 20.0),
+        ("ecg", None, None),
+    ]
+    assert [(row["indices"], row["withheld"]) for row in windows] == [
+        ({"EDA_Tonic_Mean": 4.5}, {"time": "few"}),
+        ({}, {}),
+    ]

@@ -57,6 +57,8 @@ def _beat(beat: Beat) -> Row | None:
         "rr_ms": beat.rr_ms,
         "rr_corrected_ms": beat.rr_corrected_ms,
         "flag": beat.flag.value,
+        "t_error_ms": beat.t_error_ms,
+        "rr_error_ms": beat.rr_error_ms,
     }
 
 
@@ -141,6 +143,7 @@ def _window(window: HrvWindow) -> Row:
         "emitted_ns": window.emitted_ns,
         "n_beats": window.n_beats,
         "indices": json.dumps(window.indices, allow_nan=False),
+        "withheld": json.dumps(window.withheld or {}),
     }
 
 

@@ -79,12 +79,14 @@ where stream.stream_id = new.stream_id
 
 -- insert_beats: confirmed beats
 insert into beat (
-    session_id, pipeline_version, source, beat_idx, t_ns, emitted_ns, rr_ms, rr_corrected_ms, flag
+    session_id, pipeline_version, source, beat_idx, t_ns, emitted_ns, rr_ms, rr_corrected_ms, flag, t_error_ms,
+    rr_error_ms
 )
 select * from unnest(
     %(session_id)b::text[], %(pipeline_version)b::text[], %(source)b::text[], %(beat_idx)b::bigint[],
     %(t_ns)b::bigint[], %(emitted_ns)b::bigint[], %(rr_ms)b::double precision[],
-    %(rr_corrected_ms)b::double precision[], %(flag)b::text[]
+    %(rr_corrected_ms)b::double precision[], %(flag)b::text[], %(t_error_ms)b::double precision[],
+    %(rr_error_ms)b::double precision[]
 )
 on conflict do nothing
 
@@ -130,11 +132,11 @@ select * from unnest(
 on conflict do nothing
 
 -- insert_windows: the slow lane's windows
-insert into hrv_window (session_id, pipeline_version, t_ns, window_s, emitted_ns, n_beats, indices)
-select session_id, pipeline_version, t_ns, window_s, emitted_ns, n_beats, indices::jsonb from unnest(
+insert into hrv_window (session_id, pipeline_version, t_ns, window_s, emitted_ns, n_beats, indices, withheld)
+select session_id, pipeline_version, t_ns, window_s, emitted_ns, n_beats, indices::jsonb, withheld::jsonb from unnest(
     %(session_id)b::text[], %(pipeline_version)b::text[], %(t_ns)b::bigint[], %(window_s)b::double precision[],
-    %(emitted_ns)b::bigint[], %(n_beats)b::integer[], %(indices)b::text[]
-) as new (session_id, pipeline_version, t_ns, window_s, emitted_ns, n_beats, indices)
+    %(emitted_ns)b::bigint[], %(n_beats)b::integer[], %(indices)b::text[], %(withheld)b::text[]
+) as new (session_id, pipeline_version, t_ns, window_s, emitted_ns, n_beats, indices, withheld)
 on conflict do nothing
 
 -- insert_phases: the schedule of a session
@@ -194,7 +196,7 @@ set pipeline_version = excluded.pipeline_version, body = excluded.body, created_
 select session_id, pipeline_version, created_at, body from report where session_id = %(session_id)s
 
 -- select_beats: beats after a time, by today's pipeline or the one that ran
-select source, beat_idx, t_ns, emitted_ns, rr_ms, rr_corrected_ms, flag
+select source, beat_idx, t_ns, emitted_ns, rr_ms, rr_corrected_ms, flag, t_error_ms, rr_error_ms
 from beat
 where session_id = %(session_id)s and pipeline_version = %(pipeline_version)s and t_ns > %(since_ns)s
 order by t_ns, source
@@ -237,7 +239,7 @@ order by t_ns
 limit %(limit)s
 
 -- select_windows: the slow lane's windows after a time
-select t_ns, window_s, emitted_ns, n_beats, indices
+select t_ns, window_s, emitted_ns, n_beats, indices, withheld
 from hrv_window
 where session_id = %(session_id)s and pipeline_version = %(pipeline_version)s and t_ns > %(since_ns)s
 order by t_ns, window_s
