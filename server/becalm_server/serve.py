@@ -19,7 +19,7 @@ from becalm_server.parts import Parts
 from becalm_server.session import MakePipeline
 from becalm_server.sessions import Sessions
 from becalm_server.settings import ServerSettings
-from becalm_server.slow_lane import HrvFunction, ReportFunction, SlowLane
+from becalm_server.slow_lane import ReportFunction, SlowLane, WindowFunction
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ async def serve(
     on_ready: Callable[[str], None],
     stop: asyncio.Event,
     make_pipeline: MakePipeline | None = None,
-    hrv_window: HrvFunction | None = None,
+    window_report: WindowFunction | None = None,
     session_report: ReportFunction | None = None,
 ) -> None:
     """Serve until `stop`; `on_ready` gets the real http address.
@@ -54,7 +54,7 @@ async def serve(
         async with _database(settings) as (url, database), open_archive(url) as archive:
             slow_lane = SlowLane(
                 archive=archive,
-                hrv_window=hrv_window or _default_hrv_window(),
+                window_report=window_report or _default_window(),
                 session_report=session_report or _default_report(),
             )
             hub = Hub()
@@ -173,10 +173,10 @@ def _default_pipeline() -> MakePipeline:
     return Pipeline
 
 
-def _default_hrv_window() -> HrvFunction:
-    from becalm_signal.neurokit_lane import hrv_window
+def _default_window() -> WindowFunction:
+    from becalm_signal.neurokit_lane import window_report
 
-    return hrv_window
+    return window_report
 
 
 def _default_report() -> ReportFunction:

@@ -211,8 +211,8 @@ class Session:
         now_ns = self.clock.session_ns()
         return at_least_ns if now_ns is None else max(now_ns, at_least_ns)
 
-    def window_due(self) -> Window | None:
-        """Return the window that the slow lane should compute now, if one is due."""
+    def windows_due(self) -> tuple[Window, ...]:
+        """Return the windows that the slow lane should compute now."""
         return self.beats.due(self.newest_ns)
 
     def _feed(self, event: RawEvent) -> tuple[Derived | Waveform, ...]:

@@ -181,8 +181,7 @@ class Sessions:
         if verdict is not Verdict.TAKEN:
             return
         self.advance(session)
-        window = session.window_due()
-        if window is not None:
+        for window in session.windows_due():
             self._slow_lane.window_nowait(session, window)
         self.accept_latency.add(time.monotonic_ns() - began_ns)
 

@@ -13,14 +13,15 @@ from typing import Any, ParamSpec, TypeVar
 from becalm_protocol.derived import HrvWindow
 from becalm_protocol.errors import StorageError
 from becalm_server.archive.store import Archive
-from becalm_server.recent_beats import WINDOW_S, Window
+from becalm_server.recent_beats import Window
 from becalm_server.recording import load_recording
 from becalm_server.session import Session
 from becalm_server.worker_process import WorkerProcess
+from becalm_signal.neurokit_lane import WindowReport
 
 log = logging.getLogger(__name__)
 
-# A window takes some 30 ms: a longer queue means that the process is busy with a report; the newest windows matter.
+# A window takes some 100 ms: a longer queue means that the process is busy with a report; the newest windows matter.
 MAX_WINDOWS = 32
 # One report a session: more waiting ones are made when somebody asks for them.
 MAX_REPORTS = 64
@@ -31,7 +32,7 @@ MAX_LEFT_OVER = 10
 
 P = ParamSpec("P")
 T = TypeVar("T")
-HrvFunction = Callable[[tuple[float, ...]], Mapping[str, float]]
+WindowFunction = Callable[..., WindowReport]
 ReportFunction = Callable[..., Mapping[str, Any]]
 Job = Callable[[], Awaitable[None]]
 
@@ -39,9 +40,9 @@ Job = Callable[[], Awaitable[None]]
 class SlowLane:
     """Takes jobs without waiting; run() does them one by one, windows first. Policy of full queues: DropOldest."""
 
-    def __init__(self, *, archive: Archive, hrv_window: HrvFunction, session_report: ReportFunction) -> None:
+    def __init__(self, *, archive: Archive, window_report: WindowFunction, session_report: ReportFunction) -> None:
         self._archive = archive
-        self._hrv_window = hrv_window
+        self._window_report = window_report
         self._session_report = session_report
         self._worker = WorkerProcess()
         self._windows: deque[Job] = deque(maxlen=MAX_WINDOWS)
@@ -101,15 +102,17 @@ class SlowLane:
             self._n_done += 1
 
     async def _window(self, session: Session, window: Window) -> None:
-        indices = await self._compute(self._hrv_window, window.rr_ms)
-        finite = {name: float(number) for name, number in indices.items() if math.isfinite(number)}
+        told = await self._compute(
+            self._window_report, rr_ms=window.rr_ms, beats_s=window.beats_s, signals=window.signals
+        )
         session.conclude(
             HrvWindow(
                 t_ns=window.t_ns,
                 emitted_ns=session.session_now_ns(at_least_ns=window.t_ns),
-                window_s=WINDOW_S,
+                window_s=window.window_s,
                 n_beats=len(window.rr_ms),
-                indices=finite,
+                indices=told.indices,
+                withheld=told.withheld,
             )
         )
 

@@ -34,7 +34,7 @@ GATES = {
     "bleak": ("ingest/becalm_ingest/link", "ingest/becalm_simulator/bleak_backend/"),
     "dbus_fast": ("ingest/becalm_ingest/system_bus.py",),
     "bumble": ("ingest/becalm_simulator/",),
-    "neurokit2": ("signal/becalm_signal/neurokit_lane.py", "cli/becalm_cli/signal_bench/"),
+    "neurokit2": ("signal/becalm_signal/neurokit_signals.py", "cli/becalm_cli/signal_bench/"),
     "psycopg": ("server/becalm_server/archive/",),
     "psycopg_pool": ("server/becalm_server/archive/",),
     "fastapi": ("server/becalm_server/",),

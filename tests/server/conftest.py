@@ -45,6 +45,7 @@ from becalm_server.archive.embedded import EmbeddedPostgres
 from becalm_server.archive.migrate import migrate
 from becalm_server.serve import serve
 from becalm_server.settings import ServerSettings
+from becalm_signal.neurokit_lane import WindowReport
 
 LIMIT_S = 4.0
 
@@ -301,7 +302,7 @@ def start_server(tmp_path: Path, make_pipeline: Any) -> StartServer:
 
     @asynccontextmanager
     async def start(database_url: str | None, **changes: Any) -> AsyncIterator[RunningServer]:
-        parts = {"make_pipeline": make_pipeline, "hrv_window": hrv_of_tests, "session_report": report_of_tests}
+        parts = {"make_pipeline": make_pipeline, "window_report": window_of_tests, "session_report": report_of_tests}
         parts |= {name: changes.pop(name) for name in tuple(changes) if name in parts}
         given = {"port": 0, "data_dir": tmp_path, "database_url": database_url, "heartbeat_s": 0.5, **changes}
         settings = ServerSettings(**given)
@@ -328,8 +329,8 @@ async def server(start_server: StartServer, database_url: str) -> AsyncIterator[
         yield running
 
 
-def hrv_of_tests(rr_ms: Sequence[float]) -> dict[str, float]:
-    return {"HRV_MeanNN": sum(rr_ms) / len(rr_ms), "HRV_Odd": float("nan")}
+def window_of_tests(*, rr_ms: Sequence[float], **_more: Any) -> WindowReport:
+    return WindowReport(indices={"HRV_MeanNN": sum(rr_ms) / len(rr_ms)}, withheld={"rsa": "not in tests"})
 
 
 def report_of_tests(**recording: Any) -> dict[str, Any]:

@@ -122,6 +122,7 @@ async def test_slow_lane_window_reaches_client_and_archive(server: Any, sensors:
         window = (await client.wait_live(HrvWindow)).event
         assert window.n_beats >= 20
         assert set(window.indices) == {"HRV_MeanNN"}
+        assert window.withheld == {"rsa": "not in tests"}
         assert window.emitted_ns >= window.t_ns
         assert not [m for m in client.heard if isinstance(m, Live) and isinstance(m.event, Waveform)]
         stored: list[dict[str, Any]] = []

@@ -8,6 +8,7 @@ import pytest
 
 from becalm_server.recent_beats import Window
 from becalm_server.slow_lane import MAX_WINDOWS, SlowLane
+from becalm_signal.neurokit_lane import WindowReport
 
 
 class Desk:
@@ -42,8 +43,8 @@ class Desk:
         return at_least_ns
 
 
-def mean_of_tests(rr_ms: tuple[float, ...]) -> dict[str, float]:
-    return {"HRV_MeanNN": sum(rr_ms) / len(rr_ms)}
+def window_of_tests(*, rr_ms: tuple[float, ...], **_more: Any) -> WindowReport:
+    return WindowReport(indices={"HRV_MeanNN": sum(rr_ms) / len(rr_ms)}, withheld={})
 
 
 def report_of_tests(**recording: Any) -> dict[str, Any]:
@@ -52,11 +53,11 @@ def report_of_tests(**recording: Any) -> dict[str, Any]:
 
 async def test_windows_never_push_a_report_out() -> None:
     desk: Any = Desk()
-    lane = SlowLane(archive=desk, hrv_window=mean_of_tests, session_report=report_of_tests)
+    lane = SlowLane(archive=desk, window_report=window_of_tests, session_report=report_of_tests)
     for _ in range(3):
         lane.report_nowait("one")
     for n in range(3 * MAX_WINDOWS):
-        lane.window_nowait(desk, Window(t_ns=n, rr_ms=(800.0,)))
+        lane.window_nowait(desk, Window(t_ns=n, window_s=60.0, rr_ms=(800.0,), beats_s=(1.0,)))
     running = asyncio.ensure_future(lane.run())
     async with asyncio.timeout(4):
         await desk.reported.wait()
