@@ -8,6 +8,7 @@ import asyncio
 import sqlite3
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -249,10 +250,8 @@ class Spool:
         next_seq = acked_seq + 1
         self._shift(stream, after_seq=stream.acked_seq, shift=next_seq - stream.acked_seq)
         stream.acked_seq = acked_seq
-        t_ns = stream.newest_ns
-        gap = Gap(
-            stream_id=stream.info.stream_id, received_ns=t_ns, start_ns=t_ns, end_ns=t_ns, reason=GapReason.LINK_LOST
-        )
+        key, t_ns = stream.info.stream_id, stream.acked_ns  # it stands before what came later
+        gap = Gap(stream_id=key, received_ns=t_ns, start_ns=t_ns, end_ns=t_ns, reason=GapReason.LINK_LOST)
         rows = [(stream.stream_no, next_seq, t_ns, encode_msgpack(gap))]
         self._attempt(lambda: spool_rows.insert_events(self._connection, rows))
 
@@ -286,15 +285,16 @@ class Spool:
         self._connection, _ = spool_file.open_or_set_aside(self._path, quota_bytes=self._quota_bytes)
         self.generation += 1
         for session in self.sessions.values():
-            spool_rows.insert_session(self._connection, session)
+            self._attempt(partial(spool_rows.insert_session, self._connection, session))
             for stream in session.streams.values():
                 self._note_lost(stream)
-                spool_rows.insert_stream(self._connection, stream)
+                self._attempt(partial(spool_rows.insert_stream, self._connection, stream))
         self.alarm = "The spool file broke; what was not sent yet is lost and told as a gap. A new file is in use"
 
     def _note_lost(self, stream: SpooledStream) -> None:
         n_lost = stream.last_seq - stream.acked_seq
         stream.last_seq = stream.found_seq = stream.acked_seq
-        if n_lost and stream.overflow is None:
-            stream.overflow = Overflow(start_ns=stream.newest_ns, end_ns=stream.newest_ns, n_events=n_lost)
+        if n_lost:
+            refused = stream.overflow or Overflow(start_ns=0, end_ns=stream.newest_ns, n_events=0)
+            stream.overflow = replace(refused, start_ns=stream.acked_ns, n_events=n_lost + refused.n_events)
             self._full = True

@@ -61,6 +61,7 @@ def _load_streams(connection: sqlite3.Connection) -> list[SpooledStream]:
                 session_id=session_id,
                 info=_decode_info(info),
                 acked_seq=acked_seq,
+                acked_ns=acked_ns,
                 last_seq=max(last_seq, acked_seq),
                 newest_ns=newest_ns,
                 found_seq=max(last_seq, acked_seq),
@@ -105,7 +106,7 @@ def insert_stream(connection: sqlite3.Connection, stream: SpooledStream) -> None
                 stream.session_id,
                 _encode_info(stream.info),
                 stream.acked_seq,
-                stream.newest_ns,
+                stream.acked_ns,
                 stream.overflow.pack() if stream.overflow else NO_OVERFLOW,
             ),
         )
@@ -151,11 +152,14 @@ def select_events(
 
 def delete_acked(connection: sqlite3.Connection, stream: SpooledStream) -> None:
     """Remove what the server has, and keep how far that goes."""
+    key = (stream.stream_no, stream.acked_seq)
     with transaction(connection):
-        connection.execute("DELETE FROM event WHERE stream_no = ? AND seq <= ?", (stream.stream_no, stream.acked_seq))
+        acked = connection.execute("SELECT received_ns FROM event WHERE stream_no = ? AND seq = ?", key).fetchone()
+        stream.acked_ns = acked[0] if acked else stream.acked_ns
+        connection.execute("DELETE FROM event WHERE stream_no = ? AND seq <= ?", key)
         connection.execute(
             "UPDATE stream SET acked_seq = ?, acked_ns = ? WHERE stream_no = ?",
-            (stream.acked_seq, stream.newest_ns, stream.stream_no),
+            (stream.acked_seq, stream.acked_ns, stream.stream_no),
         )
 
 

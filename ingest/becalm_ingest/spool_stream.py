@@ -47,6 +47,8 @@ class SpooledStream:
     session_id: str
     info: StreamInfo
     acked_seq: int = 0
+    acked_ns: int = 0
+    """Session time of the event with `acked_seq`."""
     last_seq: int = 0
     newest_ns: int = 0
     """Session time of the newest event appended."""

@@ -175,7 +175,9 @@ def test_a_server_that_lost_what_it_had_gets_a_gap_in_its_place(spool: Spool) ->
     spool.flush()
     spool.ack(ECG, 4)
     spool.resume(ECG, acked_seq=1)
-    assert [(seq, type(event)) for seq, event in held(spool)] == [(2, Gap), (3, SampleBlock), (4, SampleBlock)]
+    rows = held(spool)
+    assert [(seq, type(event)) for seq, event in rows] == [(2, Gap), (3, SampleBlock), (4, SampleBlock)]
+    assert [event.received_ns for _, event in rows] == [block(n).received_ns for n in (3, 4, 5)]
     spool.put_nowait(block(7))
     spool.flush()
     assert held(spool)[-1] == (5, block(7))
@@ -269,7 +271,10 @@ def test_a_file_that_breaks_under_way_is_replaced_and_the_loss_is_a_gap(path: Pa
     assert spool.generation == generation + 1
     spool.put_nowait(block(5_000))
     spool.resume(ECG, acked_seq=40)  # 11 to 40 had reached the server before
-    assert [(seq, type(event)) for seq, event in held(spool)] == [(41, Gap), (42, SampleBlock)]
+    (seq, gap), (next_seq, after) = held(spool)
+    assert (seq, next_seq, type(gap), type(after)) == (41, 42, Gap, SampleBlock)
+    assert isinstance(gap, Gap)
+    assert (gap.start_ns, gap.end_ns) == (block(9).received_ns, block(1_999).received_ns)  # all that may be missing
     spool.close()
 
 
