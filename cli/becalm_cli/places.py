@@ -54,8 +54,9 @@ def ws_url(server: str) -> str:
 def _names_host(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        return bool(parts.hostname) and parts.port != 0 and url.isprintable() and " " not in url
-    except ValueError:  # a port or an IPv6 address that is none
+        host = (parts.hostname or "").encode("idna")  # as it is looked up
+        return bool(host) and parts.port != 0 and url.isprintable() and " " not in url
+    except ValueError:  # a port, an IPv6 address or a name that is none
         return False
 
 

@@ -75,7 +75,7 @@ def test_a_replay_without_a_server_says_how_to_start_one(becalm: Becalm, tmp_pat
     assert "becalm serve" in said
 
 
-@pytest.mark.parametrize("server", ["ftp://a", "http://", "", ":::bad", "localhost:99999"])
+@pytest.mark.parametrize("server", ["ftp://a", "http://", "", ":::bad", "localhost:99999", "http://a..b:1"])
 def test_an_impossible_server_address_is_one_sentence(becalm: Becalm, server: str) -> None:
     assert "--server" in sentence(becalm("client", "--kind", "terminal", "--server", server))
 
