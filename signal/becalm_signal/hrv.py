@@ -4,11 +4,11 @@ import itertools
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from becalm_protocol.derived import Beat, BeatFlag, Index, Reason
 from becalm_protocol.events import UNTIMED_KINDS, SignalKind
 from becalm_protocol.units import NS_PER_S
+from becalm_signal.intervals import Differences, Interval, differences
 
 WINDOW_S = 60.0
 N_HEART_RATE = 5
@@ -23,11 +23,12 @@ STRAP_STALE_S = 6.5
 MAX_RATE_BOUND_SHARE = 0.3
 MIN_ACCEPTED_SHARE = 0.8
 MAX_BOUND_SHARE = 0.15
+# What flags may be to blame for: an artefact now and then must not show.
+MAX_FLAGGED_SHARE = 0.05
+MIN_PAIRS = 10
 # Standard deviation of a beat's time: 130 Hz with a parabola 0.1-0.7 ms on real straps; RR counts of 1/1024 s 0.3 ms.
 BEAT_JITTER_MS = 0.7
 Z_95 = 1.96
-# Pairs are not left out at random but around large differences (measured on rest RR with one artefact a minute).
-NOT_AT_RANDOM = 1.5
 
 
 def rmssd_ms(rr_ms: Sequence[float]) -> float:
@@ -39,15 +40,22 @@ def rmssd_ms(rr_ms: Sequence[float]) -> float:
     return math.sqrt(sum(steps) / len(steps))
 
 
-@dataclass(frozen=True, slots=True)
-class _Interval:
-    t_ns: int
-    rr_ms: float
-    accepted: bool
-    follows: bool
-    """The interval before is accepted too and ends where this one begins."""
-    jitter_ms: float = BEAT_JITTER_MS
-    """Standard deviation of a beat's time behind it."""
+def rmssd_index(found: Differences, window: Sequence[Interval]) -> Index:
+    """Return RMSSD with its bound, or why it is withheld."""
+    mean = found.mean_square
+    value = math.sqrt(mean)
+    if value == 0.0:
+        return Index(reason=Reason.NOISY)
+    sigma_ms = math.sqrt(sum(rr.jitter_ms**2 for rr in window) / len(window))
+    inflated = value - math.sqrt(max(0.0, mean - 6.0 * sigma_ms**2))
+    jitter = inflated + Z_95 * math.sqrt(6.0 / len(found.steps_ms)) * sigma_ms
+    flagged = Z_95 * found.repairing / (2.0 * value) + (math.sqrt(mean + found.doubted) - value)
+    if flagged > MAX_FLAGGED_SHARE * value:
+        return Index(reason=Reason.TOO_MANY_ARTEFACTS)
+    bound = math.hypot(jitter, flagged, Z_95 * found.sampling / (2.0 * value))
+    if bound > MAX_BOUND_SHARE * value:
+        return Index(reason=Reason.TOO_MANY_ARTEFACTS if found.sampling > 0.0 else Reason.NOISY)
+    return Index(value=value, bound=bound, sample_ns=window[-1].t_ns)
 
 
 class BeatWindow:
@@ -58,11 +66,11 @@ class BeatWindow:
 
     def __init__(self, source: SignalKind) -> None:
         self._stale_s = STRAP_STALE_S if source in UNTIMED_KINDS else HEART_RATE_STALE_S
-        self._intervals: deque[_Interval] = deque(maxlen=400)
+        self._intervals: deque[Interval] = deque(maxlen=400)
         self._heard: deque[tuple[float, BeatFlag]] = deque(maxlen=N_HEART_RATE_ODD)
         self._accepted_ns: int | None = None
         self._confirmed_ns: int | None = None
-        self._follows = False
+        self._joined = False
         self._cached: Index | None = None
 
     def apply(self, beat: Beat) -> None:
@@ -74,16 +82,15 @@ class BeatWindow:
         self._confirmed_ns = beat.t_ns
         accepted = beat.flag is BeatFlag.OK and beat.rr_ms is not None
         if beat.rr_ms is not None:
-            follows = accepted and self._follows
             # An interval has the errors of two beats.
             jitter_ms = max(BEAT_JITTER_MS, (beat.rr_error_ms or 0.0) / math.sqrt(2.0))
-            self._intervals.append(_Interval(beat.t_ns, beat.rr_ms, accepted, follows, jitter_ms))
+            self._intervals.append(Interval(beat.t_ns, beat.rr_ms, accepted, self._joined, jitter_ms))
         if beat.flag in HEARD and beat.rr_ms is not None:
             self._heard.append((beat.rr_ms, beat.flag))
             self._accepted_ns = max(beat.t_ns, self._accepted_ns or beat.t_ns)
         elif beat.flag is BeatFlag.FIRST:
             self._heard.clear()
-        self._follows = accepted
+        self._joined = beat.rr_ms is not None
         self._cached = None
 
     def heart_rate(self, now_ns: int) -> Index:
@@ -133,23 +140,12 @@ class BeatWindow:
         accepted_ms = sum(rr.rr_ms for rr in window if rr.accepted)
         if accepted_ms < MIN_ACCEPTED_SHARE * WINDOW_S * 1000.0:
             return Index(reason=self._why_short(window))
-        steps = [(b.rr_ms - a.rr_ms) ** 2 for a, b in itertools.pairwise(window) if b.follows]
-        if len(steps) < 10:
+        found = differences(window)
+        if found is None or len(found.steps_ms) < MIN_PAIRS:
             return Index(reason=Reason.TOO_FEW_BEATS)
-        mean = sum(steps) / len(steps)
-        value = math.sqrt(mean)
-        sigma_ms = math.sqrt(sum(rr.jitter_ms**2 for rr in window) / len(window))
-        inflated = value - math.sqrt(max(0.0, mean - 6.0 * sigma_ms**2))
-        jitter = inflated + Z_95 * math.sqrt(6.0 / len(steps)) * sigma_ms
-        left_out = max(0.0, 1.0 - len(steps) / max(1, len(window) - 1))
-        spread = sum((step - mean) ** 2 for step in steps) / (len(steps) - 1)
-        sampling = math.sqrt(left_out * spread / len(steps)) / (2.0 * value) if value > 0.0 else 0.0
-        bound = math.hypot(jitter, NOT_AT_RANDOM * Z_95 * sampling)
-        if bound > MAX_BOUND_SHARE * value:
-            return Index(reason=Reason.TOO_MANY_ARTEFACTS if left_out > 0.0 else Reason.NOISY)
-        return Index(value=value, bound=bound, sample_ns=window[-1].t_ns)
+        return rmssd_index(found, window)
 
-    def _why_short(self, window: list[_Interval]) -> Reason:
+    def _why_short(self, window: list[Interval]) -> Reason:
         told_ms = sum(rr.rr_ms for rr in window)
         if told_ms >= MIN_ACCEPTED_SHARE * WINDOW_S * 1000.0:
             return Reason.TOO_MANY_ARTEFACTS

@@ -16,7 +16,7 @@ from becalm_protocol.units import NS_PER_S
 
 # The paper's 5.2 quartile deviations are 2.2 standard deviations of a normal difference: at rest one sound beat in a
 # hundred exceeds that, and leaving the largest sound differences out makes RMSSD too small. 7.2 are 3.0.
-ALPHA_STEP = 7.2
+ALPHA_STEP = 9.6
 ALPHA_OFFSET = 5.2
 SLOPE_C1 = 0.13
 OFFSET_C2 = 0.17
@@ -28,10 +28,13 @@ FORGET_NS = 10 * NS_PER_S
 MIN_RR_MS = 250.0
 MAX_RR_MS = 2500.0
 # Below this share of the typical interval a difference is ordinary variation, whatever the quartiles say.
-FLOOR_SHARE = 0.06
+FLOOR_SHARE = 0.08
 # Above these shares the quartiles themselves are made of artefacts (every other beat early): the widest thresholds.
-CEILING_STEP_SHARE = 0.22
+CEILING_STEP_SHARE = 0.3
 CEILING_OFFSET_SHARE = 0.2
+# So short or long against the median an interval is judged without any step.
+FAR_SHORT = 0.65
+FAR_LONG = 1.6
 # Quartiles of fewer differences than this mean little: a wider floor until then.
 N_TRUSTED = 20
 EARLY_FLOOR_SHARE = 0.12
@@ -46,6 +49,8 @@ class _Pending:
     """Difference from the interval before over its threshold (dRR in the paper)."""
     offset: float = 0.0
     """Difference from the median over its threshold, doubled where negative (mRR)."""
+    is_far: bool = False
+    """So far from the median that no rate changes as fast."""
     forced: BeatFlag | None = None
     t_error_ms: float | None = None
     rr_error_ms: float | None = None
@@ -108,6 +113,7 @@ class RrFlagger:
         floor = (FLOOR_SHARE if len(self._steps) >= N_TRUSTED else EARLY_FLOOR_SHARE) * typical
         step = rr_ms - before if before is not None else 0.0
         offset = rr_ms - typical
+        new.is_far = not FAR_SHORT * typical <= rr_ms <= FAR_LONG * typical
         offset = 2.0 * offset if offset < 0.0 else offset
         if usable:
             self._steps.append(abs(step))
@@ -123,9 +129,10 @@ class RrFlagger:
             return BeatFlag.FIRST
         if not MIN_RR_MS <= new.rr_ms <= MAX_RR_MS:
             return BeatFlag.OUT_OF_RANGE
-        if new.offset > 3.0:
+        strays = new.is_far or abs(new.step) > 1.0
+        if strays and new.offset > 3.0:
             return BeatFlag.MISSED if self._is_missed(new.rr_ms) else BeatFlag.ECTOPIC
-        return BeatFlag.ECTOPIC if new.offset < -3.0 else BeatFlag.OK
+        return BeatFlag.ECTOPIC if strays and new.offset < -3.0 else BeatFlag.OK
 
     # ------------------------------------------------------------------------------------------------- settling
     def _settle(self) -> list[Beat]:
@@ -142,14 +149,23 @@ class RrFlagger:
 
     def _looks_unusual(self, at: int) -> bool:
         beats = [self._run[k] for k in (at, at + 1) if k < len(self._run)]
-        return any(abs(beat.step) > 1.0 or abs(beat.offset) > 3.0 for beat in beats)
+        return any(abs(beat.step) > 1.0 or beat.is_far for beat in beats)
 
     def _confirm(self, at: int) -> Beat:
         flag = self._classify(at)
-        if flag is BeatFlag.EXTRA and self._run[at].forced is None and at + 1 < len(self._run):
-            self._run[at + 1].forced = BeatFlag.EXTRA
+        self._taint(at, flag)
         self._n_open -= 1
         return self._event(self._run[at], flag, confirmed=True, corrected=self._corrected(at, flag))
+
+    def _taint(self, at: int, flag: BeatFlag) -> None:
+        """What begins at a beat that came too early is no interval between two sound beats either."""
+        beat = self._run[at]
+        if at + 1 >= len(self._run) or beat.rr_ms is None:
+            return
+        if flag is BeatFlag.EXTRA and beat.forced is None:
+            self._run[at + 1].forced = BeatFlag.EXTRA
+        elif beat.rr_ms < MIN_RR_MS or (flag is BeatFlag.ECTOPIC and beat.forced is None and beat.offset < 0.0):
+            self._run[at + 1].forced = BeatFlag.ECTOPIC
 
     def _classify(self, at: int) -> BeatFlag:
         beat = self._run[at]
@@ -159,6 +175,8 @@ class RrFlagger:
             return BeatFlag.OUT_OF_RANGE
         if beat.forced is not None:
             return beat.forced
+        if self._ends_beside_a_beat(at, beat.rr_ms):
+            return BeatFlag.EXTRA
         if self._is_turn(at) or self._is_turn(at + 1):
             return BeatFlag.ECTOPIC
         return self._long_or_short(at, beat.rr_ms)
@@ -166,11 +184,22 @@ class RrFlagger:
     def _long_or_short(self, at: int, rr_ms: float) -> BeatFlag:
         beat = self._run[at]
         nexts = [self._run[k].step for k in (at + 1, at + 2) if k < len(self._run)]
-        if beat.offset > 3.0 or (beat.step > 1.0 and min(nexts, default=0.0) < -1.0):
+        # A rate may change within a few beats; what is no beat leaves the rhythm at once.
+        strays = beat.is_far or abs(beat.step) > 1.0 or (bool(nexts) and abs(nexts[0]) > 1.0)
+        if (strays and beat.offset > 3.0) or (beat.step > 1.0 and min(nexts, default=0.0) < -1.0):
             return BeatFlag.MISSED if self._is_missed(rr_ms) else BeatFlag.ECTOPIC
-        if beat.offset < -3.0 or (beat.step < -1.0 and max(nexts, default=0.0) > 1.0):
+        if (strays and beat.offset < -3.0) or (beat.step < -1.0 and max(nexts, default=0.0) > 1.0):
             return BeatFlag.EXTRA if self._is_extra(at, rr_ms) else BeatFlag.ECTOPIC
         return BeatFlag.OK
+
+    def _ends_beside_a_beat(self, at: int, rr_ms: float) -> bool:
+        """The next beat comes too soon, and it rather than this one is the true one."""
+        following = [beat.rr_ms for beat in list(self._run)[at + 1 : at + 3] if beat.rr_ms is not None]
+        if not following or following[0] >= MIN_RR_MS:
+            return False
+        typical = median(self._recent)
+        is_next_true = abs(rr_ms + following[0] - typical)
+        return len(following) == 1 or is_next_true <= abs(sum(following) - typical)
 
     def _is_turn(self, at: int) -> bool:
         """Down-up-down or up-down-up around `at`: a beat too early or too late between two regular ones."""

@@ -1,0 +1,171 @@
+"""The intervals of one window in order, the differences between neighbours, and what is missing among them.
+
+A run of flagged intervals between two accepted ones hides differences. Where the run's whole length is that of so many
+usual intervals, only the places of the beats inside it are unknown, and what those differences come to can be expected;
+elsewhere they are left out. Either way the doubt is kept beside the sum.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from becalm_protocol.units import NS_PER_MS
+
+# A longer run is no misread beat or two: nothing is expected of it.
+MAX_REPAIRED = 4
+# A repaired interval is this much like its neighbours, in deviations of a difference: for independent intervals 0.7 is
+# one deviation of that. And no less than timing tells.
+REPAIR_DEVIATIONS = 2.0
+REPAIR_MS = 5.0
+# What is unknown of two intervals with a known sum, as a share of the mean square (resting people, real and virtual:
+# 0.6-0.8 of its deviation remains beside a straight line through the neighbours): three differences share it.
+HIDDEN_SHARE = 1.0
+# Standard deviation of that share: of a normal square, and a little for tails.
+HIDDEN_DEVIATION = 2.0
+# Squares of neighbouring differences go together (0.25 for independent intervals).
+NEIGHBOURS = math.sqrt(1.5)
+MIN_SPREAD = math.sqrt(2.0)
+# A flag on a difference of fewer deviations than this may be on a sound beat.
+DOUBTED_DEVIATIONS = 4.5
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """One confirmed interval."""
+
+    t_ns: int
+    """Its end."""
+    rr_ms: float
+    accepted: bool
+    joined: bool
+    """It begins where the interval before it ends."""
+    jitter_ms: float
+    """Standard deviation of a beat's time behind it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """What lies between two accepted intervals that are no neighbours; an edge of the window is None."""
+
+    before_ms: float | None
+    after_ms: float | None
+    inside_ms: tuple[float, ...]
+    length_ms: float
+    broken: bool
+    """Nobody knows what was inside."""
+
+    def n_beats(self, typical_ms: float) -> int:
+        """Return how many intervals it most likely holds."""
+        return max(1, round(self.length_ms / typical_ms))
+
+    def raw_steps_ms(self) -> list[float]:
+        """Return the differences as they were measured, to the neighbours too."""
+        known = [rr for rr in (self.before_ms, *self.inside_ms, self.after_ms) if rr is not None]
+        return [after - before for before, after in itertools.pairwise(known)]
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """Mean square of the differences between neighbours, in ms^2, and what it may be off by."""
+
+    steps_ms: tuple[float, ...]
+    """Between accepted neighbours."""
+    mean_square: float
+    sampling: float
+    """Standard deviation from what breaks have left out."""
+    repairing: float
+    """Standard deviation from what flags have hidden."""
+    doubted: float
+    """What the mean square would gain if the doubtful flags were on sound beats."""
+
+
+def holes(window: Sequence[Interval]) -> tuple[list[float], list[Hole]]:
+    """Return the differences between accepted neighbours in ms, and what lies between the others."""
+    steps_ms: list[float] = []
+    found: list[Hole] = []
+    last: Interval | None = None
+    inside: list[Interval] = []
+    broken = False
+    for rr in window:
+        broken = broken or not rr.joined
+        if not rr.accepted:
+            inside.append(rr)
+            continue
+        if last is not None and not inside and rr.joined:
+            steps_ms.append(rr.rr_ms - last.rr_ms)
+        elif last is not None or inside:
+            found.append(_hole(last, inside, rr, broken=broken))
+        last, inside, broken = rr, [], False
+    if inside:
+        found.append(_hole(last, inside, None, broken=broken))
+    return steps_ms, found
+
+
+def _hole(last: Interval | None, inside: Sequence[Interval], after: Interval | None, *, broken: bool) -> Hole:
+    length_ms = sum(rr.rr_ms for rr in inside)
+    if broken and last is not None and after is not None:
+        length_ms = max(length_ms, (after.t_ns - last.t_ns) / NS_PER_MS - after.rr_ms)
+    return Hole(
+        before_ms=None if last is None else last.rr_ms,
+        after_ms=None if after is None else after.rr_ms,
+        inside_ms=tuple(rr.rr_ms for rr in inside),
+        length_ms=length_ms,
+        broken=broken,
+    )
+
+
+def differences(window: Sequence[Interval]) -> Differences | None:
+    """Return the mean square of differences, or None where there are fewer than two to go by."""
+    steps_ms, found = holes(window)
+    n = len(steps_ms)
+    if n < 2:
+        return None
+    squares = [step * step for step in steps_ms]
+    accepted = sum(squares) / n
+    spread = math.sqrt(sum((square - accepted) ** 2 for square in squares) / (n - 1))
+    typical_ms = sum(rr.rr_ms for rr in window if rr.accepted) / max(1, sum(rr.accepted for rr in window))
+    total, n_known, left_out, hidden, doubted = sum(squares), n, 0.0, 0.0, 0.0
+    for hole in found:
+        k = hole.n_beats(typical_ms)
+        if not hole.broken:
+            doubted += _doubted(hole, accepted=accepted)
+        expected = _expected(hole, k, mean_square=accepted)
+        if expected is None:
+            variance = 1.5 * max(spread, MIN_SPREAD * accepted) ** 2 * (k + 1)
+            left_out, hidden = (left_out + variance, hidden) if hole.broken else (left_out, hidden + variance)
+            continue
+        total += expected
+        n_known += k + 1
+        hidden += ((k - 1) * HIDDEN_DEVIATION * max(accepted, spread / MIN_SPREAD)) ** 2
+        if len(hole.inside_ms) == k > 1:  # a beat out of place: misread, or truly early and no part of the rhythm
+            hidden += ((expected - (k + 1) * accepted) / 2.0) ** 2
+    return Differences(
+        steps_ms=tuple(steps_ms),
+        mean_square=total / n_known,
+        sampling=math.sqrt(left_out) / n_known,
+        repairing=math.sqrt(hidden) / n_known,
+        doubted=doubted / n_known,
+    )
+
+
+def _expected(hole: Hole, k: int, *, mean_square: float) -> float | None:
+    """Return what the differences over a hole of k intervals should come to, or None where nothing can be said."""
+    before, after = hole.before_ms, hole.after_ms
+    if hole.broken or before is None or after is None or k > MAX_REPAIRED:
+        return None
+    usual = (before + after) / 2.0
+    mean = hole.length_ms / k
+    if abs(mean - usual) > max(REPAIR_MS, REPAIR_DEVIATIONS * math.sqrt(mean_square)):
+        return None
+    slope = (after - before) / (k + 1)
+    first = mean - slope * (k - 1) / 2.0
+    last = mean + slope * (k - 1) / 2.0
+    return (first - before) ** 2 + (k - 1) * (slope * slope + HIDDEN_SHARE * mean_square) + (after - last) ** 2
+
+
+def _doubted(hole: Hole, *, accepted: float) -> float:
+    squares = [step * step for step in hole.raw_steps_ms()]
+    if not squares or max(squares) > DOUBTED_DEVIATIONS**2 * accepted:
+        return 0.0
+    return max(0.0, sum(squares) - len(squares) * accepted)
