@@ -4,6 +4,7 @@ After Pan & Tompkins 1985 (10.1109/TBME.1985.325532) and Hamilton & Tompkins 198
 medians for both levels, a T-wave rule on slope, and the peak placed on the dominant deflection with a parabola.
 """
 
+import math
 from collections import deque
 from dataclasses import dataclass
 from itertools import islice
@@ -11,6 +12,7 @@ from statistics import median
 
 from becalm_signal.filters import Decimator
 from becalm_signal.qrs_humps import Candidate, Energy, HumpFinder
+from becalm_signal.qrs_jury import Found, Jury
 from becalm_signal.qrs_place import PeakPlacer
 
 # The QRS is resolved well from 125 Hz; higher rates are brought down to 125-250 Hz by a whole factor.
@@ -35,6 +37,8 @@ SEARCH_BACK_RR = 1.6
 # Shares of a usual beat: 9 of 10 beats found by search-back on MIT-BIH exceed both, T waves and flutter mostly do not.
 SEARCH_BACK_SHARE = 0.28
 SEARCH_BACK_SLOPE = 0.25
+# Wide early beats have a third of the energy of a narrow one; where their shape is known they are looked at.
+LOOK_AT_SHARE = 0.28
 RELEARN_S = 4.0
 HISTORY_S = 4.0
 # The mean energy forgets wholly after 4 s: a burst must not make the heart after it look like noise for longer.
@@ -67,6 +71,7 @@ class QrsDetector:
         self._noise: deque[float] = deque(maxlen=8)
         self._slopes: deque[float] = deque(maxlen=8)
         self._placer = PeakPlacer(self.rate_hz)
+        self._jury = Jury(self.rate_hz)
         self._samples: deque[float] = deque(maxlen=round((HISTORY_S + 1.0) * self.rate_hz))
         self._n_segment = max(1, round(MEAN_SEGMENT_S * self.rate_hz))
         self._energies: deque[float] = deque(maxlen=N_MEAN_SEGMENTS)
@@ -77,6 +82,7 @@ class QrsDetector:
         self._learned = False
         for levels in (self._rr, self._signal, self._noise, self._slopes):
             levels.clear()
+        self._jury.clear()
         self.restart()
 
     def restart(self) -> None:
@@ -84,6 +90,7 @@ class QrsDetector:
         self._decimator.reset()
         self._energy = Energy(self.rate_hz)
         self._humps = HumpFinder(self.rate_hz)
+        self._jury.restart()
         self._samples.clear()
         self._past: deque[Candidate] = deque(maxlen=64)
         self._n = -1
@@ -121,8 +128,11 @@ class QrsDetector:
             self._past.append(hump)
             if self._learned and self._is_beat(hump):
                 self._accept(hump, found)
+            elif self._learned:
+                self._look_at(hump, found)
         if n >= self._deadline:
             self._overdue(found)
+        self._tell(self._jury.overdue(n), found)
         return found
 
     def finish(self) -> list[Peak]:
@@ -130,6 +140,7 @@ class QrsDetector:
         found: list[Peak] = []
         if not self._learned:
             self._learn(found)
+        self._tell(self._jury.overdue(math.inf), found)
         return found
 
     # ------------------------------------------------------------------------------------------------- decisions
@@ -166,12 +177,17 @@ class QrsDetector:
         """A much larger hump so soon after a beat is the real QRS: what was taken for one was a P wave or noise."""
         if hump.at - last.at < MIN_DISTANCE_S * self.rate_hz:
             return False
-        self._signal.pop()
-        self._slopes.pop()
-        self._noise.append(last.energy)
-        if self._rr:
-            last.at -= self._rr.pop()  # the interval runs from the beat before
+        self._withdraw(last)
         return True
+
+    def _withdraw(self, last: Candidate) -> None:
+        """Count the last beat as noise, and the next interval from the beat before."""
+        if self._signal:
+            self._signal.pop()
+            self._slopes.pop()
+        self._noise.append(last.energy)
+        before = self._rr.pop() if self._rr else 0
+        self._last = Candidate(last.at - before, last.energy, last.slope)
 
     def _is_t_wave(self, hump: Candidate, since_s: float) -> bool:
         if self._last is None:
@@ -189,12 +205,33 @@ class QrsDetector:
         self._last = hump
         self._quiet_since = hump.at
         self._set_deadline()
-        found.append(self._place(hump))
+        self._tell(self._jury.accept(self._see(hump)), found)
 
-    def _place(self, hump: Candidate) -> Peak:
+    def _look_at(self, hump: Candidate, found: list[Peak]) -> None:
+        """Look at a hump that was passed over: a beat all the same where it has the shape of one."""
+        if hump.energy < LOOK_AT_SHARE * self._beat_energy():
+            return
+        seen = self._see(hump)
+        if self._last is not None and self._jury.displaces(seen):
+            self._withdraw(self._last)
+            self._accept(hump, found)
+        else:
+            self._tell(self._jury.rescue(seen), found)
+
+    def _see(self, hump: Candidate) -> Found:
         first = self._n + 1 - len(self._samples)
-        at, height = self._placer.place(self._samples, hump.at - first)
-        return Peak((first + at) * self._decimator.factor, height)
+        peak = self._placer.place(self._samples, hump.at - first)
+        like = self._jury.shapes.compare(self._samples, hump.at - first)
+        return Found(hump, first + peak.at, peak.height, peak.balance, like)
+
+    def _tell(self, beats: list[Found], found: list[Peak]) -> None:
+        for beat in beats:
+            if self._last is not None and beat.hump.at > self._last.at:  # it was passed over at first
+                self._last = beat.hump
+                self._quiet_since = beat.hump.at
+                self._set_deadline()
+            self._placer.learn(beat.balance)
+            found.append(Peak(beat.at * self._decimator.factor, beat.height))
 
     def _set_deadline(self) -> None:
         typical = median(self._rr) if len(self._rr) >= 2 else self.rate_hz

@@ -1,6 +1,7 @@
 """Where exactly the R peak is: the dominant deflection, its polarity learned, its time to a fraction of a sample."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from becalm_signal.filters import parabola_vertex, smoothing_taps
 
@@ -10,10 +11,23 @@ HUMP_DELAY_S = 0.065
 REACH_S = 0.1
 # The other polarity is taken only where it is clearly larger (a ventricular beat in a lead where it points down).
 SWITCH_RATIO = 1.7
+LEAN_GAIN = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A peak: position among the samples, height over its surroundings, and its balance.
+
+    Balance: 1 for a deflection upward only, 0 for one as deep as it is high, -1 for one downward only.
+    """
+
+    at: float
+    height: float
+    balance: float
 
 
 class PeakPlacer:
-    """Places the peak of a found QRS and learns on the way whether this lead shows it upward or downward."""
+    """Places the peak of a hump, and learns from the beats whether this lead shows them upward or downward."""
 
     def __init__(self, rate_hz: float) -> None:
         self._taps = smoothing_taps(0.02, rate_hz=rate_hz)
@@ -22,22 +36,27 @@ class PeakPlacer:
         self._edge = max(1, round(0.03 * rate_hz))
         self._lean = 0.0
 
-    def place(self, samples: Sequence[float], hump: int) -> tuple[float, float]:
-        """Return (position, height) of the peak whose energy hump is at index `hump` of `samples`."""
+    def learn(self, balance: float) -> None:
+        """Take the balance of a beat."""
+        self._lean += LEAN_GAIN * (balance - self._lean)
+
+    def place(self, samples: Sequence[float], hump: int) -> Placed:
+        """Return the peak whose energy hump is at index `hump` of `samples`."""
         half = len(self._taps) // 2
         centre = hump - self._delay
         low = max(half + 1, centre - self._reach)
         high = min(len(samples) - half - 2, centre + self._reach)
         if high <= low:
-            return float(max(0, min(centre, len(samples) - 1))), 0.0
+            return Placed(float(max(0, min(centre, len(samples) - 1))), 0.0, 0.0)
         smooth = self._smooth(samples, low - 1, high=high + 2)
         base = self._baseline(smooth)
         inner = range(1, len(smooth) - 1)
         up = max(inner, key=lambda k: smooth[k])
         down = min(inner, key=lambda k: smooth[k])
-        k = self._choose(up, down, rise=smooth[up] - base, fall=base - smooth[down])
+        rise, fall = smooth[up] - base, base - smooth[down]
+        k = self._choose(up, down, rise=rise, fall=fall)
         shift = parabola_vertex(smooth[k - 1], smooth[k], smooth[k + 1])
-        return low - 1 + k + shift, smooth[k] - base
+        return Placed(low - 1 + k + shift, smooth[k] - base, (rise - fall) / max(rise, fall, 1e-12))
 
     def _smooth(self, samples: Sequence[float], low: int, *, high: int) -> list[float]:
         half = len(self._taps) // 2
@@ -50,8 +69,7 @@ class PeakPlacer:
         return (sum(smooth[:edge]) + sum(smooth[-edge:])) / (2.0 * edge)
 
     def _choose(self, up: int, down: int, *, rise: float, fall: float) -> int:
-        size = max(rise, fall, 1e-12)
-        self._lean += 0.1 * ((rise - fall) / size - self._lean)
-        if self._lean >= 0.0:
+        lean = self._lean or rise - fall  # of the first beat the larger one
+        if lean >= 0.0:
             return down if fall > SWITCH_RATIO * rise else up
         return up if rise > SWITCH_RATIO * fall else down

@@ -1,0 +1,159 @@
+"""Which humps are told as beats: at once where their shape is known, after a look at what follows where it is not."""
+
+from collections import deque
+from dataclasses import dataclass
+from statistics import median
+
+from becalm_signal.qrs_humps import Candidate
+from becalm_signal.qrs_shapes import LIKE, Likeness, Shapes
+
+# A P wave lies up to this much before its QRS; no two beats are so close.
+LEAD_S = 0.3
+# Two humps of one beat.
+SAME_S = 0.12
+# A small hump so soon after a beat is its T wave, however much it looks like a beat.
+RESCUE_AFTER_S = 0.3
+# Where the heart is regular, an early beat has to look more like one.
+EARLY_RR = 0.85
+EARLY_LIKE = 0.95
+# Where most of those held turn out to be beats, this heart is odd: large ones are told at once, and held again later.
+MOSTLY_RIGHT = 0.8
+RIGHT_GAIN = 0.1
+RIGHT_FADE = 0.97
+LARGE_SHARE = 0.7
+# Three of the last four intervals deviate from the median by less.
+REGULAR_SHARE = 0.08
+ON_TIME_SHARE = 0.15
+# The next beat would have come by now: the one in doubt has reset the heart, as an early beat does.
+LATE_RR = 1.3
+# From the top of a hump to its end, when it is handed in.
+HUMP_S = 0.05
+MAX_HELD = 3
+# A longer pause is no interval of a rhythm.
+MAX_RR_S = 2.5
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A hump, its peak in decimated samples, and what it looks like."""
+
+    hump: Candidate
+    at: float
+    height: float
+    balance: float
+    like: Likeness
+
+
+class Jury:
+    """Holds humps in doubt until the next sure beat, and leaves out those which that beat proves to be none.
+
+    Noise does not disturb the rhythm: a sure beat on time says that nothing in between was a beat. A P wave lies just
+    before a sure beat. Only a hump of a shape or size not seen before, or an early one, is ever held.
+    """
+
+    def __init__(self, rate_hz: float) -> None:
+        self._rate_hz = rate_hz
+        self.shapes = Shapes(rate_hz)
+        self._rr: deque[float] = deque(maxlen=8)
+        self._held: list[Found] = []
+        self._last: float | None = None
+        self._deadline = 0.0
+        self._right = 0.5
+        """Running share of beats among those held."""
+
+    def restart(self) -> None:
+        """Begin again after a gap: shapes and intervals are kept."""
+        self._held.clear()
+        self._last = None
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._rr.clear()
+        self.shapes.clear()
+        self.restart()
+
+    def accept(self, found: Found) -> list[Found]:
+        """Take a hump as large as a beat; return the beats to tell, oldest first."""
+        if self._last is None or not self.shapes.is_settled:
+            return self._settle(found)
+        early = self._is_regular() and found.at - self._last < EARLY_RR * median(self._rr)
+        if found.like.is_known(found.hump.energy, least=EARLY_LIKE if early else LIKE):
+            return self._settle(found)
+        if self._right > MOSTLY_RIGHT and found.hump.energy > LARGE_SHARE * self.shapes.usual_energy:
+            self._right *= RIGHT_FADE
+            return self._settle(found)
+        return self._hold(found)
+
+    def displaces(self, found: Found) -> bool:
+        """Whether a hump that came too soon after one in doubt takes its place; the one in doubt is dropped."""
+        if not self._held or not found.like.is_known(found.hump.energy, least=LIKE):
+            return False
+        doubtful = self._held[-1]
+        if found.at - doubtful.at > LEAD_S * self._rate_hz or found.like.share < doubtful.like.share + 0.05:
+            return False
+        self._held.pop()
+        self._prove(is_beat=False)
+        return True
+
+    def rescue(self, found: Found) -> list[Found]:
+        """Take a hump smaller than a beat of this heart usually is: it counts if its shape is known to be smaller."""
+        if self._last is None or found.at - self._last < RESCUE_AFTER_S * self._rate_hz:
+            return []
+        return self._hold(found) if found.like.is_known(found.hump.energy, least=LIKE) else []
+
+    def overdue(self, n: float) -> list[Found]:
+        """Return the beats in doubt that nothing has disproved by decimated sample `n`."""
+        return self._settle(None) if self._held and n >= self._deadline else []
+
+    def _hold(self, found: Found) -> list[Found]:
+        lead = LEAD_S * self._rate_hz
+        if self._held and found.at - self._held[-1].at < lead:
+            if found.hump.energy > self._held[-1].hump.energy:
+                self._held[-1] = found
+            return []
+        self._held.append(found)
+        self._deadline = found.hump.at + lead + HUMP_S * self._rate_hz
+        if self._last is not None and self._is_regular():
+            self._deadline = max(self._deadline, self._last + LATE_RR * median(self._rr))
+        return self._settle(None) if len(self._held) > MAX_HELD else []
+
+    def _settle(self, sure: Found | None) -> list[Found]:
+        held, self._held = self._held, []
+        if sure is not None:
+            while held and sure.at - held[-1].at < LEAD_S * self._rate_hz:
+                held.pop()
+                self._prove(is_beat=False)
+            if held and self._is_on_time(sure):
+                held.clear()
+                self._prove(is_beat=False)
+        if held:
+            self._prove(is_beat=True)
+        told = held if sure is None else [*held, sure]
+        return [found for found in told if self._is_told(found)]
+
+    def _prove(self, *, is_beat: bool) -> None:
+        self._right += RIGHT_GAIN * (is_beat - self._right)
+
+    def _is_told(self, found: Found) -> bool:
+        if self._last is not None:
+            since = found.at - self._last
+            if since < SAME_S * self._rate_hz:
+                return False
+            if since < MAX_RR_S * self._rate_hz:
+                self._rr.append(since)
+        self._last = found.at
+        self.shapes.learn(found.like, found.hump.energy)
+        return True
+
+    def _is_regular(self) -> bool:
+        if len(self._rr) < 5:
+            return False
+        typical = median(self._rr)
+        deviations = sorted(abs(rr - typical) for rr in self._rr)
+        return deviations[3 * len(deviations) // 4] < REGULAR_SHARE * typical
+
+    def _is_on_time(self, sure: Found) -> bool:
+        if self._last is None or not self._is_regular():
+            return False
+        typical = median(self._rr)
+        return abs(sure.at - self._last - typical) < ON_TIME_SHARE * typical

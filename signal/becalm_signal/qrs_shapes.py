@@ -1,0 +1,124 @@
+"""Shapes of beats that a heart has shown: what looks like one of them is a beat, what looks like none is in doubt."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import mul
+
+from becalm_signal.qrs_place import HUMP_DELAY_S
+
+# The steep part of a QRS, narrow or wide, without P and T wave.
+REACH_S = 0.07
+# Noise moves the middle of a hump by as much.
+SHIFT_S = 0.023
+# Correlation with the nearest shape: 19 of 20 beats of MIT-BIH exceed 0.9; P waves, T waves and noise mostly do not.
+LIKE = 0.9
+CLEARLY_LIKE = 0.95
+# A usual beat, one or two kinds of early ones, and fusions of them.
+MAX_SHAPES = 5
+GAIN = 0.1
+# A shape not seen for some fifty beats makes room.
+FADE = 0.98
+SEEN_TWICE = 1.5
+
+
+@dataclass(slots=True)
+class Shape:
+    """One kind of beat: its course without mean and trend, of length 1, and how large and how frequent it is."""
+
+    course: list[float]
+    energy: float
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """Correlation of a hump with the nearest shape, and its own course in the same place."""
+
+    share: float
+    shape: Shape | None
+    course: list[float]
+
+    def is_known(self, energy: float, *, least: float) -> bool:
+        """Whether a hump of this energy is one of a shape that has been seen twice, in course and in size."""
+        shape = self.shape
+        return (
+            shape is not None
+            and self.share >= least
+            and shape.weight > SEEN_TWICE
+            and 0.5 * shape.energy < energy < 2.0 * shape.energy
+        )
+
+
+class Shapes:
+    """The kinds of beats told so far, the most frequent first, at most five."""
+
+    def __init__(self, rate_hz: float) -> None:
+        self._reach = max(3, round(REACH_S * rate_hz))
+        n_shifts = max(1, round(SHIFT_S * rate_hz))
+        self._shifts = sorted(range(-n_shifts, n_shifts + 1), key=abs)
+        self._delay = round(HUMP_DELAY_S * rate_hz)
+        self._ramp = [float(k) for k in range(-self._reach, self._reach + 1)]
+        self._ramp_square = sum(k * k for k in self._ramp)
+        self._known: list[Shape] = []
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether there is a shape to judge others by."""
+        return bool(self._known) and self._known[0].weight > SEEN_TWICE
+
+    @property
+    def usual_energy(self) -> float:
+        """Energy of the most frequent shape."""
+        return self._known[0].energy if self._known else 0.0
+
+    def clear(self) -> None:
+        """Forget all shapes."""
+        self._known.clear()
+
+    def compare(self, samples: Sequence[float], hump: int) -> Likeness:
+        """Return the likeness of the hump at index `hump` of `samples` to the nearest shape."""
+        best = Likeness(0.0, None, [])
+        for shift in self._shifts:
+            course = self._course(samples, hump - self._delay + shift)
+            if not course:
+                continue
+            if not best.course:
+                best = Likeness(0.0, None, course)
+            for shape in self._known:
+                share = sum(map(mul, course, shape.course))
+                if share > best.share:
+                    best = Likeness(share, shape, course)
+            if best.share > CLEARLY_LIKE:
+                break
+        return best
+
+    def learn(self, like: Likeness, energy: float) -> None:
+        """Take a beat into its shape, or as a new one."""
+        if not like.course:
+            return
+        for known in self._known:
+            known.weight *= FADE
+        shape = like.shape
+        if shape is None or like.share < LIKE:
+            del self._known[MAX_SHAPES - 1 :]
+            self._known.append(Shape(like.course, energy))
+        else:
+            gain = max(GAIN, 1.0 / (shape.weight + 1.0))
+            shape.course = _unit([a + gain * (b - a) for a, b in zip(shape.course, like.course, strict=True)])
+            shape.energy += gain * (energy - shape.energy)
+            shape.weight += 1.0
+        self._known.sort(key=lambda known: -known.weight)
+
+    def _course(self, samples: Sequence[float], centre: int) -> list[float]:
+        low, high = centre - self._reach, centre + self._reach + 1
+        if low < 0 or high > len(samples):
+            return []
+        part = [samples[k] for k in range(low, high)]
+        mean = sum(part) / len(part)
+        slope = sum(map(mul, part, self._ramp)) / self._ramp_square
+        return _unit([x - mean - slope * k for x, k in zip(part, self._ramp, strict=True)])
+
+
+def _unit(course: list[float]) -> list[float]:
+    length = sum(map(mul, course, course)) ** 0.5
+    return [x / length for x in course] if length > 0.0 else []
