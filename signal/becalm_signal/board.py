@@ -4,11 +4,12 @@ import math
 from collections import deque
 from collections.abc import Mapping
 
-from becalm_protocol.derived import Beat, Breath, BreathTurn, Index, Metrics, Reason, SkinResponse
+from becalm_protocol.derived import Beat, Breath, BreathTurn, Index, Metrics, Reason, SkinRecovery, SkinResponse
 from becalm_protocol.events import UNTIMED_KINDS, SignalKind
 from becalm_protocol.units import NS_PER_S
 from becalm_signal.arousal import Arousal, Reading
 from becalm_signal.hrv import BeatWindow
+from becalm_signal.skin_board import SkinBoard
 from becalm_signal.stage import Output, SkinLevel
 
 # A value of a lost or silent sensor is shown no longer than this.
@@ -18,9 +19,6 @@ N_IRREGULARITY = 6
 # A breath hold longer than two and a half usual breaths, and than 10 s, has no rate.
 HOLD_BREATHS = 2.5
 HOLD_S = 10.0
-SCR_WINDOW_S = 60.0
-# Shorter windows are scaled to a minute only from here on: one response in 10 s says nothing.
-SCR_MIN_S = 30.0
 Z_95 = 1.96
 # Where the heart is heard best comes first.
 HEART = (SignalKind.ECG, SignalKind.RR, SignalKind.PPI)
@@ -72,48 +70,6 @@ class BreathBoard:
         return Reading(value, Z_95 * value / math.sqrt(2.0 * (len(periods) - 1)))
 
 
-class SkinBoard:
-    """Level and rate of responses."""
-
-    def __init__(self) -> None:
-        self._level: SkinLevel | None = None
-        self._peaks_ns: deque[int] = deque(maxlen=256)
-        self._usable_since_ns: int | None = None
-
-    def apply(self, event: SkinLevel | SkinResponse) -> None:
-        """Take a level or a response."""
-        if isinstance(event, SkinResponse):
-            self._peaks_ns.append(event.peak_ns)
-            return
-        if self._level is None or event.t_ns - self._level.t_ns > NS_PER_S:
-            self._usable_since_ns = event.t_ns
-        self._level = event
-
-    def level(self, now_ns: int) -> Index:
-        """Return the level in uS."""
-        if self._level is None:
-            return Index(reason=Reason.WARMING_UP)
-        if now_ns - self._level.t_ns > STALE_NS:
-            return Index(reason=Reason.SENSOR_LOST)
-        return Index(value=self._level.level_us, bound=self._level.bound_us, sample_ns=self._level.t_ns)
-
-    def response_rate(self, now_ns: int) -> Index:
-        """Return responses a minute over the last 60 s, from 30 s on; bound: Poisson, on the count."""
-        level = self._level
-        if level is None or self._usable_since_ns is None:
-            return Index(reason=Reason.WARMING_UP)
-        if now_ns - level.t_ns > STALE_NS:
-            return Index(reason=Reason.SENSOR_LOST)
-        window_s = min(SCR_WINDOW_S, (now_ns - self._usable_since_ns) / NS_PER_S)
-        if window_s < SCR_MIN_S:
-            return Index(reason=Reason.WARMING_UP)
-        since_ns = now_ns - round(window_s * NS_PER_S)
-        n = sum(since_ns < peak_ns <= now_ns for peak_ns in self._peaks_ns)
-        scale = 60.0 / window_s
-        # n + 1: an interval around a count of nothing is not nothing.
-        return Index(value=n * scale, bound=Z_95 * math.sqrt(n + 1.0) * scale, sample_ns=level.t_ns)
-
-
 class Board:
     """Everything the metrics are made of."""
 
@@ -157,7 +113,7 @@ class Board:
             self._beats[event.source].apply(event)
         elif isinstance(event, Breath | BreathTurn):
             self._breath.apply(event)
-        elif isinstance(event, SkinLevel | SkinResponse):
+        elif isinstance(event, SkinLevel | SkinResponse | SkinRecovery):
             self._skin.apply(event)
         elif event.reason is None:
             self._bad.pop(event.kind, None)

@@ -40,7 +40,7 @@ STAGES: tuple[tuple[SignalKind, MakeStage], ...] = (
     ),
     (
         SignalKind.SKIN_CONDUCTANCE,  # level, responses
-        lambda info, rate_hz: SkinStage(rate_hz, unit_per_count=info.unit_per_count),
+        lambda info, rate_hz: SkinStage(rate_hz, unit_per_count=info.unit_per_count, unit=info.unit),
     ),
 )
 """Order of the waveform stages; after them the strap's own RR, then the tick: all indices, and arousal from them."""

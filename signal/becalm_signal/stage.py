@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from becalm_protocol.derived import Beat, Breath, BreathTurn, Reason, SignalQuality, SkinResponse
+from becalm_protocol.derived import Beat, Breath, BreathTurn, Reason, SignalQuality, SkinRecovery, SkinResponse
 from becalm_protocol.events import SignalKind
 from becalm_signal.clock import StreamClock
 
@@ -17,9 +17,11 @@ class SkinLevel:
     emitted_ns: int
     level_us: float
     bound_us: float
+    sees_responses: bool
+    """The noise is small enough to tell the smallest response from it."""
 
 
-Output = Beat | BreathTurn | Breath | SkinResponse | SignalQuality | SkinLevel
+Output = Beat | BreathTurn | Breath | SkinResponse | SkinRecovery | SignalQuality | SkinLevel
 
 
 class Stage(Protocol):

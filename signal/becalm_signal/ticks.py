@@ -3,7 +3,7 @@
 import heapq
 from collections.abc import Iterable
 
-from becalm_protocol.derived import Beat, Derived, Metrics, Reason, SignalQuality
+from becalm_protocol.derived import Beat, Derived, Metrics, Reason, SignalQuality, SkinRecovery, SkinResponse
 from becalm_protocol.events import UNTIMED_KINDS, Clock, Phase, PhaseChange, SignalKind
 from becalm_protocol.units import NS_PER_S
 from becalm_signal.anchor import Anchor
@@ -44,7 +44,7 @@ class Ticker:
     def put(self, outputs: Iterable[Output], *, order: int, early_ns: int | None = None) -> None:
         """Keep the outputs of stage number `order`; `early_ns`: they count from this time on already."""
         for event in outputs:
-            t_ns = event.t_ns if hasattr(event, "t_ns") else event.peak_ns
+            t_ns = event.onset_ns if isinstance(event, SkinResponse | SkinRecovery) else event.t_ns
             emitted_ns = event.emitted_ns if early_ns is None else min(early_ns, event.emitted_ns)
             if isinstance(event, Beat) and event.source in UNTIMED_KINDS:
                 emitted_ns += 1  # untimed: whether it came just before or just after a sample must not matter

@@ -1,0 +1,73 @@
+"""What the metrics say of skin conductance: its level, and how many responses there were in the last minute."""
+
+import math
+from collections import deque
+
+from becalm_protocol.derived import Index, Reason, SkinRecovery, SkinResponse
+from becalm_protocol.units import NS_PER_S
+from becalm_signal.stage import SkinLevel
+
+# A value of a lost or silent sensor is shown no longer than this.
+STALE_NS = 3 * NS_PER_S
+WINDOW_NS = 60 * NS_PER_S
+# Shorter windows are scaled to a minute only from here on: one response in 10 s says nothing.
+LEAST_SEEN_NS = 30 * NS_PER_S
+# Levels come four or five times a second; a longer pause was not seen.
+LONGEST_STEP_NS = NS_PER_S
+MAX_LEVELS = 640
+Z_95 = 1.96
+# Of ten responses about one is missed or merged with its neighbour, and one is made up (virtual people).
+WRONG_SHARE = 0.2
+
+
+class SkinBoard:
+    """Level and rate of responses."""
+
+    def __init__(self) -> None:
+        self._level: SkinLevel | None = None
+        self._began_ns = 0
+        self._peaks_ns: deque[int] = deque(maxlen=256)
+        self._seen: deque[tuple[int, int]] = deque(maxlen=MAX_LEVELS)
+        """Moments at which a response would have been seen, and for how long until then."""
+
+    def apply(self, event: SkinLevel | SkinResponse | SkinRecovery) -> None:
+        """Take a level or a response; recoveries say nothing of either."""
+        if isinstance(event, SkinResponse):
+            self._peaks_ns.append(event.peak_ns)
+        elif isinstance(event, SkinLevel):
+            if self._level is None:
+                self._began_ns = event.t_ns
+            elif event.sees_responses:
+                step_ns = event.t_ns - self._level.t_ns
+                self._seen.append((event.t_ns, step_ns if step_ns <= LONGEST_STEP_NS else 0))
+            self._level = event
+
+    def level(self, now_ns: int) -> Index:
+        """Return the level in uS."""
+        if self._level is None:
+            return Index(reason=Reason.WARMING_UP)
+        if now_ns - self._level.t_ns > STALE_NS:
+            return Index(reason=Reason.SENSOR_LOST)
+        return Index(value=self._level.level_us, bound=self._level.bound_us, sample_ns=self._level.t_ns)
+
+    def response_rate(self, now_ns: int) -> Index:
+        """Return responses a minute in what was seen of the last 60 s, 30 s of it and more.
+
+        Bound: responses missed, merged or made up, and those that may have come while noise hid them.
+        """
+        level = self._level
+        if level is None:
+            return Index(reason=Reason.WARMING_UP)
+        if now_ns - level.t_ns > STALE_NS:
+            return Index(reason=Reason.SENSOR_LOST)
+        window_ns = min(WINDOW_NS, now_ns - self._began_ns)
+        since_ns = now_ns - window_ns
+        while self._seen and self._seen[0][0] <= since_ns:
+            self._seen.popleft()
+        seen_ns = sum(step_ns for _, step_ns in self._seen)
+        if seen_ns < LEAST_SEEN_NS:
+            return Index(reason=Reason.WARMING_UP if level.sees_responses else Reason.NOISY)
+        n = sum(since_ns < peak_ns <= now_ns for peak_ns in self._peaks_ns)
+        hidden = (n + 1.0) * max(0, window_ns - seen_ns) / seen_ns
+        bound = max(1.0, Z_95 * math.sqrt(WRONG_SHARE * (n + 1.0) + hidden))
+        return Index(value=n * WINDOW_NS / seen_ns, bound=bound * WINDOW_NS / window_ns, sample_ns=level.t_ns)

@@ -1,0 +1,89 @@
+"""Whether a skin electrode measures skin: off, out of range, moved, or held by a rail or a stuck converter."""
+
+import math
+from collections import deque
+
+from becalm_protocol.derived import Reason
+
+# Outside these the electrode is off the skin or shorted; faster than this it moved
+# (Kleckner 2018, 10.1109/TBME.2017.2758643).
+MIN_SKIN_US = 0.05
+MAX_SKIN_US = 60.0
+MAX_SLOPE_US_S = 10.0
+SLOPE_OVER_S = 0.1
+# After a jump or lifted finger the level needs this long to mean something again.
+SETTLE_S = 2.0
+# A run of one and the same value is a rail when the sensor's own noise would hardly ever leave it alone that long:
+# with a share p of equal neighbours, n in a row have the chance p ** n.
+STUCK_CHANCE = 1e-9
+EQUAL_TAU_S = 20.0
+LEAST_EQUAL_SHARE = 0.05
+# Until a sensor has shown its noise it is taken for a coarse one, which shows no change for long in quiet skin.
+FIRST_EQUAL_SHARE = 0.9
+# A rail is the highest value of the last seconds; any other is a stuck converter.
+TOP_S = 10
+
+
+class SkinContact:
+    """Judges every sample of the sensor's own rate; `reason` is None while it measures skin.
+
+    Delay: none, but a rail is known after 1 s and more. Recovery: 2 s after the last bad sample.
+    """
+
+    def __init__(self, rate_hz: float) -> None:
+        self._rate_hz = rate_hz
+        self._slope_lag = max(1, round(SLOPE_OVER_S * rate_hz))
+        self._step_us = MAX_SLOPE_US_S * self._slope_lag / rate_hz
+        self._n_settle = round(SETTLE_S * rate_hz)
+        self._share = 1.0 - math.exp(-1.0 / (EQUAL_TAU_S * rate_hz))
+        self._n_second = max(2, round(rate_hz))
+        self.reason: Reason | None = None
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin again after a gap."""
+        self._recent: deque[float] = deque(maxlen=self._slope_lag + 1)
+        self._bad_until = -1
+        self._last: float | None = None
+        self._equal = FIRST_EQUAL_SHARE
+        self._n_equal = 0
+        self._n_seen = 0
+        self._top_us = 0.0
+        self._tops_us: deque[float] = deque(maxlen=TOP_S)
+
+    def step(self, at: int, x: float) -> Reason | None:
+        """Take the sample in uS at position `at`; return what is wrong."""
+        recent = self._recent
+        recent.append(x)
+        stuck = self._stuck(x)
+        if not MIN_SKIN_US <= x <= MAX_SKIN_US:
+            self.reason = Reason.OFF_BODY if x < MIN_SKIN_US else Reason.OUT_OF_RANGE
+            self._bad_until = at + self._n_settle
+        elif abs(x - recent[0]) > self._step_us:
+            self.reason = self.reason or Reason.MOTION
+            self._bad_until = at + self._n_settle
+        elif stuck is not None:
+            self.reason = stuck
+            self._bad_until = at + self._n_settle
+        elif at >= self._bad_until:
+            self.reason = None
+        return self.reason
+
+    def _stuck(self, x: float) -> Reason | None:
+        """Return whether one value came so often in a row that it is no measurement any more."""
+        if x != self._last:
+            # How often neighbours are equal; a run counts for a second at most, so that a rail teaches nothing.
+            n_equal = min(self._n_equal, self._n_second)
+            self._equal = (1.0 - (1.0 - self._equal) * (1.0 - self._share) ** n_equal) * (1.0 - self._share)
+            self._last, self._n_equal = x, 0
+            self._top_us = max(self._top_us, x)
+            self._n_seen += 1
+            if self._n_seen % self._n_second == 0:
+                self._tops_us.append(self._top_us)
+                self._top_us = x
+            return None
+        self._n_equal += 1
+        share = max(LEAST_EQUAL_SHARE, self._equal)
+        if self._n_equal < self._n_second or self._n_equal * math.log(share) > math.log(STUCK_CHANCE):
+            return None
+        return Reason.CLIPPED if x >= max(self._top_us, *self._tops_us, 0.0) else Reason.FLAT

@@ -1,0 +1,193 @@
+"""Skin-conductance responses in cleaned samples: onset, peak and half recovery, by an absolute threshold."""
+
+from collections import deque
+from dataclasses import dataclass
+
+# Absolute, in uS: a threshold relative to the window's largest response finds 67 a minute on calm skin.
+MIN_AMPLITUDE_US = 0.05
+MIN_RISE_S = 0.5
+MAX_RISE_S = 5.0
+# 0.05 uS in 5 s is the slowest response; drift is slower. Its steepest part is steeper than its mean.
+MIN_SLOPE_US_S = 0.01
+MIN_STEEPEST_US_S = 0.05
+# A response begins where the slope first comes up to this share of its steepest.
+FOOT_SHARE = 0.15
+# A peak stands when nothing higher came for so long.
+HOLD_S = 0.3
+# Sweat comes faster than it dries: half recovery takes 2 to 10 s (Boucsein 2012). What has lost most of its height a
+# second later, in a fall about as steep as its rise, was a bump of noise or motion. The fall that was under way before
+# the response is no part of this.
+JUDGED_AFTER_S = 1.0
+MAX_LOST_SHARE = 0.6
+MAX_FALL_SHARE = 0.5
+BACKGROUND_S = 0.5
+# A second response on the flank of a first: the rise all but stops, and sets off anew.
+LEDGE_SHARE = 0.3
+RENEWED_SHARE = 0.5
+# From trough to peak noise reaches some five standard deviations in a minute; a response must be larger.
+NOISE_SDS = 6.0
+# Later than this another response, or drift, has taken over.
+MAX_RECOVERY_S = 30.0
+MAX_PENDING = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One response; positions in cleaned samples, the onset between two of them."""
+
+    onset: float
+    peak: int
+    amplitude_us: float
+
+
+Told = Found | tuple[Found, int]
+"""A response; or a response told before, and where half of its amplitude is lost."""
+
+
+@dataclass(slots=True)
+class _Rise:
+    """A rise under way: where it began, where it was steepest, how high it came."""
+
+    foot: int
+    foot_us: float
+    before_us_s: float
+    """Slope of the background before it."""
+    peak: int
+    peak_us: float
+    steep: int
+    steep_us: float
+    steep_us_s: float
+    slow: int
+    slow_us: float
+    slow_us_s: float
+    """Least slope since the steepest."""
+    fall_us_s: float = 0.0
+    """Steepest fall since the peak."""
+
+    def onset(self, rate_hz: float) -> float:
+        """Return where the steepest tangent leaves the level of the foot: noise moves a foot, hardly a tangent."""
+        back = (self.steep_us - self.foot_us) / self.steep_us_s * rate_hz
+        return max(float(self.foot), self.steep - back)
+
+
+class ResponseFinder:
+    """Onset and peak of responses; one is certain a second after its peak. Delay of the cleaning is not taken off.
+
+    Trough to peak (Boucsein 2012, 10.1007/978-1-4614-1126-0): at least 0.05 uS, 0.5 to 5 s from foot to peak.
+    """
+
+    def __init__(self, rate_hz: float) -> None:
+        self._rate_hz = rate_hz
+        self._hold = max(1, round(HOLD_S * rate_hz))
+        self._judged_after = max(self._hold, round(JUDGED_AFTER_S * rate_hz))
+        self._step_min = MIN_SLOPE_US_S / rate_hz
+        self._background = max(1, round(BACKGROUND_S * rate_hz))
+        # The longest rise, its background and the wait for its peak.
+        self._past: deque[float] = deque(maxlen=round((MAX_RISE_S + 2.0) * rate_hz))
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin again after a gap."""
+        self._rise: _Rise | None = None
+        self._past.clear()
+        self._pending: deque[_Rise] = deque(maxlen=MAX_PENDING)
+        self._recovering: tuple[Found, float] | None = None
+        self._n = -1
+
+    def step(self, y: float, *, noise_us: float = 0.0) -> list[Told]:
+        """Take one cleaned sample in uS with standard deviation `noise_us`; return what became certain."""
+        self._n += 1
+        past = self._past
+        before = past[-1] if past else y
+        past.append(y)
+        slope_us_s = (y - before) * self._rate_hz
+        if self._rise is not None:
+            self._follow(self._rise, y, slope_us_s=slope_us_s)
+        elif slope_us_s > MIN_SLOPE_US_S:
+            self._begin(self._n - 1, before, y=y, slope_us_s=slope_us_s)
+        return [*self._judge(y, slope_us_s, least_us=max(MIN_AMPLITUDE_US, NOISE_SDS * noise_us)), *self._recover(y)]
+
+    # ---------------------------------------------------------------------------------------------------- a rise
+    def _begin(self, foot: int, foot_us: float, *, y: float, slope_us_s: float) -> None:
+        at = (self._n, y, slope_us_s)
+        self._rise = _Rise(foot, foot_us, 0.0, self._n, y, *at, *at)
+
+    def _follow(self, rise: _Rise, y: float, *, slope_us_s: float) -> None:
+        if y > rise.peak_us + self._step_min:
+            rise.peak, rise.peak_us = self._n, y
+            if self._sets_off_anew(rise, slope_us_s):
+                rise.peak, rise.peak_us = rise.slow, rise.slow_us
+                self._end(rise)
+                self._begin(rise.slow, rise.slow_us, y=y, slope_us_s=slope_us_s)
+                return
+        elif self._n - rise.peak >= self._hold or y <= rise.peak_us - MIN_AMPLITUDE_US / 2.0:
+            self._end(rise)
+            self._rise = None
+            return
+        if slope_us_s > rise.steep_us_s:
+            rise.steep, rise.steep_us, rise.steep_us_s = self._n, y, slope_us_s
+            rise.slow, rise.slow_us, rise.slow_us_s = self._n, y, slope_us_s
+        elif slope_us_s < rise.slow_us_s:
+            rise.slow, rise.slow_us, rise.slow_us_s = self._n, y, slope_us_s
+
+    @staticmethod
+    def _sets_off_anew(rise: _Rise, slope_us_s: float) -> bool:
+        return (
+            rise.slow_us_s < LEDGE_SHARE * rise.steep_us_s
+            and slope_us_s > RENEWED_SHARE * rise.steep_us_s
+            and rise.slow_us - rise.foot_us >= MIN_AMPLITUDE_US
+        )
+
+    def _end(self, rise: _Rise) -> None:
+        """Move the foot to where the response itself begins: what crept upwards before it is the level."""
+        newest = len(self._past) - 1
+        at = rise.steep - self._n + newest
+        first = max(1, rise.foot - self._n + newest)
+        if at < first or rise.steep_us_s < MIN_STEEPEST_US_S:
+            return
+        slowest = FOOT_SHARE * rise.steep_us_s / self._rate_hz
+        while at > first and self._past[at] - self._past[at - 1] > slowest:
+            at -= 1
+        rise.foot, rise.foot_us = self._n - newest + at, self._past[at]
+        earlier = max(0, at - self._background)
+        if at > earlier:
+            rise.before_us_s = (self._past[at] - self._past[earlier]) / (at - earlier) * self._rate_hz
+        self._pending.append(rise)
+
+    # -------------------------------------------------------------------------------------------------- judgement
+    def _judge(self, y: float, slope_us_s: float, *, least_us: float) -> list[Told]:
+        """Let go of what falls as it rose; give out what has lasted."""
+        out: list[Told] = []
+        for rise in tuple(self._pending):
+            rise.fall_us_s = max(rise.fall_us_s, -slope_us_s)
+            if self._n - rise.peak < self._judged_after:
+                continue
+            self._pending.remove(rise)
+            if self._is_response(rise, y, least_us=least_us):
+                height_us = rise.peak_us - rise.foot_us
+                found = Found(rise.onset(self._rate_hz), rise.peak, height_us)
+                self._recovering = (found, rise.peak_us - height_us / 2.0)
+                out.append(found)
+        return out
+
+    def _is_response(self, rise: _Rise, y: float, *, least_us: float) -> bool:
+        height_us = rise.peak_us - rise.foot_us
+        # To half a sample at either end.
+        rise_s, step_s = (rise.peak - rise.foot) / self._rate_hz, 1.0 / self._rate_hz
+        if height_us < least_us or not MIN_RISE_S - step_s <= rise_s <= MAX_RISE_S + step_s:
+            return False
+        drying_us_s = max(0.0, -rise.before_us_s)
+        lost_us = rise.peak_us - y - drying_us_s * (self._n - rise.peak) / self._rate_hz
+        fall_us_s = rise.fall_us_s - drying_us_s
+        return lost_us <= MAX_LOST_SHARE * height_us or fall_us_s <= MAX_FALL_SHARE * (rise.steep_us_s + drying_us_s)
+
+    def _recover(self, y: float) -> list[Told]:
+        if self._recovering is None:
+            return []
+        found, half_us = self._recovering
+        if self._n - found.peak > MAX_RECOVERY_S * self._rate_hz:
+            self._recovering = None
+        elif y <= half_us:
+            self._recovering = None
+            return [(found, self._n)]
+        return []
