@@ -53,7 +53,7 @@ class AgentView:
             self._live.update(self.picture(report), refresh=True)
         elif now_s - self._logged_s >= LOG_EVERY_S:
             self._logged_s = now_s
-            self._console.print(report.line(), highlight=False, markup=False)
+            self._console.print(report.line(), highlight=False, markup=False, soft_wrap=True)
 
     def picture(self, report: AgentReport) -> RenderableType:
         """Return the table of streams, and below it server, spool and trouble."""

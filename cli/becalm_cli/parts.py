@@ -190,6 +190,11 @@ async def run_virtual_person(
         else:
             typer.echo(f"Virtual sensors are on the air: becalm agent --radio {agent_radio}")
 
+    def on_server(is_there: bool) -> None:
+        told = "is there: the person hears its pacer" if is_there else "does not answer: the person breathes freely"
+        if not supervised:
+            typer.echo(f"The server at {server} {told}", err=True)
+
     settings = SimulatorSettings(
         seed=seed,
         radio=radio,
@@ -197,7 +202,7 @@ async def run_virtual_person(
         faults=tuple(parse_fault(line) for line in faults),
         wear=USUAL if wear is None else tuple(wear.split(",")),
     )
-    report = await run_simulator(settings, on_ready=on_ready, stop=stop)
+    report = await run_simulator(settings, on_ready=on_ready, stop=stop, on_server=on_server)
     _tell_report(report.as_dict(), as_json=not supervised, supervised=supervised)
 
 

@@ -43,6 +43,11 @@ _OF_ADAPTER: Final[dict[Told, Told]] = {
         "If the system asks whether becalm may use Bluetooth, agree; else switch it off and on",
     ),
 }
+# What a back end says that was told where a virtual radio is.
+_NO_RADIO: Final = (
+    "No virtual radio answers at the address given",
+    "Start it with becalm simulate, and take the --radio that it shows",
+)
 # By the name of the reason of bleak's BleakBluetoothNotAvailableError.
 _NOT_AVAILABLE: Final[dict[str, Told]] = {
     "NO_BLUETOOTH": (
@@ -162,6 +167,8 @@ def _wants_bond(exc: BaseException) -> bool:
 
 
 def _by_name(exc: BaseException) -> Told | None:
+    if "no virtual radio" in str(exc):
+        return _NO_RADIO
     reason = getattr(getattr(exc, "reason", None), "name", "")
     return _NOT_AVAILABLE.get(str(reason)) or _DBUS.get(_dbus_name(exc))
 

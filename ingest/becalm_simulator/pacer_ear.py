@@ -25,11 +25,23 @@ FIRST_PINGS_S = (0.0, 0.1, 0.3)
 
 
 class PacerEar:
-    """Keeps listening, across restarts of the server; meanwhile the body breathes freely."""
+    """Keeps listening, across restarts of the server; meanwhile the body breathes freely.
 
-    def __init__(self, server_url: str, *, hear: Callable[[Pacer | None], None], now_ns: Callable[[], int]) -> None:
+    `on_presence` is told once when the server does not answer, and once when it is there again.
+    """
+
+    def __init__(
+        self,
+        server_url: str,
+        *,
+        hear: Callable[[Pacer | None], None],
+        now_ns: Callable[[], int],
+        on_presence: Callable[[bool], None] = lambda _: None,
+    ) -> None:
         self._url = server_url.rstrip("/") + "/v1/live"
         self._hear = hear
+        self._on_presence = on_presence
+        self._was_there = True
         self._now_ns = now_ns
         self._view: SessionView | None = None
         self._best: tuple[int, int] | None = None
@@ -45,6 +57,8 @@ class PacerEar:
             async with asyncio.TaskGroup() as attempt:
                 attempt.create_task(self._connect_once(), name="pacer ear connection")
             self._forget()
+            if not self._is_welcome:
+                self._note(is_there=False)
             back_off_s = FIRST_BACK_OFF_S if self._is_welcome else min(2.0 * back_off_s, MAX_BACK_OFF_S)
             await asyncio.sleep(back_off_s * random.uniform(0.7, 1.3))  # noqa: S311  jitter, not a secret
 
@@ -73,6 +87,7 @@ class PacerEar:
                 message = _read(frame)
                 if isinstance(message, ClientWelcome) and heartbeat is None:
                     self._is_welcome = True
+                    self._note(is_there=True)
                     heartbeat = group.create_task(_ping(connection, message.heartbeat_s, self._now_ns), name="ping")
                     self._see(message.session)
                 elif isinstance(message, SessionView):
@@ -83,6 +98,11 @@ class PacerEar:
                     self._measure(message)
             if heartbeat:
                 heartbeat.cancel()
+
+    def _note(self, *, is_there: bool) -> None:
+        if is_there is not self._was_there:
+            self._was_there = is_there
+            self._on_presence(is_there)
 
     def _see(self, view: SessionView | None) -> None:
         if view is None or self._view is None or view.session_id != self._view.session_id:

@@ -67,9 +67,15 @@ class SimulatorReport:
 
 
 async def run_simulator(
-    settings: SimulatorSettings, *, on_ready: Callable[[str], None], stop: asyncio.Event
+    settings: SimulatorSettings,
+    *,
+    on_ready: Callable[[str], None],
+    stop: asyncio.Event,
+    on_server: Callable[[bool], None] = lambda _: None,
 ) -> SimulatorReport:
     """Live and stream until `stop`; `on_ready` gets the address at which an agent finds the radio.
+
+    `on_server` is told False once the server does not answer, and True when it is there again.
 
     Raises ConfigError when the radio cannot be offered there, a word of `wear` is not known, or a fault names a sensor
     that nobody wears.
@@ -86,7 +92,7 @@ async def run_simulator(
         running.append(group.create_task(_live(body, clock), name="body"))
         running.append(group.create_task(line.run(), name="faults"))
         if settings.server_url is not None:
-            ear = PacerEar(settings.server_url, hear=body.hear, now_ns=clock.now_ns)
+            ear = PacerEar(settings.server_url, hear=body.hear, now_ns=clock.now_ns, on_presence=on_server)
             running.append(group.create_task(ear.run(), name="pacer ear"))
         on_ready(dial)
         await stop.wait()

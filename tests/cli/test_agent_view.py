@@ -68,7 +68,7 @@ def test_the_measured_pace_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_log_gets_a_line_now_and_then() -> None:
-    text = drawn(REPORT, is_terminal=False)
+    text = drawn(replace(REPORT, trouble="Bring it near. " * 20), is_terminal=False)
     assert text.count("\n") == 1
     assert "rr 60" in text
 

@@ -45,6 +45,7 @@ TABLE: list[tuple[BaseException, str, str]] = [
     (PermissionError(13, "Permission denied"), "may not use Bluetooth", "group bluetooth"),
     # no adapter, or one of no use
     (not_available(Reason.NO_BLUETOOTH), "no Bluetooth", "Plug in"),
+    (BleakBluetoothNotAvailableError("no virtual radio at unix:/x", Reason.NO_BLUETOOTH), "virtual radio", "simulate"),
     (not_available(Reason.NO_BLE_CENTRAL_ROLE), "too old", "Plug in"),
     (not_available(Reason.UNKNOWN), "not available", "off and on"),
     (BleakError("adapter 'hci0' not found"), "no Bluetooth", "Plug in"),

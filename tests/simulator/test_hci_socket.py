@@ -98,7 +98,7 @@ async def test_garbage_and_a_crowd_do_no_harm() -> None:
 
 async def test_no_adapter_is_told_as_bleak_tells_it(tmp_path: Path) -> None:
     async with open_radio(f"unix:{tmp_path / 'nothing'}") as radio:
-        with pytest.raises(BleakBluetoothNotAvailableError):
+        with pytest.raises(BleakBluetoothNotAvailableError, match="no virtual radio at unix:"):
             await BleakScanner.discover(timeout=0.1, backend=radio.scanner)
         with pytest.raises(BleakBluetoothNotAvailableError):
             await BleakClient("F0:51:4D:00:00:01", backend=radio.client).connect()

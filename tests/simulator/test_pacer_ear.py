@@ -78,6 +78,7 @@ class Body:
 
     def __init__(self) -> None:
         self.heard: asyncio.Queue[Pacer | None] = asyncio.Queue()
+        self.presences: asyncio.Queue[bool] = asyncio.Queue()
 
     async def wait_heard(self, is_wanted: Callable[[Pacer | None], bool]) -> Pacer | None:
         while not is_wanted(pacer := await self.heard.get()):
@@ -88,7 +89,12 @@ class Body:
 @asynccontextmanager
 async def listening(port: int) -> AsyncIterator[Body]:
     body = Body()
-    ear = PacerEar(f"ws://127.0.0.1:{port}/", hear=body.heard.put_nowait, now_ns=time.monotonic_ns)
+    ear = PacerEar(
+        f"ws://127.0.0.1:{port}/",
+        hear=body.heard.put_nowait,
+        now_ns=time.monotonic_ns,
+        on_presence=body.presences.put_nowait,
+    )
     async with asyncio.timeout(4.5), asyncio.TaskGroup() as group:
         task = group.create_task(ear.run())
         yield body
@@ -146,8 +152,11 @@ async def test_the_ear_outlives_a_restart_of_the_server() -> None:
             server.close()
             await server.wait_closed()
             await body.wait_heard(lambda pacer: pacer is None)
+            assert await body.presences.get() is False
             async with live.offer(port):
                 await body.wait_heard(is_pacer_in_body_time)
+                assert await body.presences.get() is True
+            assert body.presences.empty()
 
 
 async def test_a_server_that_talks_nonsense_is_left_and_met_again() -> None:

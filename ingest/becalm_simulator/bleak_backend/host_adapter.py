@@ -41,9 +41,7 @@ class HostAdapter:
                     await self._open()
             except (OSError, TimeoutError, BaseBumbleError) as exc:
                 await self.close()
-                raise BleakBluetoothNotAvailableError(
-                    f"no Bluetooth adapter at {self._spec}", BleakBluetoothNotAvailableReason.NO_BLUETOOTH
-                ) from exc
+                raise self._absence() from exc
             return self._device
 
     def is_living(self, device: Any) -> bool:
@@ -55,6 +53,13 @@ class HostAdapter:
         transport, self._transport, self._device = self._transport, None, None
         if transport is not None:
             await transport.close()
+
+    def _absence(self) -> BleakBluetoothNotAvailableError:
+        is_virtual = self._spec.partition(":")[0] in _BUMBLE_SCHEMES
+        what = "virtual radio" if is_virtual else "Bluetooth adapter"
+        return BleakBluetoothNotAvailableError(
+            f"no {what} at {self._spec}", BleakBluetoothNotAvailableReason.NO_BLUETOOTH
+        )
 
     async def _open(self) -> None:
         scheme, _, place = self._spec.partition(":")
