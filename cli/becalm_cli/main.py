@@ -232,8 +232,9 @@ def simulate(
     from becalm_cli.parts import run_virtual_person, write_virtual_person
 
     if csv is not None:
-        if fault:
-            raise ConfigError("befalls the radio, and --csv needs none; take one of the two", setting="--fault")
+        for setting, given in (("--fault", fault), ("--wear", wear), ("--radio", radio), ("--server", server)):
+            if given:
+                raise ConfigError("is of the virtual radio, and --csv needs none; take one of the two", setting=setting)
         typer.echo(f"{write_virtual_person(csv, seed=seed, minutes=minutes)} and its truth beside it")
         return
     asyncio.run(

@@ -29,10 +29,15 @@ def test_an_impossible_fault_is_one_sentence(becalm: Becalm, line: str, said: st
     assert told.startswith(f"becalm: fault: `{line}`: {said}")
 
 
-def test_a_recording_has_no_radio_to_disturb(becalm: Becalm, tmp_path: Path) -> None:
-    done = becalm("simulate", "--csv", tmp_path / "out", "--fault", "t=2 drop")
+@pytest.mark.parametrize(
+    ("option", "given"),
+    [("--fault", "t=2 drop"), ("--wear", "belt"), ("--radio", "tcp:127.0.0.1:0"), ("--server", "127.0.0.1:9")],
+)
+def test_a_recording_has_no_radio(becalm: Becalm, tmp_path: Path, option: str, given: str) -> None:
+    done = becalm("simulate", "--csv", tmp_path / "out", option, given)
     assert done.returncode == 2
-    assert done.stderr.startswith("becalm: --fault: befalls the radio, and --csv needs none")
+    assert done.stderr.startswith(f"becalm: {option}: is of the virtual radio, and --csv needs none")
+    assert not (tmp_path / "out").exists()
 
 
 async def test_faults_are_staged_and_told_in_the_report() -> None:

@@ -10,8 +10,13 @@ from bleak.exc import BleakBluetoothNotAvailableError, BleakDeviceNotFoundError
 from becalm_protocol.errors import ConfigError
 from becalm_protocol.events import SignalKind
 from becalm_protocol.units import NS_PER_MS, NS_PER_S
+from becalm_simulator.air import Air
+from becalm_simulator.body import Body
+from becalm_simulator.body_clock import BodyClock
 from becalm_simulator.faults import FaultLine, parse_fault
+from becalm_simulator.radio import VirtualDevice
 from becalm_simulator.sensors import skin
+from becalm_simulator.sensors.wardrobe import WARDROBE, wear_sensors
 
 HEART_RATE = "00002a37-0000-1000-8000-00805f9b34fb"
 PMD_CONTROL = "fb005c81-02e7-f387-1cad-8acd2d8df0c8"
@@ -176,9 +181,18 @@ async def test_without_a_name_every_sensor_is_struck_and_overlapping_faults_end_
 
 async def test_a_fault_on_a_sensor_that_nobody_wears_is_refused(make_world: Any) -> None:
     async with make_world() as world:
-        with pytest.raises(ConfigError, match=r"expected a sensor of strap, belt, skin, SIM-HR 0001.*got shoe"):
+        with pytest.raises(ConfigError, match=r"expected a sensor of strap, belt, skin, SIM-HR, SIM-BELT.*got shoe"):
             FaultLine(world.devices, [parse_fault("t=1 drop sensor=shoe")], world.clock)
         FaultLine(world.devices, [parse_fault("t=1 drop sensor=sim-belt")], world.clock)
+
+
+@pytest.mark.parametrize("word", sorted({word for word in WARDROBE if word.partition("-")[2] in ("", "sensor")}))
+async def test_a_sensor_is_called_as_it_is_put_on(word: str) -> None:
+    (sensor,), clock = wear_sensors(Body.from_seed(1), (word,)), BodyClock()
+    device = VirtualDevice(sensor, Air(), clock=clock)
+    FaultLine([device], [parse_fault(f"t=1 drop sensor={word}")], clock)
+    with pytest.raises(ConfigError, match=f"expected a sensor of {word}, SIM-[A-Z]+, got shoe"):
+        FaultLine([device], [parse_fault("t=1 drop sensor=shoe")], clock)
 
 
 async def test_a_link_that_its_sensor_left_in_the_dark_ends_for_its_peer_too(make_world: Any) -> None:

@@ -132,7 +132,7 @@ class Fault:
     amount: int | None = None
     """The number its kind takes, in the unit of its form."""
     sensor: str | None = None
-    """Part of the sensor's name, or `strap`, `belt`, `skin`; None: all of them (or the adapter)."""
+    """Part of the sensor's name, or its word in the wardrobe; None: all of them (or the adapter)."""
 
     def __post_init__(self) -> None:
         form, kind = FORMS[self.kind], self.kind

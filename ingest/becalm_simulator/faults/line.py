@@ -13,15 +13,15 @@ from becalm_simulator.faults.language import FORMS, SETTING, Fault, Span
 from becalm_simulator.faults.stage import Stage
 from becalm_simulator.radio import VirtualDevice
 
-# What people call the sensors, and what those advertise.
+# What people call the sensors, as in the wardrobe, and what those advertise.
 _ALIASES = {
     "strap": "SIM-HR",
     "belt": "SIM-BELT",
     "skin": "SIM-EDA",
     "optical": "SIM-OPT",
-    "movesense": "SIM-MOVE",
-    "bitalino": "SIM-BOARD",
-    "shimmer": "SIM-GSR",
+    "chest-sensor": "SIM-MOVE",
+    "board": "SIM-BOARD",
+    "gsr": "SIM-GSR",
 }
 
 
@@ -97,7 +97,7 @@ class FaultLine:
         struck = self._called(fault.sensor)
         if not struck:
             aliases = [alias for alias in _ALIASES if self._called(alias)]
-            known = ", ".join([*aliases, *(device.sensor.name for device in self._devices)])
+            known = ", ".join([*aliases, *dict.fromkeys(device.sensor.name.split()[0] for device in self._devices)])
             raise ConfigError(f"`{fault}`: expected a sensor of {known}, got {fault.sensor}", setting=SETTING)
         return struck
 
