@@ -63,6 +63,12 @@ def read_layout(header: bytes, *, path: str, choices: Sequence[Choice] = ()) -> 
     if len(set(kinds)) < len(kinds):
         raise RecordingError("expected one ECG column, got ecg_mv and ecg_uv; remove one", path=path)
     if not sampled and RR not in lower:
+        if not "".join(names).replace("\t", "").isprintable():
+            raise RecordingError(
+                "expected CSV, EDF, BDF, WFDB, XDF, FIT, RR text or notifications, got bytes that are none of them; "
+                "export it from its program in one of these",
+                path=path,
+            )
         raise RecordingError(
             f"expected a header with at least one of {', '.join((*SAMPLED, RR))}, got {', '.join(names)[:120]!r}; "
             f'name the columns to use, such as {OPTION} "{names[0][:40]}=ecg:mV" (kinds: ecg, resp, eda, rr)',

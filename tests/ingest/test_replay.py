@@ -279,6 +279,7 @@ def test_rr_where_it_was_notified(tmp_path: Path) -> None:
         ("", 100.0, "empty file"),
         ("ppg_au\n1\n", 100.0, "ecg_mv, ecg_uv, rsp_au, eda_us, rr_ms"),
         ("1,2,3\n4,5,6\n", 100.0, "at least one of"),
+        ("\x00\x01\x1b[31m,x\n4,5,6\n", 100.0, r"EDF, BDF, WFDB.*got bytes that are none of them"),
         ("ecg_mv\n1\n", None, "--rate-hz"),
         ("ecg_mv\n1\n", 0.0, "0.1 to 4000 Hz"),
         ("ecg_mv\n1\n", -100.0, "0.1 to 4000 Hz"),

@@ -95,6 +95,7 @@ class Conversation:
         self._cursor = cursors[SignalKind.SKIN_CONDUCTANCE]
         self._buffer = b""
         self._n_lines = 0
+        self._newest_line = b""
         self._t_ms: float | None = None
         self._period_ms: float | None = None
 
@@ -124,6 +125,7 @@ class Conversation:
 
     def _read_line(self, line: bytes, *, received_ns: int, run: list[int], events: list[RawEvent]) -> None:
         self._n_lines += 1
+        before, self._newest_line = self._newest_line, line
         try:
             reading = parse_line(line)
         except DeviceDataError as exc:
@@ -131,10 +133,14 @@ class Conversation:
                 return  # we joined in the middle of this line
             self._end_run(run, received_ns=received_ns, events=events)
             self._cursor.mark_break(GapReason.NOT_A_NUMBER)
-            problem = str(exc)[: limits.MAX_NOTE_CHARS]
-            events.append(Dropped(stream_id=self._cursor.stream_id, received_ns=received_ns, problem=problem))
+            events.append(self._dropped(exc, received_ns=received_ns))
             return
         if reading is None:
+            return
+        if line == before and reading.t_ms is not None:  # delivered twice: nothing is missing
+            again = DeviceDataError("expected a later t_ms, got the same line again", device=NAME, data=line)
+            self._end_run(run, received_ns=received_ns, events=events)
+            events.append(self._dropped(again, received_ns=received_ns))
             return
         n_missing = self._count_missing(reading)
         if n_missing != 0:
@@ -150,6 +156,10 @@ class Conversation:
             counts = tuple(run[start : start + limits.MAX_SAMPLES_PER_BLOCK])
             events.extend(self._cursor.block(counts, received_ns=received_ns))
         run.clear()
+
+    def _dropped(self, exc: DeviceDataError, *, received_ns: int) -> Dropped:
+        problem = str(exc)[: limits.MAX_NOTE_CHARS]
+        return Dropped(stream_id=self._cursor.stream_id, received_ns=received_ns, problem=problem)
 
     def _count_missing(self, reading: Reading) -> int | None:
         before_ms, self._t_ms = self._t_ms, reading.t_ms

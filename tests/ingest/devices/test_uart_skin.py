@@ -127,6 +127,14 @@ def test_a_sensor_that_started_anew_is_a_gap_of_unknown_length() -> None:
     assert [event.n_missing for event in events if isinstance(event, Gap)] == [None]
 
 
+def test_a_line_delivered_twice_is_one_sample_and_no_gap() -> None:
+    lines = [f"eda_us=1,t_ms={125 * n}\n".encode() for n in range(4)]
+    events = told(lines[0] + lines[1] * 2 + lines[2] + lines[3])
+    assert [type(event) for event in events] == [SampleBlock, Dropped, SampleBlock]
+    assert len(samples(events)) == 4
+    assert len(samples(told(b"eda_us=1\n" * 3))) == 3  # without its time a line that comes again is another one
+
+
 def test_a_stream_without_line_ends_is_refused_within_4_kib() -> None:
     conversation = talk()
     for _ in range(4_096 // 256):
