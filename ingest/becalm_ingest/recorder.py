@@ -150,7 +150,11 @@ class Notifications:
             raise RecordingError(
                 f"expected a known device family, got {name!r:.40}; update becalm", path=str(self.path)
             )
-        return family.converse(own)
+        try:
+            return family.converse(own)
+        except (KeyError, IndexError) as exc:  # of a file that was changed, or is from a later version
+            problem = f"expected the streams that {name} has, got {', '.join(own) or 'none'}; record again"
+            raise RecordingError(problem, path=str(self.path)) from exc
 
     def _describe(self, line: dict[str, Any]) -> None:
         family, device = family_named(str(line.get("family"))), _device(line)

@@ -81,6 +81,19 @@ def test_what_cannot_be_read_is_said(tmp_path: Path, text: str, why: str) -> Non
         read_recording(path, rate_hz=None, chunk_ms=100)
 
 
+def test_streams_of_another_family_are_refused_in_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    stream = {"unit": "uV", "unit_per_count": 1.0, "sample_rate_hz": 8.0, "kind": "ecg", "clock": "arrival"}
+    lines = [
+        {"becalm_notifications": 1},
+        {"link": "x", "family": "uart_skin", "received_ns": 1, "streams": [stream]},
+        {"device": "x", "family": "uart_skin", "channel": "lines", "received_ns": 2, "bytes": ""},
+    ]
+    path.write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines))
+    with pytest.raises(RecordingError, match="expected the streams that uart_skin has, got ecg"):
+        list(Notifications(path).events())
+
+
 def test_odd_lines_are_left_out_counted_and_named(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     record(path, (1_000, "103d0304"), (2_000, "103e0304"), (3_000, "103f0304"))
