@@ -58,7 +58,7 @@ def _found(name: str, derived: Sequence[Derived], beats: Sequence[Beat]) -> list
     if name == "beats":
         return [(beat.t_ns, beat.flag is BeatFlag.OK) for beat in beats]
     if name == "breath_turns":
-        return [(e.t_ns, True) for e in derived if isinstance(e, BreathTurn)]
+        return [(e.t_ns, True) for e in derived if isinstance(e, BreathTurn) and e.source in {None, GHOSTS[name][0]}]
     return [(e.onset_ns, True) for e in derived if isinstance(e, SkinResponse)]
 
 

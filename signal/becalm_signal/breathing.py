@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from becalm_protocol.derived import Breath, BreathPhase, BreathTurn, Reason
+from becalm_protocol.derived import Reason
 from becalm_protocol.events import SignalKind
+from becalm_signal.breath_turns import BreathMaker, TurnAt
 from becalm_signal.clock import StreamClock
 from becalm_signal.filters import BUTTERWORTH_4_QS, Decimator, OnePole, low_pass, parabola_vertex
 from becalm_signal.quality import RangeWatch
@@ -149,9 +150,8 @@ class BreathingStage:
             rate_hz, window_s=STUCK_S, flat_range=2.0 * unit_per_count, unit_per_count=unit_per_count
         )
         self._quality = QualityReporter(SignalKind.RESPIRATION)
-        self._periods_s: deque[float] = deque(maxlen=3)
+        self._maker = BreathMaker()
         self._origin: int | None = None
-        self._forget_breath()
 
     def restart(self, *, t_ns: int, emitted_ns: int) -> list[Output]:
         """Begin again after a gap."""
@@ -160,13 +160,8 @@ class BreathingStage:
         self._turns.restart()
         self._watch.restart()
         self._origin = None
-        self._forget_breath()
+        self._maker.restart()
         return self._quality.change(Reason.SENSOR_LOST, t_ns=t_ns, emitted_ns=emitted_ns)
-
-    def _forget_breath(self) -> None:
-        self._trough: _Extreme | None = None
-        self._trough_ns = 0
-        self._peak: _Extreme | None = None
 
     def feed(self, samples: Sequence[float], *, first: int, clock: StreamClock) -> list[Output]:
         """Take samples; see `Stage.feed`."""
@@ -183,7 +178,7 @@ class BreathingStage:
             if turn is not None and self._quality.reason is None:
                 out += self._turned(turn, clock=clock, emitted_ns=clock.session_ns(at))
             elif turn is not None:
-                self._forget_breath()
+                self._maker.restart()
         return out
 
     def finish(self, *, clock: StreamClock) -> list[Output]:  # noqa: ARG002  (every stage has this shape)
@@ -192,28 +187,7 @@ class BreathingStage:
 
     def _turned(self, turn: tuple[bool, _Extreme], *, clock: StreamClock, emitted_ns: int) -> list[Output]:
         is_peak, extreme = turn
-        period_s = sum(self._periods_s) / len(self._periods_s) if self._periods_s else 4.0
-        late = self._filter.delay_s(min(20.0, max(1.5, period_s))) * self._rate_hz
+        late = self._filter.delay_s(min(20.0, max(1.5, self._maker.usual_s or 4.0))) * self._rate_hz
         at = (self._origin or 0) + max(0.0, extreme.at - late) * self._decimator.factor
-        t_ns = clock.session_ns(at)
-        phase = BreathPhase.OUT if is_peak else BreathPhase.IN
-        out: list[Output] = [BreathTurn(t_ns=t_ns, emitted_ns=emitted_ns, phase=phase)]
-        if is_peak:
-            self._peak = extreme
-            return out
-        if self._trough is not None and self._peak is not None and t_ns > self._trough_ns:
-            out.append(self._breath(extreme, t_ns=t_ns, emitted_ns=emitted_ns))
-        self._trough, self._trough_ns, self._peak = extreme, t_ns, None
-        return out
-
-    def _breath(self, trough: _Extreme, *, t_ns: int, emitted_ns: int) -> Breath:
-        assert self._trough is not None  # noqa: S101
-        assert self._peak is not None  # noqa: S101
-        period_s = (t_ns - self._trough_ns) / 1e9
-        self._periods_s.append(period_s)
-        return Breath(
-            t_ns=self._trough_ns,
-            emitted_ns=emitted_ns,
-            breathing_rate_bpm=60.0 / period_s,
-            depth=self._peak.level - (self._trough.level + trough.level) / 2.0,
-        )
+        placed = TurnAt(clock.session_ns(at), extreme.level, is_peak)
+        return [*self._maker.turn(placed, source=SignalKind.RESPIRATION, emitted_ns=emitted_ns)]

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from becalm_protocol.derived import Reason
 from becalm_protocol.events import SignalKind
+from becalm_signal.breath_ecg import EcgBreath
+from becalm_signal.breath_turns import BreathMaker, TurnAt
 from becalm_signal.clock import StreamClock
 from becalm_signal.qrs import Peak, QrsDetector
 from becalm_signal.quality import RangeWatch
@@ -30,6 +32,8 @@ class EcgStage:
         self._detector = QrsDetector(rate_hz)
         self._flagger = RrFlagger(SignalKind.ECG)
         self._quality = QualityReporter(SignalKind.ECG)
+        self._breath = EcgBreath(rate_hz)
+        self._breaths = BreathMaker(is_hint=True)
         self._origin: int | None = None
         self._newest = 0
         self._before_ns: float | None = None
@@ -39,6 +43,8 @@ class EcgStage:
         """Begin again after a gap; open beats are confirmed with what is known."""
         self._watch.restart()
         self._detector.restart()
+        self._breath.restart()
+        self._breaths.restart()
         self._origin = None
         self._before_ns = None
         confirmed = self._flagger.flush(emitted_ns=emitted_ns)
@@ -49,9 +55,10 @@ class EcgStage:
         if self._origin is None:
             self._origin = first
         out: list[Output] = []
-        watch, detect = self._watch.step, self._detector.step
+        watch, detect, keep = self._watch.step, self._detector.step, self._breath.sample
         for at, x in enumerate(samples, first):
             judged = watch(x)
+            keep(x)
             peaks = detect(x)
             if judged or peaks:
                 self._newest = at
@@ -61,6 +68,7 @@ class EcgStage:
                 if was in DEAD and self._quality.reason is None:
                     # The step from the rail back to the heart is no beat, and levels learned on a dead lead are none.
                     self._detector.begin_anew()
+                    self._breath.restart()
                     self._origin, peaks = at + 1, []
                 for peak in peaks:
                     out += self._beat(peak, clock=clock, emitted_ns=emitted_ns)
@@ -93,4 +101,14 @@ class EcgStage:
         rr_ms = None if self._before_ns is None else (stream_ns - self._before_ns) / 1e6
         self._before_ns = stream_ns
         error_ms = round(clock.error_ns(at) / 1e6, 3)
-        return [*self._flagger.push(clock.session_ns(at), rr_ms=rr_ms, emitted_ns=emitted_ns, t_error_ms=error_ms)]
+        return [
+            *self._flagger.push(clock.session_ns(at), rr_ms=rr_ms, emitted_ns=emitted_ns, t_error_ms=error_ms),
+            *self._breathe(peak.at, clock=clock, emitted_ns=emitted_ns),
+        ]
+
+    def _breathe(self, at: float, *, clock: StreamClock, emitted_ns: int) -> list[Output]:
+        out: list[Output] = []
+        for turn in self._breath.beat(at):
+            placed = TurnAt(clock.session_ns((self._origin or 0) + turn.at), 0.0, turn.is_peak)
+            out += self._breaths.turn(placed, source=SignalKind.ECG, emitted_ns=emitted_ns)
+        return out

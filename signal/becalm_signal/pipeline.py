@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TypeGuard
 
-from becalm_protocol.derived import Beat, Derived
+from becalm_protocol.derived import Beat, Breath, BreathPause, BreathTurn, Derived
 from becalm_protocol.errors import UsageError
 from becalm_protocol.events import (
     Gap,
@@ -21,6 +21,7 @@ from becalm_signal.board import Board
 from becalm_signal.breathing import BreathingStage
 from becalm_signal.ecg import EcgStage
 from becalm_signal.electrodermal import SkinStage
+from becalm_signal.heart_section import HeartSection
 from becalm_signal.lane import Lane
 from becalm_signal.slow_board import Section, SlowBoard
 from becalm_signal.stage import Output, SkinLevel, Stage
@@ -50,7 +51,7 @@ STRAP_ORDER = len(STAGES)
 
 def make_sections() -> tuple[Section, ...]:
     """Return what tells the indices of longer windows."""
-    return ()
+    return (HeartSection(),)
 
 
 class Pipeline:
@@ -112,7 +113,7 @@ class Pipeline:
         self, outputs: Sequence[Output | Waveform], *, order: int, early_ns: int | None = None
     ) -> list[Derived | Waveform]:
         self._ticker.put((o for o in outputs if not isinstance(o, Waveform)), order=order, early_ns=early_ns)
-        return [output for output in outputs if not isinstance(output, SkinLevel)]
+        return [output for output in outputs if not isinstance(output, SkinLevel | BreathTurn | Breath | BreathPause)]
 
     # ------------------------------------------------------------------------------------------------------ strap
     def _feed_strap(self, event: RawEvent) -> list[Derived | Waveform]:
@@ -144,4 +145,4 @@ class Pipeline:
         if isinstance(output, Beat):
             self._choice.hear(output)
             return output.source is self._choice.kind
-        return not isinstance(output, SkinLevel)
+        return not isinstance(output, SkinLevel | BreathTurn | Breath | BreathPause)

@@ -4,7 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from becalm_protocol.derived import Beat, Breath, BreathTurn, Reason, SignalQuality, SkinRecovery, SkinResponse
+from becalm_protocol.derived import (
+    Beat,
+    Breath,
+    BreathPause,
+    BreathTurn,
+    Reason,
+    SignalQuality,
+    SkinRecovery,
+    SkinResponse,
+)
 from becalm_protocol.events import SignalKind
 from becalm_signal.clock import StreamClock
 
@@ -21,7 +30,7 @@ class SkinLevel:
     """The noise is small enough to tell the smallest response from it."""
 
 
-Output = Beat | BreathTurn | Breath | SkinResponse | SkinRecovery | SignalQuality | SkinLevel
+Output = Beat | BreathTurn | Breath | BreathPause | SkinResponse | SkinRecovery | SignalQuality | SkinLevel
 
 
 class Stage(Protocol):

@@ -3,7 +3,18 @@
 import heapq
 from collections.abc import Iterable
 
-from becalm_protocol.derived import Beat, Derived, Metrics, Reason, SignalQuality, SkinRecovery, SkinResponse
+from becalm_protocol.derived import (
+    Beat,
+    Breath,
+    BreathPause,
+    BreathTurn,
+    Derived,
+    Metrics,
+    Reason,
+    SignalQuality,
+    SkinRecovery,
+    SkinResponse,
+)
 from becalm_protocol.events import UNTIMED_KINDS, Clock, Phase, PhaseChange, SignalKind
 from becalm_protocol.units import NS_PER_S
 from becalm_signal.anchor import Anchor
@@ -71,7 +82,10 @@ class Ticker:
     def finish(self) -> list[Derived]:
         """Compute the ticks up to the newest sample of any stream."""
         marks = [lane.watermark_ns for lane in self._lanes if lane.watermark_ns is not None]
-        return self._run_to(max(marks)) if marks else []
+        out = self._run_to(max(marks)) if marks else []
+        while self._heap:
+            out += self._apply(heapq.heappop(self._heap)[-1])
+        return out
 
     # ---------------------------------------------------------------------------------------------------- waiting
     def _limit_ns(self, heard_ns: int | None) -> int | None:
@@ -113,7 +127,7 @@ class Ticker:
         heap = self._heap
         while heap and heap[0][0] <= now_ns:
             for event in self._anchor.take(heapq.heappop(heap)[-1]):
-                self._apply(event)
+                out += self._apply(event)
                 out += self._beside_ecg(event, now_ns=now_ns)
         self._listen(now_ns)
         lost, phase = self._lost(now_ns), self._phase(now_ns)
@@ -124,9 +138,12 @@ class Ticker:
             out.append(self._slow.metrics(self._moment(metrics, phase=phase, lost=lost)))
         return out
 
-    def _apply(self, event: Output) -> None:
-        self._board.apply(event)
+    def _apply(self, event: Output) -> list[Derived]:
+        """Let an output count; return it where it had to wait for that: a breath, whose source is chosen here."""
+        if not self._board.apply(event):
+            return []
         self._slow.apply(event)
+        return [event] if isinstance(event, BreathTurn | Breath | BreathPause) else []
 
     def _moment(self, metrics: Metrics, *, phase: PhaseChange | None, lost: frozenset[SignalKind]) -> Moment:
         board = self._board

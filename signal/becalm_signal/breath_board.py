@@ -1,0 +1,189 @@
+"""What is known of the breath: the last breaths of every source, and whose of them count."""
+
+import math
+from collections import deque
+from collections.abc import Mapping
+
+from becalm_protocol.derived import Breath, BreathPause, BreathTurn, Index, Reason
+from becalm_protocol.events import SignalKind
+from becalm_protocol.units import NS_PER_S
+from becalm_signal.arousal import Reading
+
+BREATH_RANKS: tuple[tuple[SignalKind, ...], ...] = (
+    (SignalKind.RESPIRATION,),
+    (SignalKind.ACCELERATION_X, SignalKind.ACCELERATION_Y, SignalKind.ACCELERATION_Z),
+    (SignalKind.ECG,),
+)
+"""The best first: a belt hears the chest, a strap's tilt follows it, the heart's axis only hints at it."""
+N_BREATHS = 3
+N_IRREGULARITY = 6
+# A breath hold longer than two and a half usual breaths, and than 10 s, has no rate.
+HOLD_BREATHS = 2.5
+HOLD_S = 10.0
+# What comes out of an ECG is this much older than its newest sample (`breath_ecg`).
+LAG_S = {SignalKind.ECG: 12.0}
+# A better source that is back must breathe this often before it counts again.
+N_RETURN = 3
+Z_95 = 1.96
+
+
+def rank_of(source: SignalKind | None) -> int | None:
+    """Return how good a source of breath a signal is, 0 the best; None for no source."""
+    return next((rank for rank, kinds in enumerate(BREATH_RANKS) if source in kinds), None)
+
+
+class BreathWindow:
+    """The last breaths of one source."""
+
+    def __init__(self, rank: int) -> None:
+        self._lag_s = LAG_S.get(BREATH_RANKS[rank][0], 0.0)
+        self._periods_s: deque[float] = deque(maxlen=N_IRREGULARITY)
+        self._end_ns: int | None = None
+        self.newest_ns: int | None = None
+        """Time of the newest turn."""
+        self.kind = BREATH_RANKS[rank][0]
+        self.n_running = 0
+        """Whole breaths without a break."""
+
+    def apply(self, event: Breath | BreathTurn | BreathPause) -> None:
+        """Take a turn, a breath or a pause."""
+        if event.source is not None:
+            self.kind = event.source
+        if isinstance(event, BreathPause):
+            return
+        if isinstance(event, BreathTurn):
+            self.newest_ns = event.t_ns
+            return
+        period_s = 60.0 / event.breathing_rate_bpm
+        if self._end_ns is not None and abs(event.t_ns - self._end_ns) > NS_PER_S // 10:
+            self.forget()  # breaths that do not follow on each other
+        self._periods_s.append(period_s)
+        self.n_running += 1
+        self._end_ns = event.t_ns + round(period_s * NS_PER_S)
+
+    def forget(self) -> None:
+        """What comes next does not follow on what came."""
+        self._periods_s.clear()
+        self.n_running = 0
+
+    def still_for_ns(self, now_ns: int) -> int | None:
+        """Return how long ago the last turn was, beyond what a breath may take and the source's own lag."""
+        if self.newest_ns is None:
+            return None
+        last = list(self._periods_s)[-N_BREATHS:]
+        mean_s = sum(last) / len(last) if last else 0.0
+        allowed_s = max(HOLD_S, HOLD_BREATHS * mean_s) + self._lag_s
+        return now_ns - self.newest_ns - round(allowed_s * NS_PER_S)
+
+    def breathes(self, now_ns: int) -> bool:
+        """Whether there are breaths enough for a rate, and no hold."""
+        still_ns = self.still_for_ns(now_ns)
+        return still_ns is not None and still_ns <= 0 and len(self._periods_s) >= N_BREATHS
+
+    def rate(self, now_ns: int) -> Index:
+        """Return the rate of the last three breaths in 1/min; bound: standard error of their mean period."""
+        still_ns = self.still_for_ns(now_ns)
+        if still_ns is None or self._end_ns is None:
+            return Index(reason=Reason.WARMING_UP)
+        if still_ns > 0:
+            return Index(reason=Reason.NOISY if self._lag_s > 0.0 else Reason.NO_BREATH)
+        last = list(self._periods_s)[-N_BREATHS:]
+        if len(last) < N_BREATHS:
+            return Index(reason=Reason.WARMING_UP)
+        mean_s = sum(last) / len(last)
+        rate_bpm = 60.0 / mean_s
+        deviation_s = math.sqrt(sum((p - mean_s) ** 2 for p in last) / (len(last) - 1))
+        # 40 ms: one sample of a 25 Hz belt at either end of the three breaths.
+        error_s = math.hypot(deviation_s / math.sqrt(len(last)), 0.04 / len(last))
+        return Index(value=rate_bpm, bound=rate_bpm * Z_95 * error_s / mean_s, sample_ns=self.newest_ns)
+
+    def irregularity(self) -> Reading | None:
+        """Return the coefficient of variation of the last six breaths."""
+        periods = self._periods_s
+        if len(periods) < N_IRREGULARITY:
+            return None
+        mean_s = sum(periods) / len(periods)
+        deviation_s = math.sqrt(sum((p - mean_s) ** 2 for p in periods) / (len(periods) - 1))
+        value = deviation_s / mean_s
+        return Reading(value, Z_95 * value / math.sqrt(2.0 * (len(periods) - 1)))
+
+
+class BreathBoard:
+    """All sources are followed all the time; the best one that works counts, or the one that a person wishes for."""
+
+    def __init__(self, kinds: frozenset[SignalKind]) -> None:
+        self._kinds = kinds
+        ranks = [rank for rank, members in enumerate(BREATH_RANKS) if kinds & set(members)]
+        self._windows = {rank: BreathWindow(rank) for rank in ranks}
+        self._rank = ranks[0] if ranks else None
+        self._wish: int | None = None
+        self._told_ns: int | None = None
+
+    @property
+    def source(self) -> SignalKind | None:
+        """The signal whose breaths count now."""
+        return None if self._rank is None else self._windows[self._rank].kind
+
+    @property
+    def kinds(self) -> frozenset[SignalKind]:
+        """The signals that the source which counts is made from."""
+        return frozenset() if self._rank is None else self._kinds & set(BREATH_RANKS[self._rank])
+
+    def wish(self, source: SignalKind | None) -> None:
+        """Keep to this source, if there is such a sensor; None: choose by quality."""
+        self._wish = rank_of(source)
+
+    def apply(self, event: Breath | BreathTurn | BreathPause) -> bool:
+        """Take an event of any source; return whether it counts: of the chosen source, and newer than what counted."""
+        rank = 0 if event.source is None else rank_of(event.source)
+        if rank is None or rank not in self._windows:
+            return False
+        self._windows[rank].apply(event)
+        if rank != self._rank:
+            return False
+        if isinstance(event, BreathTurn):
+            if self._told_ns is not None and event.t_ns <= self._told_ns:
+                return False
+            self._told_ns = event.t_ns
+        return True
+
+    def choose(self, now_ns: int, *, bad: Mapping[SignalKind, Reason], lost: frozenset[SignalKind]) -> None:
+        """Settle whose breaths count from now on.
+
+        A source that is bad or silent is left at once for the next best that breathes. One that is still, but sound,
+        is left only where another has gone on breathing since: else the breath is held, and that is worth knowing.
+        """
+        usable = {rank: not self._is_bad(rank, bad=bad, lost=lost) for rank in self._windows}
+        for rank, is_usable in usable.items():
+            if not is_usable:
+                self._windows[rank].forget()
+        if self._wish in self._windows:
+            self._rank = self._wish
+            return
+        for rank, window in self._windows.items():
+            if usable[rank] and window.breathes(now_ns) and self._may_take(rank, now_ns, usable=usable):
+                self._rank = rank
+                return
+
+    def rate(self, now_ns: int) -> Index:
+        """Return the rate of the chosen source."""
+        return Index(reason=Reason.NO_SENSOR) if self._rank is None else self._windows[self._rank].rate(now_ns)
+
+    def irregularity(self) -> Reading | None:
+        """Return the coefficient of variation of the last six breaths of the chosen source."""
+        return None if self._rank is None else self._windows[self._rank].irregularity()
+
+    def _may_take(self, rank: int, now_ns: int, *, usable: Mapping[int, bool]) -> bool:
+        if self._rank is None or rank == self._rank:
+            return True
+        here, there = self._windows[self._rank], self._windows[rank]
+        if rank < self._rank:
+            return there.n_running >= N_RETURN
+        if not usable[self._rank] or here.newest_ns is None:
+            return True
+        still_ns = here.still_for_ns(now_ns)
+        return still_ns is not None and still_ns > 0 and (there.newest_ns or 0) > here.newest_ns + HOLD_S * NS_PER_S
+
+    def _is_bad(self, rank: int, *, bad: Mapping[SignalKind, Reason], lost: frozenset[SignalKind]) -> bool:
+        kinds = self._kinds & set(BREATH_RANKS[rank])
+        return any(bad.get(kind) not in {None, Reason.DISAGREES} for kind in kinds) or kinds <= lost

@@ -1,0 +1,78 @@
+"""From turns to breaths and pauses, the same for every source."""
+
+from collections import deque
+from dataclasses import dataclass
+from statistics import median
+
+from becalm_protocol.derived import Breath, BreathPause, BreathPhase, BreathTurn
+from becalm_protocol.events import SignalKind
+from becalm_protocol.units import NS_PER_S
+
+# Longer than two and a half usual breaths, and than 10 s, without a turn is a hold (10 s: an apnoea, AASM 2012).
+HOLD_BREATHS = 2.5
+HOLD_S = 10.0
+N_USUAL = 5
+
+
+@dataclass(frozen=True, slots=True)
+class TurnAt:
+    """A turn at its place in time, with the level of the signal there."""
+
+    t_ns: int
+    level: float
+    is_peak: bool
+
+
+class BreathMaker:
+    """Turns of one source, oldest first, to events; a source that only hints has no depth and no holds."""
+
+    def __init__(self, *, is_hint: bool = False) -> None:
+        self._is_hint = is_hint
+        self._periods_s: deque[float] = deque(maxlen=N_USUAL)
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin again: what comes next does not follow on what came. The usual length is kept."""
+        self._before: TurnAt | None = None
+        self._trough: TurnAt | None = None
+        self._peak: TurnAt | None = None
+
+    @property
+    def usual_s(self) -> float | None:
+        """Median length of the last breaths."""
+        return median(self._periods_s) if self._periods_s else None
+
+    def turn(self, turn: TurnAt, *, source: SignalKind, emitted_ns: int) -> list[BreathTurn | Breath | BreathPause]:
+        """Take a turn; return it, after the pause that it ends and before the breath that it ends."""
+        before = self._before
+        is_long = before is not None and turn.t_ns - before.t_ns > self._longest_ns()
+        if before is not None and (turn.t_ns <= before.t_ns or (is_long and self._is_hint)):
+            self.restart()
+            before = None
+        self._before = turn
+        phase = BreathPhase.OUT if turn.is_peak else BreathPhase.IN
+        out: list[BreathTurn | Breath | BreathPause] = []
+        if before is not None and is_long:
+            out.append(BreathPause(t_ns=before.t_ns, end_ns=turn.t_ns, emitted_ns=emitted_ns, source=source))
+        out.append(BreathTurn(t_ns=turn.t_ns, emitted_ns=emitted_ns, phase=phase, source=source))
+        if turn.is_peak:
+            self._peak = turn
+            return out
+        if self._trough is not None and self._peak is not None:
+            out.append(self._breath(self._trough, self._peak, end=turn, source=source, emitted_ns=emitted_ns))
+        self._trough, self._peak = turn, None
+        return out
+
+    def _longest_ns(self) -> int:
+        return round(max(HOLD_S, HOLD_BREATHS * (self.usual_s or 0.0)) * NS_PER_S)
+
+    def _breath(self, trough: TurnAt, peak: TurnAt, *, end: TurnAt, source: SignalKind, emitted_ns: int) -> Breath:
+        period_s = (end.t_ns - trough.t_ns) / NS_PER_S
+        self._periods_s.append(period_s)
+        return Breath(
+            t_ns=trough.t_ns,
+            emitted_ns=emitted_ns,
+            breathing_rate_bpm=60.0 / period_s,
+            depth=0.0 if self._is_hint else max(0.0, peak.level - (trough.level + end.level) / 2.0),
+            source=source,
+        )
