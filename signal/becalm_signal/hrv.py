@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from becalm_protocol.derived import Beat, BeatFlag, Index, Reason
 from becalm_protocol.events import UNTIMED_KINDS, SignalKind
 from becalm_protocol.units import NS_PER_S
-from becalm_signal.intervals import Differences, Interval, differences
+from becalm_signal.intervals import BEAT_JITTER_MS, Differences, Interval, IntervalLog, differences
 
 WINDOW_S = 60.0
 N_HEART_RATE = 5
@@ -26,8 +26,6 @@ MAX_BOUND_SHARE = 0.15
 # What flags may be to blame for: an artefact now and then must not show.
 MAX_FLAGGED_SHARE = 0.05
 MIN_PAIRS = 10
-# Standard deviation of a beat's time: 130 Hz with a parabola 0.1-0.7 ms on real straps; RR counts of 1/1024 s 0.3 ms.
-BEAT_JITTER_MS = 0.7
 Z_95 = 1.96
 
 
@@ -38,6 +36,14 @@ def rmssd_ms(rr_ms: Sequence[float]) -> float:
     """
     steps = [(after - before) ** 2 for before, after in itertools.pairwise(rr_ms)]
     return math.sqrt(sum(steps) / len(steps))
+
+
+def why_short(window: Sequence[Interval], *, window_s: float) -> Reason | None:
+    """Return why a window holds too little of accepted intervals, or None where it holds enough."""
+    needed_ms = MIN_ACCEPTED_SHARE * window_s * 1000.0
+    if sum(rr.rr_ms for rr in window if rr.accepted) >= needed_ms:
+        return None
+    return Reason.TOO_MANY_ARTEFACTS if sum(rr.rr_ms for rr in window) >= needed_ms else Reason.WARMING_UP
 
 
 def rmssd_index(found: Differences, window: Sequence[Interval]) -> Index:
@@ -66,11 +72,10 @@ class BeatWindow:
 
     def __init__(self, source: SignalKind) -> None:
         self._stale_s = STRAP_STALE_S if source in UNTIMED_KINDS else HEART_RATE_STALE_S
-        self._intervals: deque[Interval] = deque(maxlen=400)
+        self._log = IntervalLog(WINDOW_S)
         self._heard: deque[tuple[float, BeatFlag]] = deque(maxlen=N_HEART_RATE_ODD)
         self._accepted_ns: int | None = None
         self._confirmed_ns: int | None = None
-        self._joined = False
         self._cached: Index | None = None
 
     def apply(self, beat: Beat) -> None:
@@ -80,17 +85,12 @@ class BeatWindow:
                 self._accepted_ns = beat.t_ns
             return
         self._confirmed_ns = beat.t_ns
-        accepted = beat.flag is BeatFlag.OK and beat.rr_ms is not None
-        if beat.rr_ms is not None:
-            # An interval has the errors of two beats.
-            jitter_ms = max(BEAT_JITTER_MS, (beat.rr_error_ms or 0.0) / math.sqrt(2.0))
-            self._intervals.append(Interval(beat.t_ns, beat.rr_ms, accepted, self._joined, jitter_ms))
+        self._log.apply(beat)
         if beat.flag in HEARD and beat.rr_ms is not None:
             self._heard.append((beat.rr_ms, beat.flag))
             self._accepted_ns = max(beat.t_ns, self._accepted_ns or beat.t_ns)
         elif beat.flag is BeatFlag.FIRST:
             self._heard.clear()
-        self._joined = beat.rr_ms is not None
         self._cached = None
 
     def heart_rate(self, now_ns: int) -> Index:
@@ -124,29 +124,16 @@ class BeatWindow:
         with the true differences, a normal error of sqrt(6 / n) sigma; a share of pairs left out costs the standard
         error of a sample without replacement (Cochran, Sampling Techniques, 1977, 2.6).
         """
-        self._forget(now_ns)
-        if self._cached is None:
+        if self._log.forget(now_ns) or self._cached is None:
             self._cached = self._rmssd()
         return self._cached
 
-    def _forget(self, now_ns: int) -> None:
-        intervals = self._intervals
-        while intervals and intervals[0].t_ns <= now_ns - WINDOW_S * NS_PER_S:
-            intervals.popleft()
-            self._cached = None
-
     def _rmssd(self) -> Index:
-        window = list(self._intervals)
-        accepted_ms = sum(rr.rr_ms for rr in window if rr.accepted)
-        if accepted_ms < MIN_ACCEPTED_SHARE * WINDOW_S * 1000.0:
-            return Index(reason=self._why_short(window))
+        window = self._log.intervals
+        short = why_short(window, window_s=WINDOW_S)
+        if short is not None:
+            return Index(reason=short if window or self._confirmed_ns is None else Reason.TOO_FEW_BEATS)
         found = differences(window)
         if found is None or len(found.steps_ms) < MIN_PAIRS:
             return Index(reason=Reason.TOO_FEW_BEATS)
         return rmssd_index(found, window)
-
-    def _why_short(self, window: list[Interval]) -> Reason:
-        told_ms = sum(rr.rr_ms for rr in window)
-        if told_ms >= MIN_ACCEPTED_SHARE * WINDOW_S * 1000.0:
-            return Reason.TOO_MANY_ARTEFACTS
-        return Reason.WARMING_UP if told_ms > 0.0 or self._confirmed_ns is None else Reason.TOO_FEW_BEATS

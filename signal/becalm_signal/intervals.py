@@ -7,10 +7,16 @@ elsewhere they are left out. Either way the doubt is kept beside the sum.
 
 import itertools
 import math
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from becalm_protocol.units import NS_PER_MS
+from becalm_protocol.derived import Beat, BeatFlag
+from becalm_protocol.units import NS_PER_MS, NS_PER_S
+
+MAX_PER_S = 4.2
+# Standard deviation of a beat's time: 130 Hz with a parabola 0.1-0.7 ms on real straps; RR counts of 1/1024 s 0.3 ms.
+BEAT_JITTER_MS = 0.7
 
 # A longer run is no misread beat or two: nothing is expected of it.
 MAX_REPAIRED = 4
@@ -28,6 +34,9 @@ NEIGHBOURS = math.sqrt(1.5)
 MIN_SPREAD = math.sqrt(2.0)
 # A flag on a difference of fewer deviations than this may be on a sound beat.
 DOUBTED_DEVIATIONS = 4.5
+# So many flags in a row on intervals of usual length on the whole are a heart without a rhythm rather than errors.
+IRREGULAR_FROM = 3
+IRREGULAR_LENGTH = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +63,8 @@ class Hole:
     length_ms: float
     broken: bool
     """Nobody knows what was inside."""
+    is_doubted: bool = False
+    """Its beats may be sound."""
 
     def n_beats(self, typical_ms: float) -> int:
         """Return how many intervals it most likely holds."""
@@ -78,6 +89,8 @@ class Differences:
     """Standard deviation from what flags have hidden."""
     doubted: float
     """What the mean square would gain if the doubtful flags were on sound beats."""
+    holes: tuple[Hole, ...]
+    """What lies between the others."""
 
 
 def holes(window: Sequence[Interval]) -> tuple[list[float], list[Hole]]:
@@ -126,11 +139,14 @@ def differences(window: Sequence[Interval]) -> Differences | None:
     spread = math.sqrt(sum((square - accepted) ** 2 for square in squares) / (n - 1))
     typical_ms = sum(rr.rr_ms for rr in window if rr.accepted) / max(1, sum(rr.accepted for rr in window))
     total, n_known, left_out, hidden, doubted = sum(squares), n, 0.0, 0.0, 0.0
-    for hole in found:
+    for at, hole in enumerate(found):
         k = hole.n_beats(typical_ms)
-        if not hole.broken:
-            doubted += _doubted(hole, accepted=accepted)
         expected = _expected(hole, k, mean_square=accepted)
+        is_regular = expected is not None or hole.length_ms < IRREGULAR_LENGTH * len(hole.inside_ms) * typical_ms
+        if _is_doubted(hole, is_regular=is_regular, accepted=accepted):
+            raw = [step * step for step in hole.raw_steps_ms()]
+            doubted += max(0.0, sum(raw) - len(raw) * accepted)
+            found[at] = replace(hole, is_doubted=True)
         if expected is None:
             variance = 1.5 * max(spread, MIN_SPREAD * accepted) ** 2 * (k + 1)
             left_out, hidden = (left_out + variance, hidden) if hole.broken else (left_out, hidden + variance)
@@ -146,6 +162,7 @@ def differences(window: Sequence[Interval]) -> Differences | None:
         sampling=math.sqrt(left_out) / n_known,
         repairing=math.sqrt(hidden) / n_known,
         doubted=doubted / n_known,
+        holes=tuple(found),
     )
 
 
@@ -164,8 +181,40 @@ def _expected(hole: Hole, k: int, *, mean_square: float) -> float | None:
     return (first - before) ** 2 + (k - 1) * (slope * slope + HIDDEN_SHARE * mean_square) + (after - last) ** 2
 
 
-def _doubted(hole: Hole, *, accepted: float) -> float:
-    squares = [step * step for step in hole.raw_steps_ms()]
-    if not squares or max(squares) > DOUBTED_DEVIATIONS**2 * accepted:
-        return 0.0
-    return max(0.0, sum(squares) - len(squares) * accepted)
+def _is_doubted(hole: Hole, *, is_regular: bool, accepted: float) -> bool:
+    """Whether the flags of a hole may be on sound beats."""
+    largest = max((abs(step) for step in hole.raw_steps_ms()), default=0.0)
+    irregular = not is_regular and len(hole.inside_ms) >= IRREGULAR_FROM
+    return not hole.broken and (irregular or largest <= DOUBTED_DEVIATIONS * math.sqrt(accepted))
+
+
+class IntervalLog:
+    """The confirmed intervals of the last so many seconds. Bounded: at most `MAX_PER_S` of them a second."""
+
+    def __init__(self, window_s: float) -> None:
+        self._window_ns = round(window_s * NS_PER_S)
+        self.intervals: deque[Interval] = deque(maxlen=math.ceil(MAX_PER_S * window_s))
+        self._joined = False
+
+    def apply(self, beat: Beat) -> Interval | None:
+        """Take a confirmed beat; return its interval, if it has one."""
+        joined, self._joined = self._joined, beat.rr_ms is not None
+        if beat.rr_ms is None:
+            return None
+        interval = Interval(
+            beat.t_ns,
+            beat.rr_ms,
+            beat.flag is BeatFlag.OK,
+            joined,
+            # An interval has the errors of two beats.
+            max(BEAT_JITTER_MS, (beat.rr_error_ms or 0.0) / math.sqrt(2.0)),
+        )
+        self.intervals.append(interval)
+        return interval
+
+    def forget(self, now_ns: int) -> bool:
+        """Drop what ended before the window; return whether there was such."""
+        intervals, n = self.intervals, len(self.intervals)
+        while intervals and intervals[0].t_ns <= now_ns - self._window_ns:
+            intervals.popleft()
+        return len(intervals) < n

@@ -46,4 +46,3 @@ def test_the_pipeline_tells_them_every_five_seconds(run_tracks: Any, make_track:
     slow = [event for event in derived if isinstance(event, SlowMetrics)]
     assert [event.t_ns for event in slow] == [n * 5_000_000_000 for n in range(1, 7)]
     assert {event.heart_source for event in slow} == {SignalKind.ECG}
-    assert {event.breath_source for event in slow} == {None}

@@ -1,0 +1,139 @@
+"""The heart's indices over 60, 120 and 300 s."""
+
+import math
+
+from becalm_protocol.derived import Beat, Index, Reason
+from becalm_protocol.events import SignalKind
+from becalm_protocol.units import NS_PER_S
+from becalm_signal.hrv import WINDOW_S, Z_95
+from becalm_signal.intervals import Interval, IntervalLog, holes
+from becalm_signal.slow_board import Moment
+from becalm_signal.spectrum import WINDOW_S as SPECTRUM_S
+from becalm_signal.spectrum import Bands, SlidingSpectrum
+from becalm_signal.stage import Output
+from becalm_signal.variability import logarithm, time_domain
+
+LONG_S = 300.0
+OF_MINUTE = ("mean_rr_ms", "sdnn_ms", "pnn50_pct", "sd1_ms", "sd2_ms")
+OF_LONG = ("mean_rr_ms", "rmssd_ms", "sdnn_ms", "pnn50_pct")
+OF_BANDS = ("lf_ms2", "hf_ms2", "lf_hf", "lf_peak_hz")
+# Two and a half cycles of the lowest frequency, 0.04 Hz.
+MIN_TOLD_S = 62.5
+MAX_POWER_BOUND_SHARE = 0.3
+# Edges of the bands in Hz, and how long intervals in a hole go together in them.
+LF_HZ, HF_HZ = (0.04, 0.15), (0.15, 0.4)
+LF_ALIKE_S, HF_ALIKE_S = 10.0, 4.0
+# Why the live indices of the heart are withheld altogether.
+ALL_WITHHELD = frozenset({Reason.NO_SENSOR, Reason.SENSOR_LOST, Reason.DISAGREES})
+
+
+class HeartSection:
+    """Follows the beats of every source, so that one is ready when another fails."""
+
+    def __init__(self) -> None:
+        self._hearts: dict[SignalKind, _Heart] = {}
+
+    def apply(self, event: Output) -> None:
+        """Take a confirmed beat."""
+        if isinstance(event, Beat) and event.confirmed:
+            self._hearts.setdefault(event.source, _Heart()).apply(event)
+
+    def indices(self, moment: Moment) -> dict[str, Index]:
+        """Return the time-domain indices of 60 s and 300 s, and the powers of 120 s."""
+        live = moment.metrics.rmssd_ms
+        heart = self._hearts.get(moment.heart) if moment.heart is not None else None
+        if live.reason in ALL_WITHHELD or heart is None:
+            told = dict.fromkeys(_names(), Index(reason=live.reason or Reason.WARMING_UP))
+        else:
+            told = {"ln_rmssd": logarithm(live), **heart.indices(moment.now_ns)}
+        bad = moment.bad.get(moment.heart) if moment.heart is not None else None
+        if bad is None:
+            return told
+        return {name: Index(reason=bad) if index.value is None else index for name, index in told.items()}
+
+
+def _names() -> tuple[str, ...]:
+    return ("ln_rmssd", *OF_MINUTE, *map(_long_name, OF_LONG), *OF_BANDS)
+
+
+def _long_name(name: str) -> str:
+    stem, unit = name.rsplit("_", 1)
+    return f"{stem}_300s_{unit}"
+
+
+class _Heart:
+    """The intervals of one source."""
+
+    def __init__(self) -> None:
+        self._log = IntervalLog(LONG_S)
+        self._spectrum = SlidingSpectrum()
+
+    def apply(self, beat: Beat) -> None:
+        interval = self._log.apply(beat)
+        if interval is not None and interval.accepted:
+            self._spectrum.add(interval.t_ns / NS_PER_S, interval.rr_ms)
+
+    def indices(self, now_ns: int) -> dict[str, Index]:
+        self._log.forget(now_ns)
+        self._spectrum.forget(now_ns / NS_PER_S - SPECTRUM_S)
+        minute = time_domain(self._since(now_ns, WINDOW_S), window_s=WINDOW_S)
+        long = time_domain(self._log.intervals, window_s=LONG_S)
+        return {
+            **{name: minute[name] for name in OF_MINUTE},
+            **{_long_name(name): long[name] for name in OF_LONG},
+            **self._powers(self._since(now_ns, SPECTRUM_S)),
+        }
+
+    def _since(self, now_ns: int, window_s: float) -> list[Interval]:
+        since_ns = now_ns - round(window_s * NS_PER_S)
+        return [interval for interval in self._log.intervals if interval.t_ns > since_ns]
+
+    def _powers(self, window: list[Interval]) -> dict[str, Index]:
+        bands = self._spectrum.bands() if self._spectrum.told_s() >= MIN_TOLD_S else None
+        if bands is None:
+            told_s = sum(rr.rr_ms for rr in window) / 1000.0
+            reason = Reason.TOO_MANY_ARTEFACTS if told_s >= MIN_TOLD_S else Reason.WARMING_UP
+            return dict.fromkeys(OF_BANDS, Index(reason=reason))
+        return band_indices(bands, window)
+
+
+def band_indices(bands: Bands, window: list[Interval]) -> dict[str, Index]:
+    """Return the powers with their bounds: what is missing of the window, and timing jitter as white noise."""
+    told = [rr for rr in window if rr.accepted]
+    told_s = sum(rr.rr_ms for rr in told) / 1000.0
+    mean_s = told_s / len(told)
+    noise_ms2 = 2.0 * sum(rr.jitter_ms**2 for rr in told) / len(told)
+    _, found = holes(window)
+    missing_s = [hole.length_ms / 1000.0 for hole in found]
+    powers: dict[str, Index] = {}
+    for name, power, (low_hz, high_hz), alike_s in (
+        ("lf_ms2", bands.lf_ms2, LF_HZ, LF_ALIKE_S),
+        ("hf_ms2", bands.hf_ms2, HF_HZ, HF_ALIKE_S),
+    ):
+        noise = noise_ms2 * min(1.0, (high_hz - low_hz) * 2.0 * mean_s)
+        lost = math.sqrt(2.0 * sum(s * s / max(1.0, s / alike_s) for s in missing_s)) / told_s
+        bound = noise + Z_95 * math.hypot(math.sqrt(2.0 * power * noise), lost * power)
+        powers[name] = _within(power, bound, sample_ns=window[-1].t_ns, missing=bool(missing_s))
+    return {
+        **powers,
+        "lf_hf": _ratio(powers["lf_ms2"], powers["hf_ms2"]),
+        "lf_peak_hz": powers["lf_ms2"]
+        if powers["lf_ms2"].value is None
+        else Index(value=bands.lf_peak_hz, bound=0.5 / told_s, sample_ns=window[-1].t_ns),
+    }
+
+
+def _within(value: float, bound: float, *, sample_ns: int, missing: bool) -> Index:
+    if bound > MAX_POWER_BOUND_SHARE * value:
+        return Index(reason=Reason.TOO_MANY_ARTEFACTS if missing else Reason.NOISY)
+    return Index(value=value, bound=bound, sample_ns=sample_ns)
+
+
+def _ratio(low: Index, high: Index) -> Index:
+    if low.value is None or low.bound is None:
+        return low
+    if high.value is None or high.bound is None:
+        return high
+    value = low.value / high.value
+    bound = value * math.hypot(low.bound / low.value, high.bound / high.value)
+    return Index(value=value, bound=bound, sample_ns=low.sample_ns)

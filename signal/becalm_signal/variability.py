@@ -1,0 +1,137 @@
+"""Time-domain indices of a window of intervals, each with its bound (Task Force 1996, 10.1161/01.CIR.93.5.1043).
+
+Bounds speak of *measuring this window*: timing jitter, and what flags and breaks keep out of it. They do not say how
+much the heart itself varies from one window to the next.
+"""
+
+import math
+from collections.abc import Sequence
+
+from becalm_protocol.derived import Index, Reason
+from becalm_signal.hrv import MAX_BOUND_SHARE, MIN_PAIRS, Z_95, rmssd_index, why_short
+from becalm_signal.intervals import MIN_SPREAD, NEIGHBOURS, Differences, Hole, Interval, differences
+
+NAMES = ("mean_rr_ms", "rmssd_ms", "sdnn_ms", "pnn50_pct", "sd1_ms", "sd2_ms")
+PNN50_MS = 50.0
+# A share near nothing has no small share of itself for a bound.
+MAX_PNN50_BOUND_PCT = 5.0
+# Intervals this far apart say something new of each other.
+ALIKE_S = 5.0
+
+
+def time_domain(window: Sequence[Interval], *, window_s: float) -> dict[str, Index]:
+    """Return the indices by `NAMES`; window_s: what the intervals were taken from, in s."""
+    short = why_short(window, window_s=window_s)
+    if short is not None:
+        return dict.fromkeys(NAMES, Index(reason=short))
+    found = differences(window)
+    if found is None or len(found.steps_ms) < MIN_PAIRS:
+        return dict.fromkeys(NAMES, Index(reason=Reason.TOO_FEW_BEATS))
+    rmssd = rmssd_index(found, window)
+    told = _Spread(window, found)
+    sdnn, sd1 = told.sdnn(), _sd1(found, rmssd)
+    return {
+        "mean_rr_ms": told.mean(),
+        "rmssd_ms": rmssd,
+        "sdnn_ms": sdnn,
+        "pnn50_pct": _pnn50(found, told),
+        "sd1_ms": sd1,
+        "sd2_ms": _sd2(sdnn, sd1),
+    }
+
+
+def logarithm(index: Index) -> Index:
+    """Return the natural logarithm of an index with the wider half of its interval."""
+    if index.value is None or index.bound is None:
+        return index
+    return Index(value=math.log(index.value), bound=-math.log1p(-index.bound / index.value), sample_ns=index.sample_ns)
+
+
+class _Spread:
+    """Mean and deviation of the accepted intervals, and what is missing of them."""
+
+    def __init__(self, window: Sequence[Interval], found: Differences) -> None:
+        told_ms = [rr.rr_ms for rr in window if rr.accepted]
+        self.n = len(told_ms)
+        self.mean_ms = sum(told_ms) / self.n
+        self.variance = sum((rr - self.mean_ms) ** 2 for rr in told_ms) / (self.n - 1)
+        self.sample_ns = window[-1].t_ns
+        self.jitter_ms = math.sqrt(2.0 * sum(rr.jitter_ms**2 for rr in window) / len(window))
+        self._holes = found.holes
+        # Each hole counts as so many intervals that go together, as far as they are alike.
+        alike = (k * k / max(1.0, k * self.mean_ms / (1000.0 * ALIKE_S)) for k in map(self._n_beats, found.holes))
+        self.missing = math.sqrt(sum(alike)) / self.n
+        self.n_missing = sum(map(self._n_beats, found.holes))
+
+    def _n_beats(self, hole: Hole) -> int:
+        return hole.n_beats(self.mean_ms)
+
+    def mean(self) -> Index:
+        deviation_ms = math.sqrt(self.variance)
+        bound_ms = Z_95 * math.hypot(self.jitter_ms / self.n, self.missing * deviation_ms)
+        return self._index(self.mean_ms, bound_ms)
+
+    def sdnn(self) -> Index:
+        value = math.sqrt(self.variance)
+        if value == 0.0:
+            return Index(reason=Reason.NOISY)
+        inflated = value - math.sqrt(max(0.0, self.variance - self.jitter_ms**2))
+        jitter = inflated + Z_95 * self.jitter_ms / math.sqrt(self.n)
+        missing = Z_95 * MIN_SPREAD * self.missing * value / 2.0
+        gained = sum((rr - self.mean_ms) ** 2 for hole in self._holes if hole.is_doubted for rr in hole.inside_ms)
+        doubted = math.sqrt(self.variance + gained / self.n) - value
+        return self._index(value, math.hypot(jitter, missing) + doubted)
+
+    def _index(self, value: float, bound: float) -> Index:
+        if bound > MAX_BOUND_SHARE * value:
+            return Index(reason=Reason.TOO_MANY_ARTEFACTS if self.missing > 0.0 else Reason.NOISY)
+        return Index(value=value, bound=bound, sample_ns=self.sample_ns)
+
+
+def _pnn50(found: Differences, told: _Spread) -> Index:
+    """Bound: differences so near 50 ms that jitter may have moved them across, and those that were left out."""
+    n = len(found.steps_ms)
+    beyond = sum(abs(step) > PNN50_MS for step in found.steps_ms)
+    jitter_ms = math.sqrt(3.0) * told.jitter_ms
+    near = sum(_swapped(abs(step) - PNN50_MS, jitter_ms) for step in found.steps_ms)
+    left_out = sum(hole.n_beats(told.mean_ms) + 1 for hole in found.holes)
+    share = (beyond + 1.0) / (n + 2.0)
+    doubted = sum(abs(step) > PNN50_MS for hole in found.holes if hole.is_doubted for step in hole.raw_steps_ms())
+    missing = NEIGHBOURS * math.sqrt(left_out * share * (1.0 - share))
+    bound_pct = 100.0 * (Z_95 * math.hypot(math.sqrt(near), missing) + doubted) / (n + left_out)
+    value_pct = 100.0 * beyond / n
+    if bound_pct > max(MAX_PNN50_BOUND_PCT, MAX_BOUND_SHARE * value_pct):
+        return Index(reason=Reason.TOO_MANY_ARTEFACTS if left_out else Reason.NOISY)
+    return Index(value=value_pct, bound=bound_pct, sample_ns=told.sample_ns)
+
+
+def _swapped(beyond_ms: float, jitter_ms: float) -> float:
+    """Return the variance of the side of the limit on which a difference lies."""
+    wrong = 0.5 * math.erfc(abs(beyond_ms) / (math.sqrt(2.0) * jitter_ms))
+    return wrong * (1.0 - wrong)
+
+
+def _sd1(found: Differences, rmssd: Index) -> Index:
+    """Return the deviation across the line of identity: that of the differences, over root two."""
+    if rmssd.value is None or rmssd.bound is None:
+        return rmssd
+    n = len(found.steps_ms)
+    mean_ms = sum(found.steps_ms) / n
+    value = math.sqrt(max(0.0, found.mean_square - mean_ms**2) * n / (n - 1) / 2.0)
+    return Index(value=value, bound=rmssd.bound * value / rmssd.value, sample_ns=rmssd.sample_ns)
+
+
+def _sd2(sdnn: Index, sd1: Index) -> Index:
+    """Return the deviation along the line of identity (Brennan 2001, 10.1109/10.959330)."""
+    if sdnn.value is None or sdnn.bound is None:
+        return sdnn
+    if sd1.value is None or sd1.bound is None:
+        return sd1
+    square = 2.0 * sdnn.value**2 - sd1.value**2
+    if square <= 0.0:
+        return Index(reason=Reason.NOISY)
+    value = math.sqrt(square)
+    bound = math.hypot(2.0 * sdnn.value * sdnn.bound, sd1.value * sd1.bound) / value
+    if bound > MAX_BOUND_SHARE * value:
+        return Index(reason=Reason.TOO_MANY_ARTEFACTS)
+    return Index(value=value, bound=bound, sample_ns=sdnn.sample_ns)
