@@ -23,6 +23,10 @@ WITHIN_MS = (150.0, 50.0)
 UNANNOTATED_S = 5.0
 STRAP_RATE_HZ = 130.0
 ECG_FRAME = 73
+# Either side may lack so many beats of the other; leaving one unpaired costs as much as so large an error on each side.
+BAND_BEATS = 12
+UNPAIRED_MS = 30.0
+PAIRED = 1
 
 
 def r_peaks(data: Path, *, quick: bool) -> dict[str, Any]:
@@ -156,23 +160,34 @@ def _strap_frames(ecg_mv: Samples, stamps_ns: list[int]) -> list[SampleBlock]:
 
 
 def _aligned(ours_ms: Samples, strap_ms: Samples) -> Samples:
-    """Walk both series; where one has a beat that the other lacks, go on at the nearest place where both fit."""
-    n_first = 100
-    shift = min(
-        range(8), key=lambda step: float(np.median(np.abs(ours_ms[step : step + n_first] - strap_ms[:n_first])))
-    )
-    errors = []
-    for k, rr_ms in enumerate(strap_ms):
-        fits = [step for step in (0, 1, -1, 2, -2) if _fits(ours_ms, strap_ms, at=k + shift + step, k=k)]
-        if fits:
-            shift += fits[0]
-            errors.append(ours_ms[k + shift] - rr_ms)
-    return np.array(errors)
+    """Return ours minus the strap's over the pairing of least cost, where either may have a beat that the other lacks.
 
-
-def _fits(ours_ms: Samples, strap_ms: Samples, *, at: int, k: int) -> bool:
-    n = min(2, len(strap_ms) - k)
-    return 0 <= at <= len(ours_ms) - n and float(np.max(np.abs(ours_ms[at : at + n] - strap_ms[k : k + n]))) < 60.0
+    Walking along the first fit is not enough: a rhythm of every third beat early fits itself three beats on.
+    """
+    width = BAND_BEATS
+    # cost[i, j]: strap intervals before i against ours before i + j - width.
+    cost = np.full((len(strap_ms) + 1, 2 * width + 1), np.inf)
+    step = np.zeros(cost.shape, dtype=np.int8)
+    for i, j in np.ndindex(*cost.shape):
+        k = i + j - width
+        if not 0 <= k <= len(ours_ms):
+            continue
+        options = [
+            0.0 if i == 0 and k <= width else np.inf,
+            cost[i - 1, j] + abs(ours_ms[k - 1] - strap_ms[i - 1]) if i and k else np.inf,
+            cost[i - 1, j + 1] + UNPAIRED_MS if i and j < 2 * width else np.inf,
+            cost[i, j - 1] + UNPAIRED_MS if j and k else np.inf,
+        ]
+        step[i, j] = int(np.argmin(options))
+        cost[i, j] = options[step[i, j]]
+    i, j = len(strap_ms), int(np.argmin(cost[-1]))
+    errors_ms = []
+    while step[i, j]:
+        taken = int(step[i, j])
+        if taken == PAIRED:
+            errors_ms.append(ours_ms[i + j - width - 1] - strap_ms[i - 1])
+        i, j = i - (taken != 3), j + (taken == 2) - (taken == 3)
+    return np.array(errors_ms[::-1])
 
 
 def beat_delay(data: Path, *, quick: bool) -> dict[str, Any]:
