@@ -4,7 +4,6 @@ Every time is session time (`t_ns`: nanoseconds since the session began, on the 
 says otherwise. `sensor_ns` is the sensor's own clock, never corrected here.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -101,12 +100,8 @@ class StreamInfo:
         require_text("stream_id", self.stream_id)
         require_text("unit", self.unit)
         require_text("device", self.device)
-        require(
-            math.isfinite(self.unit_per_count) and self.unit_per_count > 0,
-            "unit_per_count",
-            "a number above 0",
-            self.unit_per_count,
-        )
+        low, high = limits.MIN_UNIT_PER_COUNT, limits.MAX_UNIT_PER_COUNT
+        require(low <= self.unit_per_count <= high, "unit_per_count", f"{low} to {high}", self.unit_per_count)
         low, high = limits.MIN_SAMPLE_RATE_HZ, limits.MAX_SAMPLE_RATE_HZ
         rate_hz = self.sample_rate_hz
         require(rate_hz is None or low <= rate_hz <= high, "sample_rate_hz", f"{low} to {high} Hz", rate_hz)

@@ -17,6 +17,9 @@ MIN_SAMPLE_RATE_HZ = 0.1
 MAX_SAMPLE_RATE_HZ = 4_000.0
 # 2**53 ns are 104 days, and the largest integers that every JSON reader keeps exact.
 MAX_SESSION_NS = 2**53
+# A count of a femto-unit or of a peta-unit is a slip; within this, products of samples stay finite.
+MIN_UNIT_PER_COUNT = 1e-15
+MAX_UNIT_PER_COUNT = 1e15
 # int32 holds 24-bit sensors with room to spare.
 MIN_COUNT = -(2**31)
 MAX_COUNT = 2**31 - 1

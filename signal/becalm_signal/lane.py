@@ -94,7 +94,9 @@ class Lane:
         if broken:
             out: list[Output] = []
             if before_ns is not None:
-                out = self._restart(before_ns, emitted_ns=max(before_ns, self.clock.session_ns(first)))
+                # A clock that begins anew may be behind the old one: what follows must not count before this.
+                first_ns = self.clock.session_ns(first)
+                out = self._restart(min(before_ns, first_ns), emitted_ns=first_ns)
             return [*out, *self._stage.feed(samples, first=first, clock=self.clock)]
         if missing > 0:
             step = (samples[0] - self._last_value) / (missing + 1)

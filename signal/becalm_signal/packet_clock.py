@@ -11,6 +11,7 @@ from becalm_protocol import limits
 from becalm_protocol.events import SampleBlock
 from becalm_protocol.units import NS_PER_MS, NS_PER_S
 from becalm_signal.envelope import Envelope
+from becalm_signal.rate_watch import OddPace, RateWatch
 
 # Crystals of worn sensors are within 100 ppm, most within 50; twice that is the fastest honest drift.
 CRYSTAL_SD = 50e-6
@@ -100,6 +101,7 @@ class DeviceClock(PacketClock):
         """The stamp at stream time 0: an epoch in nanoseconds is too long for a float."""
         self._odd_ns: float | None = None
         self._n_odd = 0
+        self._pace = OddPace()
 
     def accept(self, block: SampleBlock) -> bool:
         """Take the stamp, or count samples where it is odd; False: time may have passed that was not seen."""
@@ -112,7 +114,9 @@ class DeviceClock(PacketClock):
             expected_ns = before[1] + (last - before[0]) * self._period_ns
             if self._agrees(block, expected_ns=expected_ns, n_samples=last - before[0]):
                 return True
-            fits = self._count(block, last=last, expected_ns=expected_ns)
+            period_ns = self._pace.feed(block)
+            fits = period_ns is None and self._count(block, last=last, expected_ns=expected_ns)
+            self._period_ns = period_ns or self._period_ns
         if self._counter is not None:
             self._counter.accept(block)
         elif not fits or not self._knots:
@@ -124,6 +128,7 @@ class DeviceClock(PacketClock):
         if self._counter is not None:
             self._counter, self._zero_ns = None, None
             self._knots = deque(maxlen=self._knots.maxlen)
+        self._pace.restart()
         super().restart()
 
     def _agrees(self, block: SampleBlock, *, expected_ns: float, n_samples: int) -> bool:
@@ -137,6 +142,7 @@ class DeviceClock(PacketClock):
         if n_samples > 0:
             self._period_ns += PERIOD_SHARE * off_ns / n_samples
         self._odd_ns, self._n_odd = None, 0
+        self._pace.restart()
         self._envelope.feed(stream_ns, block.received_ns)
         last = block.first_sample_idx + len(block.counts) - 1
         self._add(last, stream_ns=stream_ns, clock_ns=stream_ns, received_ns=block.received_ns)
@@ -181,11 +187,15 @@ class DeviceClock(PacketClock):
 
 
 class ArrivalClock(PacketClock):
-    """No stamps: samples are counted, and their period is learned from the quickest arrivals, within 5 % of nominal."""
+    """No stamps: samples are counted, and their period is learned from the quickest arrivals, within 5 % of nominal.
+
+    A label that is further off is found out within ten seconds, and so is a rate that changes under way.
+    """
 
     def __init__(self, rate_hz: float) -> None:
         super().__init__(rate_hz, drift_sd=RATE_SD, drift_limit=RATE_LIMIT)
         self._counted_ns = 0.0
+        self._watch = RateWatch()
 
     def accept(self, block: SampleBlock) -> bool:
         """Extend the even scale by this block and learn its period from the arrival."""
@@ -196,8 +206,15 @@ class ArrivalClock(PacketClock):
         before = self._knots[-1]
         step_ns = (last - before[0]) * self._period_ns
         clock_ns = self._counted_ns + step_ns
-        if block.received_ns - clock_ns - self._envelope.offset_ns(clock_ns) > MAX_COUNTED_WAIT_NS:
+        if abs(block.received_ns - clock_ns - self._envelope.offset_ns(clock_ns)) > MAX_COUNTED_WAIT_NS:
             self.restart()
+            self._begin(last, received_ns=block.received_ns)
+            return False
+        share = self._watch.feed(clock_ns, block.received_ns)
+        if share:
+            self._begin_envelope()
+            self.restart()
+            self._period_ns *= 1.0 + share
             self._begin(last, received_ns=block.received_ns)
             return False
         self._counted_ns = clock_ns
@@ -214,5 +231,6 @@ class ArrivalClock(PacketClock):
 
     def _begin(self, last: int, *, received_ns: int) -> None:
         self._counted_ns = 0.0
+        self._watch.restart()
         self._envelope.feed(0.0, received_ns)
         self._add(last, stream_ns=0.0, clock_ns=0.0, received_ns=received_ns)

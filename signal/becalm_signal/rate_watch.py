@@ -1,0 +1,84 @@
+"""Does a stream come at the rate of its label? Told from arrivals, or from stamps that are odd in the same way."""
+
+from collections import deque
+from itertools import pairwise
+from statistics import median
+
+from becalm_protocol.events import SampleBlock
+from becalm_protocol.units import NS_PER_MS
+
+# The quickest packet of such a stretch stands for it: a late one says nothing of the rate.
+STRETCH_NS = 1_000 * NS_PER_MS
+# So many steps between quickest packets, all one way and all alike, are a rate: a stall is one step, its burst another.
+N_STEPS = 5
+ALIKE = 2.0
+# Within this share the label is right, and the clock learns the rest.
+LEAST_SHARE = 0.05
+# So many odd stamps at one pace, which is that of their arrivals too, are a sensor that changed its rate.
+N_ODD = 4
+SAME_PACE = 0.02
+ARRIVAL_PACE = 0.3
+
+
+class RateWatch:
+    """Compares counted samples with their arrivals. Delay: some 7 s; a few packets are kept."""
+
+    def __init__(self) -> None:
+        self._stretches: deque[tuple[float, float]] = deque(maxlen=N_STEPS + 1)
+        self._began_ns = 0
+
+    def restart(self) -> None:
+        """Begin again: what is counted from now on cannot be compared with what was."""
+        self._stretches.clear()
+
+    def feed(self, counted_ns: float, received_ns: int) -> float:
+        """Return by what share samples take longer than the label says; 0.0 while it may be right.
+
+        counted_ns: the time of the packet's last sample by counting at the labelled rate.
+        """
+        late_ns = received_ns - counted_ns
+        if not self._stretches or received_ns - self._began_ns >= STRETCH_NS:
+            share = self._share()
+            self._stretches.append((counted_ns, late_ns))
+            self._began_ns = received_ns
+            return share
+        if late_ns < self._stretches[-1][1]:
+            self._stretches[-1] = (counted_ns, late_ns)
+        return 0.0
+
+    def _share(self) -> float:
+        if len(self._stretches) <= N_STEPS:
+            return 0.0
+        steps = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in pairwise(self._stretches) if b[0] > a[0]]
+        sizes = [abs(step) for step in steps]
+        one_way = len(steps) == N_STEPS and (min(steps) > 0.0 or max(steps) < 0.0)
+        if not one_way or min(sizes) < LEAST_SHARE or max(sizes) > ALIKE * min(sizes):
+            return 0.0
+        return median(steps)  # in the first of them the rate may have changed
+
+
+class OddPace:
+    """Stamps that do not fit the rate, but each other: fed with packets in a row whose stamps are odd."""
+
+    def __init__(self) -> None:
+        self._packets: deque[tuple[int, int, int]] = deque(maxlen=N_ODD)
+
+    def restart(self) -> None:
+        """Begin again: the row is broken."""
+        self._packets.clear()
+
+    def feed(self, block: SampleBlock) -> float | None:
+        """Return the period that the stamps of this and the packets before agree on, in ns; None where they do not."""
+        if block.sensor_ns is None:
+            self._packets.clear()
+            return None
+        self._packets.append((block.first_sample_idx + len(block.counts), block.sensor_ns, block.received_ns))
+        if len(self._packets) < N_ODD or any(b[0] <= a[0] for a, b in pairwise(self._packets)):
+            return None
+        paces = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in pairwise(self._packets)]
+        first, last = self._packets[0], self._packets[-1]
+        arrival_ns = (last[2] - first[2]) / (last[0] - first[0])
+        pace_ns = (last[1] - first[1]) / (last[0] - first[0])
+        if pace_ns <= 0.0 or max(paces) - min(paces) > 2.0 * SAME_PACE * pace_ns:
+            return None
+        return pace_ns if abs(arrival_ns - pace_ns) <= ARRIVAL_PACE * pace_ns else None
