@@ -28,7 +28,7 @@ def feed(arousal: Arousal, values: dict[str, float], *, begin_s: float, end_s: f
 
 def calm(values: dict[str, float] = CALM) -> Arousal:
     arousal = Arousal()
-    feed(arousal, values, begin_s=0, end_s=60)
+    feed(arousal, values, begin_s=0, end_s=120)
     return arousal
 
 
@@ -44,7 +44,7 @@ def test_the_baseline_takes_a_minute_and_is_fifty() -> None:
 @pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.name)
 def test_each_feature_counts_in_its_direction(feature: object) -> None:
     name, sign, floor = feature.name, feature.sign, feature.floor  # type: ignore[attr-defined]
-    index = feed(calm(), CALM | {name: CALM[name] + 3 * floor}, begin_s=60, end_s=300)
+    index = feed(calm(), CALM | {name: CALM[name] + 3 * floor}, begin_s=120, end_s=360)
     assert index.value is not None
     assert sign * (index.value - 50.0) == pytest.approx(30.0 / len(FEATURES), rel=0.05)
 
@@ -52,9 +52,9 @@ def test_each_feature_counts_in_its_direction(feature: object) -> None:
 def test_it_is_slow_enough_to_calm() -> None:
     arousal = calm()
     excited = {name: CALM[name] + (10 if name != "ln_rmssd" else -10) for name in CALM}
-    feed(arousal, CALM, begin_s=60, end_s=61)
-    after_one = feed(arousal, excited, begin_s=61, end_s=62).value
-    after_thirty = feed(arousal, excited, begin_s=62, end_s=91).value
+    feed(arousal, CALM, begin_s=120, end_s=121)
+    after_one = feed(arousal, excited, begin_s=121, end_s=122).value
+    after_thirty = feed(arousal, excited, begin_s=122, end_s=151).value
     assert after_one is not None
     assert after_thirty is not None
     assert after_one - 50.0 < 1.5
@@ -63,26 +63,67 @@ def test_it_is_slow_enough_to_calm() -> None:
 
 def test_a_pacer_freezes_out_what_it_forces() -> None:
     paced = CALM | {"breathing_rate_bpm": 6.0, "ln_rmssd": 4.6, "breath_irregularity": 0.01}
-    index = feed(calm(), paced, begin_s=60, end_s=200, pacing=True)
+    index = feed(calm(), paced, begin_s=120, end_s=260, pacing=True)
     assert index.value == pytest.approx(50.0)
-    forced = feed(calm(), paced, begin_s=60, end_s=200)
+    forced = feed(calm(), paced, begin_s=120, end_s=260)
     assert forced.value is not None
     assert forced.value < 40.0
 
 
 def test_one_body_system_alone_has_a_wider_bound() -> None:
     heart = {name: CALM[name] for name in ("heart_rate_bpm", "ln_rmssd")}
-    alone = feed(calm(heart), heart, begin_s=60, end_s=61)
-    together = feed(calm(), CALM, begin_s=60, end_s=61)
+    alone = feed(calm(heart), heart, begin_s=120, end_s=121)
+    together = feed(calm(), CALM, begin_s=120, end_s=121)
     assert alone.bound is not None
     assert together.bound is not None
-    assert alone.bound > 1.5 * together.bound
+    assert alone.bound > 1.3 * together.bound
 
 
 def test_without_any_feature_it_is_withheld() -> None:
     arousal = calm()
-    assert feed(arousal, {}, begin_s=60, end_s=61).reason is Reason.TOO_FEW_SIGNALS
+    assert feed(arousal, {}, begin_s=120, end_s=121).reason is Reason.TOO_FEW_SIGNALS
     assert feed(Arousal(), {}, begin_s=0, end_s=120).reason is Reason.BASELINE
+
+
+def test_a_pacer_ends_the_baseline() -> None:
+    arousal = Arousal()
+    feed(arousal, CALM, begin_s=0, end_s=60)
+    feed(arousal, CALM | {"heart_rate_bpm": 71.0}, begin_s=60, end_s=260, pacing=True)
+    index = feed(arousal, CALM | {"heart_rate_bpm": 71.0}, begin_s=260, end_s=460, pacing=True)
+    assert index.value == pytest.approx(60.0, abs=0.5)  # clipped at 3, one of three features
+
+
+def test_a_second_quiet_minute_belongs_to_the_baseline() -> None:
+    arousal = Arousal()
+    feed(arousal, CALM, begin_s=0, end_s=60)
+    feed(arousal, CALM | {"heart_rate_bpm": 69.0}, begin_s=60, end_s=120)
+    index = feed(arousal, CALM | {"heart_rate_bpm": 67.0}, begin_s=120, end_s=360)
+    assert index.value == pytest.approx(50.0, abs=0.5)
+
+
+def settled(values: dict[str, float], bounds: dict[str, float]) -> Index:
+    arousal = calm()
+    index = Index(reason=Reason.BASELINE)
+    readings = {name: Reading(value, bounds.get(name, 0.0)) for name, value in values.items()}
+    for now_ns in range(120_000_000_000, 300_000_000_000, STEP_NS):
+        index = arousal.tick(now_ns, readings, pacing=False)
+    return index
+
+
+def test_an_uncertain_reading_counts_less() -> None:
+    risen = CALM | {"scl_us": CALM["scl_us"] + 0.6}
+    sure, unsure = settled(risen, {}).value, settled(risen, {"scl_us": 0.8}).value
+    assert sure is not None
+    assert unsure is not None
+    assert sure > unsure > 50.0
+
+
+def test_uncertain_readings_widen_the_bound() -> None:
+    floors = {feature.name: 2.0 * feature.floor for feature in FEATURES}
+    sure, unsure = settled(CALM, {}).bound, settled(CALM, floors).bound
+    assert sure is not None
+    assert unsure is not None
+    assert unsure > sure
 
 
 def test_a_broken_baseline_waits_for_enough_of_it() -> None:
@@ -97,7 +138,7 @@ def test_a_broken_baseline_waits_for_enough_of_it() -> None:
 @given(st.dictionaries(st.sampled_from(sorted(CALM)), st.floats(-1e6, 1e6), min_size=1))
 def test_it_never_leaves_its_scale(odd: dict[str, float]) -> None:
     arousal = calm()
-    index = feed(arousal, CALM | odd, begin_s=60, end_s=62)
+    index = feed(arousal, CALM | odd, begin_s=120, end_s=122)
     assert index.value is not None
     assert 20.0 <= index.value <= 80.0
     assert index.bound is not None
