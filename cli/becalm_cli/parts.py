@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -112,7 +113,7 @@ async def radio_backend(radio: str | None, stack: AsyncExitStack) -> Any:
 
     if radio is None:
         return Backend()
-    if ":" not in radio:
+    if not re.fullmatch(r"unix:.+|tcp:.+:\d{1,5}", radio):
         raise ConfigError(
             f"expected unix:PATH or tcp:HOST:PORT, as becalm simulate shows it, got {radio}", setting="--radio"
         )

@@ -6,6 +6,7 @@ of the same agent follow at their distance from it.
 """
 
 import json
+import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -40,7 +41,7 @@ class Recorder:
             )
         try:
             # Unbuffered, a line at a time: of a killed process all is there, and a line that failed is not tried again.
-            self._file: BinaryIO | None = path.open("wb", buffering=0)
+            self._file: BinaryIO | None = open(path, "wb", buffering=0, opener=_private)  # noqa: SIM115  closed by `close`
         except OSError as exc:
             raise RecordingError(f"cannot be written: {exc.strerror}; choose another --record", path=str(path)) from exc
         self._write({_MAGIC: VERSION})
@@ -175,6 +176,11 @@ class Notifications:
                 raise RecordingError(f"expected streams as recorded, got {told!r:.80}", path=str(self.path)) from exc
             kinds.add(kind)
             self._infos.setdefault((device, kind), info)
+
+
+def _private(path: str, flags: int) -> int:
+    """Open for this user alone: heartbeats are nobody else's."""
+    return os.open(path, flags, 0o600)
 
 
 def _told(template: StreamTemplate) -> dict[str, Any]:

@@ -98,6 +98,11 @@ def test_a_virtual_person_is_written_with_the_truth_and_read_back(becalm: Becalm
     assert abs(len(true_beats) - len(found)) <= 2
 
 
+@pytest.mark.parametrize("radio", ["nothing", "unix:", "tcp:localhost", "usb:0", "file:/dev/null"])
+def test_an_impossible_radio_is_one_sentence(becalm: Becalm, radio: str) -> None:
+    assert "--radio: expected unix:PATH or tcp:HOST:PORT" in sentence(becalm("agent", "--scan", "--radio", radio))
+
+
 def test_an_unknown_sensor_to_wear_lists_those_there_are(becalm: Becalm) -> None:
     line = sentence(becalm("simulate", "--wear", "strap,hat"))
     assert "--wear: expected some of strap, belt, skin, optical" in line

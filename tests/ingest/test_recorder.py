@@ -130,6 +130,12 @@ def test_a_recording_is_never_written_over(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs file modes")
+def test_nobody_else_may_read_it(tmp_path: Path) -> None:
+    Recorder(tmp_path / "a.jsonl").close()
+    assert (tmp_path / "a.jsonl").stat().st_mode & 0o077 == 0
+
+
 def test_every_line_is_in_the_file_at_once(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "a.jsonl")
     recorder.link(device="strap", family=heart_rate.FAMILY, received_ns=5)
