@@ -6,7 +6,7 @@ from becalm_protocol.derived import Beat, Index, Reason
 from becalm_protocol.events import SignalKind
 from becalm_protocol.units import NS_PER_S
 from becalm_signal.hrv import WINDOW_S, Z_95
-from becalm_signal.intervals import Interval, IntervalLog, holes
+from becalm_signal.intervals import Differences, Interval, IntervalLog, differences
 from becalm_signal.slow_board import Moment
 from becalm_signal.spectrum import WINDOW_S as SPECTRUM_S
 from becalm_signal.spectrum import Bands, SlidingSpectrum
@@ -69,8 +69,7 @@ class _Heart:
         self._spectrum = SlidingSpectrum()
 
     def apply(self, beat: Beat) -> None:
-        interval = self._log.apply(beat)
-        if interval is not None and interval.accepted:
+        for interval in self._log.apply(beat):
             self._spectrum.add(interval.t_ns / NS_PER_S, interval.rr_ms)
 
     def indices(self, now_ns: int) -> dict[str, Index]:
@@ -94,25 +93,32 @@ class _Heart:
             told_s = sum(rr.rr_ms for rr in window) / 1000.0
             reason = Reason.TOO_MANY_ARTEFACTS if told_s >= MIN_TOLD_S else Reason.WARMING_UP
             return dict.fromkeys(OF_BANDS, Index(reason=reason))
-        return band_indices(bands, window)
+        found = differences(window)
+        return (
+            dict.fromkeys(OF_BANDS, Index(reason=Reason.TOO_FEW_BEATS))
+            if found is None
+            else _powers(bands, found, window)
+        )
 
 
-def band_indices(bands: Bands, window: list[Interval]) -> dict[str, Index]:
-    """Return the powers with their bounds: what is missing of the window, and timing jitter as white noise."""
+def _powers(bands: Bands, found: Differences, window: list[Interval]) -> dict[str, Index]:
+    """Return the powers with their bounds: what is missing, what doubtful flags hide, and timing jitter, both white."""
     told = [rr for rr in window if rr.accepted]
     told_s = sum(rr.rr_ms for rr in told) / 1000.0
     mean_s = told_s / len(told)
     noise_ms2 = 2.0 * sum(rr.jitter_ms**2 for rr in told) / len(told)
-    _, found = holes(window)
-    missing_s = [hole.length_ms / 1000.0 for hole in found]
+    missing_s = [hole.length_ms / 1000.0 for hole in found.holes]
+    doubted_ms2 = sum((rr / 1000.0 - mean_s) ** 2 for hole in found.holes if hole.is_doubted for rr in hole.inside_ms)
+    doubted_ms2 *= 1e6 / len(told)
     powers: dict[str, Index] = {}
     for name, power, (low_hz, high_hz), alike_s in (
         ("lf_ms2", bands.lf_ms2, LF_HZ, LF_ALIKE_S),
         ("hf_ms2", bands.hf_ms2, HF_HZ, HF_ALIKE_S),
     ):
-        noise = noise_ms2 * min(1.0, (high_hz - low_hz) * 2.0 * mean_s)
+        share = min(1.0, (high_hz - low_hz) * 2.0 * mean_s)
+        noise = noise_ms2 * share
         lost = math.sqrt(2.0 * sum(s * s / max(1.0, s / alike_s) for s in missing_s)) / told_s
-        bound = noise + Z_95 * math.hypot(math.sqrt(2.0 * power * noise), lost * power)
+        bound = noise + doubted_ms2 * share + Z_95 * math.hypot(math.sqrt(2.0 * power * noise), lost * power)
         powers[name] = _within(power, bound, sample_ns=window[-1].t_ns, missing=bool(missing_s))
     return {
         **powers,

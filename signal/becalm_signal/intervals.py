@@ -39,18 +39,20 @@ IRREGULAR_FROM = 3
 IRREGULAR_LENGTH = 0.6
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Interval:
     """One confirmed interval."""
 
     t_ns: int
     """Its end."""
     rr_ms: float
-    accepted: bool
+    is_ok: bool
     joined: bool
     """It begins where the interval before it ends."""
     jitter_ms: float
     """Standard deviation of a beat's time behind it."""
+    accepted: bool = False
+    """It and a neighbour are both unflagged: one alone among flags is what is left of a misread one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,11 +198,12 @@ class IntervalLog:
         self.intervals: deque[Interval] = deque(maxlen=math.ceil(MAX_PER_S * window_s))
         self._joined = False
 
-    def apply(self, beat: Beat) -> Interval | None:
-        """Take a confirmed beat; return its interval, if it has one."""
+    def apply(self, beat: Beat) -> tuple[Interval, ...]:
+        """Take a confirmed beat; return the intervals that are accepted now, its own and maybe the one before."""
         joined, self._joined = self._joined, beat.rr_ms is not None
         if beat.rr_ms is None:
-            return None
+            return ()
+        before = self.intervals[-1] if joined and self.intervals else None
         interval = Interval(
             beat.t_ns,
             beat.rr_ms,
@@ -210,7 +213,11 @@ class IntervalLog:
             max(BEAT_JITTER_MS, (beat.rr_error_ms or 0.0) / math.sqrt(2.0)),
         )
         self.intervals.append(interval)
-        return interval
+        if before is None or not (before.is_ok and interval.is_ok):
+            return ()
+        told = (interval,) if before.accepted else (before, interval)
+        before.accepted = interval.accepted = True
+        return told
 
     def forget(self, now_ns: int) -> bool:
         """Drop what ended before the window; return whether there was such."""

@@ -15,8 +15,8 @@ NAMES = ("mean_rr_ms", "rmssd_ms", "sdnn_ms", "pnn50_pct", "sd1_ms", "sd2_ms")
 PNN50_MS = 50.0
 # A share near nothing has no small share of itself for a bound.
 MAX_PNN50_BOUND_PCT = 5.0
-# Intervals this far apart say something new of each other.
-ALIKE_S = 5.0
+# Intervals a twelfth of a window apart say something new of each other; of the level nothing does within a hole.
+ALIKE_SHARE = 12.0
 
 
 def time_domain(window: Sequence[Interval], *, window_s: float) -> dict[str, Index]:
@@ -28,7 +28,7 @@ def time_domain(window: Sequence[Interval], *, window_s: float) -> dict[str, Ind
     if found is None or len(found.steps_ms) < MIN_PAIRS:
         return dict.fromkeys(NAMES, Index(reason=Reason.TOO_FEW_BEATS))
     rmssd = rmssd_index(found, window)
-    told = _Spread(window, found)
+    told = _Spread(window, found, window_s=window_s)
     sdnn, sd1 = told.sdnn(), _sd1(found, rmssd)
     return {
         "mean_rr_ms": told.mean(),
@@ -50,7 +50,7 @@ def logarithm(index: Index) -> Index:
 class _Spread:
     """Mean and deviation of the accepted intervals, and what is missing of them."""
 
-    def __init__(self, window: Sequence[Interval], found: Differences) -> None:
+    def __init__(self, window: Sequence[Interval], found: Differences, *, window_s: float) -> None:
         told_ms = [rr.rr_ms for rr in window if rr.accepted]
         self.n = len(told_ms)
         self.mean_ms = sum(told_ms) / self.n
@@ -58,10 +58,11 @@ class _Spread:
         self.sample_ns = window[-1].t_ns
         self.jitter_ms = math.sqrt(2.0 * sum(rr.jitter_ms**2 for rr in window) / len(window))
         self._holes = found.holes
-        # Each hole counts as so many intervals that go together, as far as they are alike.
-        alike = (k * k / max(1.0, k * self.mean_ms / (1000.0 * ALIKE_S)) for k in map(self._n_beats, found.holes))
-        self.missing = math.sqrt(sum(alike)) / self.n
-        self.n_missing = sum(map(self._n_beats, found.holes))
+        n_beats = [self._n_beats(hole) for hole in found.holes]
+        alike_s = window_s / ALIKE_SHARE
+        self.missing = math.sqrt(sum(k * k for k in n_beats)) / self.n
+        alike = (k * k / max(1.0, k * self.mean_ms / 1000.0 / alike_s) for k in n_beats)
+        self.missing_of_spread = math.sqrt(sum(alike)) / self.n
 
     def _n_beats(self, hole: Hole) -> int:
         return hole.n_beats(self.mean_ms)
@@ -77,7 +78,7 @@ class _Spread:
             return Index(reason=Reason.NOISY)
         inflated = value - math.sqrt(max(0.0, self.variance - self.jitter_ms**2))
         jitter = inflated + Z_95 * self.jitter_ms / math.sqrt(self.n)
-        missing = Z_95 * MIN_SPREAD * self.missing * value / 2.0
+        missing = Z_95 * MIN_SPREAD * self.missing_of_spread * value / 2.0
         gained = sum((rr - self.mean_ms) ** 2 for hole in self._holes if hole.is_doubted for rr in hole.inside_ms)
         doubted = math.sqrt(self.variance + gained / self.n) - value
         return self._index(value, math.hypot(jitter, missing) + doubted)
