@@ -18,9 +18,11 @@ from becalm_protocol.events import (
 )
 from becalm_protocol.handshake import Waveform
 from becalm_signal.board import Board
+from becalm_signal.breath_section import BreathSection
 from becalm_signal.breathing import BreathingStage
 from becalm_signal.ecg import EcgStage
 from becalm_signal.electrodermal import SkinStage
+from becalm_signal.heart_breath import HeartBreathSection
 from becalm_signal.heart_section import HeartSection
 from becalm_signal.lane import Lane
 from becalm_signal.slow_board import Section, SlowBoard
@@ -51,7 +53,7 @@ STRAP_ORDER = len(STAGES)
 
 def make_sections() -> tuple[Section, ...]:
     """Return what tells the indices of longer windows."""
-    return (HeartSection(),)
+    return HeartSection(), BreathSection(), HeartBreathSection()
 
 
 class Pipeline:
