@@ -88,7 +88,7 @@ class SkinStage:
     def _advance(self, at: int, sample: float, *, clock: StreamClock) -> list[Output]:
         level = self._level
         clean_us = level.step(sample)
-        told = self._responses.step(clean_us, noise_us=level.noise_us)
+        told = self._responses.step(clean_us, raw=sample, noise_us=level.noise_us)
         out: list[Output] = [self._tell(each, at=at, clock=clock) for each in told]
         if (self._n - self._base) % self._n_level == 0:
             now_ns = clock.session_ns(at)

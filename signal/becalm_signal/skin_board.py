@@ -16,8 +16,8 @@ LEAST_SEEN_NS = 30 * NS_PER_S
 LONGEST_STEP_NS = NS_PER_S
 MAX_LEVELS = 640
 Z_95 = 1.96
-# Of ten responses about one is missed or merged with its neighbour, and one is made up (virtual people).
-WRONG_SHARE = 0.2
+# Of ten responses one or two are missed or merged with their neighbour, and one is made up (virtual people).
+WRONG_SHARE = 0.3
 
 
 class SkinBoard:

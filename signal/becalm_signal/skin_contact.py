@@ -10,7 +10,8 @@ from becalm_protocol.derived import Reason
 MIN_SKIN_US = 0.05
 MAX_SKIN_US = 60.0
 MAX_SLOPE_US_S = 10.0
-SLOPE_OVER_S = 0.1
+# Over so long: a jerk is there at once, and a slope over single samples of a fast sensor would be its noise.
+SLOPE_OVER_S = 0.05
 # After a jump or lifted finger the level needs this long to mean something again.
 SETTLE_S = 2.0
 # A run of one and the same value is a rail when the sensor's own noise would hardly ever leave it alone that long:

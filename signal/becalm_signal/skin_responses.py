@@ -1,5 +1,6 @@
 """Skin-conductance responses in cleaned samples: onset, peak and half recovery, by an absolute threshold."""
 
+import itertools
 from collections import deque
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ JUDGED_AFTER_S = 1.0
 MAX_LOST_SHARE = 0.6
 MAX_FALL_SHARE = 0.5
 BACKGROUND_S = 0.5
+# Skin takes a third of a second and more to rise; what is there from one sample to the next is a jerk of the electrode.
+MAX_STEP_SHARE = 0.75
 # A second response on the flank of a first: the rise all but stops, and sets off anew.
 LEDGE_SHARE = 0.3
 RENEWED_SHARE = 0.5
@@ -82,21 +85,25 @@ class ResponseFinder:
         self._judged_after = max(self._hold, round(JUDGED_AFTER_S * rate_hz))
         self._step_min = MIN_SLOPE_US_S / rate_hz
         self._background = max(1, round(BACKGROUND_S * rate_hz))
-        # The longest rise, its background and the wait for its peak.
-        self._past: deque[float] = deque(maxlen=round((MAX_RISE_S + 2.0) * rate_hz))
+        # The longest rise, its background and the wait after its peak.
+        n_past = round((MAX_RISE_S + 2.0) * rate_hz)
+        self._past: deque[float] = deque(maxlen=n_past)
+        self._raw: deque[float] = deque(maxlen=n_past)
         self.restart()
 
     def restart(self) -> None:
         """Begin again after a gap."""
         self._rise: _Rise | None = None
         self._past.clear()
+        self._raw.clear()
         self._pending: deque[_Rise] = deque(maxlen=MAX_PENDING)
         self._recovering: tuple[Found, float] | None = None
         self._n = -1
 
-    def step(self, y: float, *, noise_us: float = 0.0) -> list[Told]:
-        """Take one cleaned sample in uS with standard deviation `noise_us`; return what became certain."""
+    def step(self, y: float, *, raw: float, noise_us: float = 0.0) -> list[Told]:
+        """Take one cleaned sample in uS with standard deviation `noise_us`, and `raw`; return what became certain."""
         self._n += 1
+        self._raw.append(raw)
         past = self._past
         before = past[-1] if past else y
         past.append(y)
@@ -176,10 +183,21 @@ class ResponseFinder:
         rise_s, step_s = (rise.peak - rise.foot) / self._rate_hz, 1.0 / self._rate_hz
         if height_us < least_us or not MIN_RISE_S - step_s <= rise_s <= MAX_RISE_S + step_s:
             return False
+        if self._is_jerk(rise):
+            return False
         drying_us_s = max(0.0, -rise.before_us_s)
         lost_us = rise.peak_us - y - drying_us_s * (self._n - rise.peak) / self._rate_hz
         fall_us_s = rise.fall_us_s - drying_us_s
         return lost_us <= MAX_LOST_SHARE * height_us or fall_us_s <= MAX_FALL_SHARE * (rise.steep_us_s + drying_us_s)
+
+    def _is_jerk(self, rise: _Rise) -> bool:
+        """Return whether most of the rise came from one uncleaned sample to the next."""
+        newest = self._n - len(self._raw) + 1
+        # The cleaned signal is late by two or three samples.
+        first = max(0, rise.foot - newest - round(MIN_RISE_S * self._rate_hz))
+        part = list(self._raw)[first : max(0, rise.peak - newest) + 1]
+        steps = [after - before for before, after in itertools.pairwise(part)]
+        return bool(steps) and max(steps) > MAX_STEP_SHARE * (max(part) - min(part))
 
     def _recover(self, y: float) -> list[Told]:
         if self._recovering is None:

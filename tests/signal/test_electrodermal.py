@@ -39,7 +39,7 @@ def test_calm_skin_has_no_responses(make_track: Any, run_tracks: Any) -> None:
     assert not [event for event in derived if isinstance(event, SkinResponse)]
     last = [event for event in derived if isinstance(event, Metrics)][-1]
     assert last.scr_per_min.value == 0.0
-    assert last.scr_per_min.bound == pytest.approx(1.0)
+    assert last.scr_per_min.bound == pytest.approx(1.96 * 0.3**0.5)
 
 
 def test_level_follows_slowly_within_its_bound(make_track: Any, run_tracks: Any) -> None:
