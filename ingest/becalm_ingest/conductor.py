@@ -128,6 +128,7 @@ class Conductor:
         for stream_id, tally in session.tallies.items():
             stream = spooled.streams.get(stream_id) if spooled else None
             n_events = stream.last_seq if stream else tally.n_events
+            n_acked = stream.acked_seq if stream else n_events
             report = StreamReport(
                 stream_id=stream_id,
                 device=tally.device,
@@ -138,8 +139,8 @@ class Conductor:
                 n_gaps=tally.n_gaps,
                 n_dropped=tally.n_dropped,
                 n_events=n_events,
-                n_sent=self._uplink.latency.newest_seq(stream_id),
-                n_acked=stream.acked_seq if stream else n_events,
+                n_sent=max(n_acked, self._uplink.latency.newest_seq(stream_id)),
+                n_acked=n_acked,
             )
             reports.append(report)
         return tuple(reports)
@@ -246,6 +247,7 @@ class Conductor:
     def _note_closed(self, session_id: str) -> None:
         if self._session is not None and self._session.session_id == session_id and not self._is_streaming:
             self._uplink.live_session_id = None
+            self._uplink.latency.forget(self._session.tallies)
             self._drained.set()
         if not self._spool.sessions:
             self._emptied.set()

@@ -1,6 +1,7 @@
 """How long the server takes to acknowledge: from the first sending of an event to the answer after its commit."""
 
 from collections import deque
+from collections.abc import Iterable
 
 from becalm_protocol.events import value
 from becalm_protocol.units import NS_PER_MS
@@ -38,6 +39,12 @@ class AckLatency:
         waiting = self._sent.get(stream_id, deque())
         while waiting and waiting[0][0] <= seq:
             self._kept_ms.append((acked_ns - waiting.popleft()[1]) / NS_PER_MS)
+
+    def forget(self, stream_ids: Iterable[str]) -> None:
+        """Drop what is kept of streams that have ended."""
+        for stream_id in stream_ids:
+            self._sent.pop(stream_id, None)
+            self._newest_seq.pop(stream_id, None)
 
     def newest_seq(self, stream_id: str) -> int:
         """Return the highest number sent of a stream, 0 before the first."""
