@@ -5,7 +5,8 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from becalm_server import http_docs, http_health, http_recordings, http_sessions, ws_ingest, ws_live
+from becalm_server import http_docs, http_exports, http_health, http_recordings, http_sessions, ws_ingest, ws_live
+from becalm_server.exports.office import ExportOffice
 from becalm_server.origin import OriginGuard
 from becalm_server.parts import Parts
 from becalm_server.problems import ProblemDetails, install_problem_handlers
@@ -37,8 +38,9 @@ def create_app(parts: Parts) -> FastAPI:
         redoc_url=None,
     )
     app.state.parts = parts
+    app.state.exports = ExportOffice(parts.archive)
     install_problem_handlers(app)
-    for edge in (http_docs, http_health, http_sessions, http_recordings, ws_ingest, ws_live):
+    for edge in (http_docs, http_health, http_sessions, http_recordings, http_exports, ws_ingest, ws_live):
         app.include_router(edge.router)
     app.add_middleware(OriginGuard, allowed_hosts=parts.settings.allowed_hosts)
     return app

@@ -11,7 +11,15 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
 from becalm_protocol.errors import StorageError
-from becalm_server.refusals import NoAgentError, ReportPendingError, SessionRunningError, UnknownSessionError
+from becalm_server.refusals import (
+    ExportsBusyError,
+    FormatUnavailableError,
+    NoAgentError,
+    NothingToExportError,
+    ReportPendingError,
+    SessionRunningError,
+    UnknownSessionError,
+)
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +27,9 @@ CONTENT_TYPE = "application/problem+json"
 _STATUSES: dict[type[Exception], HTTPStatus] = {
     UnknownSessionError: HTTPStatus.NOT_FOUND,
     ReportPendingError: HTTPStatus.NOT_FOUND,
+    NothingToExportError: HTTPStatus.NOT_FOUND,
+    FormatUnavailableError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ExportsBusyError: HTTPStatus.SERVICE_UNAVAILABLE,
     NoAgentError: HTTPStatus.CONFLICT,
     SessionRunningError: HTTPStatus.CONFLICT,
     StorageError: HTTPStatus.SERVICE_UNAVAILABLE,

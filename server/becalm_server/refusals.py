@@ -17,3 +17,15 @@ class SessionRunningError(BecalmError):
 
 class ReportPendingError(BecalmError):
     """The report is not there yet."""
+
+
+class NothingToExportError(BecalmError):
+    """The session holds nothing that the format could carry."""
+
+
+class FormatUnavailableError(BecalmError):
+    """The server cannot write the format, or not for such a session."""
+
+
+class ExportsBusyError(BecalmError):
+    """Others are being made, or this one took too long."""

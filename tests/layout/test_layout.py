@@ -44,6 +44,7 @@ GATES = {
     "scipy": ("signal/becalm_signal/", "cli/becalm_cli/signal_bench/"),
     "pyxdf": ("ingest/becalm_ingest/formats/xdf_file.py",),
     "fitdecode": ("ingest/becalm_ingest/formats/fit_file.py",),
+    "pyarrow": ("server/becalm_server/exports/parquet_zip.py",),
     "pylsl": ("ingest/becalm_ingest/lsl.py",),
     "numpy": (
         "signal/becalm_signal/", "ingest/becalm_simulator/", "server/becalm_server/", "cli/becalm_cli/signal_bench/",

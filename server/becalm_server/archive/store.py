@@ -30,8 +30,10 @@ RAW_PAGE_ROWS = 500
 class Archive:
     """Open with open_archive(). Every method raises StorageError where the database cannot answer."""
 
-    def __init__(self, pool: AsyncConnectionPool[Any], *, writer: ArchiveWriter, timescale: str) -> None:
+    def __init__(self, pool: AsyncConnectionPool[Any], *, url: str, writer: ArchiveWriter, timescale: str) -> None:
         self._pool = pool
+        self.url = url
+        """The address of the database, with its secret: for our own processes only."""
         self.writer = writer
         self.timescale = timescale
 
@@ -168,7 +170,7 @@ async def open_archive(url: str) -> AsyncIterator[Archive]:
     await writer.open()
     try:
         async with pool:
-            yield Archive(pool, writer=writer, timescale=migrated.timescale)
+            yield Archive(pool, url=url, writer=writer, timescale=migrated.timescale)
     finally:
         await writer.close()
 

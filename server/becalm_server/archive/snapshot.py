@@ -1,0 +1,75 @@
+"""One session as it stood at one moment, read row by row: for whatever reads a whole recording beside the server."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from becalm_protocol.derived import PIPELINE_VERSION
+from becalm_protocol.errors import StorageError
+from becalm_protocol.events import RawEvent, StreamInfo
+from becalm_protocol.limits import MAX_SESSION_NS
+from becalm_server.archive.raw_rows import to_event
+from becalm_server.archive.records import SessionRecord, session_record, stream_record
+from becalm_server.archive.statements import SQL, load_statements
+
+_SQL = SQL | load_statements(Path(__file__).with_name("export_queries.sql"))
+# So many rows are in memory at once.
+PAGE_ROWS = 500
+CONNECT_LIMIT_S = 5
+
+
+class Snapshot:
+    """Open with open_snapshot(). Every statement sees the same moment, however long the reading takes."""
+
+    def __init__(self, connection: psycopg.Connection[dict[str, Any]], session_id: str) -> None:
+        self._connection = connection
+        self._parameters: dict[str, Any] = {"session_id": session_id, "since_ns": -MAX_SESSION_NS - 1, "limit": None}
+        session = next(self.rows("select_session"), None)
+        if session is None:
+            raise StorageError(f"session {session_id!r:.70}: expected it in the database, found nothing")
+        self.record: SessionRecord = session_record(session)
+        self.streams: tuple[StreamInfo, ...] = tuple(stream_record(row).info for row in self.rows("select_streams"))
+        versions = sorted(
+            (row["pipeline_version"] for row in self.rows("export_versions")), key=lambda text: (len(text), text)
+        )
+        self.pipeline_version = PIPELINE_VERSION if PIPELINE_VERSION in versions or not versions else versions[-1]
+        """Whose derived values are given: today's pipeline, or the last one that ran."""
+        self._parameters["pipeline_version"] = self.pipeline_version
+
+    def rows(self, statement: str) -> Iterator[dict[str, Any]]:
+        """Give the rows of a statement about the session, all of them, a page at a time in memory."""
+        with self._connection.cursor(name=statement) as cursor:
+            cursor.itersize = PAGE_ROWS
+            cursor.execute(_SQL[statement], self._parameters)
+            yield from cursor
+
+    def columns(self, statement: str) -> dict[str, str]:
+        """Return {column: name of its PostgreSQL type} of a statement, whether it has rows or not."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(_SQL[statement], self._parameters | {"limit": 0})
+            types = self._connection.adapters.types
+            found = {}
+            for one in cursor.description or ():
+                known = types.get(one.type_code)
+                found[one.name] = "text" if known is None else known.name
+            return found
+
+    def raw_events(self) -> Iterator[tuple[int, RawEvent]]:
+        """Give (seq, event) in the order they were accepted."""
+        for row in self.rows("export_raw"):
+            yield row["seq"], to_event(row)
+
+
+@contextmanager
+def open_snapshot(url: str, session_id: str) -> Iterator[Snapshot]:
+    """Give a session as it stands now. Raises StorageError where it is not there or the database cannot answer."""
+    options = "-c timezone=UTC -c default_transaction_isolation=repeatable\\ read -c default_transaction_read_only=on"
+    try:
+        with psycopg.connect(url, row_factory=dict_row, options=options, connect_timeout=CONNECT_LIMIT_S) as connection:
+            yield Snapshot(connection, session_id)
+    except psycopg.Error as exc:
+        raise StorageError(f"database: {type(exc).__name__}. It may be restarting; try again") from exc
