@@ -23,6 +23,8 @@ MAX_POWER_BOUND_SHARE = 0.3
 # Edges of the bands in Hz, and how long intervals in a hole go together in them.
 LF_HZ, HF_HZ = (0.04, 0.15), (0.15, 0.4)
 LF_ALIKE_S, HF_ALIKE_S = 10.0, 4.0
+# Intervals are not missing at random: flags come where the swings are largest.
+NOT_AT_RANDOM = 1.4
 # Why the live indices of the heart are withheld altogether.
 ALL_WITHHELD = frozenset({Reason.NO_SENSOR, Reason.SENSOR_LOST, Reason.DISAGREES})
 
@@ -69,64 +71,66 @@ class _Heart:
         self._spectrum = SlidingSpectrum()
 
     def apply(self, beat: Beat) -> None:
-        for interval in self._log.apply(beat):
-            self._spectrum.add(interval.t_ns / NS_PER_S, interval.rr_ms)
+        for rr in self._log.apply(beat):
+            self._spectrum.add(rr.t_ns / NS_PER_S, rr.rr_ms)
 
     def indices(self, now_ns: int) -> dict[str, Index]:
         self._log.forget(now_ns)
         self._spectrum.forget(now_ns / NS_PER_S - SPECTRUM_S)
-        minute = time_domain(self._since(now_ns, WINDOW_S), window_s=WINDOW_S)
-        long = time_domain(self._log.intervals, window_s=LONG_S)
+        minute = time_domain(self._since(now_ns, WINDOW_S), now_ns=now_ns, window_s=WINDOW_S)
+        long = time_domain(self._log.intervals, now_ns=now_ns, window_s=LONG_S)
         return {
             **{name: minute[name] for name in OF_MINUTE},
             **{_long_name(name): long[name] for name in OF_LONG},
-            **self._powers(self._since(now_ns, SPECTRUM_S)),
+            **self._powers(now_ns),
         }
 
     def _since(self, now_ns: int, window_s: float) -> list[Interval]:
         since_ns = now_ns - round(window_s * NS_PER_S)
-        return [interval for interval in self._log.intervals if interval.t_ns > since_ns]
+        return [rr for rr in self._log.intervals if rr.t_ns > since_ns]
 
-    def _powers(self, window: list[Interval]) -> dict[str, Index]:
+    def _powers(self, now_ns: int) -> dict[str, Index]:
+        window = self._since(now_ns, SPECTRUM_S)
         bands = self._spectrum.bands() if self._spectrum.told_s() >= MIN_TOLD_S else None
         if bands is None:
             told_s = sum(rr.rr_ms for rr in window) / 1000.0
             reason = Reason.TOO_MANY_ARTEFACTS if told_s >= MIN_TOLD_S else Reason.WARMING_UP
             return dict.fromkeys(OF_BANDS, Index(reason=reason))
-        found = differences(window)
-        return (
-            dict.fromkeys(OF_BANDS, Index(reason=Reason.TOO_FEW_BEATS))
-            if found is None
-            else _powers(bands, found, window)
-        )
+        found = differences(window, since_ns=now_ns - round(SPECTRUM_S * NS_PER_S))
+        if found is None:
+            return dict.fromkeys(OF_BANDS, Index(reason=Reason.TOO_FEW_BEATS))
+        return _band_indices(bands, found, window)
 
 
-def _powers(bands: Bands, found: Differences, window: list[Interval]) -> dict[str, Index]:
-    """Return the powers with their bounds: what is missing, what doubtful flags hide, and timing jitter, both white."""
+def _band_indices(bands: Bands, found: Differences, window: list[Interval]) -> dict[str, Index]:
+    """Return the powers with their bounds.
+
+    Timing jitter and what doubtful flags hide are white noise; what is missing is missing of the band, and makes the
+    other swings leak into it.
+    """
     told = [rr for rr in window if rr.accepted]
     told_s = sum(rr.rr_ms for rr in told) / 1000.0
-    mean_s = told_s / len(told)
-    noise_ms2 = 2.0 * sum(rr.jitter_ms**2 for rr in told) / len(told)
+    mean_ms = 1000.0 * told_s / len(told)
+    jitter_ms2 = 2.0 * sum(rr.jitter_ms**2 for rr in told) / len(told)
+    doubted = [(rr - mean_ms) ** 2 for hole in found.holes if hole.is_doubted for rr in hole.inside_ms]
+    doubted_ms2 = sum(doubted) / len(told)
     missing_s = [hole.length_ms / 1000.0 for hole in found.holes]
-    doubted_ms2 = sum((rr / 1000.0 - mean_s) ** 2 for hole in found.holes if hole.is_doubted for rr in hole.inside_ms)
-    doubted_ms2 *= 1e6 / len(told)
     powers: dict[str, Index] = {}
-    for name, power, (low_hz, high_hz), alike_s in (
+    for name, power_ms2, (low_hz, high_hz), alike_s in (
         ("lf_ms2", bands.lf_ms2, LF_HZ, LF_ALIKE_S),
         ("hf_ms2", bands.hf_ms2, HF_HZ, HF_ALIKE_S),
     ):
-        share = min(1.0, (high_hz - low_hz) * 2.0 * mean_s)
-        noise = noise_ms2 * share
-        lost = math.sqrt(2.0 * sum(s * s / max(1.0, s / alike_s) for s in missing_s)) / told_s
-        bound = noise + doubted_ms2 * share + Z_95 * math.hypot(math.sqrt(2.0 * power * noise), lost * power)
-        powers[name] = _within(power, bound, sample_ns=window[-1].t_ns, missing=bool(missing_s))
-    return {
-        **powers,
-        "lf_hf": _ratio(powers["lf_ms2"], powers["hf_ms2"]),
-        "lf_peak_hz": powers["lf_ms2"]
-        if powers["lf_ms2"].value is None
-        else Index(value=bands.lf_peak_hz, bound=0.5 / told_s, sample_ns=window[-1].t_ns),
-    }
+        white = min(1.0, (high_hz - low_hz) * 2.0 * mean_ms / 1000.0)
+        noise_ms2 = jitter_ms2 * white
+        lost = NOT_AT_RANDOM * math.sqrt(2.0 * sum(s * s / max(1.0, s / alike_s) for s in missing_s)) / told_s
+        leaking_ms2 = lost * (power_ms2 + white * (bands.lf_ms2 + bands.hf_ms2))
+        random_ms2 = math.hypot(math.sqrt(2.0 * power_ms2 * noise_ms2), leaking_ms2)
+        bound_ms2 = noise_ms2 + doubted_ms2 * white + Z_95 * random_ms2
+        powers[name] = _within(power_ms2, bound_ms2, sample_ns=window[-1].t_ns, missing=bool(missing_s))
+    peak = powers["lf_ms2"]
+    if peak.value is not None:
+        peak = Index(value=bands.lf_peak_hz, bound=0.5 / told_s, sample_ns=peak.sample_ns)
+    return {**powers, "lf_hf": _ratio(powers["lf_ms2"], powers["hf_ms2"]), "lf_peak_hz": peak}
 
 
 def _within(value: float, bound: float, *, sample_ns: int, missing: bool) -> Index:

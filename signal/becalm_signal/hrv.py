@@ -16,6 +16,7 @@ N_HEART_RATE = 5
 # Accepted intervals alone are 8 bpm off on a real strap where every other beat is early, the ten 3 bpm.
 N_HEART_RATE_ODD = 10
 HEARD = frozenset({BeatFlag.OK, BeatFlag.ECTOPIC})
+REPAIRED = frozenset({BeatFlag.MISSED, BeatFlag.EXTRA})
 HEART_RATE_STALE_S = 3.0
 # A strap tells its intervals up to 4 s after the beat and once in 1-2 s.
 STRAP_STALE_S = 6.5
@@ -86,7 +87,11 @@ class BeatWindow:
             return
         self._confirmed_ns = beat.t_ns
         self._log.apply(beat)
-        if beat.flag in HEARD and beat.rr_ms is not None:
+        if beat.flag in REPAIRED and beat.rr_ms is not None and beat.rr_corrected_ms is not None:
+            # A missed beat has made one interval of two or three, an extra one two of one.
+            n_beats = max(1, round(beat.rr_ms / beat.rr_corrected_ms))
+            self._heard.extend([(beat.rr_corrected_ms, BeatFlag.OK)] * n_beats)
+        elif beat.flag in HEARD and beat.rr_ms is not None:
             self._heard.append((beat.rr_ms, beat.flag))
             self._accepted_ns = max(beat.t_ns, self._accepted_ns or beat.t_ns)
         elif beat.flag is BeatFlag.FIRST:
@@ -96,13 +101,15 @@ class BeatWindow:
     def heart_rate(self, now_ns: int) -> Index:
         """Return 60000 / mean of the last five intervals, in 1/min (ten where ectopic ones are among them).
 
-        Bound: standard error of that mean (the rate varies from beat to beat) and the jitter of both ends.
+        Bound: standard error of that mean (the rate varies from beat to beat), the jitter of both ends, and how far the
+        last five are from the ten.
         """
         if self._accepted_ns is None:
             return Index(reason=Reason.WARMING_UP)
         if now_ns - self._accepted_ns > self._stale_s * NS_PER_S or not self._heard:
             return Index(reason=Reason.TOO_FEW_BEATS)
         recent = list(self._heard)[-N_HEART_RATE:]
+        newest = sum(rr for rr, _ in recent) / len(recent)
         if any(flag is BeatFlag.ECTOPIC for _, flag in recent):
             recent = list(self._heard)
         n = len(recent)
@@ -110,7 +117,7 @@ class BeatWindow:
         variance = sum((rr - mean) ** 2 for rr, _ in recent) / max(1, n - 1)
         if n < 3:  # two intervals say little of their own spread: 50 ms is a usual one at rest
             variance = max(variance, 2500.0)
-        error_ms = Z_95 * math.sqrt(variance / n + 2.0 * (BEAT_JITTER_MS / n) ** 2)
+        error_ms = math.hypot(Z_95 * math.sqrt(variance / n + 2.0 * (BEAT_JITTER_MS / n) ** 2), newest - mean)
         if error_ms > MAX_RATE_BOUND_SHARE * mean:
             return Index(reason=Reason.TOO_MANY_ARTEFACTS)
         rate_bpm = 60_000.0 / mean
@@ -125,15 +132,15 @@ class BeatWindow:
         error of a sample without replacement (Cochran, Sampling Techniques, 1977, 2.6).
         """
         if self._log.forget(now_ns) or self._cached is None:
-            self._cached = self._rmssd()
+            self._cached = self._rmssd(now_ns - round(WINDOW_S * NS_PER_S))
         return self._cached
 
-    def _rmssd(self) -> Index:
+    def _rmssd(self, since_ns: int) -> Index:
         window = self._log.intervals
         short = why_short(window, window_s=WINDOW_S)
         if short is not None:
             return Index(reason=short if window or self._confirmed_ns is None else Reason.TOO_FEW_BEATS)
-        found = differences(window)
+        found = differences(window, since_ns=since_ns)
         if found is None or len(found.steps_ms) < MIN_PAIRS:
             return Index(reason=Reason.TOO_FEW_BEATS)
         return rmssd_index(found, window)

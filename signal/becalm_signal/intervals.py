@@ -37,6 +37,8 @@ DOUBTED_DEVIATIONS = 4.5
 # So many flags in a row on intervals of usual length on the whole are a heart without a rhythm rather than errors.
 IRREGULAR_FROM = 3
 IRREGULAR_LENGTH = 0.6
+# A window starts with a hole where its first interval begins later than this many intervals.
+EDGE_INTERVALS = 1.5
 
 
 @dataclass(slots=True)
@@ -95,13 +97,17 @@ class Differences:
     """What lies between the others."""
 
 
-def holes(window: Sequence[Interval]) -> tuple[list[float], list[Hole]]:
-    """Return the differences between accepted neighbours in ms, and what lies between the others."""
+def holes(window: Sequence[Interval], *, since_ns: int) -> tuple[list[float], list[Hole]]:
+    """Return the differences between accepted neighbours in ms, and what lies between the others from `since_ns` on."""
     steps_ms: list[float] = []
     found: list[Hole] = []
     last: Interval | None = None
     inside: list[Interval] = []
     broken = False
+    if window:
+        ahead_ms = (window[0].t_ns - max(0, since_ns)) / NS_PER_MS - window[0].rr_ms
+        if ahead_ms > EDGE_INTERVALS * window[0].rr_ms:
+            found.append(Hole(before_ms=None, after_ms=None, inside_ms=(), length_ms=ahead_ms, broken=True))
     for rr in window:
         broken = broken or not rr.joined
         if not rr.accepted:
@@ -130,9 +136,9 @@ def _hole(last: Interval | None, inside: Sequence[Interval], after: Interval | N
     )
 
 
-def differences(window: Sequence[Interval]) -> Differences | None:
-    """Return the mean square of differences, or None where there are fewer than two to go by."""
-    steps_ms, found = holes(window)
+def differences(window: Sequence[Interval], *, since_ns: int) -> Differences | None:
+    """Return the mean square of differences from `since_ns` on, or None where there are fewer than two to go by."""
+    steps_ms, found = holes(window, since_ns=since_ns)
     n = len(steps_ms)
     if n < 2:
         return None
@@ -204,7 +210,7 @@ class IntervalLog:
         if beat.rr_ms is None:
             return ()
         before = self.intervals[-1] if joined and self.intervals else None
-        interval = Interval(
+        newest = Interval(
             beat.t_ns,
             beat.rr_ms,
             beat.flag is BeatFlag.OK,
@@ -212,11 +218,11 @@ class IntervalLog:
             # An interval has the errors of two beats.
             max(BEAT_JITTER_MS, (beat.rr_error_ms or 0.0) / math.sqrt(2.0)),
         )
-        self.intervals.append(interval)
-        if before is None or not (before.is_ok and interval.is_ok):
+        self.intervals.append(newest)
+        if before is None or not (before.is_ok and newest.is_ok):
             return ()
-        told = (interval,) if before.accepted else (before, interval)
-        before.accepted = interval.accepted = True
+        told = (newest,) if before.accepted else (before, newest)
+        before.accepted = newest.accepted = True
         return told
 
     def forget(self, now_ns: int) -> bool:

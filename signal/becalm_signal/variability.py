@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 
 from becalm_protocol.derived import Index, Reason
+from becalm_protocol.units import NS_PER_S
 from becalm_signal.hrv import MAX_BOUND_SHARE, MIN_PAIRS, Z_95, rmssd_index, why_short
 from becalm_signal.intervals import MIN_SPREAD, NEIGHBOURS, Differences, Hole, Interval, differences
 
@@ -19,12 +20,12 @@ MAX_PNN50_BOUND_PCT = 5.0
 ALIKE_SHARE = 12.0
 
 
-def time_domain(window: Sequence[Interval], *, window_s: float) -> dict[str, Index]:
-    """Return the indices by `NAMES`; window_s: what the intervals were taken from, in s."""
+def time_domain(window: Sequence[Interval], *, now_ns: int, window_s: float) -> dict[str, Index]:
+    """Return the indices by `NAMES`; of the last `window_s` seconds."""
     short = why_short(window, window_s=window_s)
     if short is not None:
         return dict.fromkeys(NAMES, Index(reason=short))
-    found = differences(window)
+    found = differences(window, since_ns=now_ns - round(window_s * NS_PER_S))
     if found is None or len(found.steps_ms) < MIN_PAIRS:
         return dict.fromkeys(NAMES, Index(reason=Reason.TOO_FEW_BEATS))
     rmssd = rmssd_index(found, window)
@@ -69,8 +70,9 @@ class _Spread:
 
     def mean(self) -> Index:
         deviation_ms = math.sqrt(self.variance)
+        doubted = [rr - self.mean_ms for hole in self._holes if hole.is_doubted for rr in hole.inside_ms]
         bound_ms = Z_95 * math.hypot(self.jitter_ms / self.n, self.missing * deviation_ms)
-        return self._index(self.mean_ms, bound_ms)
+        return self._index(self.mean_ms, bound_ms + abs(sum(doubted)) / self.n)
 
     def sdnn(self) -> Index:
         value = math.sqrt(self.variance)
