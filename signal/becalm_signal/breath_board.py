@@ -24,7 +24,12 @@ HOLD_S = 10.0
 LAG_S = {SignalKind.ECG: 12.0}
 # A better source that is back must breathe this often before it counts again.
 N_RETURN = 3
+# A rate that is known to no more than half of itself is none.
+MAX_BOUND_SHARE = 0.5
 Z_95 = 1.96
+T_95_OF_3 = 4.303
+# A turn is placed to this share of a breath (virtual people at rest: half within 0.01, 95 % within 0.04).
+TURN_SD_SHARE = 0.02
 
 
 def rank_of(source: SignalKind | None) -> int | None:
@@ -50,6 +55,7 @@ class BreathWindow:
         if event.source is not None:
             self.kind = event.source
         if isinstance(event, BreathPause):
+            self.forget()
             return
         if isinstance(event, BreathTurn):
             self.newest_ns = event.t_ns
@@ -81,7 +87,11 @@ class BreathWindow:
         return still_ns is not None and still_ns <= 0 and len(self._periods_s) >= N_BREATHS
 
     def rate(self, now_ns: int) -> Index:
-        """Return the rate of the last three breaths in 1/min; bound: standard error of their mean period."""
+        """Return the rate of the last three breaths in 1/min.
+
+        Bound: the error of the first and the last turn, and the standard error of the mean period (Student, two
+        degrees of freedom), because a breath missed or counted twice shows as uneven periods.
+        """
         still_ns = self.still_for_ns(now_ns)
         if still_ns is None or self._end_ns is None:
             return Index(reason=Reason.WARMING_UP)
@@ -93,9 +103,11 @@ class BreathWindow:
         mean_s = sum(last) / len(last)
         rate_bpm = 60.0 / mean_s
         deviation_s = math.sqrt(sum((p - mean_s) ** 2 for p in last) / (len(last) - 1))
-        # 40 ms: one sample of a 25 Hz belt at either end of the three breaths.
-        error_s = math.hypot(deviation_s / math.sqrt(len(last)), 0.04 / len(last))
-        return Index(value=rate_bpm, bound=rate_bpm * Z_95 * error_s / mean_s, sample_ns=self.newest_ns)
+        turn_s = TURN_SD_SHARE * mean_s
+        error_s = math.hypot(T_95_OF_3 * deviation_s / math.sqrt(len(last)), Z_95 * math.sqrt(2.0) * turn_s / len(last))
+        if error_s > MAX_BOUND_SHARE * mean_s:
+            return Index(reason=Reason.NOISY)
+        return Index(value=rate_bpm, bound=rate_bpm * error_s / mean_s, sample_ns=self.newest_ns)
 
     def irregularity(self) -> Reading | None:
         """Return the coefficient of variation of the last six breaths."""

@@ -54,11 +54,12 @@ class BreathMaker:
         out: list[BreathTurn | Breath | BreathPause] = []
         if before is not None and is_long:
             out.append(BreathPause(t_ns=before.t_ns, end_ns=turn.t_ns, emitted_ns=emitted_ns, source=source))
+            self._trough = self._peak = None  # a breath with a hold in it has no rate worth telling
         out.append(BreathTurn(t_ns=turn.t_ns, emitted_ns=emitted_ns, phase=phase, source=source))
         if turn.is_peak:
             self._peak = turn
             return out
-        if self._trough is not None and self._peak is not None:
+        if self._trough is not None and self._peak is not None:  # a first trough, or one after a hold, ends no breath
             out.append(self._breath(self._trough, self._peak, end=turn, source=source, emitted_ns=emitted_ns))
         self._trough, self._peak = turn, None
         return out

@@ -28,6 +28,9 @@ N_SWINGS = 8
 PATIENCE_S = 6.0
 SHRINK_S = 6.0
 STUCK_S = 8.0
+# Within this share of a swing of its extreme a chest is at rest; half a sine takes 0.2 of its time for that.
+REST_SHARE = 0.1
+SINE_SHARE = 0.2
 # Noise floor: swings below this many counts are the converter, not the chest.
 FLOOR_COUNTS = 3.0
 
@@ -71,6 +74,7 @@ class TurnFinder:
         self._rate_hz = rate_hz
         self._floor = floor
         self._swings: deque[float] = deque(maxlen=N_SWINGS)
+        self._halves_s: deque[float] = deque(maxlen=N_SWINGS)
         self._mean = OnePole(tau_s=8.0, rate_hz=rate_hz)
         self._square = OnePole(tau_s=8.0, rate_hz=rate_hz)
         self._warm = round(2.0 * rate_hz)
@@ -86,6 +90,7 @@ class TurnFinder:
         self._turn: _Extreme | None = None
         self._mean.reset()
         self._square.reset()
+        self._near_high = self._near_low = 0
 
     @property
     def usual_swing(self) -> float:
@@ -100,14 +105,7 @@ class TurnFinder:
         if self._n < 2 or self._high is None or self._low is None:
             self._high = self._low = _Extreme(self._n, y)
             return None
-        if y >= self._high.level:
-            self._high = _Extreme(self._n, y)
-        elif self._high.at == self._n - 1:
-            self._high = _Extreme(self._n - 1 + parabola_vertex(two_ago, one_ago, y), one_ago)
-        if y <= self._low.level:
-            self._low = _Extreme(self._n, y)
-        elif self._low.at == self._n - 1:
-            self._low = _Extreme(self._n - 1 + parabola_vertex(two_ago, one_ago, y), one_ago)
+        self._follow(y, self._high, self._low, before=(two_ago, one_ago))
         needed = self._needed(y)
         if self._n < self._warm:
             return None
@@ -116,6 +114,25 @@ class TurnFinder:
         if self._rising is not True and y - self._low.level > needed:
             return self._turned(y, peak=False)
         return None
+
+    def _follow(self, y: float, high: _Extreme, low: _Extreme, *, before: tuple[float, float]) -> None:
+        """Keep the extremes since the last turn, and when the signal was last near them."""
+        two_ago, one_ago = before
+        vertex = self._n - 1 + parabola_vertex(two_ago, one_ago, y)
+        if y >= high.level:
+            high = _Extreme(self._n, y)
+        elif high.at == self._n - 1:
+            high = _Extreme(vertex, one_ago)
+        if y <= low.level:
+            low = _Extreme(self._n, y)
+        elif low.at == self._n - 1:
+            low = _Extreme(vertex, one_ago)
+        near = REST_SHARE * self.usual_swing
+        if y >= high.level - near:
+            self._near_high = self._n
+        if y <= low.level + near:
+            self._near_low = self._n
+        self._high, self._low = high, low
 
     def _needed(self, y: float) -> float:
         mean = self._mean.step(y)
@@ -126,11 +143,22 @@ class TurnFinder:
             usual *= math.exp(-(waited_s - PATIENCE_S) / SHRINK_S)
         return max(self._floor, HYSTERESIS_SHARE * usual)
 
+    def _rested(self, extreme: _Extreme, near: int) -> _Extreme:
+        """Return the end of the rest that the extreme lies in: a breath begins where the chest moves again.
+
+        An even wave leaves its extreme within a fifth of its half; what stays near it for longer has rested there.
+        """
+        usual_s = median(self._halves_s) if len(self._halves_s) >= 3 else 2.0
+        leaving = SINE_SHARE * usual_s * self._rate_hz
+        return _Extreme(near - leaving, extreme.level) if near - extreme.at > 2.0 * leaving else extreme
+
     def _turned(self, y: float, *, peak: bool) -> tuple[bool, _Extreme] | None:
         extreme = self._high if peak else self._low
         assert extreme is not None  # noqa: S101  (both are set once two samples came)
+        extreme = self._rested(extreme, self._near_high if peak else self._near_low)
         if self._turn is not None and self._rising is not None:
             self._swings.append(abs(extreme.level - self._turn.level))
+            self._halves_s.append((extreme.at - self._turn.at) / self._rate_hz)
         self._rising = not peak
         self._turn = extreme
         self._high = self._low = _Extreme(self._n, y)
