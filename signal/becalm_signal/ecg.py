@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 from becalm_protocol.derived import Reason
 from becalm_protocol.events import SignalKind
+from becalm_protocol.units import NS_PER_MS
 from becalm_signal.breath_ecg import EcgBreath
 from becalm_signal.breath_turns import BreathMaker, TurnAt
 from becalm_signal.clock import StreamClock
+from becalm_signal.ecg_contact import ContactWatch
 from becalm_signal.qrs import Peak, QrsDetector
 from becalm_signal.quality import RangeWatch
 from becalm_signal.rr import RrFlagger
@@ -18,6 +20,8 @@ WATCH_S = 2.0
 # Peakiness, measured: white, muscle, wandering and powerline noise 1.1-1.9, 17 annotated or ICU records 2.1 and more.
 GHOST_BELOW = 1.95
 HEART_ABOVE = 2.2
+# Known late, an open lead is told of from here on after the last beat.
+OFF_AFTER_NS = 300 * NS_PER_MS
 DEAD = frozenset({Reason.FLAT, Reason.SATURATED})
 
 
@@ -30,6 +34,7 @@ class EcgStage:
             rate_hz, window_s=WATCH_S, flat_range=max(flat_range, 2.0 * unit_per_count), unit_per_count=unit_per_count
         )
         self._detector = QrsDetector(rate_hz)
+        self._contact = ContactWatch(rate_hz)
         self._flagger = RrFlagger(SignalKind.ECG)
         self._quality = QualityReporter(SignalKind.ECG)
         self._breath = EcgBreath(rate_hz)
@@ -43,6 +48,7 @@ class EcgStage:
         """Begin again after a gap; open beats are confirmed with what is known."""
         self._watch.restart()
         self._detector.restart()
+        self._contact.restart()
         self._breath.restart()
         self._breaths.restart()
         self._origin = None
@@ -56,18 +62,23 @@ class EcgStage:
             self._origin = first
         out: list[Output] = []
         watch, detect, keep = self._watch.step, self._detector.step, self._breath.sample
+        touch = self._contact.step
         for at, x in enumerate(samples, first):
             judged = watch(x)
+            touch(x)
             keep(x)
             peaks = detect(x)
             if judged or peaks:
                 self._newest = at
                 emitted_ns = clock.session_ns(at)
                 was = self._quality.reason
-                out += self._judge(emitted_ns)
+                for peak in peaks:
+                    self._contact.beat(peak.at, is_known=peak.is_known)
+                out += self._judge(emitted_ns, clock=clock)
                 if was in DEAD and self._quality.reason is None:
                     # The step from the rail back to the heart is no beat, and levels learned on a dead lead are none.
                     self._detector.begin_anew()
+                    self._contact.restart()
                     self._breath.restart()
                     self._origin, peaks = at + 1, []
                 for peak in peaks:
@@ -85,12 +96,17 @@ class EcgStage:
             out += self._beat(peak, clock=clock, emitted_ns=emitted_ns)
         return [*out, *self._flagger.flush(emitted_ns=emitted_ns)]
 
-    def _judge(self, t_ns: int) -> list[Output]:
+    def _judge(self, t_ns: int, *, clock: StreamClock) -> list[Output]:
         peakiness = self._detector.peakiness
         if peakiness > 0.0:
             self._ghost = peakiness < (HEART_ABOVE if self._ghost else GHOST_BELOW)
-        reason = self._watch.reason or (Reason.NOISY if self._ghost else None)
-        return self._quality.change(reason, t_ns=t_ns, emitted_ns=t_ns)
+        contact = self._contact.judge()
+        reason = self._watch.reason or contact or (Reason.NOISY if self._ghost else None)
+        self._detector.learn_shapes(is_heart=reason is not Reason.OFF_BODY)
+        since_ns = t_ns
+        if reason is Reason.OFF_BODY and self._contact.silent_since is not None:
+            since_ns = min(t_ns, clock.session_ns((self._origin or 0) + self._contact.silent_since) + OFF_AFTER_NS)
+        return self._quality.change(reason, t_ns=since_ns, emitted_ns=t_ns)
 
     def _beat(self, peak: Peak, *, clock: StreamClock, emitted_ns: int) -> list[Output]:
         if self._quality.reason is not None:

@@ -54,6 +54,8 @@ class Peak:
 
     at: float
     height: float
+    is_known: bool = False
+    """Whether it looks like beats before it."""
 
 
 class QrsDetector:
@@ -105,6 +107,10 @@ class QrsDetector:
         """Energy of the accepted beats over the mean energy: 3 and more for a heart, below 1.8 for noise."""
         mean = self._mean_energy()
         return median(self._signal) / mean if self._signal and mean > 0.0 else 0.0
+
+    def learn_shapes(self, *, is_heart: bool) -> None:
+        """Take shapes of beats from what is told from now on, or not."""
+        self._jury.is_learning = is_heart
 
     def _mean_energy(self) -> float:
         return sum(self._energies) / len(self._energies) if self._energies else 0.0
@@ -231,7 +237,7 @@ class QrsDetector:
                 self._quiet_since = beat.hump.at
                 self._set_deadline()
             self._placer.learn(beat.balance)
-            found.append(Peak(beat.at * self._decimator.factor, beat.height))
+            found.append(Peak(beat.at * self._decimator.factor, beat.height, beat.is_known))
 
     def _set_deadline(self) -> None:
         typical = median(self._rr) if len(self._rr) >= 2 else self.rate_hz

@@ -1,7 +1,7 @@
 """Which humps are told as beats: at once where their shape is known, after a look at what follows where it is not."""
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from becalm_signal.qrs_humps import Candidate
@@ -42,6 +42,8 @@ class Found:
     height: float
     balance: float
     like: Likeness
+    is_known: bool = False
+    """Whether it looked like beats before it."""
 
 
 class Jury:
@@ -54,6 +56,8 @@ class Jury:
     def __init__(self, rate_hz: float) -> None:
         self._rate_hz = rate_hz
         self.shapes = Shapes(rate_hz)
+        self.is_learning = True
+        """Off while what is told is no heart."""
         self._rr: deque[float] = deque(maxlen=8)
         self._held: list[Found] = []
         self._last: float | None = None
@@ -129,21 +133,22 @@ class Jury:
         if held:
             self._prove(is_beat=True)
         told = held if sure is None else [*held, sure]
-        return [found for found in told if self._is_told(found)]
+        return [self._learn(found) for found in told if self._is_apart(found)]
 
     def _prove(self, *, is_beat: bool) -> None:
         self._right += RIGHT_GAIN * (is_beat - self._right)
 
-    def _is_told(self, found: Found) -> bool:
-        if self._last is not None:
-            since = found.at - self._last
-            if since < SAME_S * self._rate_hz:
-                return False
-            if since < MAX_RR_S * self._rate_hz:
-                self._rr.append(since)
+    def _is_apart(self, found: Found) -> bool:
+        return self._last is None or found.at - self._last >= SAME_S * self._rate_hz
+
+    def _learn(self, found: Found) -> Found:
+        if self._last is not None and found.at - self._last < MAX_RR_S * self._rate_hz:
+            self._rr.append(found.at - self._last)
         self._last = found.at
-        self.shapes.learn(found.like, found.hump.energy)
-        return True
+        is_known = found.like.is_known(found.hump.energy, least=LIKE)
+        if self.is_learning:
+            self.shapes.learn(found.like, found.hump.energy)
+        return replace(found, is_known=is_known)
 
     def _is_regular(self) -> bool:
         if len(self._rr) < 5:

@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import mul
 
+from becalm_signal.filters import smoothing_taps
 from becalm_signal.qrs_place import HUMP_DELAY_S
 
 # The steep part of a QRS, narrow or wide, without P and T wave.
 REACH_S = 0.07
 # Noise moves the middle of a hump by as much.
 SHIFT_S = 0.023
+# Quiets mains and muscle; a longer one makes P and T waves look like a QRS.
+SMOOTH_S = 0.02
 # Correlation with the nearest shape: 19 of 20 beats of MIT-BIH exceed 0.9; P waves, T waves and noise mostly do not.
 LIKE = 0.9
 CLEARLY_LIKE = 0.95
@@ -56,6 +59,7 @@ class Shapes:
         self._reach = max(3, round(REACH_S * rate_hz))
         n_shifts = max(1, round(SHIFT_S * rate_hz))
         self._shifts = sorted(range(-n_shifts, n_shifts + 1), key=abs)
+        self._taps = smoothing_taps(SMOOTH_S, rate_hz=rate_hz)
         self._delay = round(HUMP_DELAY_S * rate_hz)
         self._ramp = [float(k) for k in range(-self._reach, self._reach + 1)]
         self._ramp_square = sum(k * k for k in self._ramp)
@@ -78,8 +82,10 @@ class Shapes:
     def compare(self, samples: Sequence[float], hump: int) -> Likeness:
         """Return the likeness of the hump at index `hump` of `samples` to the nearest shape."""
         best = Likeness(0.0, None, [])
+        first = hump - self._delay - self._reach - self._shifts[-1]
+        smooth = self._smooth(samples, first)
         for shift in self._shifts:
-            course = self._course(samples, hump - self._delay + shift)
+            course = self._course(smooth, self._shifts[-1] + shift)
             if not course:
                 continue
             if not best.course:
@@ -109,11 +115,19 @@ class Shapes:
             shape.weight += 1.0
         self._known.sort(key=lambda known: -known.weight)
 
-    def _course(self, samples: Sequence[float], centre: int) -> list[float]:
-        low, high = centre - self._reach, centre + self._reach + 1
-        if low < 0 or high > len(samples):
+    def _smooth(self, samples: Sequence[float], first: int) -> list[float]:
+        """Return the samples about a hump from `first` on without mains, as many as there are."""
+        half = len(self._taps) // 2
+        last = min(first + 2 * (self._reach + self._shifts[-1]) + 1 + half, len(samples))
+        if first < half:
             return []
-        part = [samples[k] for k in range(low, high)]
+        part = [samples[k] for k in range(first - half, last)]
+        return [sum(map(mul, self._taps, part[k:])) for k in range(len(part) - 2 * half)]
+
+    def _course(self, smooth: Sequence[float], low: int) -> list[float]:
+        part = smooth[low : low + len(self._ramp)]
+        if len(part) < len(self._ramp):
+            return []
         mean = sum(part) / len(part)
         slope = sum(map(mul, part, self._ramp)) / self._ramp_square
         return _unit([x - mean - slope * k for x, k in zip(part, self._ramp, strict=True)])

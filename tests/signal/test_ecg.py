@@ -43,10 +43,35 @@ def test_no_heart_rate_while_the_lead_is_noisy(make_ecg: Any, make_rr: Any, make
     burst = slice(round(20 * RATE_HZ), round(35 * RATE_HZ))
     samples[burst] += np.random.default_rng(0).normal(0.0, 1500.0, burst.stop - burst.start)
     derived = run_tracks(make_track(samples, kind=SignalKind.ECG, rate_hz=RATE_HZ))
-    said = {event.t_ns: event.reason for event in derived if isinstance(event, SignalQuality)}
-    assert Reason.NOISY in said.values()
+    said = {event.emitted_ns: event.reason for event in derived if isinstance(event, SignalQuality)}
+    assert {Reason.NOISY, Reason.OFF_BODY} & set(said.values())
     for tick in (event for event in derived if isinstance(event, Metrics)):
         reason = next((said[t_ns] for t_ns in sorted(said, reverse=True) if t_ns <= tick.t_ns), None)
         assert reason is None or tick.heart_rate_bpm.value is None
     after = [event for event in derived if isinstance(event, Beat) and event.confirmed and event.t_ns > 38e9]
     assert {beat.flag for beat in after[1:]} == {BeatFlag.OK}, "intervals found in noise are no measure of those after"
+
+
+def test_free_electrodes_are_told_of_within_two_seconds_and_give_no_accepted_beat(
+    make_ecg: Any, make_rr: Any, make_track: Any, run_tracks: Any
+) -> None:
+    heart = make_ecg(make_rr(60), rate_hz=RATE_HZ)
+    samples = heart.samples.copy()
+    off = slice(round(20 * RATE_HZ), round(30 * RATE_HZ))
+    t_s = np.arange(off.stop - off.start) / RATE_HZ
+    rng = np.random.default_rng(4)
+    samples[off] = 300.0 * np.sin(2 * np.pi * 50.0 * t_s) + np.cumsum(rng.normal(0.0, 20.0, len(t_s)))
+    derived = run_tracks(make_track(samples, kind=SignalKind.ECG, rate_hz=RATE_HZ))
+    told = [event for event in derived if isinstance(event, SignalQuality)]
+    assert [event.reason for event in told] == [Reason.OFF_BODY, None]
+    assert 19.0e9 < told[0].t_ns < 20.5e9
+    assert told[0].emitted_ns < 22.5e9
+    assert 30.0e9 <= told[1].t_ns < 34.0e9
+    ghosts = [event for event in derived if isinstance(event, Beat) and 20.1e9 < event.t_ns < 30e9]
+    assert [beat for beat in ghosts if beat.confirmed and beat.flag is BeatFlag.OK] == []
+
+
+def test_a_pause_of_the_heart_is_no_free_electrode(make_ecg: Any, make_track: Any, run_tracks: Any) -> None:
+    heart = make_ecg([850.0] * 25 + [4050.0] + [850.0] * 15, rate_hz=RATE_HZ)
+    derived = run_tracks(make_track(heart.samples, kind=SignalKind.ECG, rate_hz=RATE_HZ))
+    assert [event for event in derived if isinstance(event, SignalQuality)] == []

@@ -1,0 +1,102 @@
+"""Do the electrodes still see a heart? Two signs that they do not, each relative to what this heart has shown."""
+
+from collections import deque
+from statistics import median
+
+from becalm_protocol.derived import Reason
+
+SEGMENT_S = 0.5
+# Quiet between beats, as this person's electrodes usually are: the median of a minute.
+N_USUAL = 120
+N_LEAST = 6
+# A free electrode picks up mains and amplifier noise: this much more than between the beats before.
+RISEN = 4.0
+FALLEN = 2.0
+# Without a beat for so many usual intervals; a pause of a heart has no more noise than its beats.
+SILENT_RR = 1.6
+SILENT_LEAST_S = 1.2
+# Of the last five beats so few look like beats before them: noise looks different every time.
+N_JUDGED = 5
+MOSTLY_ODD = 4
+MOSTLY_KNOWN = 2
+N_BACK = 2
+
+
+class ContactWatch:
+    """OFF_BODY: no beat and much more noise than between beats. NOISY: beats that look like none before.
+
+    `step(x)` takes every sample, `beat` every beat; `judge` gives the reason. Delay: 1.2 s, or 1.6 usual intervals.
+    """
+
+    def __init__(self, rate_hz: float) -> None:
+        self._rate_hz = rate_hz
+        self._n_segment = max(4, round(SEGMENT_S * rate_hz))
+        self._usual: deque[float] = deque(maxlen=N_USUAL)
+        self._known: deque[bool] = deque(maxlen=N_JUDGED)
+        self._rr: deque[float] = deque(maxlen=9)
+        self.restart()
+        self._is_off = self._is_odd = False
+
+    def restart(self) -> None:
+        """Begin again after a gap; what is usual is kept."""
+        self._bends: list[float] = []
+        self._one = self._two = 0.0
+        self._n = 0
+        self._level = 0.0
+        self._last: float | None = None
+        self._heard: float | None = None
+        self._open: list[float] = []
+
+    def step(self, x: float) -> None:
+        """Take a sample."""
+        self._n += 1
+        if self._n > 2:
+            self._bends.append(abs(x - 2.0 * self._one + self._two))
+        self._two, self._one = self._one, x
+        if len(self._bends) >= self._n_segment:
+            # The median: a QRS is short, what is between the beats is counted.
+            self._level = median(self._bends)
+            self._bends.clear()
+            self._open.append(self._level)
+
+    def beat(self, at: float, *, is_known: bool) -> None:
+        """Take a beat at sample `at` since the restart; what came before it was no free electrode."""
+        if self._last is not None and 0.2 < (at - self._last) / self._rate_hz < 2.5:
+            self._rr.append(at - self._last)
+        self._last = at
+        self._known.append(is_known)
+        if is_known:
+            self._heard = at
+            self._usual += [] if self._is_off else self._open
+        self._open.clear()
+
+    def judge(self) -> Reason | None:
+        """Return why the signal is no heart now, None where it may be one."""
+        n_known = sum(self._known)
+        if len(self._known) == N_JUDGED and len(self._usual) >= N_LEAST:
+            self._is_odd = n_known <= (MOSTLY_KNOWN if self._is_odd else N_JUDGED - MOSTLY_ODD)
+        was_off, self._is_off = self._is_off, self._free()
+        if self._is_off and not was_off:
+            self._known.clear()  # from here on two beats like those before say that the heart is back
+        return Reason.OFF_BODY if self._is_off else Reason.NOISY if self._is_odd else None
+
+    @property
+    def is_off(self) -> bool:
+        """Whether the electrodes hang free by the last judgement."""
+        return self._is_off
+
+    @property
+    def silent_since(self) -> float | None:
+        """Sample of the last beat that looked like one."""
+        return self._heard
+
+    def _free(self) -> bool:
+        if len(self._usual) < N_LEAST:
+            return False
+        usual = median(self._usual)
+        if self._is_off:
+            return self._level > FALLEN * usual and sum(self._known) < N_BACK
+        if self._level <= RISEN * usual or self._heard is None or not self._rr:
+            return False
+        silent_s = (self._n - self._heard) / self._rate_hz
+        return silent_s > max(SILENT_LEAST_S, SILENT_RR * median(self._rr) / self._rate_hz)
