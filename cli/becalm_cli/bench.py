@@ -58,5 +58,6 @@ def signal(
 ) -> None:
     """Score the live pipeline on real recordings and known truth, NeuroKit2 beside it in the same run."""
     from becalm_cli.signal_bench.figures import bench_signal
+    from becalm_cli.signal_bench.rendering import rendered
 
-    typer.echo(json.dumps(bench_signal(data, only=tuple(only or ()), quick=quick), indent=2))
+    typer.echo(rendered(bench_signal(data, only=tuple(only or ()), quick=quick)))

@@ -13,6 +13,7 @@ from typing import Any
 
 import neurokit2 as nk
 import numpy as np
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from becalm_cli.analyse import run_pipeline
 from becalm_cli.score import PHASES
@@ -43,7 +44,9 @@ def processor(data: Path, *, quick: bool) -> dict[str, Any]:
     runs = [_cpu_s(lambda: run_pipeline([info for info, _ in tracks], events)) for _ in range(3)]
     ours_ms = 1000.0 * min(runs) / seconds
     window_s = 60
-    rival_ms = 1000.0 * _cpu_s(lambda: _rival_windows(tracks, n_windows=10, window_s=window_s)) / 10
+    with threadpool_limits(1):  # more threads only wait for each other, and their waiting counts as work
+        _rival_windows(tracks, n_windows=1, window_s=window_s)  # what it loads at its first call is not counted
+        rival_ms = 1000.0 * _cpu_s(lambda: _rival_windows(tracks, n_windows=10, window_s=window_s)) / 10
     return {
         "becalm_ms_per_session_s": round(ours_ms, 3),
         "sessions_a_core_at_65_pct": int(0.65 * 1000.0 / ours_ms),
@@ -61,22 +64,29 @@ def _rival_windows(tracks: Sequence[Track], *, n_windows: int, window_s: int) ->
             quietly(_CHAINS[info.kind](part, whole_hz))
 
 
+def _rival_heart(part: Samples, whole_hz: int) -> None:
+    """Do what the live lane's heart does: beats, flagged intervals, variability in time."""
+    peaks = nk.ecg_peaks(nk.ecg_clean(part, whole_hz), whole_hz)[1]["ECG_R_Peaks"]
+    nk.hrv_time(nk.signal_fixpeaks(peaks, sampling_rate=whole_hz, method="Kubios")[1], whole_hz)
+
+
 _CHAINS: dict[SignalKind, Callable[[Samples, int], Callable[[], Any]]] = {
-    SignalKind.ECG: lambda part, hz: lambda: nk.hrv_time(nk.ecg_peaks(nk.ecg_clean(part, hz), hz)[1], hz),
+    SignalKind.ECG: lambda part, hz: lambda: _rival_heart(part, hz),
     SignalKind.RESPIRATION: lambda part, hz: lambda: nk.rsp_rate(nk.rsp_clean(part, hz), sampling_rate=hz),
     SignalKind.SKIN_CONDUCTANCE: lambda part, hz: lambda: nk.eda_process(part, sampling_rate=hz),
 }
 
 
 def memory(data: Path, *, quick: bool) -> dict[str, Any]:
-    """Measure what a pipeline holds after minutes of three signals: the mean of twenty, allocations of Python alone."""
-    tracks = _tracks(data, seconds=120 if quick else 480)
+    """Measure what a pipeline holds after minutes of three signals: the mean of some, allocations of Python alone."""
+    tracks = _tracks(data, seconds=60 if quick else 480)
     events = _cut(tracks, sizes_s=(1.0,))
+    n_sessions = 5 if quick else N_SESSIONS
     gc.collect()
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
-        pipelines = [Pipeline([info for info, _ in tracks]) for _ in range(N_SESSIONS)]
+        pipelines = [Pipeline([info for info, _ in tracks]) for _ in range(n_sessions)]
         for pipeline in pipelines:
             for event in (*PHASES, *events):
                 pipeline.feed(event)
@@ -84,7 +94,7 @@ def memory(data: Path, *, quick: bool) -> dict[str, Any]:
         held = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()
-    return {"mb_per_session": round(held / N_SESSIONS / 1e6, 3), "sessions": len(pipelines)}
+    return {"mb_per_session": round(held / n_sessions / 1e6, 3), "sessions": len(pipelines)}
 
 
 def chunks(data: Path, *, quick: bool) -> dict[str, Any]:

@@ -28,10 +28,17 @@ class Counts:
         }
 
 
-def count(true_ns: Sequence[int], found_ns: Sequence[int], *, within_ms: float) -> Counts:
-    """Match two ascending series."""
+def count(
+    true_ns: Sequence[int], found_ns: Sequence[int], *, within_ms: float, window_ns: range | None = None
+) -> Counts:
+    """Match two ascending series; outside `window_ns` events are matched, but not counted."""
     pairs = pair_up(true_ns, found_ns, tolerance_ns=round(within_ms * 1e6))
-    return Counts(n_true=len(true_ns), n_found=len(found_ns), n_matched=len(pairs))
+    if window_ns is None:
+        return Counts(n_true=len(true_ns), n_found=len(found_ns), n_matched=len(pairs))
+    n_matched = sum(true_ns[i] in window_ns for i, _ in pairs)
+    known = {j for _, j in pairs}
+    n_extra = sum(t_ns in window_ns for j, t_ns in enumerate(found_ns) if j not in known)
+    return Counts(n_true=sum(t_ns in window_ns for t_ns in true_ns), n_found=n_matched + n_extra, n_matched=n_matched)
 
 
 def total(parts: Iterable[Counts]) -> Counts:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from becalm_cli.signal_bench import breath, cost, heart, skin, variability
+from becalm_cli.signal_bench import bounds, breath, cost, heart, skin, variability
 from becalm_protocol.derived import PIPELINE_VERSION
 from becalm_protocol.errors import ConfigError
 from becalm_protocol.events import value
@@ -36,6 +36,8 @@ FIGURES: tuple[Figure, ...] = (
     Figure(name="skin_calm_rest", asked="<= 1 a minute", measure=skin.calm_rest),
     Figure(name="skin_stimuli", asked="each of four found, fewer others than NeuroKit2", measure=skin.four_stimuli),
     Figure(name="skin_virtual", asked="F1 ahead of NeuroKit2", measure=skin.virtual_skin),
+    Figure(name="bounds", asked=">= 95 % covered, each index, each kind of fault", measure=bounds.coverage),
+    Figure(name="ghosts", asked="< 1 % while off the body", measure=bounds.ghosts),
     Figure(name="processor", asked="<= 1 ms a session-second", measure=cost.processor),
     Figure(name="memory", asked="<= 2 MB a session", measure=cost.memory),
     Figure(name="chunks", asked="one hash for 1,000 cuts, each signal and whole", measure=cost.chunks),

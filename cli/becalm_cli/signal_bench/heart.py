@@ -10,6 +10,7 @@ from becalm_cli.analyse import run_pipeline
 from becalm_cli.signal_bench import records, rivals
 from becalm_cli.signal_bench.f1 import Counts, count, total, unannotated
 from becalm_cli.signal_bench.records import Samples, beats, columns, derive, stream, times_ns
+from becalm_protocol.derived import Metrics
 from becalm_protocol.events import Clock, SampleBlock, SignalKind, StreamInfo
 from becalm_protocol.units import NS_PER_MS, NS_PER_S, s_from_ns
 
@@ -72,14 +73,15 @@ def _ours(ecg_mv: Samples, *, rate_hz: float) -> dict[str, list[int]]:
 
 def _score(true_s: Samples, found_ns: Sequence[int], *, seconds: float) -> dict[str, Counts]:
     """Score after learning and before the end; and once more without the stretches that nobody annotated."""
-    true_ns = times_ns(true_s[(true_s > LEARNING_S) & (true_s < seconds - 0.5)])
-    found_ns = [t_ns for t_ns in found_ns if LEARNING_S * NS_PER_S < t_ns < (seconds - 0.5) * NS_PER_S]
+    true_ns = times_ns(true_s)
+    window_ns = range(round(LEARNING_S * NS_PER_S), round((seconds - 0.5) * NS_PER_S))
     holes = unannotated(true_ns, longer_than_s=UNANNOTATED_S)
     inside = [t for t in found_ns if not any(a + NS_PER_S // 5 < t < b - NS_PER_S // 5 for a, b in holes)]
     scores = {}
     for within_ms in WITHIN_MS:
-        scores[f"within_{within_ms:.0f}_ms"] = count(true_ns, inside, within_ms=within_ms)
-        scores[f"within_{within_ms:.0f}_ms_unannotated_too"] = count(true_ns, found_ns, within_ms=within_ms)
+        scores[f"within_{within_ms:.0f}_ms"] = count(true_ns, inside, within_ms=within_ms, window_ns=window_ns)
+        with_holes = count(true_ns, found_ns, within_ms=within_ms, window_ns=window_ns)
+        scores[f"within_{within_ms:.0f}_ms_unannotated_too"] = with_holes
     return scores
 
 
@@ -90,8 +92,12 @@ def heart_rate(data: Path, *, quick: bool) -> dict[str, Any]:
         told = columns(path, "ecg_mv", "ppg_au")
         derived = derive((stream(SignalKind.ECG, rate_hz=BIDMC_RATE_HZ), 1000.0 * told["ecg_mv"]))
         ours = [beat.rr_corrected_ms for beat in beats(derived, confirmed=True) if beat.rr_corrected_ms is not None]
+        shown = [event.heart_rate_bpm.value for event in derived if isinstance(event, Metrics)]
+        known = [bpm for bpm in shown if bpm is not None]
         by_record[path.name.split(".")[0]] = {
             "becalm_bpm": round(60_000.0 / float(np.mean(ours)), 2) if ours else None,
+            "shown_mean_bpm": round(float(np.mean(known)), 2) if known else None,
+            "shown_pct": round(100.0 * len(known) / len(shown), 1),
             **rivals.heart_rates(told["ecg_mv"], told["ppg_au"], rate_hz=BIDMC_RATE_HZ),
         }
     near = [_near_any(rates) for rates in by_record.values()]
@@ -105,7 +111,7 @@ def heart_rate(data: Path, *, quick: bool) -> dict[str, Any]:
 
 def _near_any(rates: dict[str, float | None]) -> bool:
     ours = rates["becalm_bpm"]
-    others = [bpm for name, bpm in rates.items() if name != "becalm_bpm" and bpm is not None]
+    others = [bpm for name, bpm in rates.items() if name.startswith("neurokit2") and bpm is not None]
     return ours is not None and any(abs(ours - bpm) <= 5.0 for bpm in others)
 
 
@@ -118,10 +124,21 @@ def strap_intervals(data: Path, *, quick: bool) -> dict[str, Any]:
     derived = run_pipeline([_strap_stream()], _strap_frames(told["ecg_mV"][has_ecg], stamps_ns))
     ours_ms = np.array([beat.rr_ms for beat in beats(derived, confirmed=True) if beat.rr_ms is not None])
     strap_ms = told["rr_ms"][np.isfinite(told["rr_ms"])]
-    errors_ms = _aligned(ours_ms, strap_ms)
+    peaks = rivals.peak_positions(told["ecg_mV"][has_ecg], rate_hz=STRAP_RATE_HZ)
+    theirs_ms = np.diff(np.array(stamps_ns, dtype=np.float64)[peaks]) / NS_PER_MS
     return {
         "n_strap": len(strap_ms),
-        "n_becalm": len(ours_ms),
+        "becalm": _agreement(ours_ms, strap_ms),
+        "neurokit2": _agreement(theirs_ms, strap_ms),
+    }
+
+
+def _agreement(found_ms: Samples, strap_ms: Samples) -> dict[str, Any]:
+    errors_ms = _aligned(found_ms, strap_ms)
+    if len(errors_ms) == 0:
+        return {"n_found": len(found_ms), "n_matched": 0}
+    return {
+        "n_found": len(found_ms),
         "n_matched": len(errors_ms),
         "mae_ms": round(float(np.mean(np.abs(errors_ms))), 3),
         "sd_ms": round(float(np.std(errors_ms)), 3),

@@ -35,6 +35,24 @@ def r_peaks(ecg_mv: Samples, *, rate_hz: float) -> dict[str, list[int]]:
     return found
 
 
+def peak_positions(ecg: Samples, *, rate_hz: float) -> Samples:
+    """Return the positions of the R peaks by NeuroKit2's own method: whole samples."""
+    found = quietly(partial(_r_peaks, ecg, whole_hz=round(rate_hz), method="neurokit"))
+    return np.array([], dtype=np.int64) if found is None else np.asarray(found, dtype=np.int64)
+
+
+def corrected_rmssd_ms(rr_ms: Samples) -> float | None:
+    """Return RMSSD after NeuroKit2's artefact correction (Lipponen & Tarvainen 2019, whole series, iterated)."""
+
+    def correct() -> float:
+        peaks = np.rint(np.concatenate([[0.0], np.cumsum(rr_ms)])).astype(int)
+        _, fixed = nk.signal_fixpeaks(peaks, sampling_rate=1000, iterative=True, method="Kubios")
+        return float(np.sqrt(np.mean(np.diff(np.diff(np.asarray(fixed, dtype=np.float64))) ** 2)))
+
+    found: float | None = quietly(correct)
+    return found
+
+
 def _r_peaks(ecg_mv: Samples, *, whole_hz: int, method: str) -> Any:
     return nk.ecg_peaks(nk.ecg_clean(ecg_mv, whole_hz), whole_hz, method=method)[1]["ECG_R_Peaks"]
 

@@ -9,6 +9,7 @@ from numpy.random import Generator
 
 from becalm_cli.analyse import run_pipeline
 from becalm_cli.matching import pair_up
+from becalm_cli.signal_bench import rivals
 from becalm_cli.signal_bench.records import Samples, beats, derive, stream
 from becalm_protocol.derived import Derived, Metrics
 from becalm_protocol.events import Clock, RrBlock, SignalKind, StreamInfo
@@ -33,15 +34,25 @@ def beat_times(data: Path, *, quick: bool) -> dict[str, Any]:
 
 
 def _beat_times(noise_uv: float, *, n_people: int) -> dict[str, Any]:
-    deviations_ms, shares, n_true, n_matched = [], [], 0, 0
+    ours: list[tuple[list[int], list[int]]] = []
+    theirs: list[tuple[list[int], list[int]]] = []
     for seed in range(FIRST_PERSON, FIRST_PERSON + n_people):
         body = Body.from_seed(seed)
         body.until((SECONDS + 2) * NS_PER_S)
         t_ns = (np.arange(round(SECONDS * RATE_HZ)) * NS_PER_S / RATE_HZ).astype(np.int64)
         ecg_uv = body.ecg_uv(t_ns) + np.random.default_rng(seed).normal(0.0, noise_uv, len(t_ns))
         settled = beats(derive((stream(SignalKind.ECG, rate_hz=RATE_HZ), ecg_uv)), confirmed=True)
-        found_ns = [beat.t_ns for beat in settled]
         true_ns = [beat.t_ns for beat in body.beats() if 5 * NS_PER_S < beat.t_ns < (SECONDS - 2) * NS_PER_S]
+        peaks = rivals.peak_positions(ecg_uv / 1000.0, rate_hz=RATE_HZ)
+        ours.append((true_ns, [beat.t_ns for beat in settled]))
+        theirs.append((true_ns, [round(int(at) * NS_PER_S / RATE_HZ) for at in peaks]))
+    return {"becalm": _placed(ours), "neurokit2": _placed(theirs)}
+
+
+def _placed(people: Sequence[tuple[list[int], list[int]]]) -> dict[str, Any]:
+    """Return how well beats are placed, by the people whose every beat was found: one missed beat says all else."""
+    deviations_ms, shares, n_true, n_matched = [], [], 0, 0
+    for true_ns, found_ns in people:
         pairs = pair_up(true_ns, found_ns, tolerance_ns=50 * NS_PER_MS)
         errors_ms = np.array([(found_ns[j] - true_ns[i]) / NS_PER_MS for i, j in pairs])
         n_true, n_matched = n_true + len(true_ns), n_matched + len(pairs)
@@ -49,6 +60,8 @@ def _beat_times(noise_uv: float, *, n_people: int) -> dict[str, Any]:
             deviations_ms.append(float(np.std(errors_ms)))
             by_truth, by_us = (rmssd_ms(np.diff(times).tolist()) for times in _both_ms(true_ns, found_ns, pairs))
             shares.append(by_us / by_truth - 1.0)
+    if not shares:
+        return {"beats": n_true, "matched": n_matched, "people_with_every_beat": 0}
     return {
         "beats": n_true,
         "matched": n_matched,
@@ -74,10 +87,13 @@ def artefacts(data: Path, *, quick: bool) -> dict[str, Any]:
     clean = _live_rmssd(rr_ms)
     result: dict[str, Any] = {"n_beats": len(rr_ms), "share": ARTEFACT_SHARE}
     for kind in KINDS:
-        shares, n_withheld, naive = [], 0, []
+        shares, n_withheld, naive, theirs = [], 0, [], []
         for seed in range(3 if quick else SEEDS):
             spoilt = _spoil(rr_ms, kind=kind, rng=np.random.default_rng([seed, KINDS.index(kind)]))
-            naive.append(rmssd_ms(spoilt.tolist()) / rmssd_ms(rr_ms.tolist()) - 1.0)
+            true_ms = rmssd_ms(rr_ms.tolist())
+            naive.append(rmssd_ms(spoilt.tolist()) / true_ms - 1.0)
+            corrected_ms = rivals.corrected_rmssd_ms(spoilt)
+            theirs += [] if corrected_ms is None else [abs(corrected_ms / true_ms - 1.0)]
             for t_ns, value in _live_rmssd(spoilt).items():
                 true = clean.get(t_ns)
                 if true is None:
@@ -91,6 +107,8 @@ def artefacts(data: Path, *, quick: bool) -> dict[str, Any]:
             "error_pct_p95": round(float(np.quantile(size, 0.95)), 2),
             "within_5_pct": round(100.0 * float(np.mean(size <= 5.0)), 1),
             "uncorrected_error_pct": round(100.0 * float(np.mean(naive)), 1),
+            "neurokit2_whole_series_error_pct_median": round(100.0 * float(np.median(theirs)), 2) if theirs else None,
+            "neurokit2_whole_series_error_pct_max": round(100.0 * float(np.max(theirs)), 2) if theirs else None,
         }
     return result
 

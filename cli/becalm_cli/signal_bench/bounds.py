@@ -1,0 +1,72 @@
+"""Bounds that must cover the truth, and ghosts: virtual people with disturbed sensors, as `becalm bench population`."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from becalm_cli.population import bench_population
+from becalm_cli.score_events import ALL
+
+# Nobody chose a setting on these.
+FIRST_PERSON = 20_000
+# Fewer values of one person or two say little of a share near 95 %.
+MIN_VALUES = 200
+ASKED = 0.95
+GHOST_INDEX = {"beats": "heart_rate_bpm", "breath_turns": "breathing_rate_bpm", "skin_responses": "scl_us"}
+
+
+@cache
+def _scores(*, quick: bool) -> dict[str, Any]:
+    """Both figures are of the same people: they live once."""
+    told = bench_population(
+        n_people=4 if quick else 60, minutes=2.0 if quick else 5.0, seed=FIRST_PERSON, n_jobs=1 if quick else 2
+    )
+    scores: dict[str, Any] = told["scores"]
+    return scores
+
+
+def coverage(data: Path, *, quick: bool) -> dict[str, Any]:
+    """Return the share of values whose bound covers the truth, by index, over all and by what was under way."""
+    del data
+    scores = _scores(quick=quick)
+    indices = {**scores["indices"], **scores["slow_indices"]}
+    result: dict[str, Any] = {}
+    for name, kinds in indices.items():
+        covered = {kind: _covered(figures) for kind, figures in kinds.items()}
+        judged = {kind: share for kind, share in covered.items() if share is not None}
+        result[name] = {
+            "all_pct": judged.pop(ALL, None),
+            "reported_pct": _pct(kinds[ALL]["reported_share"]),
+            "kinds_judged": len(judged),
+            "kinds_below_95_pct": {kind: pct for kind, pct in sorted(judged.items()) if pct < 100.0 * ASKED},
+        }
+    return result
+
+
+def _covered(figures: dict[str, Any]) -> float | None:
+    n_judged = round(figures["n_seconds"] * (figures["reported_share"] or 0.0)) - figures["n_without_truth"]
+    return _pct(figures["bound_coverage"]) if n_judged >= MIN_VALUES else None
+
+
+def ghosts(data: Path, *, quick: bool) -> dict[str, Any]:
+    """Return what was told of while the sensor had no body: accepted events a second, and seconds with a value."""
+    del data
+    scores = _scores(quick=quick)
+    result: dict[str, Any] = {}
+    for name, told in scores["ghosts"].items():
+        shown = scores["indices"][GHOST_INDEX[name]].get(told["while"], {})
+        lasted_s = told["n_seconds"]
+        result[name] = {
+            "while": told["while"],
+            "seconds": lasted_s,
+            "accepted": told["n_accepted"],
+            "accepted_pct_of_seconds": round(100.0 * told["n_accepted"] / lasted_s, 2) if lasted_s else None,
+            "value_shown_pct_of_seconds": _pct(shown.get("reported_share")),
+            "noticed_pct": _pct(told["noticed_share"]),
+            "notice_delay_s": told["notice_delay_s"],
+        }
+    return result
+
+
+def _pct(share: float | None) -> float | None:
+    return None if share is None else round(100.0 * share, 2)
