@@ -9,7 +9,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -120,21 +120,19 @@ class Notifications:
             raise RecordingError(
                 f"expected notifications of a known family, got none{told}; record again", path=str(path)
             )
+        cursors = self._cursors()
+        for device, name in self._kinds:  # before anything is played
+            self._begin(name, own=_of(device, cursors))
 
     def events(self) -> Iterator[RawEvent]:
         """Parse the notifications again; received times are those of the recording."""
-        cursors = {
-            key: Cursor(
-                stream_id=info.stream_id, sample_rate_hz=info.sample_rate_hz, unit_per_count=info.unit_per_count
-            )
-            for key, info in self._infos.items()
-        }
+        cursors = self._cursors()
         conversations: dict[tuple[str, str], Conversation] = {}
         newest_ns = 0
         for line in self._lines:
             newest_ns = max(newest_ns, line["received_ns"])
             key = (_device(line), str(line.get("family")))
-            own = {kind: cursor for (device, kind), cursor in cursors.items() if device == key[0]}
+            own = _of(key[0], cursors)
             if "link" in line or key not in conversations:
                 for kind in self._kinds[key]:
                     own[kind].mark_break(GapReason.LINK_LOST)
@@ -144,6 +142,14 @@ class Notifications:
         if self._lines.problem:
             problem = "".join(filter(str.isprintable, self._lines.problem))[: limits.MAX_NOTE_CHARS]
             yield Dropped(stream_id=self.streams[0].stream_id, received_ns=newest_ns, problem=problem)
+
+    def _cursors(self) -> dict[tuple[str, SignalKind], Cursor]:
+        return {
+            key: Cursor(
+                stream_id=info.stream_id, sample_rate_hz=info.sample_rate_hz, unit_per_count=info.unit_per_count
+            )
+            for key, info in self._infos.items()
+        }
 
     def _begin(self, name: str, *, own: dict[SignalKind, Cursor]) -> Conversation:
         family = family_named(name)
@@ -186,6 +192,10 @@ def _private(path: str, flags: int) -> int:
 def _told(template: StreamTemplate) -> dict[str, Any]:
     names = (*_TOLD, "kind", "clock")
     return {name: getattr(template, name) for name in names if getattr(template, name) is not None}
+
+
+def _of(device: str, cursors: Mapping[tuple[str, SignalKind], Cursor]) -> dict[SignalKind, Cursor]:
+    return {kind: cursor for (owner, kind), cursor in cursors.items() if owner == device}
 
 
 def _device(line: dict[str, Any]) -> str:
