@@ -93,25 +93,27 @@ class SlidingSpectrum:
 
     def periodogram(self, frequency_hz: float) -> float:
         """Return Scargle's periodogram (not normalised) at any frequency, in ms^2."""
-        line = self._line()
+        return self._power_at(frequency_hz, self._line())
+
+    def _power_at(self, frequency_hz: float, line: _Line) -> float:
+        turn_per_s = 2j * math.pi * frequency_hz
         values = squares = 0j
         for t_s, rr_ms in self._intervals:
-            turn = cmath.exp(2j * math.pi * frequency_hz * (t_s - line.at_s))
-            values += (rr_ms - line.level_ms - line.slope_ms_per_s * (t_s - line.at_s)) * turn
+            after_s = t_s - line.at_s
+            turn = cmath.exp(turn_per_s * after_s)
+            values += (rr_ms - line.level_ms - line.slope_ms_per_s * after_s) * turn
             squares += turn * turn
         return _periodogram(values, squares, len(self._intervals))
 
     def _peak_hz(self, cycles: int) -> float:
         """Return the top of a parabola, a quarter of a bin to either side of the highest half bin about this one."""
-        powers = {part: self._power_at(cycles + part) for part in (-0.5, 0.0, 0.5)}
+        line = self._line()
+        powers = {part: self._power_at((cycles + part) / WINDOW_S, line) for part in (-0.5, 0.0, 0.5)}
         middle = max(powers, key=powers.__getitem__)
-        left, right = (self._power_at(cycles + middle + part) for part in (-0.25, 0.25))
+        left, right = (self._power_at((cycles + middle + part) / WINDOW_S, line) for part in (-0.25, 0.25))
         bend = left - 2.0 * powers[middle] + right
         shift = 0.125 * (left - right) / bend if bend < 0.0 else 0.0
         return (cycles + middle + max(-0.25, min(0.25, shift))) / WINDOW_S
-
-    def _power_at(self, cycles: float) -> float:
-        return self.periodogram(cycles / WINDOW_S)
 
     def _count(self, t_s: float, rr_ms: float, *, sign: float) -> None:
         turn = cmath.exp(2j * math.pi * math.fmod(t_s, WINDOW_S) / WINDOW_S)

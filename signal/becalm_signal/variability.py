@@ -110,6 +110,8 @@ def _pnn50(found: Differences, told: _Spread) -> Index:
 
 def _swapped(beyond_ms: float, jitter_ms: float) -> float:
     """Return the variance of the side of the limit on which a difference lies."""
+    if abs(beyond_ms) > 5.0 * jitter_ms:
+        return 0.0
     wrong = 0.5 * math.erfc(abs(beyond_ms) / (math.sqrt(2.0) * jitter_ms))
     return wrong * (1.0 - wrong)
 

@@ -141,3 +141,53 @@ def test_the_doubt_of_an_optical_sensor_widens_the_bound(make_rr: Any) -> None:
     assert larger is not None
     assert plain < small < larger
     assert withheld is None
+
+
+def spoil(rr: list[float], kind: str, at: int) -> list[float]:
+    """Return the intervals with one artefact of a kind; the time they take stays the same."""
+    early = 0.28 * rr[at]
+    odd = {
+        "missed": [rr[at] + rr[at + 1]],
+        "extra": [0.6 * rr[at], 0.4 * rr[at], rr[at + 1]],
+        "ectopic": [rr[at] - early, rr[at + 1] + early],
+    }
+    return [*rr[:at], *odd[kind], *rr[at + 2 :]]
+
+
+@pytest.mark.parametrize("kind", ["missed", "extra", "ectopic"])
+def test_an_artefact_a_minute_moves_rmssd_by_less_than_five_percent_or_withholds_it(make_rr: Any, kind: str) -> None:
+    shares, n_withheld = [], 0
+    for seed in range(40):
+        rr = make_rr(150, rsa_ms=30.0 + 2.0 * seed, seed=seed)
+        clean, now_ns = window_of(rr)
+        spoilt, _ = window_of(spoil(rr, kind, 100 + seed % 30))
+        truth, index = clean.rmssd(now_ns), spoilt.rmssd(now_ns)
+        assert truth.value is not None
+        if index.value is None or index.bound is None:
+            n_withheld += 1
+            continue
+        shares.append(abs(index.value / truth.value - 1.0))
+        assert abs(index.value - truth.value) <= 1.5 * index.bound
+    assert max(shares) <= 0.05
+    assert n_withheld <= 10
+
+
+def test_a_missed_beat_does_not_stretch_the_time_of_the_heart_rate() -> None:
+    rising = [1000.0 - 15.0 * k for k in range(30)]
+    window, now_ns = window_of([*[1000.0] * 30, *rising[:25], rising[25] + rising[26], *rising[27:]])
+    index = window.heart_rate(now_ns)
+    true_bpm = 60_000.0 * 5 / sum(rising[-5:])
+    assert index.value == pytest.approx(true_bpm, rel=0.01)
+
+
+def test_flags_on_what_may_be_sound_beats_widen_the_bound_or_withhold(make_rr: Any) -> None:
+    rr = make_rr(150, rsa_ms=30.0)
+    window = BeatWindow(SignalKind.ECG)
+    t_ns = 0
+    for k, rr_ms in enumerate(rr):
+        t_ns += round(rr_ms * 1e6)
+        flag = BeatFlag.ECTOPIC if k % 12 < 3 else BeatFlag.OK
+        window.apply(
+            Beat(beat_idx=k, t_ns=t_ns, emitted_ns=t_ns, source=SignalKind.ECG, rr_ms=rr_ms, flag=flag, confirmed=True)
+        )
+    assert window.rmssd(t_ns).reason is Reason.TOO_MANY_ARTEFACTS

@@ -117,3 +117,35 @@ def test_after_a_long_break_another_rate_is_no_artefact(make_rr: Any, break_s: i
     beats = [beat for rr in (None, *make_rr(5)) for beat in flagger.push(t_ns, rr_ms=rr, emitted_ns=t_ns)]
     after = [beat.flag for beat in beats if beat.confirmed and beat.beat_idx > 31]
     assert (set(after) == {BeatFlag.OK}) is trusted
+
+
+def test_what_begins_at_an_early_beat_is_no_interval_of_the_rhythm(make_rr: Any) -> None:
+    rr = make_rr(80)
+    rr[50] = 0.65 * rr[50]  # from an atrium: the pause after it is hardly longer than usual
+    rr[51] = 1.04 * rr[51]
+    flags = {beat.beat_idx: beat.flag for beat in confirmed(rr) if beat.flag not in (BeatFlag.OK, BeatFlag.FIRST)}
+    assert flags == {51: BeatFlag.ECTOPIC, 52: BeatFlag.ECTOPIC}
+
+
+@pytest.mark.parametrize(("before", "expected"), [(False, {51, 52}), (True, {50, 51, 52})])
+def test_of_two_beats_too_close_the_one_in_the_rhythm_is_kept(make_rr: Any, before: bool, expected: set[int]) -> None:
+    rr = make_rr(80)
+    short = 180.0
+    if before:  # a false beat shortly before the true one
+        rr[49:50] = [rr[49] - short, short]
+    else:  # shortly after it
+        rr[50:51] = [short, rr[50] - short]
+    odd = {beat.beat_idx for beat in confirmed(rr) if beat.flag not in (BeatFlag.OK, BeatFlag.FIRST)}
+    assert odd == expected
+
+
+def test_a_quick_change_of_rate_is_no_artefact(make_rr: Any) -> None:
+    rr = make_rr(60, rsa_ms=15.0)
+    standing = [float(ms) for ms in range(880, 600, -35)]
+    flags = Counter(beat.flag for beat in confirmed([*rr, *standing, *make_rr(40, mean_ms=610.0, rsa_ms=10.0)]))
+    assert flags == {BeatFlag.FIRST: 1, BeatFlag.OK: 108}
+
+
+def test_a_heart_that_swings_widely_is_left_alone(make_rr: Any) -> None:
+    flags = Counter(beat.flag for beat in confirmed(make_rr(300, mean_ms=1050.0, rsa_ms=180.0)))
+    assert flags[BeatFlag.OK] >= 299

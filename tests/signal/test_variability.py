@@ -1,0 +1,111 @@
+"""Time-domain indices: NeuroKit2's on the same beats, with bounds that keep, withheld where too little is known."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from becalm_protocol.derived import Beat, BeatFlag, Index, Reason
+from becalm_protocol.events import SignalKind
+from becalm_signal.intervals import Interval, IntervalLog
+from becalm_signal.neurokit_lane import window_report
+from becalm_signal.variability import NAMES, logarithm, time_domain
+
+
+def log_of(rr_ms: list[float], *, flagged: dict[int, BeatFlag] | None = None, window_s: float = 60.0) -> IntervalLog:
+    """Return a log after these intervals, those at the given places flagged."""
+    log, t_ns = IntervalLog(window_s), 0
+    for k, rr in enumerate([None, *rr_ms]):
+        t_ns += round((rr or 0.0) * 1e6)
+        flag = BeatFlag.FIRST if rr is None else (flagged or {}).get(k - 1, BeatFlag.OK)
+        log.apply(
+            Beat(beat_idx=k, t_ns=t_ns, emitted_ns=t_ns, source=SignalKind.RR, rr_ms=rr, flag=flag, confirmed=True)
+        )
+    log.forget(t_ns)
+    return log
+
+
+def indices(log: IntervalLog, *, window_s: float = 60.0) -> dict[str, Index]:
+    return time_domain(log.intervals, now_ns=log.intervals[-1].t_ns, window_s=window_s)
+
+
+@pytest.mark.parametrize("window_s", [60.0, 300.0])
+def test_they_equal_neurokit2_on_the_same_beats(make_rr: Any, window_s: float) -> None:
+    log = log_of(make_rr(400, rsa_ms=70.0), window_s=window_s)
+    told = indices(log, window_s=window_s)
+    rr_ms = [rr.rr_ms for rr in log.intervals]
+    oracle = window_report(rr_ms=rr_ms, beats_s=(np.cumsum(rr_ms) / 1000.0).tolist(), signals=()).indices
+    expected = {
+        "mean_rr_ms": oracle["HRV_MeanNN"],
+        "rmssd_ms": oracle["HRV_RMSSD"],
+        "sdnn_ms": oracle["HRV_SDNN"],
+        "pnn50_pct": oracle["HRV_pNN50"],
+        "sd1_ms": oracle["HRV_SD1"],
+    }
+    # NeuroKit2 divides by n intervals where the Task Force has n - 1 differences.
+    tolerance = {"pnn50_pct": 2.0 / len(rr_ms), "rmssd_ms": 1e-9}
+    for name, value in expected.items():
+        assert told[name].value == pytest.approx(value, rel=tolerance.get(name, 1e-9)), name
+    # NeuroKit2 takes SD2 from the sums of pairs; the identity with SDNN leaves out the two ends (1 %).
+    assert told["sd2_ms"].value == pytest.approx(oracle["HRV_SD2"], rel=0.01)
+
+
+def test_an_early_beat_changes_none_of_them_beyond_its_bound(make_rr: Any) -> None:
+    rr_ms = make_rr(120)
+    clean = indices(log_of(rr_ms))
+    early = 0.7 * rr_ms[100]
+    spoilt = [*rr_ms[:100], early, rr_ms[101] + rr_ms[100] - early, *rr_ms[102:]]
+    told = indices(log_of(spoilt, flagged={100: BeatFlag.ECTOPIC, 101: BeatFlag.ECTOPIC}))
+    for name in NAMES:
+        value, bound, true = told[name].value, told[name].bound, clean[name].value
+        assert value is not None, name
+        assert bound is not None
+        assert true is not None
+        assert abs(value - true) <= bound, name
+        assert bound > (clean[name].bound or 0.0), name
+
+
+def test_a_missing_stretch_widens_every_bound_and_too_long_a_one_withholds(make_rr: Any) -> None:
+    rr_ms = make_rr(120)
+    widths: dict[str, list[float]] = {name: [] for name in NAMES}
+    for n_lost in (0, 3, 8):
+        lost = dict.fromkeys(range(90, 90 + n_lost), BeatFlag.OUT_OF_RANGE)
+        for name, index in indices(log_of(rr_ms, flagged=lost)).items():
+            widths[name].append(index.bound if index.bound is not None else math.inf)
+    for name, (none, some, most) in widths.items():
+        assert none < some < most or some == most == math.inf, name
+    told = indices(log_of(rr_ms, flagged=dict.fromkeys(range(80, 100), BeatFlag.OUT_OF_RANGE)))
+    assert {index.reason for index in told.values()} == {Reason.TOO_MANY_ARTEFACTS}
+
+
+def test_what_came_before_the_first_interval_counts_as_missing(make_rr: Any) -> None:
+    log = log_of(make_rr(56), window_s=60.0)
+    now_ns = log.intervals[-1].t_ns
+    alone = time_domain(log.intervals, now_ns=now_ns, window_s=60.0)
+    late: list[Interval] = list(log.intervals)
+    for rr in late:
+        rr.t_ns += 8_000_000_000
+    lacking = time_domain(late, now_ns=now_ns + 8_000_000_000, window_s=60.0)
+    assert lacking["mean_rr_ms"].value == alone["mean_rr_ms"].value
+    assert (lacking["mean_rr_ms"].bound or 0.0) > 10.0 * (alone["mean_rr_ms"].bound or 0.0)
+
+
+def test_too_short_and_too_steady_are_withheld(make_rr: Any) -> None:
+    assert {index.reason for index in indices(log_of(make_rr(40))).values()} == {Reason.WARMING_UP}
+    steady = indices(log_of([800.0] * 100))
+    assert steady["mean_rr_ms"].value == 800.0
+    assert steady["sdnn_ms"].reason is Reason.NOISY
+    assert steady["rmssd_ms"].reason is Reason.NOISY
+
+
+def test_the_logarithm_keeps_the_wider_half_of_the_interval() -> None:
+    told = logarithm(Index(value=40.0, bound=4.0, sample_ns=7))
+    assert told.value == pytest.approx(math.log(40.0))
+    assert told.bound == pytest.approx(math.log(40.0) - math.log(36.0))
+    assert logarithm(Index(reason=Reason.NOISY)).reason is Reason.NOISY
+
+
+def test_an_interval_alone_among_flags_is_not_accepted() -> None:
+    log = log_of([800.0] * 10, flagged={3: BeatFlag.ECTOPIC, 5: BeatFlag.ECTOPIC})
+    assert [rr.accepted for rr in log.intervals] == [True, True, True, False, False, False, True, True, True, True]
