@@ -6,6 +6,7 @@ from typing import TypeGuard
 from becalm_protocol.derived import Beat, Breath, BreathPause, BreathTurn, Derived
 from becalm_protocol.errors import UsageError
 from becalm_protocol.events import (
+    UNTIMED_KINDS,
     Gap,
     PhaseChange,
     RawEvent,
@@ -18,6 +19,7 @@ from becalm_protocol.events import (
 )
 from becalm_protocol.handshake import Waveform
 from becalm_signal.board import Board
+from becalm_signal.breath_motion import chest_streams
 from becalm_signal.breath_section import BreathSection
 from becalm_signal.breathing import BreathingStage
 from becalm_signal.ecg import EcgStage
@@ -25,9 +27,11 @@ from becalm_signal.electrodermal import SkinStage
 from becalm_signal.heart_breath import HeartBreathSection
 from becalm_signal.heart_section import HeartSection
 from becalm_signal.lane import Lane
+from becalm_signal.ppg import LIGHTS, PpgStage
 from becalm_signal.slow_board import Section, SlowBoard
 from becalm_signal.stage import Output, SkinLevel, Stage
 from becalm_signal.strap import StrapChoice, StrapStage
+from becalm_signal.subsidence import Subsidence
 from becalm_signal.ticks import Ticker
 
 MakeStage = Callable[[StreamInfo, float], Stage]
@@ -45,15 +49,31 @@ STAGES: tuple[tuple[SignalKind, MakeStage], ...] = (
         SignalKind.SKIN_CONDUCTANCE,  # level, responses
         lambda info, rate_hz: SkinStage(rate_hz, unit_per_count=info.unit_per_count, unit=info.unit),
     ),
+    *(
+        (
+            light,  # pulses -> rr
+            lambda info, rate_hz: PpgStage(rate_hz, kind=info.kind, unit_per_count=info.unit_per_count),
+        )
+        for light in LIGHTS
+    ),
 )
 """Order of the waveform stages; after them the strap's own RR, then the tick: all indices, and arousal from them."""
 
 STRAP_ORDER = len(STAGES)
+CHEST_ORDER = STRAP_ORDER + 1
+"""Three axes of one strap make one breath (`breath_motion`)."""
 
 
 def make_sections() -> tuple[Section, ...]:
     """Return what tells the indices of longer windows."""
-    return HeartSection(), BreathSection(), HeartBreathSection()
+    return HeartSection(), BreathSection(), HeartBreathSection(), Subsidence()
+
+
+def _unheard(kinds: frozenset[SignalKind]) -> frozenset[SignalKind]:
+    """Return the lights nobody listens to: all beside an ECG or told intervals, all but one of several."""
+    if not kinds.isdisjoint({SignalKind.ECG, *UNTIMED_KINDS}):
+        return frozenset(LIGHTS)
+    return frozenset([light for light in LIGHTS if light in kinds][1:])
 
 
 class Pipeline:
@@ -65,14 +85,16 @@ class Pipeline:
     def __init__(self, streams: Sequence[StreamInfo]) -> None:
         self._lanes: dict[str, tuple[Lane, int]] = {}
         self._straps: dict[str, StrapStage | None] = {}
-        makers = {kind: (order, make) for order, (kind, make) in enumerate(STAGES)}
+        chest = chest_streams(streams)
+        unheard = _unheard(frozenset(info.kind for info in streams))
+        makers = {kind: (order, make) for order, (kind, make) in enumerate(STAGES) if kind not in unheard}
         for info in streams:
             if info.sample_rate_hz is None:
                 is_first = all(strap is None or strap.kind is not info.kind for strap in self._straps.values())
                 self._straps[info.stream_id] = StrapStage(info.kind) if is_first else None
                 continue
-            order, make = makers.pop(info.kind, (STRAP_ORDER, None))
-            stage = make(info, info.sample_rate_hz) if make is not None else None
+            order, make = makers.pop(info.kind, (CHEST_ORDER, None))
+            stage = make(info, info.sample_rate_hz) if make is not None else chest.get(info.stream_id)
             self._lanes[info.stream_id] = (Lane(info, stage), order)
         self._choice = StrapChoice()
         self._has_ecg = any(info.kind is SignalKind.ECG for info in streams)
@@ -87,7 +109,7 @@ class Pipeline:
         if isinstance(event, PhaseChange):
             self._ticker.schedule(event)
             return ()
-        lane, order = self._lanes.get(event.stream_id, (None, STRAP_ORDER))
+        lane, order = self._lanes.get(event.stream_id, (None, CHEST_ORDER))
         if lane is None:
             return tuple(self._feed_strap(event))
         out: list[Derived | Waveform] = []
