@@ -47,6 +47,7 @@ class BreathWindow:
         self.newest_ns: int | None = None
         """Time of the newest turn."""
         self.kind = BREATH_RANKS[rank][0]
+        self._held = False
         self.n_running = 0
         """Whole breaths without a break."""
 
@@ -56,6 +57,7 @@ class BreathWindow:
             self.kind = event.source
         if isinstance(event, BreathPause):
             self.forget()
+            self._held = True
             return
         if isinstance(event, BreathTurn):
             self.newest_ns = event.t_ns
@@ -64,6 +66,7 @@ class BreathWindow:
         if self._end_ns is not None and abs(event.t_ns - self._end_ns) > NS_PER_S // 10:
             self.forget()  # breaths that do not follow on each other
         self._periods_s.append(period_s)
+        self._held = False
         self.n_running += 1
         self._end_ns = event.t_ns + round(period_s * NS_PER_S)
 
@@ -99,7 +102,7 @@ class BreathWindow:
             return Index(reason=Reason.NOISY if self._lag_s > 0.0 else Reason.NO_BREATH)
         last = list(self._periods_s)[-N_BREATHS:]
         if len(last) < N_BREATHS:
-            return Index(reason=Reason.WARMING_UP)
+            return Index(reason=Reason.NO_BREATH if self._held else Reason.WARMING_UP)
         mean_s = sum(last) / len(last)
         rate_bpm = 60.0 / mean_s
         deviation_s = math.sqrt(sum((p - mean_s) ** 2 for p in last) / (len(last) - 1))

@@ -15,6 +15,7 @@ N_BREATHS = 6
 WINDOW_S = 60.0
 MIN_SHARE = 0.6
 """Of a minute in whole breaths, for ventilation and adherence."""
+WHOLE_SHARE = 0.9
 MIN_ONSETS = 3
 NEAR_SHARE = 0.12
 """An onset within this share of a cycle of its cue goes with the pacer."""
@@ -43,6 +44,8 @@ class BreathSection:
         self._onsets_s: deque[float] = deque(maxlen=64)
         self._quiet: dict[SignalKind, tuple[float, float]] = {}
         """Volume a second in the first quiet minute, and its standard error, of each source."""
+        self._settled: set[SignalKind] = set()
+        """Sources whose quiet minute is whole."""
 
     def apply(self, event: Output) -> None:
         """Take turns and breaths of the chosen source."""
@@ -88,12 +91,13 @@ class BreathSection:
             return Index(reason=Reason.WARMING_UP if source in self._quiet else Reason.BASELINE)
         volume = sum(breath.depth for breath in window) / told_s
         error = stdev(breath.depth / breath.length_s for breath in window) / math.sqrt(len(window))
-        if source not in self._quiet:
-            is_quiet = moment.phase is None or moment.phase.phase is Phase.BASELINE
-            is_whole = window[0].start_s - since_s < WINDOW_S / 6.0
-            if not (is_quiet and is_whole and volume > 0.0):
-                return Index(reason=Reason.BASELINE)
+        is_quiet = moment.phase is None or moment.phase.phase is Phase.BASELINE
+        if is_quiet and volume > 0.0 and source not in self._settled:
             self._quiet[source] = (volume, error)
+            if told_s > WHOLE_SHARE * WINDOW_S:
+                self._settled.add(source)
+        if source not in self._quiet:
+            return Index(reason=Reason.BASELINE)
         quiet, quiet_error = self._quiet[source]
         value = volume / quiet
         bound = value * Z_95 * math.hypot(error / max(volume, 1e-12), quiet_error / quiet, DEPTH_NOISE_SHARE)

@@ -9,6 +9,7 @@ from statistics import median
 from becalm_protocol.derived import Reason
 from becalm_protocol.events import SignalKind
 from becalm_signal.breath_turns import BreathMaker, TurnAt
+from becalm_signal.breath_wear import MotionWatch, NoiseWatch
 from becalm_signal.clock import StreamClock
 from becalm_signal.filters import BUTTERWORTH_4_QS, Decimator, OnePole, low_pass, parabola_vertex
 from becalm_signal.quality import RangeWatch
@@ -177,6 +178,8 @@ class BreathingStage:
         self._watch = RangeWatch(
             rate_hz, window_s=STUCK_S, flat_range=2.0 * unit_per_count, unit_per_count=unit_per_count
         )
+        self._noise = NoiseWatch(rate_hz, unit_per_count=unit_per_count)
+        self._motion = MotionWatch(self._rate_hz)
         self._quality = QualityReporter(SignalKind.RESPIRATION)
         self._maker = BreathMaker()
         self._origin: int | None = None
@@ -187,6 +190,8 @@ class BreathingStage:
         self._filter = BreathFilter(self._rate_hz)
         self._turns.restart()
         self._watch.restart()
+        self._noise.restart()
+        self._motion.restart()
         self._origin = None
         self._maker.restart()
         return self._quality.change(Reason.SENSOR_LOST, t_ns=t_ns, emitted_ns=emitted_ns)
@@ -197,12 +202,16 @@ class BreathingStage:
             self._origin = first
         out: list[Output] = []
         for at, x in enumerate(samples, first):
-            if self._watch.step(x):
-                now_ns = clock.session_ns(at)
-                stuck = Reason.FLAT if self._watch.reason is Reason.FLAT else None
-                out += self._quality.change(stuck, t_ns=now_ns, emitted_ns=now_ns)
+            judged = self._watch.step(x)
+            judged = self._noise.step(x) or judged
             sample = self._decimator.step(x)
             turn = self._turns.step(self._filter.step(sample)) if sample is not None else None
+            if sample is not None:
+                was_moving = self._motion.is_moving
+                judged = self._motion.step(sample, swing=self._turns.usual_swing) is not was_moving or judged
+            if judged:
+                now_ns = clock.session_ns(at)
+                out += self._quality.change(self._judge(), t_ns=now_ns, emitted_ns=now_ns)
             if turn is not None and self._quality.reason is None:
                 out += self._turned(turn, clock=clock, emitted_ns=clock.session_ns(at))
             elif turn is not None:
@@ -212,6 +221,11 @@ class BreathingStage:
     def finish(self, *, clock: StreamClock) -> list[Output]:  # noqa: ARG002  (every stage has this shape)
         """Nothing waits: a turn is certain only once the signal has come back."""
         return []
+
+    def _judge(self) -> Reason | None:
+        if self._watch.reason is Reason.FLAT or self._noise.is_stuck:
+            return Reason.FLAT
+        return Reason.MOTION if self._motion.is_moving else None
 
     def _turned(self, turn: tuple[bool, _Extreme], *, clock: StreamClock, emitted_ns: int) -> list[Output]:
         is_peak, extreme = turn

@@ -1,0 +1,171 @@
+"""Breathing from a strap's acceleration: each breath tilts the chest, and with it the share of gravity on each axis."""
+
+import math
+from collections.abc import Sequence
+
+from becalm_protocol.events import SignalKind, StreamInfo
+from becalm_signal.breath_turns import BreathMaker, TurnAt
+from becalm_signal.breath_wear import MotionWatch
+from becalm_signal.breathing import BreathFilter, TurnFinder
+from becalm_signal.clock import StreamClock
+from becalm_signal.stage import Output, Stage
+
+AXES = (SignalKind.ACCELERATION_X, SignalKind.ACCELERATION_Y, SignalKind.ACCELERATION_Z)
+# Means of some samples: a beat shakes the strap at 11 Hz, a breath is below 1 Hz.
+TARGET_RATE_HZ = 12.5
+# Tilts of a chest are 5 to 40 mg; a swing below this is the sensor.
+FLOOR_MG = 2.0
+# The direction is that of the last breaths; posture changes slowly against them.
+DIRECTION_TAU_S = 20.0
+SETTLING_S = 12.0
+# A change of posture moves every axis by tenths of g: nothing is told until the filter has forgotten it.
+POSTURE_MG = 120.0
+OUT_OF_CHEST = 2
+MAX_PENDING_S = 20.0
+
+
+class ChestTilt:
+    """Three axes of one sensor to one breath, along the direction in which they move together most.
+
+    Turns of shape (3,) samples at the same position; a block of one axis waits for the other two. Inhalation is taken
+    for the direction in which the axis out of the chest (z) rises: the plate of a strap then turns upward. Delay: as a
+    belt's, about a sixth of a breath. Warm-up: 12 s.
+    """
+
+    def __init__(self, rate_hz: float) -> None:
+        self._factor = max(1, round(rate_hz / TARGET_RATE_HZ))
+        self._rate_hz = rate_hz / self._factor
+        self._n_pending = round(MAX_PENDING_S * self._rate_hz)
+        self._keep = math.exp(-1.0 / (DIRECTION_TAU_S * self._rate_hz))
+        self._maker = BreathMaker()
+        self._sums: list[dict[int, tuple[int, float]]] = [{}, {}, {}]
+        self._newest = [-1, -1, -1]
+        self._is_torn = [False, False, False]
+        self._torn: set[int] = set()
+        self._next = -1
+        self._begin()
+
+    def tear(self, axis: int) -> None:
+        """What comes next on this axis does not follow on what came."""
+        self._is_torn[axis] = True
+
+    def _begin(self) -> None:
+        self._filters = [BreathFilter(self._rate_hz) for _ in AXES]
+        self._turns = TurnFinder(self._rate_hz, floor=FLOOR_MG)
+        self._motion = MotionWatch(self._rate_hz)
+        self._maker.restart()
+        self._cross = [[0.0] * 3 for _ in AXES]
+        self._direction = [0.0, 0.0, 1.0]
+        self._still_from = round(SETTLING_S * self._rate_hz)
+        self._n = 0
+
+    def feed(self, axis: int, samples: Sequence[float], *, first: int, clock: StreamClock) -> list[Output]:
+        """Take samples of one axis in mg, the first at position `first`."""
+        factor, sums = self._factor, self._sums[axis]
+        if self._is_torn[axis]:
+            self._is_torn[axis] = False
+            self._torn.add(first // factor)
+        if first // factor < self._newest[axis]:  # the sensor counts anew
+            self._sums, self._newest, self._next = [{}, {}, {}], [-1, -1, -1], -1
+            sums = self._sums[axis]
+        for at, x in enumerate(samples, first):
+            n, total = sums.get(at // factor, (0, 0.0))
+            sums[at // factor] = (n + 1, total + x)
+        self._newest[axis] = (first + len(samples) - 1) // factor
+        if self._next < 0 and all(self._sums):
+            self._next = max(min(part) for part in self._sums)
+        out: list[Output] = []
+        while self._next >= 0:
+            whole = all(part.get(self._next, (0, 0.0))[0] == factor for part in self._sums)
+            if not whole and min(self._newest) <= self._next:
+                break
+            means = [part.pop(self._next, (0, 0.0))[1] / factor for part in self._sums]
+            if whole and self._next not in self._torn:
+                out += self._step(means, clock=clock)
+            else:
+                self._begin()
+            self._torn.discard(self._next)
+            self._next += 1
+        self._forget_old()
+        return out
+
+    def _forget_old(self) -> None:
+        for part in self._sums:
+            while len(part) > self._n_pending:
+                part.pop(min(part))
+        if len(self._torn) > self._n_pending:
+            self._torn.clear()
+
+    def _step(self, means: list[float], *, clock: StreamClock) -> list[Output]:
+        self._n += 1
+        tilt = [keep.step(x) for keep, x in zip(self._filters, means, strict=True)]
+        size = math.sqrt(sum(x * x for x in tilt))
+        if size > POSTURE_MG:
+            self._still_from = self._n + round(SETTLING_S * self._rate_hz)
+        elif self._n > 1:
+            self._turn_direction(tilt)
+        along = sum(v * x for v, x in zip(self._direction, tilt, strict=True))
+        raw = sum(v * x for v, x in zip(self._direction, means, strict=True))
+        is_moving = self._motion.step(raw, swing=self._turns.usual_swing)
+        turn = self._turns.step(along)
+        if self._n < self._still_from or is_moving:
+            self._maker.restart()
+            return []
+        if turn is None:
+            return []
+        is_peak, extreme = turn
+        late = BreathFilter.delay_s(min(20.0, max(1.5, self._maker.usual_s or 4.0))) * self._rate_hz
+        # A mean speaks of the middle of its samples.
+        middle = (self._factor - 1) / 2.0
+        begun = self._next + 1 - self._n
+        at = (begun + max(0.0, extreme.at - late)) * self._factor + middle
+        emitted_ns = clock.session_ns((self._next + 1) * self._factor - 1)
+        source = AXES[max(range(3), key=lambda k: abs(self._direction[k]))]
+        placed = TurnAt(clock.session_ns(at), extreme.level, is_peak)
+        return [*self._maker.turn(placed, source=source, emitted_ns=emitted_ns)]
+
+    def _turn_direction(self, tilt: list[float]) -> None:
+        """One step of power iteration on the covariance of the last breaths."""
+        keep, cross, old = self._keep, self._cross, self._direction
+        for row, a in zip(cross, tilt, strict=True):
+            for k, b in enumerate(tilt):
+                row[k] = keep * row[k] + (1.0 - keep) * a * b
+        new = [sum(c * v for c, v in zip(row, old, strict=True)) for row in cross]
+        size = math.sqrt(sum(x * x for x in new))
+        if size > 0.0:
+            sign = -1.0 if new[OUT_OF_CHEST] < 0.0 else 1.0
+            self._direction = [sign * x / size for x in new]
+
+
+class AxisStage:
+    """One axis on its way into the sensor's `ChestTilt`; see `Stage`."""
+
+    def __init__(self, kind: SignalKind, chest: ChestTilt) -> None:
+        self._axis = AXES.index(kind)
+        self._chest = chest
+
+    def restart(self, *, t_ns: int, emitted_ns: int) -> list[Output]:  # noqa: ARG002  (every stage has this shape)
+        """Begin again after a gap."""
+        self._chest.tear(self._axis)
+        return []
+
+    def feed(self, samples: Sequence[float], *, first: int, clock: StreamClock) -> list[Output]:
+        """Take samples; see `Stage.feed`."""
+        return self._chest.feed(self._axis, samples, first=first, clock=clock)
+
+    def finish(self, *, clock: StreamClock) -> list[Output]:  # noqa: ARG002  (every stage has this shape)
+        """Nothing waits: a turn is certain only once the chest has come back."""
+        return []
+
+
+def chest_streams(streams: Sequence[StreamInfo]) -> dict[str, Stage]:
+    """Return the stages of the first sensor that sends all three axes at one rate, by stream; empty where none does."""
+    by_sensor: dict[tuple[str, float | None], dict[SignalKind, StreamInfo]] = {}
+    for info in streams:
+        if info.kind in AXES:
+            axes = by_sensor.setdefault((info.device, info.sample_rate_hz), {})
+            axes.setdefault(info.kind, info)
+            if len(axes) == len(AXES):
+                chest = ChestTilt(info.sample_rate_hz or TARGET_RATE_HZ)
+                return {axis.stream_id: AxisStage(kind, chest) for kind, axis in axes.items()}
+    return {}

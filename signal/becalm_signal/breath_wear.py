@@ -1,0 +1,87 @@
+"""What wear does to a breathing signal: a sensor that sticks, and a body that moves."""
+
+from collections import deque
+
+from becalm_signal.filters import OnePole
+
+SEGMENT_S = 0.5
+# A sensor that always shows some noise of its own is stuck when it has shown none for so long.
+N_STILL = 4
+N_KNOWN = 20
+FLAT_COUNTS = 2.0
+# Bends within a quarter of a second, against a usual breath: breath 0.02, pulsation up to 0.3, movement 0.2 and more;
+# pulsation is always there, movement comes suddenly: it must stand out from the minute before, too.
+BEND_S = 0.12
+BEND_TAU_S = 1.5
+USUAL_TAU_S = 60.0
+ROUGH, SMOOTH = 0.2, 0.12
+SUDDEN, OVER = 3.0, 2.0
+
+
+class NoiseWatch:
+    """Is the sensor's own noise gone? `step(x)` takes a sample; `is_stuck` is judged every half second.
+
+    A chest at rest leaves the noise; a stuck sensor does not. Where a sensor has no noise of its own nothing is said.
+    """
+
+    def __init__(self, rate_hz: float, *, unit_per_count: float) -> None:
+        self._flat = FLAT_COUNTS * unit_per_count
+        self._n_segment = max(3, round(SEGMENT_S * rate_hz))
+        self._least: float | None = None
+        self._n_known = 0
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin again after a gap; what is known of the noise is kept."""
+        self._open: list[float] = []
+        self._still: deque[tuple[float, float]] = deque(maxlen=N_STILL)
+        self.is_stuck = False
+
+    def step(self, x: float) -> bool:
+        """Take one sample; return whether the judgement was made anew."""
+        self._open.append(x)
+        if len(self._open) < self._n_segment:
+            return False
+        low, high = min(self._open), max(self._open)
+        self._open.clear()
+        self._still.append((low, high))
+        span = max(b for _, b in self._still) - min(a for a, _ in self._still)
+        has_noise = self._n_known >= N_KNOWN and self._least is not None and self._least > self._flat
+        self.is_stuck = has_noise and len(self._still) == N_STILL and span <= self._flat
+        if high - low > self._flat or not has_noise:
+            self._n_known += 1
+            self._least = high - low if self._least is None else min(self._least, high - low)
+        return True
+
+
+class MotionWatch:
+    """Is the body moving? `step(x, swing)` takes a sample of 25 a second and the usual swing of a breath."""
+
+    def __init__(self, rate_hz: float) -> None:
+        self._n = max(1, round(BEND_S * rate_hz))
+        self._past: deque[float] = deque(maxlen=2 * self._n + 1)
+        self._bend = OnePole(tau_s=BEND_TAU_S, rate_hz=rate_hz)
+        self._usual = OnePole(tau_s=USUAL_TAU_S, rate_hz=rate_hz)
+        self.is_moving = False
+
+    def restart(self) -> None:
+        """Begin again after a gap."""
+        self._past.clear()
+        self._bend.reset()
+        self.is_moving = False
+
+    def step(self, x: float, *, swing: float) -> bool:
+        """Return whether the signal bends faster than chests breathe."""
+        past = self._past
+        past.append(x)
+        if len(past) < 2 * self._n + 1:
+            return self.is_moving
+        bend = self._bend.step(abs(x - 2.0 * past[self._n] + past[0]))
+        usual = self._usual.value if self._usual.value is not None else bend
+        if self.is_moving:
+            self.is_moving = bend > SMOOTH * swing and bend > OVER * usual
+        else:
+            self.is_moving = 0.0 < ROUGH * swing < bend and bend > SUDDEN * usual
+        if not self.is_moving:
+            self._usual.step(bend)
+        return self.is_moving
