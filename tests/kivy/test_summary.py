@@ -52,3 +52,18 @@ def test_withheld_values_count_for_nothing_and_seconds_count_once() -> None:
 
 def test_memory_is_bounded() -> None:
     assert len(summary([50.0] * (N_MAX + 50)).curve) == N_MAX
+
+
+def test_the_comparison_of_the_pipeline_counts_more_than_the_edges() -> None:
+    def told(subsidence: Index) -> Outcome:
+        book = SummaryBook()
+        for second in range(200):
+            book.add(Index(value=60.0 - second / 10.0, bound=2.0), t_ns=second * NS_PER_S)
+        book.compare(subsidence)
+        book.compare(Index(reason=Reason.WARMING_UP))  # nothing to compare, nothing forgotten
+        return book.close(practice_started_ns=0, ended_ns=200 * NS_PER_S).outcome
+
+    assert told(Index(reason=Reason.CANNOT_TELL)) is Outcome.CANNOT_TELL
+    assert told(Index(value=12.0, bound=5.0)) is Outcome.EASED
+    assert told(Index(value=-12.0, bound=5.0)) is Outcome.MORE_ACTIVE
+    assert told(Index(reason=Reason.SENSOR_LOST)) is Outcome.EASED

@@ -8,7 +8,7 @@ from becalm_kivy.settling import Settling
 from becalm_kivy.signals import Signals
 from becalm_kivy.summary import Summary, SummaryBook
 from becalm_kivy.traces import CURVE_OF_KIND, Curve, Traces
-from becalm_protocol.derived import Beat, Metrics, SignalQuality
+from becalm_protocol.derived import Beat, Metrics, SignalQuality, SlowMetrics
 from becalm_protocol.events import Battery, Gap, Pacer, Phase, PhaseChange, StreamStatus
 from becalm_protocol.handshake import (
     AgentPresence,
@@ -166,6 +166,8 @@ class PracticeModel:
         match event:
             case Metrics():
                 self._apply_metrics(event)
+            case SlowMetrics():
+                self._summary_book.compare(event.subsidence)
             case Beat():
                 self._signals.add_sample(event.source, event.t_ns)
                 self.traces.add_beat(event)

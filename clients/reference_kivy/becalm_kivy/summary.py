@@ -3,7 +3,7 @@
 import math
 from enum import StrEnum
 
-from becalm_protocol.derived import Index
+from becalm_protocol.derived import Index, Reason
 from becalm_protocol.events import value
 from becalm_protocol.units import NS_PER_S
 
@@ -50,6 +50,12 @@ class SummaryBook:
     def clear(self) -> None:
         """Begin anew."""
         self._values: list[tuple[int, float, float]] = []
+        self._subsidence: Index | None = None
+
+    def compare(self, subsidence: Index) -> None:
+        """Take the pipeline's own comparison: points below the start, or that it cannot be told."""
+        if subsidence.value is not None or subsidence.reason is Reason.CANNOT_TELL:
+            self._subsidence = subsidence
 
     def add(self, arousal: Index, *, t_ns: int) -> None:
         """Take the index of a moment within practice."""
@@ -69,7 +75,8 @@ class SummaryBook:
         if self._values[0][0] > practice_started_ns + LATEST_START_NS:
             return Summary(outcome=Outcome.START_NOT_SEEN, practice_s=practice_s, curve=curve)
         start, end = self._edges()
-        return Summary(outcome=_outcome(start, end), practice_s=practice_s, start=start, end=end, curve=curve)
+        outcome = _outcome(start, end) if self._subsidence is None else _told(self._subsidence)
+        return Summary(outcome=outcome, practice_s=practice_s, start=start, end=end, curve=curve)
 
     def _edges(self) -> tuple[Index, Index]:
         first_ns, last_ns = self._values[0][0], self._values[-1][0]
@@ -86,6 +93,12 @@ def _mean(items: list[tuple[int, float, float]]) -> Index:
         bound=sum(bound for _t, _level, bound in items) / n_items,
         sample_ns=items[-1][0],
     )
+
+
+def _told(subsidence: Index) -> Outcome:
+    if subsidence.value is None:
+        return Outcome.CANNOT_TELL
+    return Outcome.EASED if subsidence.value > 0 else Outcome.MORE_ACTIVE
 
 
 def _outcome(start: Index, end: Index) -> Outcome:
