@@ -164,10 +164,8 @@ class PracticeModel:
 
     def _apply_event(self, event: LiveEvent) -> None:
         match event:
-            case Metrics():
+            case Metrics() | SlowMetrics():
                 self._apply_metrics(event)
-            case SlowMetrics():
-                self._summary_book.compare(event.subsidence)
             case Beat():
                 self._signals.add_sample(event.source, event.t_ns)
                 self.traces.add_beat(event)
@@ -189,7 +187,10 @@ class PracticeModel:
                 if kind is not None and (curve := CURVE_OF_KIND.get(kind)) is not None:
                     self.traces.add_gap(event, curve)
 
-    def _apply_metrics(self, metrics: Metrics) -> None:
+    def _apply_metrics(self, metrics: Metrics | SlowMetrics) -> None:
+        if isinstance(metrics, SlowMetrics):
+            self._summary_book.compare(metrics.subsidence)
+            return
         if self._metrics is not None and metrics.t_ns < self._metrics.t_ns:
             return
         self._metrics = metrics
