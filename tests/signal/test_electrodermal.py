@@ -1,5 +1,7 @@
 """Skin conductance: level, absolute threshold, off-skin and motion."""
 
+import itertools
+import random
 from dataclasses import replace
 from typing import Any
 
@@ -7,7 +9,10 @@ import numpy as np
 import pytest
 
 from becalm_protocol.derived import Metrics, Reason, SignalQuality, SkinRecovery, SkinResponse
-from becalm_protocol.events import SignalKind
+from becalm_protocol.events import Clock, SignalKind, StreamInfo
+from becalm_signal.clock import clock_for
+from becalm_signal.electrodermal import SkinStage
+from becalm_signal.stage import Output, SkinLevel
 
 
 def skin(t_s: Any, onsets_s: tuple[float, ...], *, amplitude_us: float, noise_us: float = 0.003) -> Any:
@@ -150,3 +155,34 @@ def test_counts_without_a_transfer_are_no_conductance(make_track: Any, run_track
     derived = run_tracks(replace(track, info=info))
     assert [event.reason for event in derived if isinstance(event, SignalQuality)] == [Reason.OUT_OF_RANGE]
     assert [event for event in derived if isinstance(event, Metrics)][-1].scl_us.value is None
+
+
+def test_the_stage_is_the_same_for_a_thousand_cuts() -> None:
+    rate_hz, rng = 32.0, random.Random(7)
+    t_s = np.arange(round(60 * rate_hz)) / rate_hz
+    samples = skin(t_s, (8.0, 20.0, 22.0), amplitude_us=0.4)
+    samples[round(35 * rate_hz) : round(37 * rate_hz)] = 0.0
+    samples[round(45 * rate_hz) : round(49 * rate_hz)] = 5.2
+    info = StreamInfo(
+        stream_id="skin",
+        kind=SignalKind.SKIN_CONDUCTANCE,
+        unit="uS",
+        unit_per_count=1e-4,
+        sample_rate_hz=rate_hz,
+        clock=Clock.SESSION,
+        device="test",
+    )
+    whole = [round(x, 4) for x in samples.tolist()]
+
+    def told(cuts: list[int]) -> list[Output]:
+        stage, clock = SkinStage(rate_hz, unit_per_count=1e-4, unit="uS"), clock_for(info)
+        out: list[Output] = []
+        for begin, end in itertools.pairwise([0, *cuts, len(whole)]):
+            out += stage.feed(whole[begin:end], first=begin, clock=clock)
+        return out
+
+    reference = told([])
+    assert {type(event) for event in reference} == {SkinLevel, SkinResponse, SkinRecovery, SignalQuality}
+    # A thousand cuts, fifty at a time.
+    for _ in range(20):
+        assert told(sorted(rng.sample(range(1, len(whole)), 50))) == reference
