@@ -19,9 +19,8 @@ def settle(spool: Spool, *, can_resume: bool) -> SpooledSession | None:
     open_sessions = [session for session in spool.sessions.values() if not session.finished]
     resumable = None
     for session in reversed(open_sessions):
-        _restore_clock(session)
-        now_ns = time.monotonic_ns() - session.started_monotonic_ns
         newest_ns = max((stream.newest_ns for stream in session.streams.values()), default=0)
+        now_ns = _restore_clock(session, newest_ns=newest_ns)
         is_fresh = session.source is Source.LIVE and now_ns - newest_ns < _MAX_INTERRUPTION_NS
         if can_resume and resumable is None and is_fresh and session.streams:
             resumable = session
@@ -32,11 +31,16 @@ def settle(spool: Spool, *, can_resume: bool) -> SpooledSession | None:
     return resumable
 
 
-def _restore_clock(session: SpooledSession) -> None:
+def _restore_clock(session: SpooledSession, *, newest_ns: int) -> int:
+    """Have session time go on, and return what it is now: never before the newest event."""
     by_wall_ns = time.time_ns() - session.started_unix_ns
-    by_monotonic_ns = time.monotonic_ns() - session.started_monotonic_ns
-    if abs(by_wall_ns - by_monotonic_ns) > _MAX_CLOCK_STEP_NS:  # the machine was restarted in between
-        session.started_monotonic_ns = time.monotonic_ns() - max(0, by_wall_ns)
+    monotonic_ns = time.monotonic_ns()
+    now_ns = monotonic_ns - session.started_monotonic_ns
+    if abs(by_wall_ns - now_ns) > _MAX_CLOCK_STEP_NS:  # the machine was restarted in between
+        now_ns = by_wall_ns
+    now_ns = max(now_ns, newest_ns)  # the wall clock may have been set back
+    session.started_monotonic_ns = monotonic_ns - now_ns
+    return now_ns
 
 
 def _finish(spool: Spool, session: SpooledSession) -> None:
