@@ -205,6 +205,26 @@ def analyse(
 
 
 @app.command()
+def export(
+    session: Annotated[str, typer.Argument(help="Identifier of a stored session, or last for the newest.")],
+    *,
+    export_format: Annotated[
+        str, typer.Option("--format", help="edf, xdf, csv, parquet, kubios, fit or fhir: see docs/exports.md.")
+    ],
+    out: Annotated[Path, typer.Option(help="File to write.")],
+    device_names: Annotated[
+        bool, typer.Option("--device-names", help="Keep the names that sensors call themselves.")
+    ] = False,
+    server: ServerOption = DEFAULT_SERVER,
+) -> None:
+    """Save a stored session as a file for another program."""
+    from becalm_cli.export import export_session
+
+    n_bytes = export_session(session, server=server, export_format=export_format, out=out, device_names=device_names)
+    typer.echo(f"{n_bytes} bytes: {out}")
+
+
+@app.command()
 def simulate(
     *,
     radio: Annotated[

@@ -3,6 +3,8 @@
 import json
 import os
 import sys
+import traceback
+from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO
 
@@ -27,6 +29,11 @@ def main() -> None:
             make(request, file)
         except BecalmError as exc:
             _tell(out, {"refusal": type(exc).__name__, "detail": str(exc)})
+            return
+        except Exception as exc:  # noqa: BLE001  (the one supervisor of this process)
+            # Where it happened, never the exception's own words: they may quote samples.
+            place = traceback.extract_tb(exc.__traceback__)[-1]
+            _tell(out, {"fault": f"{type(exc).__name__} at {Path(place.filename).name}:{place.lineno}"})
             return
         n_bytes = file.seek(0, os.SEEK_END)
         file.seek(0)

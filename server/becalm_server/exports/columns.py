@@ -2,9 +2,9 @@
 
 import ast
 import inspect
-from enum import StrEnum
+from enum import Enum, StrEnum
 from functools import cache
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from becalm_protocol.derived import Metrics, SlowMetrics
 from becalm_protocol.events import value
@@ -46,6 +46,24 @@ _COMMON = {
     "received_ns": "session time at which the agent received it",
     "stream": "label of the stream, see table streams",
     "seq": "sequence number in its stream, from 1",
+    "session_id": "random identifier of the session",
+    "baseline_s": "quiet time asked for before practice",
+    "inhale_s": "pacer: breathing in",
+    "exhale_s": "pacer: breathing out",
+    "pacer_started_ns": "session time at which the pacer began its first cycle",
+    "created_at": "when the session was asked for, UTC",
+    "started_unix_ns": "wall clock at session time 0",
+    "ended_at": "when the session was closed, UTC",
+    "duration_ns": "session time of its last event",
+    "first_sample_idx": "position of its first sample in the stream; lost samples advance it too",
+    "n_samples": "samples in it",
+    "sample_period_ns": "from one of its samples to the next, on session time",
+    "level_pct": "charge of the sensor's battery",
+    "end_ns": "session time at which the pause ended",
+    "onset_ns": "session time at which the response began",
+    "peak_ns": "session time of its peak",
+    "amplitude_us": "from its onset to its peak",
+    "recovered_ns": "when half of the amplitude was gone",
 }
 _TYPES = {"int": ColumnKind.INTEGER, "float": ColumnKind.NUMBER, "bool": ColumnKind.BOOLEAN}
 
@@ -53,6 +71,8 @@ _TYPES = {"int": ColumnKind.INTEGER, "float": ColumnKind.NUMBER, "bool": ColumnK
 def column(name: str, kind: ColumnKind, *types: type, meaning: str = "", unit: str | None = None) -> Column:
     """Return a column with the meaning that the first of `types` with such a field tells."""
     told = meaning or next((docs[name] for docs in map(field_meanings, types) if name in docs), "")
+    if name in _indices():
+        told = f"{told} Defined in docs/indices.md." if told else f"index {name}, defined in docs/indices.md"
     return Column(
         name=name,
         kind=kind,
@@ -81,7 +101,7 @@ def _derived_meaning(name: str) -> str:
         index = name.removesuffix(part)
         if index != name and index in _indices():
             return words.format(index)
-    return f"index {name}, defined in docs/indices.md" if name in _indices() else ""
+    return ""
 
 
 @cache
@@ -98,10 +118,20 @@ def field_meanings(cls: type[Any]) -> dict[str, str]:
         return {}
     if not isinstance(body, ast.ClassDef):
         return {}
-    found = {}
+    found = _closed_sets(cls)
     for field, below in zip(body.body, body.body[1:], strict=False):
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
             text = below.value if isinstance(below, ast.Expr) else None
             if isinstance(text, ast.Constant) and isinstance(text.value, str):
                 found[field.target.id] = " ".join(text.value.split())
+    return found
+
+
+def _closed_sets(cls: type[Any]) -> dict[str, str]:
+    """Return what the words of a column may be, for the fields that have a closed set of them."""
+    found = {}
+    for name, hint in get_type_hints(cls).items():
+        for one in (hint, *get_args(hint)):
+            if isinstance(one, type) and issubclass(one, Enum):
+                found[name] = f"{(one.__doc__ or name).splitlines()[0]} One of {', '.join(str(m.value) for m in one)}"
     return found

@@ -20,6 +20,8 @@ _KINDS = {
     "bool": ColumnKind.BOOLEAN,
 }
 """By the names of PostgreSQL's types."""
+# 1990 to 2084: FIT counts from 1990, and EDF has two digits for the year, from 1985 on.
+_FIRST_UNIX_NS, _LAST_UNIX_NS = 631_152_000 * NS_PER_S, 3_597_523_200 * NS_PER_S
 Happening = Gap | StreamStatus | Battery | Dropped
 
 
@@ -75,11 +77,12 @@ class Content:
 
     @property
     def started_unix_ns(self) -> int:
-        """Wall clock at session time 0; a session that no agent opened began when it was asked for."""
-        if self.record.started_unix_ns is not None:
-            return self.record.started_unix_ns
+        """Wall clock at session time 0; where no agent told a sound one, when the session was asked for."""
+        told_ns = self.record.started_unix_ns
+        if told_ns is not None and _FIRST_UNIX_NS <= told_ns < _LAST_UNIX_NS:
+            return told_ns
         created_at = self.record.created_at
-        return 0 if created_at is None else round(created_at.timestamp()) * NS_PER_S
+        return _FIRST_UNIX_NS if created_at is None else round(created_at.timestamp()) * NS_PER_S
 
     def span_ns(self) -> tuple[int, int]:
         """Return the session time of the first and the last sample or event, (0, 0) without any."""

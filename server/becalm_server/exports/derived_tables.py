@@ -8,7 +8,9 @@ from becalm_protocol.derived import (
     Beat,
     Breath,
     BreathPause,
+    BreathTurn,
     HrvWindow,
+    Metrics,
     SignalQuality,
     SkinRecovery,
     SkinResponse,
@@ -28,6 +30,8 @@ class _Source:
     statement: str
     meaning: str
     types: tuple[type, ...] = ()
+    words: tuple[tuple[str, str], ...] = ()
+    """Columns whose meaning is another than in the types."""
 
 
 _SOURCES = (
@@ -38,7 +42,11 @@ _SOURCES = (
         name="breaths",
         statement="select_breaths",
         meaning="Turns of breathing (kind in, out), whole breaths (breath) and pauses (pause)",
-        types=(Breath, BreathPause),
+        types=(Breath, BreathPause, BreathTurn),
+        words=(
+            ("kind", "in or out: breathing turned; breath: a whole one; pause: a hold or an apnoea"),
+            ("t_ns", "session time of the turn, or of the start of the breath or pause"),
+        ),
     ),
     _Source(
         name="skin_responses",
@@ -46,7 +54,12 @@ _SOURCES = (
         meaning="Skin-conductance responses",
         types=(SkinResponse, SkinRecovery),
     ),
-    _Source(name="metrics", statement="select_metrics", meaning="Indices once a second, with bound or reason"),
+    _Source(
+        name="metrics",
+        statement="select_metrics",
+        meaning="Indices once a second, with bound or reason",
+        types=(Metrics,),
+    ),
     _Source(
         name="quality", statement="export_quality", meaning="Usable from when on, or why not", types=(SignalQuality,)
     ),
@@ -74,7 +87,9 @@ def _stored(source: _Source, content: Content) -> Table:
     return Table(
         name=source.name,
         meaning=source.meaning,
-        columns=tuple(column(name, kind, *source.types) for name, kind in kinds.items()),
+        columns=tuple(
+            column(name, kind, *source.types, meaning=dict(source.words).get(name, "")) for name, kind in kinds.items()
+        ),
         batches=lambda: batches([_cell(row[name]) for name in kinds] for row in content.rows(source.statement)),
     )
 

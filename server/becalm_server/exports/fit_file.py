@@ -12,7 +12,7 @@ from becalm_server.exports.heart import intervals
 _EPOCH_S = 631_065_600
 _PROTOCOL, _PROFILE = 0x10, 2_132
 _N_A_MESSAGE = 5
-_NONE_U8, _NONE_U16 = 0xFF, 0xFFFF
+_NONE_U8, _NONE_U16, _MAX_U32 = 0xFF, 0xFFFF, 0xFFFF_FFFE
 _CRC_NIBBLES = (
     0x0000, 0xCC01, 0xD801, 0x1400, 0xF001, 0x3C00, 0x2800, 0xE401,
     0xA001, 0x6C00, 0x7800, 0xB401, 0x5000, 0x9C01, 0x8801, 0x4400,
@@ -96,7 +96,8 @@ def _defined(local: int, definition: _Definition) -> bytes:
 
 def _message(definition: _Definition, *numbers: int) -> bytes:
     layout = "<B" + "".join(f"{n_items}{base[1]}" for _, base, n_items in definition[1])
-    return struct.pack(layout, _MESSAGES.index(definition), *numbers)
+    held = (min(max(number, 0), _MAX_U32) for number in numbers)  # beats of an odd clock may be far off
+    return struct.pack(layout, _MESSAGES.index(definition), *held)
 
 
 def crc16(data: bytes | bytearray) -> int:

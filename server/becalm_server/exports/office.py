@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -13,6 +14,8 @@ from becalm_protocol.events import value
 from becalm_server.archive.store import Archive
 from becalm_server.exports.catalogue import ExportFormat
 from becalm_server.refusals import ExportsBusyError, FormatUnavailableError, NothingToExportError
+
+log = logging.getLogger(__name__)
 
 # An hour of a strap takes a few seconds; more at once would take the live sessions' processor time.
 MAX_AT_ONCE = 2
@@ -129,6 +132,9 @@ class ExportOffice:
         told: dict[str, Any] = json.loads(line)
         if "refusal" in told:
             raise _REFUSALS.get(told["refusal"], StorageError)(told["detail"])
+        if "fault" in told:
+            log.error("an export failed with a %s; the session itself is whole", told["fault"])
+            raise StorageError("export: its process made a mistake; the server's log has a line about it")
         return int(told["n_bytes"])
 
 

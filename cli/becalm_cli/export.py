@@ -1,0 +1,82 @@
+"""`becalm export`: a stored session as a file for another program, fetched from the server."""
+
+import json
+import os
+import shutil
+import urllib.error
+import urllib.request
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from becalm_cli.places import ask, http_url, require_server
+from becalm_protocol.errors import BecalmError, ConfigError, RecordingError
+
+LAST = "last"
+"""In place of an identifier: the newest session."""
+# The server makes the whole file before it sends the first byte.
+ANSWER_LIMIT_S = 330.0
+
+
+def export_session(session_id: str, *, server: str, export_format: str, out: Path, device_names: bool) -> int:
+    """Write the export to `out`, whole or not at all; return its size in bytes.
+
+    Raises ConfigError (server, session, format) or RecordingError (where `out` cannot be written).
+    """
+    require_server(server)
+    wanted = _newest(server) if session_id == LAST else session_id
+    query = urlencode({"format": export_format, "device_names": str(device_names).lower()})
+    address = f"{http_url(server)}/v1/sessions/{quote(wanted, safe='')}/export?{query}"
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # it stands in the same house
+    try:
+        with opener.open(address, timeout=ANSWER_LIMIT_S) as answer:
+            return _save(answer, out)
+    except urllib.error.HTTPError as exc:
+        with exc:
+            raise _refused(exc) from exc
+    except (urllib.error.URLError, TimeoutError, ConnectionError, HTTPException) as exc:
+        raise ConfigError(f"the server did not send the whole file ({exc}); try again", setting="--server") from exc
+
+
+def _newest(server: str) -> str:
+    try:
+        listed = json.loads(ask(f"{http_url(server)}/v1/sessions?limit=1"))["items"]
+    except OSError as exc:
+        raise ConfigError(f"the server did not list its sessions ({exc}); try again", setting="--server") from exc
+    if not listed:
+        raise ConfigError("expected a stored session, found none", setting="SESSION")
+    return str(listed[0]["session_id"])
+
+
+def _save(answer: HTTPResponse, out: Path) -> int:
+    """Keep it under another name until it is whole; only its owner may read it."""
+    part = out.with_name(f"{out.name}.part")
+    n_expected = int(answer.headers["Content-Length"])
+    try:
+        try:
+            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                shutil.copyfileobj(answer, file)
+            n_bytes = part.stat().st_size
+            if n_bytes != n_expected:
+                raise ConnectionError(f"{n_bytes} of {n_expected} bytes came")
+            part.replace(out)
+        finally:
+            part.unlink(missing_ok=True)
+    except (ConnectionError, TimeoutError):
+        raise
+    except OSError as exc:
+        raise RecordingError(
+            f"expected a file we can write ({exc.strerror}); choose another --out", path=str(out)
+        ) from exc
+    return n_bytes
+
+
+def _refused(exc: urllib.error.HTTPError) -> BecalmError:
+    """Say what the server said."""
+    try:
+        told: dict[str, Any] = json.loads(exc.read())
+        detail = str(told["detail"])
+    except (ValueError, KeyError, TypeError):
+        detail = f"the server refused with status {exc.code}"
+    return ConfigError(detail, setting="export")
