@@ -241,6 +241,6 @@ async def test_nobody_in_range_is_said(wire: Any, world: World, tmp_path: Path) 
 async def test_no_radio_at_all_is_said_with_advice(tmp_path: Path) -> None:
     async with open_radio(f"unix:{tmp_path / 'nobody'}") as radio:
         backend = Backend(scanner=radio.scanner, client=radio.client, adapter=radio.adapter)
-        with pytest.raises(LinkError, match="Bluetooth") as caught:
+        with pytest.raises(LinkError, match="virtual radio") as caught:
             await scan(backend=backend, within_s=0.5)
     assert caught.value.advice
