@@ -18,16 +18,18 @@ BASELINE_S = 60
 LONGEST_BASELINE_S = 120
 MIN_USABLE_SHARE = 0.6
 SMOOTH_S = 30.0
+# How far the smoothing lags is seen by a faster one; over this time breathing averages out.
+FAST_S = 10.0
 Z_CLIP = 3.0
 POINTS_PER_Z = 10.0
 Z_95 = 1.96
 # A feature counts when the baseline has at least this many seconds of it.
 MIN_FEATURE_S = 10
-# What one body system says of arousal is off by half a robust standard deviation, and by a quarter of how far it went:
-# on 70 virtual people that is what is left of the index after each person's own straight line from true arousal. How
-# far the systems disagree at the moment says next to nothing of it there; a little is left in for people who are none.
-SYSTEM_ERROR_Z = 0.5
-SHARE_ERROR = 0.25
+# What one body system says of arousal is off by 0.4 robust standard deviations, and by a fifth of how far it went: on 70
+# virtual people that is what is left of the index after each person's own straight line from true arousal. How far the
+# systems disagree at the moment says next to nothing of it there; a little is left in for people who are not virtual.
+SYSTEM_ERROR_Z = 0.4
+SHARE_ERROR = 0.2
 SPREAD_SHARE = 0.05
 # A disturbed sensor is worse than it says.
 READING_VARIANCES = 2.0
@@ -117,12 +119,16 @@ class _Smooth:
     mean: float
     variance: float
     spread: float
+    fast: float
+    """The mean smoothed less."""
 
-    def follow(self, other: "_Smooth", share: float) -> None:
-        """Go this share of the way to the newest."""
+    def follow(self, other: "_Smooth", elapsed_s: float) -> None:
+        """Go on towards the newest."""
+        share = 1.0 - math.exp(-elapsed_s / SMOOTH_S)
         self.mean += share * (other.mean - self.mean)
         self.variance += share * (other.variance - self.variance)
         self.spread += share * (other.spread - self.spread)
+        self.fast += (1.0 - math.exp(-elapsed_s / FAST_S)) * (other.mean - self.fast)
 
 
 class Arousal:
@@ -155,7 +161,8 @@ class Arousal:
             return Index(reason=Reason.TOO_FEW_SIGNALS)
         smooth = self._smoothed(_mean(used), now_ns)
         value = min(100.0, max(0.0, 50.0 + POINTS_PER_Z * smooth.mean))
-        bound = POINTS_PER_Z * Z_95 * _error_z(smooth, n_systems=len({score.system for score in used}))
+        error_z = _error_z(smooth, n_systems=len({score.system for score in used}))
+        bound = POINTS_PER_Z * (Z_95 * error_z + abs(smooth.fast - smooth.mean))
         return Index(value=value, bound=min(50.0, bound), sample_ns=now_ns)
 
     # -------------------------------------------------------------------------------------------------- baseline
@@ -182,8 +189,7 @@ class Arousal:
         if self._smooth is None or self._before_ns is None:
             self._smooth = newest
         else:
-            elapsed_s = (now_ns - self._before_ns) / NS_PER_S
-            self._smooth.follow(newest, 1.0 - math.exp(-elapsed_s / SMOOTH_S))
+            self._smooth.follow(newest, (now_ns - self._before_ns) / NS_PER_S)
         self._before_ns = now_ns
         return self._smooth
 
@@ -208,7 +214,7 @@ def _mean(used: list[_Score]) -> _Smooth:
     mean = sum(score.weight * score.z for score in used) / total
     variance = sum(score.weight**2 * score.variance for score in used) / total**2
     spread = sum(score.weight * (score.z - mean) ** 2 for score in used) / total / max(1, len(used) - 1)
-    return _Smooth(mean, variance, spread if len(used) > 1 else 1.0)
+    return _Smooth(mean, variance, spread if len(used) > 1 else 1.0, mean)
 
 
 def _error_z(smooth: _Smooth, *, n_systems: int) -> float:
