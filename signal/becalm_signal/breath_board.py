@@ -27,7 +27,7 @@ N_RETURN = 3
 # A rate that is known to no more than half of itself is none.
 MAX_BOUND_SHARE = 0.5
 Z_95 = 1.96
-T_95_OF_3 = 4.303
+UNEVEN = 2.5
 # A turn is placed to this share of a breath (virtual people at rest: half within 0.01, 95 % within 0.04).
 TURN_SD_SHARE = 0.02
 
@@ -92,8 +92,8 @@ class BreathWindow:
     def rate(self, now_ns: int) -> Index:
         """Return the rate of the last three breaths in 1/min.
 
-        Bound: the error of the first and the last turn, and the standard error of the mean period (Student, two
-        degrees of freedom), because a breath missed or counted twice shows as uneven periods.
+        Bound: the error of the first and the last turn, and 2.5 standard errors of the mean period: more than the
+        usual 1.96, because a breath missed or counted twice shows as uneven periods.
         """
         still_ns = self.still_for_ns(now_ns)
         if still_ns is None or self._end_ns is None:
@@ -107,7 +107,7 @@ class BreathWindow:
         rate_bpm = 60.0 / mean_s
         deviation_s = math.sqrt(sum((p - mean_s) ** 2 for p in last) / (len(last) - 1))
         turn_s = TURN_SD_SHARE * mean_s
-        error_s = math.hypot(T_95_OF_3 * deviation_s / math.sqrt(len(last)), Z_95 * math.sqrt(2.0) * turn_s / len(last))
+        error_s = math.hypot(UNEVEN * deviation_s / math.sqrt(len(last)), Z_95 * math.sqrt(2.0) * turn_s / len(last))
         if error_s > MAX_BOUND_SHARE * mean_s:
             return Index(reason=Reason.NOISY)
         return Index(value=rate_bpm, bound=rate_bpm * error_s / mean_s, sample_ns=self.newest_ns)

@@ -68,7 +68,7 @@ def _rates(rr: Sequence[tuple[float, float]], times_s: Sequence[float]) -> list[
         while k < len(knots) - 2 and knots[k + 1][0] < t_s:
             k += 1
         (a_s, a), (b_s, b) = knots[k], knots[k + 1]
-        out.append(a + min(1.0, max(0.0, (t_s - a_s) / (b_s - a_s))) * (b - a))
+        out.append(a + min(1.0, max(0.0, (t_s - a_s) / max(b_s - a_s, 1e-3))) * (b - a))
     return out
 
 
@@ -78,6 +78,6 @@ def _volumes(turns: Sequence[tuple[float, BreathPhase]], times_s: Sequence[float
         while k < len(turns) - 2 and turns[k + 1][0] < t_s:
             k += 1
         (a_s, phase), (b_s, _) = turns[k], turns[k + 1]
-        swing = 0.5 * math.cos(math.pi * min(1.0, max(0.0, (t_s - a_s) / (b_s - a_s))))
+        swing = 0.5 * math.cos(math.pi * min(1.0, max(0.0, (t_s - a_s) / max(b_s - a_s, 1e-3))))
         out.append(-swing if phase is BreathPhase.IN else swing)
     return out

@@ -66,7 +66,7 @@ def _even(times_s: Sequence[float], rr_ms: Sequence[float]) -> list[float]:
         while k < len(times_s) - 2 and times_s[k + 1] < t_s:
             k += 1
         a_s, b_s = times_s[k], times_s[k + 1]
-        share = min(1.0, max(0.0, (t_s - a_s) / (b_s - a_s)))
+        share = min(1.0, max(0.0, (t_s - a_s) / max(b_s - a_s, 1e-3)))
         grid.append(rr_ms[k] + share * (rr_ms[k + 1] - rr_ms[k]))
     mean, middle = sum(grid) / N_GRID, (N_GRID - 1) / 2.0
     slope = sum((n - middle) * x for n, x in enumerate(grid)) / (N_GRID * (N_GRID**2 - 1) / 12.0)

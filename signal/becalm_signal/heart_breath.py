@@ -28,6 +28,7 @@ JITTER_MS = 2.0
 MAX_SLIP_S = 1.5
 OLDEST_S = 150.0
 N_KEPT_RR = 400
+MIN_RR_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class HeartBreathSection:
         if isinstance(event, Beat) and event.confirmed:
             self._settled_s[event.source] = event.t_ns / NS_PER_S
             kept = self._rr.setdefault(event.source, deque(maxlen=N_KEPT_RR))
+            if kept and event.t_ns / NS_PER_S - kept[-1].t_s < MIN_RR_S:
+                return  # untimed intervals are laid on arrival times, which may run together
             kept.append(Rr(event.t_ns / NS_PER_S, event.rr_ms or 0.0, event.flag is BeatFlag.OK))
         elif isinstance(event, Breath):
             start_s = event.t_ns / NS_PER_S
