@@ -13,6 +13,7 @@ from becalm_cli.score_events import report_events
 from becalm_cli.score_ghosts import report_ghosts
 from becalm_cli.score_indices import INDICES, report_index
 from becalm_cli.score_quality import report_quality, report_verdicts
+from becalm_cli.score_subsidence import report_subsidence
 from becalm_cli.tally import Tally
 from becalm_cli.truth_slow import SLOW_INDICES
 from becalm_protocol.derived import PIPELINE_VERSION
@@ -34,6 +35,8 @@ LEGEND = {
     " counts the values; none where the pipeline does not tell them",
     "arousal": "rank correlation with the latent level within each person; bound_width_mean and from_own_line in points"
     " of 0 to 100, error and coverage against the person's own best straight line from latent to shown",
+    "subsidence": "every half minute from three minutes of practice on: told, or 'cannot tell'; error and coverage of"
+    " what was told against the fall of the latent level from the first minute of practice to the last, on that line",
     "quality_seconds": "seconds by signal, what was under way, and the reason given ('usable': none)",
     "verdicts": "seconds called unusable or usable while nothing of the body was to be seen, or while nothing disturbed"
     " it for a minute; sensitivity and specificity: shares that were called right",
@@ -80,6 +83,7 @@ def scores(tally: Tally) -> dict[str, Any]:
         "indices": {name: report_index(tally, name) for name in INDICES},
         "slow_indices": {name: report_index(tally, name) for name in SLOW_INDICES},
         "arousal": report_arousal(tally),
+        "subsidence": report_subsidence(tally),
         "quality_seconds": report_quality(tally),
         "verdicts": report_verdicts(tally),
         "ghosts": report_ghosts(tally),

@@ -8,6 +8,7 @@ from becalm_cli.score_events import EventSeries, score_events
 from becalm_cli.score_ghosts import score_ghosts
 from becalm_cli.score_indices import INDICES, score_index, score_slow
 from becalm_cli.score_quality import score_quality
+from becalm_cli.score_subsidence import score_subsidence
 from becalm_cli.tally import Tally
 from becalm_cli.truth import BEAT_NS, TURN_NS, Truth
 from becalm_protocol.derived import Beat, BreathPhase, BreathTurn, Derived, Metrics, SkinResponse, SlowMetrics
@@ -73,9 +74,10 @@ def score(derived: Sequence[Derived], *, body: Body, seconds: int) -> Tally:
         at = {kind: happenings.at(tick.t_ns) for kind, happenings in during.items()}
         for name, (kind, _) in INDICES.items():
             score_index(tally, name, tick, truth=truth, kinds=at[kind])
-    for slow in derived:
-        if isinstance(slow, SlowMetrics):
-            score_slow(tally, slow, truth=truth, kinds=during[SignalKind.ECG].at(slow.t_ns))
+    slow = [e for e in derived if isinstance(e, SlowMetrics)]
+    for moment in slow:
+        score_slow(tally, moment, truth=truth, kinds=during[SignalKind.ECG].at(moment.t_ns))
+    score_subsidence(tally, slow, ticks, truth=truth, started_ns=PACER.started_ns)
     score_arousal(tally, ticks, truth=truth, during=Happenings(episodes, None))
     score_quality(tally, derived, seconds=seconds, during=during)
     score_ghosts(tally, derived, beats=beats, during=during, seconds=seconds)

@@ -25,7 +25,7 @@ POINTS_PER_Z = 10.0
 Z_95 = 1.96
 # A feature counts when the baseline has at least this many seconds of it.
 MIN_FEATURE_S = 10
-# What one body system says of arousal is off by 0.4 robust standard deviations, and by a fifth of how far it went: on 70
+# What a body system says of arousal is off by 0.4 robust standard deviations, and by a fifth of how far it went: on 70
 # virtual people that is what is left of the index after each person's own straight line from true arousal. How far the
 # systems disagree at the moment says next to nothing of it there; a little is left in for people who are not virtual.
 SYSTEM_ERROR_Z = 0.4

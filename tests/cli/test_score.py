@@ -12,6 +12,7 @@ from becalm_cli.score_events import EventSeries, report_events, score_events
 from becalm_cli.score_ghosts import report_ghosts, score_ghosts
 from becalm_cli.score_indices import report_index, score_index
 from becalm_cli.score_quality import report_quality, report_verdicts, score_quality
+from becalm_cli.score_subsidence import report_subsidence, score_subsidence
 from becalm_cli.tally import Tally
 from becalm_cli.truth import Truth, heart_rate_bpm, rmssd_ms
 from becalm_protocol.derived import (
@@ -24,6 +25,7 @@ from becalm_protocol.derived import (
     Metrics,
     Reason,
     SignalQuality,
+    SlowMetrics,
 )
 from becalm_protocol.events import SignalKind
 from becalm_protocol.units import NS_PER_MS, NS_PER_S, ns_from_s
@@ -261,6 +263,38 @@ def test_arousal_is_scored_by_rank_and_against_the_persons_own_line(truth: Truth
     assert by_kind["threat"]["bound_coverage"] == 0.0
     assert by_kind["threat"]["error"]["median"] > 20.0
     assert by_kind["none"]["bound_coverage"] == by_kind["after"]["bound_coverage"] == 1.0
+
+
+def test_subsidence_is_held_against_the_fall_of_the_latent_level(truth: Truth) -> None:
+    def level(t_s: int) -> float:
+        return 20.0 + 50.0 * truth.arousal(t_s * NS_PER_S)
+
+    def minute(end_s: int) -> float:
+        return sum(level(end_s - second) for second in range(60)) / 60.0
+
+    def slow(t_s: int, subsidence: Index) -> SlowMetrics:
+        told = dict.fromkeys(SlowMetrics.index_names(), Index(reason=Reason.WARMING_UP)) | {"subsidence": subsidence}
+        t_ns = t_s * NS_PER_S
+        return SlowMetrics(t_ns=t_ns, emitted_ns=t_ns, heart_source=None, breath_source=None, **told)
+
+    ticks = [metrics(t_s, arousal=Index(value=level(t_s), bound=5.0)) for t_s in range(120)]
+    fell = minute(60) - minute(90)
+    moments = [
+        slow(30, Index(reason=Reason.WARMING_UP)),
+        slow(60, Index(reason=Reason.CANNOT_TELL)),
+        slow(90, Index(value=fell + 1.0, bound=2.0)),
+        slow(90, Index(value=fell + 3.0, bound=2.0)),
+        slow(95, Index(value=fell, bound=2.0)),  # the value of half a minute is told six times, and counts once
+    ]
+    tally = Tally()
+    score_subsidence(tally, moments, ticks, truth=truth, started_ns=0)
+    report = report_subsidence(tally)
+    assert report["n_moments"] == 3
+    assert report["told_share"] == round(2 / 3, 4)
+    assert report["half_life_told_share"] == 0.0
+    assert report["bound_coverage"] == 0.5
+    assert report["bound_mean"] == 2.0
+    assert report["error_p95_abs"] == pytest.approx(3.0, abs=0.01)
 
 
 def test_reasons_are_held_against_what_happened() -> None:
