@@ -6,7 +6,7 @@ medians for both levels, a T-wave rule on slope, and the peak placed on the domi
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from statistics import median
 
@@ -226,9 +226,9 @@ class QrsDetector:
 
     def _see(self, hump: Candidate) -> Found:
         first = self._n + 1 - len(self._samples)
-        peak = self._placer.place(self._samples, hump.at - first)
         like = self._jury.shapes.compare(self._samples, hump.at - first)
-        return Found(hump, first + peak.at, peak.height, peak.balance, like)
+        peak = self._placer.place(self._samples, hump.at - first, habit=like.habit)
+        return Found(hump, replace(peak, at=first + peak.at), like)
 
     def _tell(self, beats: list[Found], found: list[Peak]) -> None:
         for beat in beats:
@@ -236,8 +236,8 @@ class QrsDetector:
                 self._last = beat.hump
                 self._quiet_since = beat.hump.at
                 self._set_deadline()
-            self._placer.learn(beat.balance)
-            found.append(Peak(beat.at * self._decimator.factor, beat.height, beat.is_known))
+            self._placer.learn(beat.peak.balance)
+            found.append(Peak(beat.at * self._decimator.factor, beat.peak.height, beat.is_known))
 
     def _set_deadline(self) -> None:
         typical = median(self._rr) if len(self._rr) >= 2 else self.rate_hz

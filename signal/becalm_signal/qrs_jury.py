@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from becalm_signal.qrs_humps import Candidate
+from becalm_signal.qrs_place import Placed
 from becalm_signal.qrs_shapes import LIKE, Likeness, Shapes
 
 # A P wave lies up to this much before its QRS; no two beats are so close.
@@ -35,15 +36,18 @@ MAX_RR_S = 2.5
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A hump, its peak in decimated samples, and what it looks like."""
+    """A hump, its peak (in decimated samples since the start), and what it looks like."""
 
     hump: Candidate
-    at: float
-    height: float
-    balance: float
+    peak: Placed
     like: Likeness
     is_known: bool = False
     """Whether it looked like beats before it."""
+
+    @property
+    def at(self) -> float:
+        """Position of the peak."""
+        return self.peak.at
 
 
 class Jury:
@@ -147,7 +151,7 @@ class Jury:
         self._last = found.at
         is_known = found.like.is_known(found.hump.energy, least=LIKE)
         if self.is_learning:
-            self.shapes.learn(found.like, found.hump.energy)
+            self.shapes.learn(found.like, energy=found.hump.energy, side=found.peak.side)
         return replace(found, is_known=is_known)
 
     def _is_regular(self) -> bool:

@@ -22,6 +22,7 @@ GAIN = 0.1
 # A shape not seen for some fifty beats makes room.
 FADE = 0.98
 SEEN_TWICE = 1.5
+SEEN_THRICE = 2.5
 
 
 @dataclass(slots=True)
@@ -30,6 +31,8 @@ class Shape:
 
     course: list[float]
     energy: float
+    side: float
+    """Running mean of where its beats were placed: 1 on the upward deflection, -1 on the downward one."""
     weight: float = 1.0
 
 
@@ -40,6 +43,12 @@ class Likeness:
     share: float
     shape: Shape | None
     course: list[float]
+
+    @property
+    def habit(self) -> float:
+        """Where beats like it were placed so far; 0: nobody knows."""
+        shape = self.shape
+        return shape.side if shape is not None and self.share >= LIKE and shape.weight > SEEN_THRICE else 0.0
 
     def is_known(self, energy: float, *, least: float) -> bool:
         """Whether a hump of this energy is one of a shape that has been seen twice, in course and in size."""
@@ -98,7 +107,7 @@ class Shapes:
                 break
         return best
 
-    def learn(self, like: Likeness, energy: float) -> None:
+    def learn(self, like: Likeness, *, energy: float, side: int) -> None:
         """Take a beat into its shape, or as a new one."""
         if not like.course:
             return
@@ -107,11 +116,12 @@ class Shapes:
         shape = like.shape
         if shape is None or like.share < LIKE:
             del self._known[MAX_SHAPES - 1 :]
-            self._known.append(Shape(like.course, energy))
+            self._known.append(Shape(like.course, energy, side))
         else:
             gain = max(GAIN, 1.0 / (shape.weight + 1.0))
             shape.course = _unit([a + gain * (b - a) for a, b in zip(shape.course, like.course, strict=True)])
             shape.energy += gain * (energy - shape.energy)
+            shape.side += gain * (side - shape.side)
             shape.weight += 1.0
         self._known.sort(key=lambda known: -known.weight)
 
