@@ -196,6 +196,8 @@ class ArrivalClock(PacketClock):
         super().__init__(rate_hz, drift_sd=RATE_SD, drift_limit=RATE_LIMIT)
         self._counted_ns = 0.0
         self._watch = RateWatch()
+        self._watched_ns = 0.0
+        """Counted on where a break was taken for lost samples: a wrong rate looks like many of them."""
 
     def accept(self, block: SampleBlock) -> bool:
         """Extend the even scale by this block and learn its period from the arrival."""
@@ -206,15 +208,16 @@ class ArrivalClock(PacketClock):
         before = self._knots[-1]
         step_ns = (last - before[0]) * self._period_ns
         clock_ns = self._counted_ns + step_ns
-        if abs(block.received_ns - clock_ns - self._envelope.offset_ns(clock_ns)) > MAX_COUNTED_WAIT_NS:
-            self.restart()
-            self._begin(last, received_ns=block.received_ns)
-            return False
-        share = self._watch.feed(clock_ns, block.received_ns)
+        self._watched_ns += step_ns
+        share = self._watch.feed(self._watched_ns, block.received_ns)
         if share:
             self._begin_envelope()
             self.restart()
             self._period_ns *= 1.0 + share
+            self._begin(last, received_ns=block.received_ns)
+            return False
+        if abs(block.received_ns - clock_ns - self._envelope.offset_ns(clock_ns)) > MAX_COUNTED_WAIT_NS:
+            self._begin_anew()
             self._begin(last, received_ns=block.received_ns)
             return False
         self._counted_ns = clock_ns
@@ -225,12 +228,15 @@ class ArrivalClock(PacketClock):
 
     def restart(self) -> None:
         """Forget positions; the learned period stays."""
+        self._watch.restart()
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
         super().restart()
         self._period_ns *= 1.0 + self._envelope.drift
         self._begin_envelope()
 
     def _begin(self, last: int, *, received_ns: int) -> None:
         self._counted_ns = 0.0
-        self._watch.restart()
         self._envelope.feed(0.0, received_ns)
         self._add(last, stream_ns=0.0, clock_ns=0.0, received_ns=received_ns)

@@ -239,9 +239,9 @@ def test_a_rate_that_changes_under_way_is_followed(
     events.sort(key=lambda event: event.received_ns)
     derived = run_events([info(kind, clock) for kind in STREAMS], events)
     found = wrong(derived)
-    late = [text for text in found if float(text.split(" ")[0]) > BEGIN_S + 14]
+    late = [text for text in found if float(text.split(" ")[0]) > BEGIN_S + 16]
     assert late == []
-    assert clock is Clock.ARRIVAL or found == []  # without stamps it takes some seconds to be noticed
+    assert clock is Clock.ARRIVAL or found == []  # without stamps it takes seven seconds, and some beats, to be noticed
     assert shown(derived, "heart_rate_bpm", from_s=60, to_s=62)
 
 

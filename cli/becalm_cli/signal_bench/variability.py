@@ -139,12 +139,12 @@ def _live_rmssd(rr_ms: Samples) -> dict[int, float | None]:
     info = StreamInfo(
         stream_id="rr", kind=SignalKind.RR, unit="1/1024 s", unit_per_count=1.0, clock=Clock.ARRIVAL, device="strap"
     )
-    derived: list[Derived] = run_pipeline([info], _notifications(rr_ms))
+    derived: list[Derived] = run_pipeline([info], notifications(rr_ms))
     ticks = [event for event in derived if isinstance(event, Metrics) and event.t_ns > 75 * NS_PER_S]
     return {tick.t_ns: tick.rmssd_ms.value for tick in ticks if tick.t_ns % NS_PER_S == 0}
 
 
-def _notifications(rr_ms: Samples) -> list[RrBlock]:
+def notifications(rr_ms: Samples) -> list[RrBlock]:
     """Return what a strap tells once a second: the intervals that have ended, a second late."""
     ends_ns = np.rint(np.cumsum(rr_ms) * NS_PER_MS).astype(np.int64)
     ticks = np.diff(np.rint(np.concatenate([[0], ends_ns]) * RR_TICKS_PER_S / NS_PER_S).astype(np.int64))
