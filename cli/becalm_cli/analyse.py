@@ -10,12 +10,11 @@ import time
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from becalm_cli.process import worker_pool
 from becalm_ingest.replay import read_recording
 from becalm_protocol.derived import (
     PIPELINE_VERSION,
@@ -63,7 +62,7 @@ def analyse_recording(
     recording = read_recording(path, rate_hz=rate_hz, chunk_ms=chunk_ms, signals=signals)
     events = list(recording.events())
     raw = raw_signals(recording.streams, events) if report else []
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+    with worker_pool(1) as pool:
         has_ecg = any(signal.kind is SignalKind.ECG for signal in raw)
         pending = pool.submit(session_report, raw) if has_ecg else None
         started_s = time.perf_counter()

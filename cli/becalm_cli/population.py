@@ -3,10 +3,10 @@
 import time
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures import Future
 from typing import Any
 
+from becalm_cli.process import worker_pool
 from becalm_cli.score import DISTURBANCES_PER_HOUR, LIFE_PER_HOUR, report_staged, score_person
 from becalm_cli.score_arousal import report_arousal
 from becalm_cli.score_events import report_events
@@ -95,7 +95,7 @@ def _tallies(seeds: range, *, seconds: int, n_jobs: int) -> Iterator[Tally]:
     if n_jobs == 1:
         yield from (score_person(seed, seconds=seconds) for seed in seeds)
         return
-    with ProcessPoolExecutor(n_jobs, mp_context=get_context("spawn")) as pool:
+    with worker_pool(n_jobs) as pool:
         waiting: deque[Future[Tally]] = deque()
         for seed in seeds:
             waiting.append(pool.submit(score_person, seed, seconds=seconds))

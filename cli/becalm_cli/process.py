@@ -6,12 +6,15 @@ when its standard input ends: so it also stops when its parent is killed.
 
 import asyncio
 import json
+import multiprocessing
 import os
 import signal
 import sys
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from multiprocessing.connection import wait
 from typing import Any, Self
 
 from becalm_protocol.errors import BecalmError
@@ -61,6 +64,22 @@ def _wait_stdin_end() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(ORPHAN_S)
     os._exit(1)  # nobody is left who would end us
+
+
+def worker_pool(n_workers: int) -> ProcessPoolExecutor:
+    """Return a pool of fresh processes that end with this one, however it ends."""
+    return ProcessPoolExecutor(n_workers, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_wait_gone, args=(parent.sentinel,), name="lifeline", daemon=True).start()
+
+
+def _wait_gone(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
 
 
 def tell_parent(key: str, content: object) -> None:

@@ -5,11 +5,10 @@ import os
 import shutil
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from becalm_cli.process import worker_pool
 from becalm_cli.radio_account import StoredStream
 from becalm_cli.radio_plan import WearerPlan, plan_sha256, plan_wearers
 from becalm_cli.radio_score import RadioScore
@@ -65,7 +64,7 @@ async def _practise(plans: tuple[WearerPlan, ...], *, folder: Path) -> tuple[lis
     ready: asyncio.Future[str] = loop.create_future()
     settings = ServerSettings(port=0, data_dir=folder / "server")
     cpu_s = time.process_time()
-    with ProcessPoolExecutor(len(plans), mp_context=get_context("spawn")) as pool:
+    with worker_pool(len(plans)) as pool:
         async with asyncio.TaskGroup() as group:
             server = group.create_task(serve(settings, on_ready=ready.set_result, stop=stop), name="server")
             server.add_done_callback(lambda _: ready.cancel())  # it ended before it was ready
