@@ -24,11 +24,13 @@ MAX_REPAIRED = 4
 # one deviation of that. And no less than timing tells.
 REPAIR_DEVIATIONS = 2.0
 REPAIR_MS = 5.0
-# What is unknown of two intervals with a known sum, as a share of the mean square (resting people, real and virtual:
-# 0.6-0.8 of its deviation remains beside a straight line through the neighbours): three differences share it.
-HIDDEN_SHARE = 1.0
-# Standard deviation of that share: of a normal square, and a little for tails.
-HIDDEN_DEVIATION = 2.0
+# What is unknown of two intervals with a known sum is how they differ beside a straight line through their neighbours,
+# and that is seen wherever nothing is hidden; three differences share it. With fewer than so many to go by it is taken
+# for independent.
+HIDDEN_WEIGHT = 1.5
+MIN_SEEN = 20
+# The deviation of its square is itself known only from those.
+HIDDEN_MARGIN = 1.5
 # Squares of neighbouring differences go together (0.25 for independent intervals).
 NEIGHBOURS = math.sqrt(1.5)
 MIN_SPREAD = math.sqrt(2.0)
@@ -78,6 +80,14 @@ class Hole:
         """Return the differences as they were measured, to the neighbours too."""
         known = [rr for rr in (self.before_ms, *self.inside_ms, self.after_ms) if rr is not None]
         return [after - before for before, after in itertools.pairwise(known)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Hidden:
+    """What one unknown place of a beat adds to the sum of squares, in ms^2."""
+
+    mean: float
+    deviation: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +153,13 @@ def differences(window: Sequence[Interval], *, since_ns: int) -> Differences | N
     if n < 2:
         return None
     squares = [step * step for step in steps_ms]
-    accepted = sum(squares) / n
-    spread = math.sqrt(sum((square - accepted) ** 2 for square in squares) / (n - 1))
+    accepted, spread = _moments(squares)
+    hidden_place = _hidden(steps_ms, accepted)
     typical_ms = sum(rr.rr_ms for rr in window if rr.accepted) / max(1, sum(rr.accepted for rr in window))
     total, n_known, left_out, hidden, doubted = sum(squares), n, 0.0, 0.0, 0.0
     for at, hole in enumerate(found):
         k = hole.n_beats(typical_ms)
-        expected = _expected(hole, k, mean_square=accepted)
+        expected = _expected(hole, k, mean_square=accepted, hidden=hidden_place)
         is_regular = expected is not None or hole.length_ms < IRREGULAR_LENGTH * len(hole.inside_ms) * typical_ms
         if _is_doubted(hole, is_regular=is_regular, accepted=accepted):
             raw = [step * step for step in hole.raw_steps_ms()]
@@ -161,7 +171,7 @@ def differences(window: Sequence[Interval], *, since_ns: int) -> Differences | N
             continue
         total += expected
         n_known += k + 1
-        hidden += ((k - 1) * HIDDEN_DEVIATION * max(accepted, spread / MIN_SPREAD)) ** 2
+        hidden += ((k - 1) * hidden_place.deviation) ** 2
         if len(hole.inside_ms) == k > 1:  # a beat out of place: misread, or truly early and no part of the rhythm
             hidden += ((expected - (k + 1) * accepted) / 2.0) ** 2
     return Differences(
@@ -174,7 +184,25 @@ def differences(window: Sequence[Interval], *, since_ns: int) -> Differences | N
     )
 
 
-def _expected(hole: Hole, k: int, *, mean_square: float) -> float | None:
+def _moments(numbers: Sequence[float]) -> tuple[float, float]:
+    """Return mean and standard deviation."""
+    mean = sum(numbers) / len(numbers)
+    return mean, math.sqrt(sum((number - mean) ** 2 for number in numbers) / (len(numbers) - 1))
+
+
+def _hidden(steps_ms: Sequence[float], mean_square: float) -> _Hidden:
+    """Return how far two neighbours differ beside a straight line, from all that were seen.
+
+    The few triples of differences that a hole lies within say much the same.
+    """
+    seen = [(b - (a + b + c) / 3.0) ** 2 for a, b, c in zip(steps_ms, steps_ms[1:], steps_ms[2:], strict=False)]
+    if len(seen) < MIN_SEEN:
+        return _Hidden(HIDDEN_WEIGHT * mean_square, HIDDEN_WEIGHT * MIN_SPREAD * HIDDEN_MARGIN * mean_square)
+    mean, spread = _moments(seen)
+    return _Hidden(HIDDEN_WEIGHT * mean, HIDDEN_WEIGHT * HIDDEN_MARGIN * max(spread, MIN_SPREAD * mean))
+
+
+def _expected(hole: Hole, k: int, *, mean_square: float, hidden: _Hidden) -> float | None:
     """Return what the differences over a hole of k intervals should come to, or None where nothing can be said."""
     before, after = hole.before_ms, hole.after_ms
     if hole.broken or before is None or after is None or k > MAX_REPAIRED:
@@ -186,7 +214,7 @@ def _expected(hole: Hole, k: int, *, mean_square: float) -> float | None:
     slope = (after - before) / (k + 1)
     first = mean - slope * (k - 1) / 2.0
     last = mean + slope * (k - 1) / 2.0
-    return (first - before) ** 2 + (k - 1) * (slope * slope + HIDDEN_SHARE * mean_square) + (after - last) ** 2
+    return (first - before) ** 2 + (k - 1) * (slope * slope + hidden.mean) + (after - last) ** 2
 
 
 def _is_doubted(hole: Hole, *, is_regular: bool, accepted: float) -> bool:

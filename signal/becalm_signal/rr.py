@@ -35,6 +35,8 @@ CEILING_OFFSET_SHARE = 0.2
 # So short or long against the median an interval is judged without any step.
 FAR_SHORT = 0.65
 FAR_LONG = 1.6
+# Two parts of one interval come to the typical one within this share of it.
+WHOLE_SHARE = 0.15
 # Quartiles of fewer differences than this mean little: a wider floor until then.
 N_TRUSTED = 20
 EARLY_FLOOR_SHARE = 0.12
@@ -195,10 +197,12 @@ class RrFlagger:
     def _ends_beside_a_beat(self, at: int, rr_ms: float) -> bool:
         """The next beat comes too soon, and it rather than this one is the true one."""
         following = [beat.rr_ms for beat in list(self._run)[at + 1 : at + 3] if beat.rr_ms is not None]
-        if not following or following[0] >= MIN_RR_MS:
-            return False
         typical = median(self._recent)
+        if not following or following[0] >= max(MIN_RR_MS, FAR_SHORT * typical):
+            return False
         is_next_true = abs(rr_ms + following[0] - typical)
+        if following[0] >= MIN_RR_MS:
+            return is_next_true < min(self._threshold_ms, WHOLE_SHARE * typical)
         return len(following) == 1 or is_next_true <= abs(sum(following) - typical)
 
     def _is_turn(self, at: int) -> bool:
