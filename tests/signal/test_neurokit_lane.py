@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from becalm_protocol.derived import Beat, BeatFlag, Metrics
+from becalm_protocol.derived import Beat, BeatFlag, Metrics, SlowMetrics
 from becalm_protocol.events import SignalKind
 from becalm_signal.hrv import rmssd_ms
 from becalm_signal.neurokit_lane import RawSignal, WindowReport, session_report, window_report
@@ -67,6 +67,15 @@ def test_live_indices_of_a_resting_adult_equal_neurokits_on_the_same_beats(
         signals=[skin],
     ).indices
     assert tick.rmssd_ms.value == pytest.approx(oracle["HRV_RMSSD"], rel=1e-6)
+    (slow,) = [event for event in derived if isinstance(event, SlowMetrics) and event.t_ns == tick.t_ns]
+    for name, theirs, tolerance in (
+        ("mean_rr_ms", "HRV_MeanNN", 1e-6),
+        ("sdnn_ms", "HRV_SDNN", 1e-6),
+        ("pnn50_pct", "HRV_pNN50", 0.02),  # NeuroKit2 divides by intervals, the Task Force by their differences
+        ("sd1_ms", "HRV_SD1", 0.01),  # NeuroKit2's standard deviations take out the mean difference
+        ("sd2_ms", "HRV_SD2", 0.01),
+    ):
+        assert getattr(slow, name).value == pytest.approx(oracle[theirs], rel=tolerance), name
     assert tick.scl_us.value == pytest.approx(oracle["EDA_Tonic_Mean"], rel=0.05)  # a causal level against zero phase
 
 
