@@ -1,0 +1,69 @@
+"""Level and responses a minute from what the stage told."""
+
+import pytest
+
+from becalm_protocol.derived import Reason, SkinResponse
+from becalm_signal.skin_board import SkinBoard
+from becalm_signal.stage import SkinLevel
+
+STEP_NS = 250_000_000
+
+
+def level(t_ns: int, *, sees_responses: bool = True) -> SkinLevel:
+    return SkinLevel(t_ns=t_ns, emitted_ns=t_ns, level_us=5.0, bound_us=0.1, sees_responses=sees_responses)
+
+
+def response(peak_s: float) -> SkinResponse:
+    peak_ns = round(peak_s * 1e9)
+    return SkinResponse(onset_ns=peak_ns - 1_000_000_000, peak_ns=peak_ns, emitted_ns=peak_ns, amplitude_us=0.2)
+
+
+def watch(board: SkinBoard, begin_s: int, end_s: int, *, sees_responses: bool = True) -> int:
+    for t_ns in range(begin_s * 10**9, end_s * 10**9, STEP_NS):
+        board.apply(level(t_ns, sees_responses=sees_responses))
+    return end_s * 10**9
+
+
+def test_responses_are_counted_over_the_last_minute() -> None:
+    board = SkinBoard()
+    assert board.response_rate(0).reason is Reason.WARMING_UP
+    assert board.response_rate(watch(board, 0, 29)).reason is Reason.WARMING_UP
+    now_ns = watch(board, 29, 100)
+    for peak_s in (10.0, 45.0, 70.0, 99.0):
+        board.apply(response(peak_s))
+    told = board.response_rate(now_ns)
+    assert told.value == pytest.approx(3.0, rel=0.02)
+    assert told.bound is not None
+    assert 1.0 < told.bound < 3.0
+
+
+def test_the_first_half_minute_is_scaled_to_a_minute() -> None:
+    board = SkinBoard()
+    now_ns = watch(board, 0, 40)
+    board.apply(response(20.0))
+    assert board.response_rate(now_ns).value == pytest.approx(1.5, rel=0.02)
+
+
+def test_time_that_was_not_seen_widens_the_bound_and_is_left_out() -> None:
+    whole, holed = SkinBoard(), SkinBoard()
+    for board in (whole, holed):
+        board.apply(response(95.0))
+    watch(whole, 0, 100)
+    watch(holed, 0, 60)
+    watch(holed, 60, 85, sees_responses=False)
+    now_ns = watch(holed, 85, 100)
+    seen, hidden = whole.response_rate(now_ns), holed.response_rate(now_ns)
+    assert seen.value == pytest.approx(1.0, rel=0.02)
+    assert hidden.value == pytest.approx(60.0 / 35.0, rel=0.05)
+    assert seen.bound is not None
+    assert hidden.bound is not None
+    assert hidden.bound > 1.3 * seen.bound
+
+
+def test_noise_withholds_the_rate_alone_and_silence_both() -> None:
+    board = SkinBoard()
+    now_ns = watch(board, 0, 60, sees_responses=False)
+    assert board.response_rate(now_ns).reason is Reason.NOISY
+    assert board.level(now_ns).value == 5.0
+    assert board.level(now_ns + 4 * 10**9).reason is Reason.SENSOR_LOST
+    assert board.response_rate(now_ns + 4 * 10**9).reason is Reason.SENSOR_LOST
