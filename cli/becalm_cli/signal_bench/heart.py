@@ -10,7 +10,7 @@ from becalm_cli.analyse import run_pipeline
 from becalm_cli.signal_bench import records, rivals
 from becalm_cli.signal_bench.f1 import Counts, count, total, unannotated
 from becalm_cli.signal_bench.records import Samples, beats, columns, derive, stream, times_ns
-from becalm_protocol.derived import Metrics
+from becalm_protocol.derived import Derived, Metrics
 from becalm_protocol.events import Clock, SampleBlock, SignalKind, StreamInfo
 from becalm_protocol.units import NS_PER_MS, NS_PER_S, s_from_ns
 
@@ -91,13 +91,13 @@ def heart_rate(data: Path, *, quick: bool) -> dict[str, Any]:
     for path in records.recordings(data / "bidmc")[: 4 if quick else None]:
         told = columns(path, "ecg_mv", "ppg_au")
         derived = derive((stream(SignalKind.ECG, rate_hz=BIDMC_RATE_HZ), 1000.0 * told["ecg_mv"]))
-        ours = [beat.rr_corrected_ms for beat in beats(derived, confirmed=True) if beat.rr_corrected_ms is not None]
         shown = [event.heart_rate_bpm.value for event in derived if isinstance(event, Metrics)]
         known = [bpm for bpm in shown if bpm is not None]
         by_record[path.name.split(".")[0]] = {
-            "becalm_bpm": round(60_000.0 / float(np.mean(ours)), 2) if ours else None,
+            "becalm_bpm": _mean_bpm(derived),
             "shown_mean_bpm": round(float(np.mean(known)), 2) if known else None,
             "shown_pct": round(100.0 * len(known) / len(shown), 1),
+            "becalm_ppg_bpm": _mean_bpm(derive((stream(SignalKind.PPG_1, rate_hz=BIDMC_RATE_HZ), told["ppg_au"]))),
             **rivals.heart_rates(told["ecg_mv"], told["ppg_au"], rate_hz=BIDMC_RATE_HZ),
         }
     near = [_near_any(rates) for rates in by_record.values()]
@@ -105,14 +105,22 @@ def heart_rate(data: Path, *, quick: bool) -> dict[str, Any]:
         "reference": "the recordings here hold no monitor numerics: NeuroKit2 on the ECG and on the PPG",
         "records": len(near),
         "within_5_bpm_of_either": sum(near),
+        "ppg_within_5_bpm_of_ecg": sum(_near(r["becalm_ppg_bpm"], r["becalm_bpm"]) for r in by_record.values()),
         "by_record": by_record,
     }
 
 
+def _mean_bpm(derived: Sequence[Derived]) -> float | None:
+    ours_ms = [beat.rr_corrected_ms for beat in beats(derived, confirmed=True) if beat.rr_corrected_ms is not None]
+    return round(60_000.0 / float(np.mean(ours_ms)), 2) if ours_ms else None
+
+
+def _near(ours_bpm: float | None, other_bpm: float | None) -> bool:
+    return ours_bpm is not None and other_bpm is not None and abs(ours_bpm - other_bpm) <= 5.0
+
+
 def _near_any(rates: dict[str, float | None]) -> bool:
-    ours = rates["becalm_bpm"]
-    others = [bpm for name, bpm in rates.items() if name.startswith("neurokit2") and bpm is not None]
-    return ours is not None and any(abs(ours - bpm) <= 5.0 for bpm in others)
+    return any(_near(rates["becalm_bpm"], bpm) for name, bpm in rates.items() if name.startswith("neurokit2"))
 
 
 def strap_intervals(data: Path, *, quick: bool) -> dict[str, Any]:
