@@ -10,6 +10,7 @@ from becalm_protocol.events import SignalKind
 from becalm_protocol.handshake import SessionPhase, Source
 
 Row = TypeVar("Row", bound=BaseModel)
+BreathSource = Literal["respiration", "acceleration_x", "acceleration_y", "acceleration_z", "ecg"]
 
 
 class SessionWish(BaseModel):
@@ -21,6 +22,13 @@ class SessionWish(BaseModel):
     baseline_s: float | None = Field(default=None, ge=5, le=600, description="Quiet time before practice, seconds")
     inhale_s: float | None = Field(default=None, ge=1, le=10, description="Pacer: breathing in, seconds")
     exhale_s: float | None = Field(default=None, ge=1, le=15, description="Pacer: breathing out, seconds")
+
+
+class SessionChange(BaseModel):
+    """What a person may change while a session is under way."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"breath_source": "ecg"}})
+    breath_source: BreathSource | None = Field(description="Signal to take the breath from; null: the best there is")
 
 
 class SessionBody(BaseModel):

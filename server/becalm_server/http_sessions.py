@@ -6,10 +6,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
 
+from becalm_protocol.events import SignalKind
 from becalm_protocol.handshake import SessionPhase
 from becalm_protocol.units import s_from_ns
 from becalm_server.archive.records import SessionRecord
-from becalm_server.http_bodies import SessionBody, SessionPage, SessionWish
+from becalm_server.http_bodies import SessionBody, SessionChange, SessionPage, SessionWish
 from becalm_server.parts import Parts
 from becalm_server.problems import responses
 from becalm_server.refusals import UnknownSessionError
@@ -61,6 +62,17 @@ async def one_session(request: Request, session_id: SessionId) -> SessionBody:
     """Return one session."""
     parts: Parts = request.app.state.parts
     return _body(await known_session(parts, session_id), current=parts.sessions.current)
+
+
+@router.patch("/{session_id}", responses=responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY, _BUSY))
+async def change_session(request: Request, session_id: SessionId, change: SessionChange) -> SessionBody:
+    """Choose where the breath is taken from, in the session that is under way."""
+    parts: Parts = request.app.state.parts
+    current = parts.sessions.current
+    if current is None or current.record.session_id != session_id:
+        raise UnknownSessionError(f"Session {session_id!r:.70} is not under way.")
+    current.wish_breath(None if change.breath_source is None else SignalKind(change.breath_source))
+    return _body(current.record, current=current)
 
 
 @router.post("/{session_id}/stop", responses=responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY, _BUSY))

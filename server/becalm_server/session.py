@@ -18,12 +18,14 @@ from becalm_protocol.events import (
     Phase,
     PhaseChange,
     RawEvent,
+    SignalKind,
     StreamInfo,
     StreamStatus,
 )
 from becalm_protocol.handshake import Data, Ledger, LiveEvent, SessionPhase, SessionView, Source, StreamAck, Waveform
 from becalm_protocol.limits import CREDIT_FRAMES
 from becalm_protocol.units import ns_from_s
+from becalm_protocol.wishes import BreathWish
 from becalm_server.archive.raw_rows import to_row
 from becalm_server.archive.records import SessionRecord
 from becalm_server.archive.writer import ArchiveWriter, StreamMark, Write
@@ -39,7 +41,7 @@ _SHOWN_RAW = (Gap, StreamStatus, Battery)
 class LivePipeline(Protocol):
     """What the server needs of becalm_signal.pipeline.Pipeline."""
 
-    def feed(self, event: RawEvent | PhaseChange) -> tuple[Derived | Waveform, ...]:
+    def feed(self, event: RawEvent | PhaseChange | BreathWish) -> tuple[Derived | Waveform, ...]:
         """Take one event, return what followed from it."""
         ...
 
@@ -146,6 +148,13 @@ class Session:
         """Learn that a stream is committed up to `seq`."""
         tail = self.streams[stream_id]
         tail.acked_seq = max(tail.acked_seq, seq)
+
+    def wish_breath(self, source: SignalKind | None) -> None:
+        """Take the breath from this signal from now on, or from the best (None). A restart of the server forgets it."""
+        pipeline = self._pipeline
+        if pipeline is not None:
+            wish = BreathWish(t_ns=self.session_now_ns(at_least_ns=self.newest_ns), source=source)
+            _guarded(lambda: pipeline.feed(wish))
 
     # ----------------------------------------------------------------------------------------------- sample path
     def accept(self, data: Data) -> Verdict:

@@ -18,6 +18,7 @@ from becalm_protocol.events import (
     StreamStatus,
 )
 from becalm_protocol.handshake import Waveform
+from becalm_protocol.wishes import BreathWish
 from becalm_signal.board import Board
 from becalm_signal.breath_motion import chest_streams
 from becalm_signal.breath_section import BreathSection
@@ -101,13 +102,16 @@ class Pipeline:
         lanes = [lane for lane, _ in self._lanes.values()]
         self._ticker = Ticker(lanes, Board(frozenset(info.kind for info in streams)), SlowBoard(make_sections()))
 
-    def feed(self, event: RawEvent | PhaseChange) -> tuple[Derived | Waveform, ...]:
+    def feed(self, event: RawEvent | PhaseChange | BreathWish) -> tuple[Derived | Waveform, ...]:
         """Take one event; return everything that it settled, in order.
 
         Raises UsageError for a stream that was not announced; nothing else, whatever a validated event holds.
         """
         if isinstance(event, PhaseChange):
             self._ticker.schedule(event)
+            return ()
+        if isinstance(event, BreathWish):
+            self._ticker.wish(event)
             return ()
         lane, order = self._lanes.get(event.stream_id, (None, CHEST_ORDER))
         if lane is None:

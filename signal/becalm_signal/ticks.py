@@ -17,6 +17,7 @@ from becalm_protocol.derived import (
 )
 from becalm_protocol.events import UNTIMED_KINDS, Clock, Phase, PhaseChange, SignalKind
 from becalm_protocol.units import NS_PER_S
+from becalm_protocol.wishes import BreathWish
 from becalm_signal.anchor import Anchor
 from becalm_signal.board import STALE_NS, Board
 from becalm_signal.lane import Lane
@@ -47,6 +48,7 @@ class Ticker:
         self._n_put = 0
         self._next_ns: int | None = None
         self._phases: list[PhaseChange] = []
+        self._wishes: list[BreathWish] = []
         self._straps_lost: set[SignalKind] = set()
         self._straps = StrapChoice()
         self._anchor = Anchor()
@@ -69,6 +71,12 @@ class Ticker:
         self._phases.append(change)
         self._phases.sort(key=lambda known: known.t_ns)
         del self._phases[:-MAX_PHASES]
+
+    def wish(self, wish: BreathWish) -> None:
+        """Keep a person's wish until its time; the newest of those whose time has come counts."""
+        self._wishes.append(wish)
+        self._wishes.sort(key=lambda known: known.t_ns)
+        del self._wishes[:-MAX_PHASES]
 
     def strap(self, kind: SignalKind, *, lost: bool) -> None:
         """Note whether a sensor's own intervals are to be had."""
@@ -130,6 +138,8 @@ class Ticker:
                 out += self._apply(event)
                 out += self._beside_ecg(event, now_ns=now_ns)
         self._listen(now_ns)
+        while self._wishes and self._wishes[0].t_ns <= now_ns:
+            self._board.breath.wish(self._wishes.pop(0).source)
         lost, phase = self._lost(now_ns), self._phase(now_ns)
         pacing = phase is not None and phase.phase is Phase.PRACTICE and phase.pacer is not None
         metrics = self._board.metrics(now_ns, lost=lost, pacing=pacing)

@@ -68,6 +68,19 @@ async def test_odd_wishes_are_refused_in_words(http: httpx.AsyncClient, body: st
     assert_problem(response, 422, "body")
 
 
+async def test_the_source_of_breath_is_chosen_while_a_session_runs(server: Any, http: httpx.AsyncClient) -> None:
+    async with server.agent() as agent:
+        await agent.hello()
+        started = (await http.post("/v1/sessions")).json()
+        path = f"/v1/sessions/{started['session_id']}"
+        changed = await http.patch(path, json={"breath_source": "ecg"})
+        assert (changed.status_code, changed.json()["session_id"]) == (200, started["session_id"])
+        assert (await http.patch(path, json={"breath_source": None})).status_code == 200
+        assert (await http.patch(path, json={"breath_source": "rr"})).status_code == 422
+    await http.post(f"{path}/stop")
+    assert_problem(await http.patch(path, json={"breath_source": "ecg"}), 404, "not under way")
+
+
 async def test_unknown_session_is_a_404(http: httpx.AsyncClient) -> None:
     for session_id in ("none", "a" * 64, "%00", "'; drop table beat; --", "%F0%9F%8D%83", "..%2f"):
         path = f"/v1/sessions/{session_id}"

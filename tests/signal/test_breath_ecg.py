@@ -1,0 +1,91 @@
+"""Breathing from an ECG whose QRS each breath turns, alone and behind a belt that fails."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from becalm_protocol.derived import Breath, BreathPhase, BreathTurn, Metrics, Reason, SlowMetrics
+from becalm_protocol.events import SignalKind
+from becalm_protocol.wishes import BreathWish
+
+RATE_HZ = 130.0
+
+
+def breathing_ecg(make_ecg: Any, *, seconds: int, breaths_bpm: float, turn_share: float) -> Any:
+    """A heart at 75 a minute whose electrodes see a breath as a turn of the axis."""
+    heart = make_ecg([800.0] * round(seconds / 0.8), rate_hz=RATE_HZ)
+    t_s = np.arange(len(heart.samples)) / RATE_HZ
+    return heart.samples * (1.0 + turn_share * np.sin(2 * np.pi * breaths_bpm / 60.0 * t_s))
+
+
+@pytest.mark.parametrize("breaths_bpm", [6.0, 12.0, 20.0])
+def test_the_rate_is_found_in_the_ecg(make_track: Any, run_tracks: Any, make_ecg: Any, breaths_bpm: float) -> None:
+    samples = breathing_ecg(make_ecg, seconds=100, breaths_bpm=breaths_bpm, turn_share=0.08)
+    derived = run_tracks(make_track(samples, kind=SignalKind.ECG, rate_hz=RATE_HZ))
+    last = [event for event in derived if isinstance(event, Metrics)][-1].breathing_rate_bpm
+    assert last.value == pytest.approx(breaths_bpm, rel=0.05)
+    turns = [event for event in derived if isinstance(event, BreathTurn)]
+    assert {turn.source for turn in turns} == {SignalKind.ECG}
+    slow = [event for event in derived if isinstance(event, SlowMetrics)][-1]
+    assert slow.breath_source is SignalKind.ECG
+    assert slow.breath_depth.reason is Reason.CANNOT_TELL
+    assert slow.phase_deg.reason is Reason.CANNOT_TELL
+
+
+def test_an_ecg_without_breath_tells_little(make_track: Any, run_tracks: Any, make_ecg: Any) -> None:
+    heart = make_ecg([800.0] * 150, rate_hz=RATE_HZ)
+    t_s = np.arange(len(heart.samples)) / RATE_HZ
+    steady = heart.samples - 100.0 * np.sin(2 * np.pi * 0.25 * t_s)  # the baseline of `make_ecg` breathes
+    beat = (t_s / 0.8).astype(int)
+    n_turns = 0
+    for seed in range(4):
+        noise = np.random.default_rng(seed).normal(1.0, 0.05, 200)
+        derived = run_tracks(make_track(steady * noise[beat], kind=SignalKind.ECG, rate_hz=RATE_HZ))
+        n_turns += sum(isinstance(event, BreathTurn) for event in derived)
+    assert n_turns < 60  # of about two hundred that breaths would have
+
+
+def test_a_belt_that_sticks_is_left_for_the_ecg_and_taken_again(
+    make_track: Any, run_tracks: Any, make_ecg: Any
+) -> None:
+    ecg = breathing_ecg(make_ecg, seconds=180, breaths_bpm=12.0, turn_share=0.08)
+    t_s = np.arange(25 * 180) / 25.0
+    belt = np.sin(2 * np.pi * 0.2 * t_s) + np.random.default_rng(1).normal(0.0, 0.01, len(t_s))
+    belt[25 * 60 : 25 * 120] = belt[25 * 60]
+    derived = run_tracks(
+        make_track(ecg, kind=SignalKind.ECG, rate_hz=RATE_HZ),
+        make_track(belt, kind=SignalKind.RESPIRATION, rate_hz=25.0),
+    )
+    sources = {event.t_ns // 1_000_000_000: event.breath_source for event in derived if isinstance(event, SlowMetrics)}
+    assert sources[55] is SignalKind.RESPIRATION
+    assert sources[90] is SignalKind.ECG
+    assert sources[160] is SignalKind.RESPIRATION
+    ticks = {event.t_ns: event for event in derived if isinstance(event, Metrics)}
+    for second in (50, 90, 115, 160):
+        assert ticks[second * 1_000_000_000].breathing_rate_bpm.value == pytest.approx(12.0, abs=1.0)
+    onsets_s = [turn.t_ns / 1e9 for turn in derived if isinstance(turn, BreathTurn) and turn.phase is BreathPhase.IN]
+    assert np.all(np.diff(onsets_s) > 2.0)  # no breath is told by both
+    assert {event.source for event in derived if isinstance(event, Breath)} == {
+        SignalKind.ECG,
+        SignalKind.RESPIRATION,
+    }
+
+
+def test_a_person_chooses_the_source(make_track: Any, make_ecg: Any, cut_blocks: Any, run_events: Any) -> None:
+    ecg = make_track(
+        breathing_ecg(make_ecg, seconds=90, breaths_bpm=12.0, turn_share=0.08), kind=SignalKind.ECG, rate_hz=RATE_HZ
+    )
+    t_s = np.arange(25 * 90) / 25.0
+    belt = make_track(np.sin(2 * np.pi * 0.2 * t_s), kind=SignalKind.RESPIRATION, rate_hz=25.0)
+    events: list[Any] = [*cut_blocks(ecg, [65] * 200), *cut_blocks(belt, [12] * 200)]
+    events.sort(key=lambda event: event.received_ns)
+    wishes = (
+        BreathWish(t_ns=50_000_000_000, source=SignalKind.ECG),
+        BreathWish(t_ns=70_000_000_000),
+    )
+    derived = run_events([ecg.info, belt.info], [*wishes, *events])
+    sources = {event.t_ns // 1_000_000_000: event.breath_source for event in derived if isinstance(event, SlowMetrics)}
+    assert sources[45] is SignalKind.RESPIRATION
+    assert sources[55] is SignalKind.ECG
+    assert sources[75] is SignalKind.RESPIRATION

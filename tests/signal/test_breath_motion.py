@@ -1,0 +1,90 @@
+"""Breathing from the tilt of a strap: any posture, any cut of the axes, none while the body moves."""
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+
+from becalm_protocol.derived import BreathPhase, BreathTurn, Metrics, SlowMetrics
+from becalm_protocol.events import SignalKind
+from becalm_signal.breath_motion import AXES
+from becalm_signal.fingerprint import events_sha256
+
+
+def tilted(rate_hz: float, *, seconds: int, posture_rad: float, breaths_bpm: float = 12.0) -> Any:
+    """Gravity on three axes in mg: each breath turns the strap by 20 mrad."""
+    t_s = np.arange(round(seconds * rate_hz)) / rate_hz
+    tilt = posture_rad - 0.02 * np.sin(2 * np.pi * breaths_bpm / 60.0 * t_s)
+    noise = np.random.default_rng(1).normal(0.0, 1.0, (3, len(t_s)))
+    return np.stack((np.zeros_like(tilt), 1000.0 * np.sin(tilt), 1000.0 * np.cos(tilt))) + noise
+
+
+def tracks(make_track: Any, axes: Any, rate_hz: float) -> list[Any]:
+    return [make_track(part, kind=kind, rate_hz=rate_hz) for kind, part in zip(AXES, axes, strict=True)]
+
+
+@pytest.mark.parametrize("rate_hz", [25.0, 50.0, 200.0])
+@pytest.mark.parametrize("posture_rad", [0.12, 0.8, 1.45])
+def test_rate_turns_and_direction(make_track: Any, run_tracks: Any, rate_hz: float, posture_rad: float) -> None:
+    derived = run_tracks(*tracks(make_track, tilted(rate_hz, seconds=80, posture_rad=posture_rad), rate_hz))
+    last = [event for event in derived if isinstance(event, Metrics)][-1].breathing_rate_bpm
+    assert last.value == pytest.approx(12.0, rel=0.03)
+    turns = [event for event in derived if isinstance(event, BreathTurn) and event.t_ns > 40e9]
+    assert len(turns) >= 12
+    for turn in turns:
+        share = (turn.t_ns / 1e9 / 5.0) % 1.0
+        off_s = (share - (0.25 if turn.phase is BreathPhase.OUT else 0.75)) * 5.0
+        assert abs(off_s) < 0.3
+    main = SignalKind.ACCELERATION_Y if posture_rad < 0.5 else SignalKind.ACCELERATION_Z
+    if posture_rad != 0.8:
+        assert turns[-1].source is main
+    assert [event for event in derived if isinstance(event, SlowMetrics)][-1].breath_source in AXES
+
+
+def test_the_cut_of_the_axes_changes_nothing(make_track: Any, cut_blocks: Any, run_events: Any) -> None:
+    axes = tracks(make_track, tilted(50.0, seconds=60, posture_rad=1.4), 50.0)
+    hashes = set()
+    for seed in range(6):
+        rng = random.Random(seed)
+        events = []
+        for track in axes:
+            sizes = [rng.randint(1, 60) for _ in range(4000)] if seed else [36] * 200
+            events += cut_blocks(track, sizes)
+        events.sort(key=lambda event: event.received_ns)
+        hashes.add(events_sha256(run_events([track.info for track in axes], events)))
+    assert len(hashes) == 1
+
+
+def test_a_hole_in_the_axes_begins_anew(make_track: Any, cut_blocks: Any, run_events: Any) -> None:
+    axes = tracks(make_track, tilted(50.0, seconds=120, posture_rad=1.4), 50.0)
+    hashes = set()
+    for size in (25, 73):
+        events = []
+        for track in axes:
+            events += [
+                block
+                for block in cut_blocks(track, [1000, 500, *[size] * 400])
+                if not 1000 <= block.first_sample_idx < 1500
+            ]
+        events.sort(key=lambda event: event.received_ns)
+        derived = run_events([track.info for track in axes], events)
+        hashes.add(events_sha256(derived))
+        onsets_s = [e.t_ns / 1e9 for e in derived if isinstance(e, BreathTurn) and e.phase is BreathPhase.IN]
+        assert not [t_s for t_s in onsets_s if 20.5 < t_s < 30.0]
+        assert len([t_s for t_s in onsets_s if t_s > 45.0]) >= 13
+    assert len(hashes) == 1
+
+
+def test_a_moving_body_has_no_breath(make_track: Any, run_tracks: Any) -> None:
+    axes = tilted(50.0, seconds=120, posture_rad=1.4)
+    axes[:, 50 * 60 : 50 * 80] += np.random.default_rng(3).normal(0.0, 300.0, (3, 50 * 20))
+    derived = run_tracks(*tracks(make_track, axes, 50.0))
+    turns_s = [event.t_ns / 1e9 for event in derived if isinstance(event, BreathTurn)]
+    assert not [t_s for t_s in turns_s if 63.0 < t_s < 80.0]
+    assert len([t_s for t_s in turns_s if t_s > 100.0]) >= 5
+
+
+def test_two_axes_are_not_enough(make_track: Any, run_tracks: Any) -> None:
+    axes = tracks(make_track, tilted(50.0, seconds=40, posture_rad=1.4), 50.0)[:2]
+    assert not [event for event in run_tracks(*axes) if isinstance(event, BreathTurn)]
