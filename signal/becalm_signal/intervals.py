@@ -172,7 +172,7 @@ def differences(window: Sequence[Interval], *, since_ns: int) -> Differences | N
         total += expected
         n_known += k + 1
         hidden += ((k - 1) * hidden_place.deviation) ** 2
-        if len(hole.inside_ms) == k > 1:  # a beat out of place: misread, or truly early and no part of the rhythm
+        if k > 1:  # a beat misread or overlooked, or truly early and no part of the rhythm
             hidden += ((expected - (k + 1) * accepted) / 2.0) ** 2
     return Differences(
         steps_ms=tuple(steps_ms),
