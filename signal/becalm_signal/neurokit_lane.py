@@ -103,4 +103,4 @@ def _attempt(
         stretch = usable_stretch(samples, rate_hz)
         return {"used_s": round(len(stretch) / rate_hz, 3), **finite(chain(nk, stretch, rate_hz))}
     except Exception as exc:  # noqa: BLE001  (NeuroKit2 raises whatever numpy or pandas raise on bad data)
-        return {"used_s": round(len(longest_stretch(samples)) / rate_hz, 3), "failed": in_words(exc)}
+        return {"used_s": round(len(longest_stretch(samples)[1]) / rate_hz, 3), "failed": in_words(exc)}

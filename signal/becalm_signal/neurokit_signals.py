@@ -62,19 +62,20 @@ def in_words(exc: Exception) -> str:
 
 def usable_stretch(samples: Samples, rate_hz: float) -> Samples:
     """Return the longest stretch without a hole. Raises TooLittleError below 10 s."""
-    stretch = longest_stretch(samples)
+    _, stretch = longest_stretch(samples)
     used_s = len(stretch) / rate_hz
     if used_s < MIN_STRETCH_S:
         raise TooLittleError(f"expected {MIN_STRETCH_S:.0f} s without a hole, got {used_s:.1f} s")
     return stretch
 
 
-def longest_stretch(samples: Samples) -> Samples:
-    """Return the longest stretch without a hole, which may be empty."""
+def longest_stretch(samples: Samples) -> tuple[int, Samples]:
+    """Return where the longest stretch without a hole begins, and the stretch, which may be empty."""
     holes = np.flatnonzero(~np.isfinite(samples))
     edges = np.concatenate(([-1], holes, [len(samples)]))
     longest = int(np.argmax(np.diff(edges)))
-    return samples[edges[longest] + 1 : edges[longest + 1]]
+    first = int(edges[longest]) + 1
+    return first, samples[first : edges[longest + 1]]
 
 
 def bridged(raw: RawSignal) -> Samples:

@@ -16,6 +16,7 @@ from becalm_signal.neurokit_signals import (
     decomposed,
     finite,
     in_words,
+    longest_stretch,
     neurokit,
     usable_stretch,
 )
@@ -113,17 +114,18 @@ def _rsa(nk: Any, breathing: RawSignal | None, rr: Samples, ends_s: Samples) -> 
     if breathing is None:
         raise TooLittleError("no breathing signal")
     run = _longest_run(_peaks(rr, ends_s)["RRI"], ends_s)
-    first_s, last_s = run[0], run[-1]
     breath = bridged(breathing)
-    t_s = np.arange(first_s, min(last_s, (len(breath) - 1) / breathing.sample_rate_hz), 1.0 / RSA_GRID_HZ)
-    samples = np.interp(t_s, np.arange(len(breath)) / breathing.sample_rate_hz, breath)
-    used_s = len(t_s) / RSA_GRID_HZ
-    if used_s < MIN_RSA_S or not np.all(np.isfinite(samples)):
+    t_s = np.arange(run[0], run[-1], 1.0 / RSA_GRID_HZ)
+    at_s = np.arange(len(breath)) / breathing.sample_rate_hz
+    where, samples = longest_stretch(np.interp(t_s, at_s, breath, left=math.nan, right=math.nan))
+    t_s = t_s[where : where + len(samples)]
+    used_s = len(samples) / RSA_GRID_HZ
+    if used_s < MIN_RSA_S:
         raise TooLittleError(f"expected {MIN_RSA_S:.0f} s of beats and breathing without a hole, got {used_s:.0f} s")
     import pandas as pd  # type: ignore[import-untyped]
 
     whole_hz = round(RSA_GRID_HZ)
-    at = np.rint((run[run <= t_s[-1]] - first_s) * RSA_GRID_HZ).astype(int)
+    at = np.rint((run[(run >= t_s[0]) & (run <= t_s[-1])] - t_s[0]) * RSA_GRID_HZ).astype(int)
     clean = nk.rsp_clean(samples, sampling_rate=whole_hz)
     turns, info = nk.rsp_peaks(clean, sampling_rate=whole_hz)
     if len(info["RSP_Peaks"]) < MIN_BREATHS:

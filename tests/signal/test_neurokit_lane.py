@@ -95,6 +95,16 @@ def test_a_window_of_heart_breath_and_skin(make_rr: Any) -> None:
     assert "HRV_LF" not in told.indices  # a minute holds no two and a half cycles of 0.04 Hz
 
 
+def test_rsa_is_told_of_the_longest_stretch_with_breath(make_rr: Any) -> None:
+    breathing = sine(0.22, seconds=60.0)
+    breathing[:20], breathing[1000:1120], breathing[1::2] = np.nan, np.nan, np.nan
+    told = window(make_rr(66, rsa_ms=50.0), raw(SignalKind.RESPIRATION, breathing))
+    assert told.indices["RSA_P2T_Mean"] == pytest.approx(80.0, abs=30.0)  # the first and the last breath are cut
+    breathing[2000:2100] = np.nan
+    told = window(make_rr(66, rsa_ms=50.0), raw(SignalKind.RESPIRATION, breathing))
+    assert "expected 33 s of beats and breathing without a hole" in told.withheld["rsa"]
+
+
 def test_low_frequencies_of_five_minutes(make_rr: Any) -> None:
     told = window(make_rr(330))
     assert told.indices["HRV_LF"] > 0.0
