@@ -22,7 +22,7 @@ def becalm(tmp_path: Path) -> Becalm:
             env=dict(os.environ, BECALM_DATA_DIR=str(tmp_path / "data"), COLUMNS="200", NO_COLOR="1"),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,  # a guard against hanging, not a measure
             check=False,
         )
 

@@ -85,7 +85,7 @@ def test_the_installed_command_speaks_in_sentences_too() -> None:
     module, _, function = project["scripts"]["becalm"].partition(":")
     start = f"from {module} import {function}; {function}()"  # what the installed script consists of
     command = [sys.executable, "-c", start, "client", "--kind", "hologram"]
-    assert "--kind" in sentence(subprocess.run(command, capture_output=True, text=True, timeout=60, check=False))
+    assert "--kind" in sentence(subprocess.run(command, capture_output=True, text=True, timeout=240, check=False))
 
 
 def test_a_virtual_person_is_written_with_the_truth_and_read_back(becalm: Becalm, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_without_a_network_the_sentence_says_so(tmp_path: Path, run_py: ModuleTy
     environment["PIP_CONFIG_FILE"] = os.devnull
     done = subprocess.run(
         [sys.executable, str(Path(str(run_py.__file__))), "--help"],
-        env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+        env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
