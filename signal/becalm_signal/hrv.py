@@ -124,12 +124,11 @@ class BeatWindow:
         return Index(value=rate_bpm, bound=rate_bpm * error_ms / mean, sample_ns=self._confirmed_ns)
 
     def rmssd(self, now_ns: int) -> Index:
-        """Return RMSSD over the last 60 s, adjacent accepted pairs only, in ms.
+        """Return RMSSD over the last 60 s in ms: adjacent accepted pairs, and what repaired beats hide of others.
 
         The bound is the error of *measuring this window*, not of how RMSSD varies from minute to minute (about 20 % in
         any 60 s, and that belongs to the heart): beat jitter adds 6 sigma^2 to the mean square and, through its product
-        with the true differences, a normal error of sqrt(6 / n) sigma; a share of pairs left out costs the standard
-        error of a sample without replacement (Cochran, Sampling Techniques, 1977, 2.6).
+        with the true differences, a normal error of sqrt(6 / n) sigma; what flags and breaks hide: `intervals.py`.
         """
         if self._log.forget(now_ns) or self._cached is None:
             self._cached = self._rmssd(now_ns - round(WINDOW_S * NS_PER_S))

@@ -2,8 +2,9 @@
 
 A beat is given out provisionally at once and confirmed when the next beat (or, where it looks unusual, the next two)
 has settled its flag. Differences from the paper: quartiles over the last 91 beats instead of around each beat, the
-median over the last 11, a wider threshold on differences, and floors under both thresholds, so that a very regular
-heart is not taken for artefacts.
+median over the last 11, a wider threshold on differences, floors under both thresholds, so that a very regular heart
+is not taken for artefacts, and no flag on an interval that came far from the median step by step. What begins at an
+early beat is flagged with it: an interval of the rhythm has a sound beat at either end.
 """
 
 from collections import deque
@@ -15,7 +16,8 @@ from becalm_protocol.events import SignalKind
 from becalm_protocol.units import NS_PER_S
 
 # The paper's 5.2 quartile deviations are 2.2 standard deviations of a normal difference: at rest one sound beat in a
-# hundred exceeds that, and leaving the largest sound differences out makes RMSSD too small. 7.2 are 3.0.
+# hundred exceeds that, and leaving the largest sound differences out makes RMSSD too small. 9.6 are 4.0: a beat out of
+# place makes a difference of twice its shift, so one that is missed here is out by less than two deviations.
 ALPHA_STEP = 9.6
 ALPHA_OFFSET = 5.2
 SLOPE_C1 = 0.13
