@@ -1,7 +1,7 @@
 """Where exactly the R peak is: the dominant deflection, its polarity learned, its time to a fraction of a sample."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from becalm_signal.filters import parabola_vertex, smoothing_taps
 
@@ -9,6 +9,8 @@ from becalm_signal.filters import parabola_vertex, smoothing_taps
 HUMP_DELAY_S = 0.065
 # A QRS is 60 to 160 ms wide; its largest deflection lies within this of the middle of the hump.
 REACH_S = 0.1
+# On a steep baseline (7 mV/s) the largest sample is the last one.
+BORDER = 2
 # The other polarity is taken only where it is clearly larger (a ventricular beat in a lead where it points down).
 SWITCH_RATIO = 1.7
 LEAN_GAIN = 0.1
@@ -57,15 +59,21 @@ class PeakPlacer:
         if high <= low:
             return Placed(float(max(0, min(centre, len(samples) - 1))), 0.0, 0.0, 0)
         smooth = self._smooth(samples, low - 1, high=high + 2)
-        base = self._baseline(smooth)
+        placed, k = self._side(smooth, self._baseline(smooth), habit=habit)
+        if not BORDER < k < len(smooth) - 1 - BORDER:
+            self._level(smooth)
+            placed, k = self._side(smooth, 0.0, habit=habit)
+        shift = parabola_vertex(smooth[k - 1], smooth[k], smooth[k + 1])
+        return replace(placed, at=low - 1 + k + shift)
+
+    def _side(self, smooth: list[float], base: float, *, habit: float) -> tuple[Placed, int]:
         inner = range(1, len(smooth) - 1)
         up = max(inner, key=lambda k: smooth[k])
         down = min(inner, key=lambda k: smooth[k])
         rise, fall = smooth[up] - base, base - smooth[down]
         side = self._choose(rise, fall, habit=habit)
         k = up if side > 0 else down
-        shift = parabola_vertex(smooth[k - 1], smooth[k], smooth[k + 1])
-        return Placed(low - 1 + k + shift, smooth[k] - base, (rise - fall) / max(rise, fall, 1e-12), side)
+        return Placed(float(k), smooth[k] - base, (rise - fall) / max(rise, fall, 1e-12), side), k
 
     def _smooth(self, samples: Sequence[float], low: int, *, high: int) -> list[float]:
         half = len(self._taps) // 2
@@ -76,6 +84,15 @@ class PeakPlacer:
     def _baseline(self, smooth: list[float]) -> float:
         edge = min(self._edge, len(smooth) // 2)
         return (sum(smooth[:edge]) + sum(smooth[-edge:])) / (2.0 * edge)
+
+    def _level(self, smooth: list[float]) -> None:
+        """Take away the line through both ends."""
+        edge = min(self._edge, len(smooth) // 2)
+        before, after = sum(smooth[:edge]) / edge, sum(smooth[-edge:]) / edge
+        slope = (after - before) / max(1, len(smooth) - edge)
+        first = before - slope * (edge - 1) / 2.0
+        for k in range(len(smooth)):
+            smooth[k] -= first + slope * k
 
     def _choose(self, rise: float, fall: float, *, habit: float) -> int:
         is_settled = abs(habit) > SETTLED_HABIT

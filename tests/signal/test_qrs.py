@@ -35,10 +35,10 @@ def test_beat_times_at_130_hz_jitter_by_less_than_half_a_millisecond(make_ecg: A
     heart = make_ecg(make_rr(120), rate_hz=130.0, noise_uv=10.0)
     at_s, _ = detect(heart.samples, 130.0)
     errors_s = at_s - heart.beats_s
-    assert np.std(errors_s) < 0.0007
+    assert np.std(errors_s) < 0.0005
     rmssd = np.sqrt(np.mean(np.diff(np.diff(at_s)) ** 2))
     true_rmssd = np.sqrt(np.mean(np.diff(np.diff(heart.beats_s)) ** 2))
-    assert rmssd == pytest.approx(true_rmssd, rel=0.02)
+    assert rmssd == pytest.approx(true_rmssd, rel=0.01)
 
 
 def test_beats_come_out_within_a_quarter_second(make_ecg: Any, make_rr: Any) -> None:
@@ -96,3 +96,15 @@ def test_a_pause_of_five_seconds_has_no_beats(make_ecg: Any) -> None:
     found_s, _ = detect(heart.samples, 250.0)
     assert len(found_s) == len(heart.beats_s)
     assert np.max(np.abs(found_s - heart.beats_s)) < 0.02
+
+
+@pytest.mark.parametrize("ramp_uv_s", [3_000.0, 7_000.0, 12_000.0])
+def test_a_steep_baseline_moves_no_peak(make_ecg: Any, make_rr: Any, ramp_uv_s: float) -> None:
+    heart = make_ecg(make_rr(40), rate_hz=130.0)
+    t_s = np.arange(len(heart.samples)) / 130.0
+    away_s = np.abs(t_s % 8.0 - 4.0)
+    at_s, _ = detect(heart.samples + ramp_uv_s * away_s, 130.0)
+    turns = [np.min(np.abs(4.0 * np.arange(12) - beat_s)) < 0.15 for beat_s in heart.beats_s]
+    for beat_s, at_turn in zip(heart.beats_s, turns, strict=True):
+        if beat_s > 5.0 and not at_turn:  # where it turns, the baseline itself looks like a beat
+            assert np.min(np.abs(at_s - beat_s)) < 0.01
