@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from becalm_protocol.errors import BecalmError
 from becalm_server.archive.snapshot import open_snapshot
-from becalm_server.exports.catalogue import ExportFormat, writer_of
+from becalm_server.exports.catalogue import KINDS, ExportFormat, writer_of
 from becalm_server.exports.content import Content
 
 # Feedback goes first: this process takes what the live one leaves.
@@ -45,10 +45,11 @@ def main() -> None:
 
 def make(request: dict[str, Any], file: BinaryIO) -> None:
     """Write the export that a request names. Raises BecalmError."""
-    writer = writer_of(ExportFormat(request["format"]))
+    export_format = ExportFormat(request["format"])
+    writer, raw = writer_of(export_format), KINDS[export_format].raw
     with (
         open_snapshot(request["url"], request["session_id"]) as snapshot,
-        Content(snapshot, device_names=request["device_names"]) as content,
+        Content(snapshot, device_names=request["device_names"], raw=raw) as content,
     ):
         writer.write(content, file)
 

@@ -28,6 +28,8 @@ class Kind:
     suffix: str
     module: str
     """Where `write(content, file)` is."""
+    raw: bool = True
+    """Whether it needs raw events, which take longest to read."""
 
 
 # EDF, XDF and FIT have no registered media type.
@@ -37,8 +39,8 @@ KINDS = {
     ExportFormat.XDF: Kind(media_type=_BYTES, suffix=".xdf", module="xdf_file"),
     ExportFormat.CSV: Kind(media_type="application/zip", suffix=".csv.zip", module="csv_zip"),
     ExportFormat.PARQUET: Kind(media_type="application/zip", suffix=".parquet.zip", module="parquet_zip"),
-    ExportFormat.KUBIOS: Kind(media_type="text/plain; charset=us-ascii", suffix=".rr.txt", module="rr_text"),
-    ExportFormat.FIT: Kind(media_type=_BYTES, suffix=".fit", module="fit_file"),
+    ExportFormat.KUBIOS: Kind(media_type="text/plain; charset=us-ascii", suffix=".rr.txt", module="rr_text", raw=False),
+    ExportFormat.FIT: Kind(media_type=_BYTES, suffix=".fit", module="fit_file", raw=False),
     ExportFormat.FHIR: Kind(media_type="application/fhir+json", suffix=".fhir.json", module="fhir_bundle"),
 }
 

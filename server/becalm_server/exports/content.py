@@ -28,10 +28,10 @@ Happening = Gap | StreamStatus | Battery | Dropped
 class Content:
     """A session, raw and derived. Samples lie in files, derived rows in the database: memory hardly grows with them.
 
-    A context: it holds files.
+    A context: it holds files. Without `raw` only what was derived is there.
     """
 
-    def __init__(self, snapshot: Snapshot, *, device_names: bool) -> None:
+    def __init__(self, snapshot: Snapshot, *, device_names: bool, raw: bool = True) -> None:
         self._snapshot = snapshot
         self._files = ExitStack()
         self.record: SessionRecord = snapshot.record
@@ -44,7 +44,7 @@ class Content:
         """(sequence number, block) of each stream of intervals."""
         self.happenings: list[tuple[int, Happening]] = []
         """(sequence number, event): everything else that an agent told."""
-        for seq, event in snapshot.raw_events():
+        for seq, event in snapshot.raw_events() if raw else ():
             self._feed(event, seq=seq)
 
     def scratch(self) -> BinaryIO:
@@ -86,11 +86,9 @@ class Content:
 
     def span_ns(self) -> tuple[int, int]:
         """Return the session time of the first and the last sample or event, (0, 0) without any."""
-        starts_ns, ends_ns = [0], [self.record.duration_ns or 0]
-        for track in self.tracks.values():
-            times_ns = [(block.t_ns, block.last_ns) for block in track.blocks()]
-            starts_ns += [first_ns for first_ns, _ in times_ns]
-            ends_ns += [last_ns for _, last_ns in times_ns]
+        tracks = [track for track in self.tracks.values() if track.n_samples]
+        starts_ns = [0, *(track.first_ns for track in tracks)]
+        ends_ns = [self.record.duration_ns or 0, *(track.last_ns for track in tracks)]
         ends_ns += [block.received_ns for blocks in self.rr.values() for _, block in blocks]
         ends_ns += [event.received_ns for _, event in self.happenings]
         return min(starts_ns), max(ends_ns)

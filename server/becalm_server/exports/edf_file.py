@@ -40,13 +40,15 @@ class _Grid:
         self.n_slots = 0
         self._file = file
         scale = scale_of(track)
+        last = np.int16(MARKER)
         for piece in placed(track, found, rate_hz=self.rate_hz, began_ns=began_ns):
-            self._silence(int(piece.slots[0]))
-            digital = scale.digital(piece.counts)
+            # The slot before the first sample may be one to hold.
+            self._silence(min(piece.slots[:1].tolist() + piece.held[:1].tolist()))
             dense = np.full(int(piece.slots[-1]) + 1 - self.n_slots, MARKER, dtype="<i2")
-            dense[piece.slots - self.n_slots] = digital
-            inside = piece.held[piece.held >= self.n_slots] - self.n_slots
-            dense[inside] = dense[inside - 1]
+            dense[piece.slots - self.n_slots] = scale.digital(piece.counts)
+            held = piece.held - self.n_slots
+            dense[held] = np.where(held == 0, last, dense[held - 1])
+            last = dense[-1]
             self._file.write(dense.tobytes())
             self.held_ns += [round(began_ns + slot * NS_PER_S / self.rate_hz) for slot in piece.held]
             self.n_slots += len(dense)

@@ -91,7 +91,7 @@ def _decimals(told: Iterable[Mapping[str, Any]], part: str) -> str:
 
 def _signal(content: Content, track: Track, stretch: Stretch) -> Iterator[Resource]:
     """Give the counts of a stretch; `factor` makes them the unit."""
-    blocks = iter(stretch.blocks)
+    blocks = track.blocks(stretch.first_block, stretch.end_block)
     while several := list(islice(blocks, _BLOCKS_AN_OBSERVATION)):
         counts: list[str] = []
         first_idx = several[0].first_sample_idx

@@ -1,6 +1,7 @@
 """A track on an even grid, for formats that know one rate a signal: a line for each stretch, no sample left out."""
 
 import math
+from array import array
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from becalm_protocol.events import value
 from becalm_protocol.units import NS_PER_S
-from becalm_server.exports.track import Block, Counts, Track
+from becalm_server.exports.track import Counts, Track
 
 Slots = NDArray[np.int64]
 # A line is fitted to stretches longer than this; in a shorter one latency would bend it more than a crystal does.
@@ -17,54 +18,65 @@ _FITTED_NS = 10 * NS_PER_S
 _LEARNED_NS = 5 * NS_PER_S
 # A rate that is off by more is one of latency, not of a sensor.
 _RATE_LIMIT = 0.05
+_BLOCKS_AT_ONCE = 1_000
 
 
 @value
 class Stretch:
     """Samples between two breaks: the one at position k is at `t_ns + (k - first_idx) * period_ns`."""
 
-    blocks: tuple[Block, ...]
+    first_block: int
+    end_block: int
+    """Its blocks of the track, the last one left out."""
+    first_idx: int
+    """Position of its first sample."""
     t_ns: float
     period_ns: float
-
-    @property
-    def first_idx(self) -> int:
-        """Position of the first sample."""
-        return self.blocks[0].first_sample_idx
-
-    @property
-    def lasted_ns(self) -> float:
-        """From the first to the last sample."""
-        last = self.blocks[-1]
-        return (last.first_sample_idx + last.n_samples - 1 - self.first_idx) * self.period_ns
+    lasted_ns: float
+    """From the first to the last sample."""
 
 
 def stretches(track: Track) -> Iterator[Stretch]:
     """Give the stretches of a track in the order they came."""
-    gathered: list[Block] = []
-    for block in track.blocks():
-        if block.begins_stretch and gathered:
-            yield _fitted(gathered, track.sample_rate_hz)
-            gathered = []
-        gathered.append(block)
-    if gathered:
-        yield _fitted(gathered, track.sample_rate_hz)
+    first_block = first_idx = 0
+    lasts, times_ns = array("q"), array("d")
+    for n, block in enumerate(track.blocks()):
+        if block.begins_stretch:
+            if lasts:
+                yield _fitted(track, first_block, first_idx=first_idx, lasts=lasts, times_ns=times_ns)
+            first_block, first_idx, lasts, times_ns = n, block.first_sample_idx, array("q"), array("d")
+        # The last sample of a block is what its clock was told of; the others are counted back from it.
+        lasts.append(block.first_sample_idx + block.n_samples - 1)
+        times_ns.append(block.last_ns)
+    if lasts:
+        yield _fitted(track, first_block, first_idx=first_idx, lasts=lasts, times_ns=times_ns)
 
 
-def _fitted(blocks: Sequence[Block], rate_hz: float) -> Stretch:
-    first_idx, nominal_ns = blocks[0].first_sample_idx, NS_PER_S / rate_hz
-    # The last sample of a block is what its clock was told of; the others are counted back from it.
-    positions = np.array([block.first_sample_idx + block.n_samples - 1 - first_idx for block in blocks], dtype=float)
-    times_ns = np.array([block.last_ns for block in blocks], dtype=float)
-    period_ns = nominal_ns
-    if times_ns[-1] - times_ns[0] > _FITTED_NS:
-        learned = times_ns >= times_ns[0] + (_LEARNED_NS if times_ns[-1] - times_ns[0] > 4 * _LEARNED_NS else 0)
-        centre = positions[learned] - positions[learned].mean()
-        fitted_ns = float((centre * times_ns[learned]).sum() / (centre**2).sum())
-        if abs(fitted_ns / nominal_ns - 1.0) < _RATE_LIMIT:
-            period_ns = fitted_ns
-    t_ns = float(np.median(times_ns - positions * period_ns))
-    return Stretch(blocks=tuple(blocks), t_ns=t_ns, period_ns=period_ns)
+def _fitted(
+    track: Track, first_block: int, *, first_idx: int, lasts: "array[int]", times_ns: "array[float]"
+) -> Stretch:
+    positions = np.asarray(lasts, dtype=float) - first_idx
+    told_ns = np.asarray(times_ns)
+    period_ns = _period_ns(positions, told_ns, nominal_ns=NS_PER_S / track.sample_rate_hz)
+    return Stretch(
+        first_block=first_block,
+        end_block=first_block + len(lasts),
+        first_idx=first_idx,
+        t_ns=float(np.median(told_ns - positions * period_ns)),
+        period_ns=period_ns,
+        lasted_ns=float(positions[-1]) * period_ns,
+    )
+
+
+def _period_ns(positions: NDArray[np.float64], times_ns: NDArray[np.float64], *, nominal_ns: float) -> float:
+    """Return the slope of a line through a long stretch, the nominal period for a short or an odd one."""
+    lasted_ns = times_ns[-1] - times_ns[0]
+    if lasted_ns <= _FITTED_NS:
+        return nominal_ns
+    learned = times_ns >= times_ns[0] + (_LEARNED_NS if lasted_ns > 4 * _LEARNED_NS else 0)
+    centre = positions[learned] - positions[learned].mean()
+    period_ns = float((centre * times_ns[learned]).sum() / max((centre**2).sum(), 1.0))
+    return period_ns if abs(period_ns / nominal_ns - 1.0) < _RATE_LIMIT else nominal_ns
 
 
 def grid_rate_hz(track: Track, found: Sequence[Stretch], *, record_s: float) -> float:
@@ -94,8 +106,8 @@ def placed(track: Track, found: Sequence[Stretch], *, rate_hz: float, began_ns: 
     """Give every sample a slot of its own, in the order they came."""
     last_slot, last_position = -1, None
     for stretch in found:
-        for start in range(0, len(stretch.blocks), 1_000):
-            blocks = stretch.blocks[start : start + 1_000]
+        for first in range(stretch.first_block, stretch.end_block, _BLOCKS_AT_ONCE):
+            blocks = list(track.blocks(first, min(first + _BLOCKS_AT_ONCE, stretch.end_block)))
             positions = np.concatenate([one.first_sample_idx + np.arange(one.n_samples) for one in blocks])
             t_ns = stretch.t_ns - began_ns + (positions - stretch.first_idx) * stretch.period_ns
             order = np.arange(len(positions))

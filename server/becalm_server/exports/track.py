@@ -61,6 +61,8 @@ class Track:
         self.n_samples = 0
         self.low = self.high = 0
         """Smallest and largest count."""
+        self.first_ns = self.last_ns = 0
+        """Session time of the earliest and the latest sample."""
         self._lane = Lane(info, None)
         self._file = file
         self._last: Block | None = None
@@ -96,6 +98,8 @@ class Track:
             sample_period_ns=waveform.sample_period_ns,
             begins_stretch=self._begins_stretch(event.first_sample_idx + n_repeated, t_ns=waveform.t_ns),
         )
+        self.first_ns = min(self.first_ns, block.t_ns) if self.n_samples else block.t_ns
+        self.last_ns = max(self.last_ns, block.last_ns) if self.n_samples else block.last_ns
         self._file.write(counts.tobytes())
         self.n_samples += n_samples
         self._last, self._gap_before = block, False
@@ -113,12 +117,14 @@ class Track:
         expected_ns = last.last_ns + (n_missing + 1) * period_ns
         return not 0 <= n_missing * period_ns <= MAX_BRIDGE_NS or abs(t_ns - expected_ns) > _CLOCK_BREAK_NS
 
-    def blocks(self) -> Iterator[Block]:
-        """Give the blocks in the order they came."""
+    def blocks(self, first: int = 0, end: int | None = None) -> Iterator[Block]:
+        """Give the blocks, or those of a range, in the order they came."""
+        size = _ROW.size
+        rows = memoryview(self._rows)[first * size : None if end is None else end * size]
         for (
             seq, received_ns, stamped, sensor_ns, first_sample_idx, start, n_samples, n_repeated, t_ns, period_ns,
             begins,
-        ) in _ROW.iter_unpack(self._rows):  # fmt: skip
+        ) in _ROW.iter_unpack(rows):  # fmt: skip
             yield Block(
                 seq=seq,
                 received_ns=received_ns,

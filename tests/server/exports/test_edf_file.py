@@ -10,6 +10,7 @@ import pytest
 from becalm_protocol.derived import Beat, Breath, SkinResponse
 from becalm_protocol.events import Clock, SampleBlock, SignalKind
 from becalm_protocol.units import NS_PER_S
+from becalm_server.exports import stretches
 from becalm_server.refusals import FormatUnavailableError
 
 edfio = pytest.importorskip("edfio", reason="the independent reader edfio is not installed")
@@ -51,6 +52,17 @@ async def test_every_count_is_there_once_and_in_order(
     assert (without_padding(edf, "ECG 2") + shift).tolist() == recording.counts_of(recording.ecg_2)
     gain = (ecg_2.physical_max - ecg_2.physical_min) / 65_535
     assert gain == pytest.approx(recording.ecg_2.unit_per_count, rel=1e-6)
+
+
+@pytest.mark.parametrize("n_blocks", [1, 1_000])
+async def test_a_slot_left_free_repeats_the_sample_before_it(
+    session_id: str, export: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_blocks: int
+) -> None:
+    monkeypatch.setattr(stretches, "_BLOCKS_AT_ONCE", n_blocks)
+    edf = read(export(session_id, "edf"), tmp_path)
+    held, digital = held_slots(edf, "ECG"), signal(edf, "ECG").digital
+    assert len(held) >= 2
+    assert digital[held].tolist() == [digital[slot - 1] for slot in held]
 
 
 async def test_counts_beyond_16_bits_are_scaled_and_say_so(
