@@ -24,8 +24,8 @@ HOLD_S = 10.0
 LAG_S = {SignalKind.ECG: 12.0}
 # A better source that is back must breathe this often before it counts again.
 N_RETURN = 3
-# A rate that is known to no more than half of itself is none.
-MAX_BOUND_SHARE = 0.5
+# Breaths that change their length at once (a pacer begins) are still breaths; a bound as large as the rate is none.
+MAX_BOUND_SHARE = 1.0
 Z_95 = 1.96
 UNEVEN = 2.5
 # A turn is placed to this share of a breath (virtual people at rest: half within 0.01, 95 % within 0.04).

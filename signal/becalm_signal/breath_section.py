@@ -15,7 +15,7 @@ N_BREATHS = 6
 WINDOW_S = 60.0
 MIN_SHARE = 0.6
 """Of a minute in whole breaths, for ventilation and adherence."""
-WHOLE_SHARE = 0.9
+WHOLE_SHARE = 0.7
 MIN_ONSETS = 3
 NEAR_SHARE = 0.12
 """An onset within this share of a cycle of its cue goes with the pacer."""

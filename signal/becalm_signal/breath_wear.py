@@ -9,12 +9,12 @@ SEGMENT_S = 0.5
 N_STILL = 4
 N_KNOWN = 20
 FLAT_COUNTS = 2.0
-# Bends within a quarter of a second, against a usual breath: breath 0.02, pulsation up to 0.3, movement 0.2 and more;
+# Bends within a quarter of a second, against a usual breath: breath 0.02, pulsation up to 0.3, movement 0.25 and more;
 # pulsation is always there, movement comes suddenly: it must stand out from the minute before, too.
 BEND_S = 0.12
 BEND_TAU_S = 1.5
 USUAL_TAU_S = 60.0
-ROUGH, SMOOTH = 0.2, 0.12
+ROUGH, SMOOTH = 0.3, 0.15
 SUDDEN, OVER = 3.0, 2.0
 
 

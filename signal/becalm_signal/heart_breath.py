@@ -135,7 +135,12 @@ def _swings(rr: list[Rr], breaths: list[tuple[float, float]], *, shift_s: tuple[
     """Return longest minus shortest interval of each breath whose intervals are all accepted."""
     swings = []
     for start_s, end_s in breaths:
-        inside = [x for x in rr if start_s + shift_s[0] < x.t_s <= end_s + shift_s[1]]
+        first = bisect_right(rr, start_s + shift_s[0], key=_when)
+        inside = rr[first : bisect_right(rr, end_s + shift_s[1], lo=first, key=_when)]
         if len(inside) >= MIN_BEATS_OF_BREATH and all(x.is_accepted for x in inside):
             swings.append(max(x.ms for x in inside) - min(x.ms for x in inside))
     return swings
+
+
+def _when(rr: Rr) -> float:
+    return rr.t_s

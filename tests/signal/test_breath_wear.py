@@ -1,0 +1,42 @@
+"""A belt that sticks is told from a breath that is held, a moving body from a heart that pulsates."""
+
+import numpy as np
+
+from becalm_signal.breath_wear import MotionWatch, NoiseWatch
+
+
+def stuck_after_s(samples: list[float], *, rate_hz: float) -> float | None:
+    watch = NoiseWatch(rate_hz, unit_per_count=0.001)
+    for k, x in enumerate(samples):
+        watch.step(x)
+        if watch.is_stuck:
+            return k / rate_hz
+    return None
+
+
+def test_noise_that_is_gone_is_a_stuck_sensor_and_noise_that_stays_a_hold() -> None:
+    rng = np.random.default_rng(1)
+    t_s = np.arange(25 * 40) / 25.0
+    breath = np.where(t_s < 25.0, np.sin(2 * np.pi * 0.25 * t_s), 0.0)
+    held = breath + rng.normal(0.0, 0.012, len(t_s))
+    assert stuck_after_s(held.tolist(), rate_hz=25.0) is None
+    stuck = np.where(t_s < 25.0, held, held[0])
+    assert 26.5 < (stuck_after_s(stuck.tolist(), rate_hz=25.0) or 0.0) < 28.0
+
+
+def test_a_sensor_without_noise_is_never_called_stuck_here() -> None:
+    t_s = np.arange(25 * 60) / 25.0
+    samples = np.where(t_s < 30.0, np.round(20.0 * np.sin(2 * np.pi * 0.1 * t_s)) * 0.001, 0.0)
+    assert stuck_after_s(samples.tolist(), rate_hz=25.0) is None
+
+
+def test_movement_is_sudden_and_pulsation_is_not() -> None:
+    rng = np.random.default_rng(2)
+    t_s = np.arange(25 * 90) / 25.0
+    pulsating = np.sin(2 * np.pi * 0.25 * t_s) + 0.4 * np.sin(2 * np.pi * 1.2 * t_s)
+    moving = pulsating + np.where((t_s > 60.0) & (t_s < 70.0), rng.normal(0.0, 1.5, len(t_s)), 0.0)
+    watch = MotionWatch(25.0)
+    told = np.array([watch.step(float(x), swing=2.0) for x in moving])
+    assert not told[: 25 * 60].any()
+    assert told[25 * 62 : 25 * 70].all()
+    assert not told[25 * 76 :].any()
