@@ -32,8 +32,9 @@ class SkinStage:
         self._rate_hz = rate_hz / self._decimator.factor
         self._n_level = max(1, round(LEVEL_EVERY_S * self._rate_hz))
         self._quality = QualityReporter(SignalKind.SKIN_CONDUCTANCE)
-        self._contact = SkinContact(rate_hz)
-        self._level = SkinLevelFilter(self._rate_hz, least_bound_us=unit_per_count * (self._scale_us or 1.0))
+        count_us = unit_per_count * (self._scale_us or 1.0)
+        self._contact = SkinContact(rate_hz, count_us=count_us)
+        self._level = SkinLevelFilter(self._rate_hz, least_bound_us=count_us)
         self._responses = ResponseFinder(self._rate_hz)
         self._begin()
 

@@ -2,6 +2,7 @@
 
 import math
 from collections import deque
+from statistics import median
 
 from becalm_protocol.derived import Reason
 
@@ -21,6 +22,10 @@ EQUAL_TAU_S = 20.0
 LEAST_EQUAL_SHARE = 0.05
 # Until a sensor has shown its noise it is taken for a coarse one, which shows no change for long in quiet skin.
 FIRST_EQUAL_SHARE = 0.9
+# Only a signal with noise is cut off by a rail; one without comes to rest by itself, though not for ever.
+LEAST_BEND_COUNTS = 3.0
+N_BENDS = 5
+LONGEST_REST_S = 30.0
 # A rail is the highest value of the last seconds; any other is a stuck converter.
 TOP_S = 10
 
@@ -31,8 +36,9 @@ class SkinContact:
     Delay: none, but a rail is known after 1 s and more. Recovery: 2 s after the last bad sample.
     """
 
-    def __init__(self, rate_hz: float) -> None:
-        self._rate_hz = rate_hz
+    def __init__(self, rate_hz: float, *, count_us: float) -> None:
+        self._least_bend_us = LEAST_BEND_COUNTS * count_us
+        self._n_longest_rest = round(LONGEST_REST_S * rate_hz)
         self._slope_lag = max(1, round(SLOPE_OVER_S * rate_hz))
         self._step_us = MAX_SLOPE_US_S * self._slope_lag / rate_hz
         self._n_settle = round(SETTLE_S * rate_hz)
@@ -46,6 +52,8 @@ class SkinContact:
         self._recent: deque[float] = deque(maxlen=self._slope_lag + 1)
         self._bad_until = -1
         self._last: float | None = None
+        self._step_before_us = 0.0
+        self._bends_us: deque[float] = deque([0.0], maxlen=N_BENDS)
         self._equal = FIRST_EQUAL_SHARE
         self._n_equal = 0
         self._n_seen = 0
@@ -76,6 +84,9 @@ class SkinContact:
             # How often neighbours are equal; a run counts for a second at most, so that a rail teaches nothing.
             n_equal = min(self._n_equal, self._n_second)
             self._equal = (1.0 - (1.0 - self._equal) * (1.0 - self._share) ** n_equal) * (1.0 - self._share)
+            step_us = x - (x if self._last is None else self._last)
+            self._bends_us.append(abs(step_us - self._step_before_us))
+            self._step_before_us = step_us
             self._last, self._n_equal = x, 0
             self._top_us = max(self._top_us, x)
             self._n_seen += 1
@@ -87,4 +98,7 @@ class SkinContact:
         share = max(LEAST_EQUAL_SHARE, self._equal)
         if self._n_equal < self._n_second or self._n_equal * math.log(share) > math.log(STUCK_CHANCE):
             return None
-        return Reason.CLIPPED if x >= max(self._top_us, *self._tops_us, 0.0) else Reason.FLAT
+        if median(self._bends_us) < self._least_bend_us and self._n_equal < self._n_longest_rest:
+            return None
+        is_top = bool(self._tops_us) and x >= max(self._top_us, *self._tops_us)
+        return Reason.CLIPPED if is_top else Reason.FLAT

@@ -20,10 +20,12 @@ HOLD_S = 0.3
 # the response is no part of this.
 JUDGED_AFTER_S = 1.0
 MAX_LOST_SHARE = 0.6
-MAX_FALL_SHARE = 0.5
+MAX_FALL_SHARE = 0.7
 BACKGROUND_S = 0.5
 # Skin takes a third of a second and more to rise; what is there from one sample to the next is a jerk of the electrode.
-MAX_STEP_SHARE = 0.75
+# Slower sensors than this take a quick rise in one step themselves.
+MAX_STEP_SHARE = 0.85
+LEAST_JERK_RATE_HZ = 5.0
 # A second response on the flank of a first: the rise all but stops, and sets off anew.
 LEDGE_SHARE = 0.3
 RENEWED_SHARE = 0.5
@@ -183,7 +185,7 @@ class ResponseFinder:
         rise_s, step_s = (rise.peak - rise.foot) / self._rate_hz, 1.0 / self._rate_hz
         if height_us < least_us or not MIN_RISE_S - step_s <= rise_s <= MAX_RISE_S + step_s:
             return False
-        if self._is_jerk(rise):
+        if self._rate_hz >= LEAST_JERK_RATE_HZ and self._is_jerk(rise):
             return False
         drying_us_s = max(0.0, -rise.before_us_s)
         lost_us = rise.peak_us - y - drying_us_s * (self._n - rise.peak) / self._rate_hz

@@ -186,3 +186,20 @@ def test_the_stage_is_the_same_for_a_thousand_cuts() -> None:
     # A thousand cuts, fifty at a time.
     for _ in range(20):
         assert told(sorted(rng.sample(range(1, len(whole)), 50))) == reference
+
+
+@pytest.mark.parametrize("rate_hz", [8.0, 100.0])
+def test_a_signal_without_noise_may_rest_between_its_responses(
+    make_track: Any, run_tracks: Any, rate_hz: float
+) -> None:
+    t_s = np.arange(round(100 * rate_hz)) / rate_hz
+    samples = skin(t_s, (20.0, 45.0, 70.0), amplitude_us=0.4, noise_us=0.0) + 0.003 * t_s
+    derived = run_tracks(make_track(np.round(samples, 3), kind=SignalKind.SKIN_CONDUCTANCE, rate_hz=rate_hz))
+    assert not [event for event in derived if isinstance(event, SignalQuality)]
+    assert len([event for event in derived if isinstance(event, SkinResponse)]) == 3
+
+
+def test_a_constant_is_flat(make_track: Any, run_tracks: Any) -> None:
+    derived = run_tracks(make_track(np.full(8 * 90, 5.0), kind=SignalKind.SKIN_CONDUCTANCE, rate_hz=8.0))
+    assert [event.reason for event in derived if isinstance(event, SignalQuality)] == [Reason.FLAT]
+    assert [event for event in derived if isinstance(event, Metrics)][-1].scl_us.value is None
