@@ -1,5 +1,6 @@
 """Heart and breath together: RSA within each breath, coherence of the heart's rhythm, phase between the two."""
 
+from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass
 from itertools import product
