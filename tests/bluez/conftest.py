@@ -423,7 +423,7 @@ class Bus:
             "dbus-daemon", f"--config-file={config}", "--nofork", "--print-address=1", stdout=asyncio.subprocess.PIPE
         )
         assert self.process.stdout is not None
-        async with asyncio.timeout(4.0):
+        async with asyncio.timeout(20.0):
             await self.process.stdout.readline()
 
     async def kill(self) -> None:
@@ -486,7 +486,7 @@ def until() -> Until:
     """Wait until something is true."""
 
     async def wait(is_true: Callable[[], object]) -> None:
-        async with asyncio.timeout(4.0):
+        async with asyncio.timeout(20.0):
             while not is_true():  # noqa: ASYNC110 - plain attributes have no event to wait for
                 await asyncio.sleep(0.002)
 

@@ -73,7 +73,7 @@ async def agent(
     folder: Path, *, devices: tuple[str, ...] = ("auto",), start_now: bool = True
 ) -> AsyncIterator[Running]:
     running, stop = Running(folder, devices=devices, start_now=start_now), asyncio.Event()
-    async with asyncio.timeout(8.0), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(20.0), asyncio.TaskGroup() as group:
         task = group.create_task(running.conductor.run(stop=stop))
         try:
             yield running

@@ -38,7 +38,7 @@ async def connected(radio: Radio, strap: Any, *, on_lost: Callable[[], None] = l
 
 async def connected_at_last(radio: Radio, strap: Any) -> Link:
     """Connect, as often as it takes bleak to hear of what is new."""
-    async with asyncio.timeout(3.0):
+    async with asyncio.timeout(20.0):
         while True:
             with contextlib.suppress(LinkError):
                 return await connected(radio, strap)

@@ -70,7 +70,7 @@ class WireServer:
 
     async def until(self, is_true: Callable[[], object]) -> None:
         """Wait until something the agent did made it true."""
-        async with asyncio.timeout(4.0), self.changed:
+        async with asyncio.timeout(20.0), self.changed:
             await self.changed.wait_for(is_true)
 
     def events(self, kind: type[Any] | None = None) -> list[Any]:
@@ -176,7 +176,7 @@ Until = Callable[[Callable[[], object]], Awaitable[None]]
 
 
 async def _until(is_true: Callable[[], object]) -> None:
-    async with asyncio.timeout(4.0):
+    async with asyncio.timeout(20.0):
         while not is_true():  # noqa: ASYNC110 - plain attributes have no event to wait for
             await asyncio.sleep(0)
 

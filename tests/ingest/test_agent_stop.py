@@ -54,7 +54,7 @@ async def test_a_process_told_to_end_stops_every_stream_first(
                 while not all(sum(device.sensor.sent.values()) for device in devices):  # noqa: ASYNC110 - sensors have no event to wait for
                     await asyncio.sleep(0.01)
             process.send_signal(number)
-            async with asyncio.timeout(4.0):
+            async with asyncio.timeout(20.0):
                 assert await process.wait() == 0
         finally:
             if process.returncode is None:

@@ -68,7 +68,7 @@ def make_scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
 
         monkeypatch.setattr(sensor, "poll", noting)
         async with (
-            asyncio.timeout(4.5),
+            asyncio.timeout(20.0),
             serve_hci(air, f"unix:{tmp_path / 'hci'}") as address,
             open_radio(address) as radio,
             asyncio.TaskGroup() as group,

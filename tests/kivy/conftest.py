@@ -189,7 +189,7 @@ class ScriptedServer:
         return None if self.session_started_ns is None else time.monotonic_ns() - self.session_started_ns
 
     async def wait_client(self) -> ServerConnection:
-        async with asyncio.timeout(4):
+        async with asyncio.timeout(20.0):
             return await self.arrivals.get()
 
     async def send(self, message: object) -> None:

@@ -30,7 +30,7 @@ class Follower:
         self._changed.set()
 
     async def wait(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(4):
+        async with asyncio.timeout(20.0):
             while not condition():
                 self._changed.clear()
                 await self._changed.wait()
@@ -100,7 +100,7 @@ async def test_answers_the_servers_ping(scripted: Any) -> None:
     async with following(scripted.url):
         await scripted.wait_client()
         await scripted.send(Ping(sent_ns=4711))
-        async with asyncio.timeout(4):
+        async with asyncio.timeout(20.0):
             pong = await scripted.pongs.get()
     assert pong.sent_ns == 4711
 
@@ -185,7 +185,7 @@ async def test_no_payload_reaches_the_log(scripted: Any, caplog: pytest.LogCaptu
 async def test_a_client_that_is_closed_says_goodbye(scripted: Any) -> None:
     async with following(scripted.url):
         await scripted.wait_client()
-    async with asyncio.timeout(4):
+    async with asyncio.timeout(20.0):
         assert await scripted.close_codes.get() == 1000
 
 

@@ -77,7 +77,7 @@ async def test_it_follows_a_server_until_it_is_stopped(scripted: Any, person: An
     scripted.begin_at(70)
     shown, stop = io.StringIO(), asyncio.Event()
     console = Console(width=80, height=24, file=shown, force_terminal=True)
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(20.0), asyncio.TaskGroup() as group:
         group.create_task(run_terminal(scripted.url, stop=stop, console=console))
         await scripted.wait_client()
         await scripted.send(person.live(person.metrics(70.0, arousal=38.0)))

@@ -42,11 +42,11 @@ class Shown:
             return left[0] > 0
 
         Clock.schedule_interval(count, 0)
-        async with asyncio.timeout(4):
+        async with asyncio.timeout(20.0):
             await done.wait()
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(4):
+        async with asyncio.timeout(20.0):
             while not condition():
                 await self.pictures(1)
 
@@ -73,7 +73,7 @@ class Shown:
 
         Window.bind(on_flip=take)
         try:
-            async with asyncio.timeout(4):
+            async with asyncio.timeout(20.0):
                 while not taken:
                     Window.canvas.ask_update()
                     await self.pictures(1)
@@ -108,7 +108,7 @@ def open_app(tmp_path: Path) -> Open:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(feed.run(app.take)), group.create_task(app.carry_out_presses())]
             window = group.create_task(app.async_run(async_lib="asyncio"))
-            async with asyncio.timeout(8):
+            async with asyncio.timeout(20.0):
                 while app.root is None or not app.root.width > 100:  # noqa: ASYNC110 - Kivy tells nobody
                     await asyncio.sleep(0.01)
             shown = Shown(app)
@@ -286,7 +286,7 @@ async def test_large_text_is_never_clipped(scripted: Any, person: Any, open_app:
 
 async def test_the_app_runs_and_ends_by_itself(scripted: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BECALM_CLIENT_DIR", str(tmp_path))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20.0):
         await run_app_async(scripted.url, stop_after_s=0.4)
     assert scripted.hellos[0].client == "becalm window"
     assert await scripted.close_codes.get() == 1000

@@ -47,7 +47,7 @@ from becalm_server.serve import serve
 from becalm_server.settings import ServerSettings
 from becalm_signal.neurokit_lane import WindowReport
 
-LIMIT_S = 4.0
+LIMIT_S = 30.0
 
 
 @pytest.fixture

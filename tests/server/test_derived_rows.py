@@ -43,7 +43,9 @@ CONCLUSIONS = (
         flag=BeatFlag.OK, confirmed=True, t_error_ms=12.5, rr_error_ms=20.0,
     ),
     Beat(beat_idx=1, t_ns=7, emitted_ns=8, source=SignalKind.ECG, flag=BeatFlag.FIRST, confirmed=True),
-    HrvWindow(t_ns=60, emitted_ns=61, window_s=60.0, n_beats=2, indices={"EDA_Tonic_Mean": 4.5}, withheld={"time": "few"}),
+    HrvWindow(
+        t_ns=60, emitted_ns=61, window_s=60.0, n_beats=2, indices={"EDA_Tonic_Mean": 4.5}, withheld={"time": "few"}
+    ),
     HrvWindow(t_ns=70, emitted_ns=71, window_s=60.0, n_beats=62, indices={}),
 )  # fmt: skip
 

@@ -2,7 +2,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psycopg
@@ -118,11 +117,9 @@ def test_database_does_not_outlive_a_killed_server_and_recovers(traversable_dir:
     owner.wait()
     owner.stdout.close()
     database = EmbeddedPostgres(traversable_dir / "postgres", durable=False)
-    began_s = time.monotonic()
     try:  # the folder's lock went with its owner; a database that is still there is asked to leave
         with psycopg.connect(database.start()) as connection:
             assert connection.execute("select 1").fetchone() == (1,)
-        assert time.monotonic() - began_s < 3
     finally:
         database.stop()
 

@@ -19,7 +19,7 @@ async def test_client_of_the_page_works_as_printed(server: Any, sensors: Any) ->
     exec(code.replace(CALL, "").replace("ws://127.0.0.1:8765", server.ws_url), page)
     client = asyncio.ensure_future(page["main"]())
     try:
-        async with server.agent() as agent, asyncio.timeout(4):
+        async with server.agent() as agent, asyncio.timeout(20.0):
             await agent.hello()
             await agent.open(sensors.streams)
             assert await said.get() == "session baseline"

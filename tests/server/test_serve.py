@@ -19,7 +19,7 @@ from becalm_server.settings import ServerSettings
 
 
 async def refused(settings: ServerSettings) -> None:
-    async with asyncio.timeout(4):
+    async with asyncio.timeout(20.0):
         await serve(settings, on_ready=lambda _url: pytest.fail("it must not get ready"), stop=asyncio.Event())
 
 
@@ -86,7 +86,7 @@ async def test_client_that_hears_no_goodbye_is_cut_off_quietly(
                 async with asyncio.timeout(0.5):
                     await client.send(question)
         began_s = time.monotonic()
-    assert time.monotonic() - began_s < 3
+    assert time.monotonic() - began_s < 15  # it must not wait for ever for a client that is stuck
     client.transport.abort()
     await client.wait_closed()
     assert [record.getMessage() for record in caplog.records if record.levelname in {"WARNING", "ERROR"}] == []

@@ -20,7 +20,7 @@ from becalm_simulator.hci_socket import serve_hci
 from becalm_simulator.radio import VirtualDevice
 from becalm_simulator.sensors.wardrobe import wear_sensors
 
-TIME_LIMIT_S = 4.0
+TIME_LIMIT_S = 20.0
 
 
 class Ears:

@@ -68,7 +68,7 @@ async def test_without_a_wish_a_free_private_place_is_taken_and_cleaned_up() -> 
 
 async def test_adapters_vanish_from_the_air_with_their_agents() -> None:
     air = Air()
-    async with asyncio.timeout(4.0), serve_hci(air, "tcp:127.0.0.1:0") as address:
+    async with asyncio.timeout(20.0), serve_hci(air, "tcp:127.0.0.1:0") as address:
         port = int(address.rpartition(":")[2])
         for _ in range(3):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -84,7 +84,7 @@ async def test_adapters_vanish_from_the_air_with_their_agents() -> None:
 
 async def test_garbage_and_a_crowd_do_no_harm() -> None:
     air = Air()
-    async with asyncio.timeout(4.0), serve_hci(air, "tcp:127.0.0.1:0") as address:
+    async with asyncio.timeout(20.0), serve_hci(air, "tcp:127.0.0.1:0") as address:
         port = int(address.rpartition(":")[2])
         peers = [await asyncio.open_connection("127.0.0.1", port) for _ in range(MAX_ADAPTERS)]
         for _, writer in peers:
@@ -128,7 +128,7 @@ def _set(event: asyncio.Event, _: BleakClient) -> None:
 async def test_adapters_taken_away_come_back_at_the_same_address(kind: str, tmp_path: Path) -> None:
     air = Air()
     place = f"unix:{tmp_path / 'hci'}" if kind == "unix" else "tcp:127.0.0.1:0"
-    async with asyncio.timeout(4.0), serve_hci(air, place) as address, open_radio(address) as radio:
+    async with asyncio.timeout(20.0), serve_hci(air, place) as address, open_radio(address) as radio:
         await BleakScanner.discover(timeout=0.05, backend=radio.scanner)
         assert air.adapters is not None
         air.adapters.take_away()

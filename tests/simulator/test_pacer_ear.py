@@ -95,7 +95,7 @@ async def listening(port: int) -> AsyncIterator[Body]:
         now_ns=time.monotonic_ns,
         on_presence=body.presences.put_nowait,
     )
-    async with asyncio.timeout(4.5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(20.0), asyncio.TaskGroup() as group:
         task = group.create_task(ear.run())
         yield body
         task.cancel()
