@@ -29,6 +29,8 @@ N_SWINGS = 8
 PATIENCE_S = 6.0
 SHRINK_S = 6.0
 STUCK_S = 8.0
+# A bad stretch longer than a breath says nothing of the breaths after it.
+AFRESH_S = 5.0
 # Within this share of a swing of its extreme a chest is at rest; half a sine takes 0.2 of its time for that.
 REST_SHARE = 0.1
 SINE_SHARE = 0.2
@@ -76,6 +78,8 @@ class TurnFinder:
         self._floor = floor
         self._swings: deque[float] = deque(maxlen=N_SWINGS)
         self._halves_s: deque[float] = deque(maxlen=N_SWINGS)
+        self.usual_swing = 0.0
+        """Median of the last swings between peak and trough."""
         self._mean = OnePole(tau_s=8.0, rate_hz=rate_hz)
         self._square = OnePole(tau_s=8.0, rate_hz=rate_hz)
         self._warm = round(2.0 * rate_hz)
@@ -92,11 +96,6 @@ class TurnFinder:
         self._mean.reset()
         self._square.reset()
         self._near_high = self._near_low = 0
-
-    @property
-    def usual_swing(self) -> float:
-        """Median of the last swings between peak and trough."""
-        return median(self._swings) if self._swings else 0.0
 
     def step(self, y: float) -> tuple[bool, _Extreme] | None:
         """Take one filtered sample."""
@@ -159,6 +158,7 @@ class TurnFinder:
         extreme = self._rested(extreme, self._near_high if peak else self._near_low)
         if self._turn is not None and self._rising is not None:
             self._swings.append(abs(extreme.level - self._turn.level))
+            self.usual_swing = median(self._swings)
             self._halves_s.append((extreme.at - self._turn.at) / self._rate_hz)
         self._rising = not peak
         self._turn = extreme
@@ -183,6 +183,7 @@ class BreathingStage:
         self._quality = QualityReporter(SignalKind.RESPIRATION)
         self._maker = BreathMaker()
         self._origin: int | None = None
+        self._bad_since: int | None = None
 
     def restart(self, *, t_ns: int, emitted_ns: int) -> list[Output]:
         """Begin again after a gap."""
@@ -192,7 +193,7 @@ class BreathingStage:
         self._watch.restart()
         self._noise.restart()
         self._motion.restart()
-        self._origin = None
+        self._origin = self._bad_since = None
         self._maker.restart()
         return self._quality.change(Reason.SENSOR_LOST, t_ns=t_ns, emitted_ns=emitted_ns)
 
@@ -212,11 +213,28 @@ class BreathingStage:
             if judged:
                 now_ns = clock.session_ns(at)
                 out += self._quality.change(self._judge(), t_ns=now_ns, emitted_ns=now_ns)
+                if self._begins_afresh(at):
+                    turn = None
             if turn is not None and self._quality.reason is None:
                 out += self._turned(turn, clock=clock, emitted_ns=clock.session_ns(at))
             elif turn is not None:
                 self._maker.restart()
         return out
+
+    def _begins_afresh(self, at: int) -> bool:
+        """Forget drift and usual swing after a long bad stretch: a rail's would hide breaths for minutes."""
+        if self._quality.reason is not None:
+            self._bad_since = at if self._bad_since is None else self._bad_since
+            return False
+        began, self._bad_since = self._bad_since, None
+        if began is None or at - began < AFRESH_S * self._rate_hz * self._decimator.factor:
+            return False
+        self._decimator.reset()
+        self._filter = BreathFilter(self._rate_hz)
+        self._turns = TurnFinder(self._rate_hz, floor=self._floor)
+        self._maker.restart()
+        self._origin = at + 1
+        return True
 
     def finish(self, *, clock: StreamClock) -> list[Output]:  # noqa: ARG002  (every stage has this shape)
         """Nothing waits: a turn is certain only once the signal has come back."""
