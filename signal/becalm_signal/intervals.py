@@ -147,7 +147,13 @@ def _hole(last: Interval | None, inside: Sequence[Interval], after: Interval | N
 
 
 def differences(window: Sequence[Interval], *, since_ns: int) -> Differences | None:
-    """Return the mean square of differences from `since_ns` on, or None where there are fewer than two to go by."""
+    """Return the mean square of differences in ms^2, or None where there are fewer than two to go by.
+
+    Parameters
+    ----------
+    window : confirmed intervals in order, shape (n_beats,), accepted or not
+    since_ns : where the window begins, session time in ns: what lacks before its first interval is missing
+    """
     steps_ms, found = holes(window, since_ns=since_ns)
     n = len(steps_ms)
     if n < 2:

@@ -21,7 +21,16 @@ ALIKE_SHARE = 12.0
 
 
 def time_domain(window: Sequence[Interval], *, now_ns: int, window_s: float) -> dict[str, Index]:
-    """Return the indices by `NAMES`; of the last `window_s` seconds."""
+    """Return the indices by `NAMES`, each with its bound or its reason (10.1161/01.CIR.93.5.1043; 10.1109/10.959330).
+
+    Parameters
+    ----------
+    window : intervals of the last `window_s` seconds in order, shape (n_beats,); accepted ones count
+    now_ns : end of the window, session time in ns
+    window_s : length of the window in s
+
+    Delay: one to two beats. Warm-up: 80 % of the window in accepted intervals.
+    """
     short = why_short(window, window_s=window_s)
     if short is not None:
         return dict.fromkeys(NAMES, Index(reason=short))
