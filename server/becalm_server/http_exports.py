@@ -1,5 +1,7 @@
 """`/v1/sessions/{id}/export`: a session as a file for other programs."""
 
+import asyncio
+import contextlib
 from http import HTTPStatus
 from typing import Annotated
 
@@ -33,6 +35,10 @@ NamesWish = Annotated[
 ]
 
 
+# An hour's largest file is 11 MB: two minutes even at 100 kB/s. Readers that never end would keep others waiting.
+SEND_LIMIT_S = 600.0
+
+
 class ExportResponse(StreamingResponse):
     """An export on its way; its process is ended however the reader goes."""
 
@@ -51,9 +57,11 @@ class ExportResponse(StreamingResponse):
         self._made = made
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
+        """Send it; whoever is slower than the limit is cut off, and sees by the length that it is not whole."""
         try:
-            await super().__call__(scope, receive, send)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SEND_LIMIT_S):
+                    await super().__call__(scope, receive, send)
         finally:
             await self._made.close()
 

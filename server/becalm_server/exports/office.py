@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 MAX_AT_ONCE = 2
 QUEUE_LIMIT_S = 20.0
 MAKE_LIMIT_S = 300.0
-# A reader that takes nothing for so long has gone.
+# The file is there: a process that gives nothing of it for so long has failed.
 STALL_LIMIT_S = 60.0
 _PIECE_BYTES = 65_536
 _REFUSALS: dict[str, type[BecalmError]] = {

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from becalm_protocol.derived import Beat, Breath, SkinResponse
+from becalm_protocol.derived import PIPELINE_VERSION, Beat, Breath, SkinResponse
 from becalm_protocol.events import Clock, SampleBlock, SignalKind
 from becalm_protocol.units import NS_PER_S
 from becalm_server.exports import stretches
@@ -150,7 +150,7 @@ async def test_a_session_without_data_is_a_file_without_signals(
 ) -> None:
     edf = read(export(empty_session_id, "edf"), tmp_path)
     assert [one.label for one in edf.signals] == []
-    assert [note.text for note in edf.annotations] == ["Session time 0, pipeline 2"]
+    assert [note.text for note in edf.annotations] == [f"Session time 0, pipeline {PIPELINE_VERSION}"]
 
 
 async def test_a_session_too_long_for_edf_is_refused_in_words(store: Any, recording: Any, export: Any) -> None:

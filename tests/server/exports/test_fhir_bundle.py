@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from becalm_protocol.derived import Metrics, SlowMetrics
+from becalm_protocol.derived import PIPELINE_VERSION, Metrics, SlowMetrics
 from becalm_protocol.events import SignalKind
 from becalm_server.exports.fhir_codes import LOCAL, LOINC, LOINC_OF, coding, index_unit, signal_unit
 
@@ -86,7 +86,7 @@ async def test_indices_have_bounds_and_say_what_is_withheld(session_id: str, exp
     assert rate["valueSampledData"]["period"] == 1000
     (bound,) = rate["component"]
     assert numbers(bound["valueSampledData"]) == [None] * 10 + [0.5] * 80
-    assert rate["method"]["text"] == "becalm pipeline 2, defined in docs/indices.md"
+    assert rate["method"]["text"] == f"becalm pipeline {PIPELINE_VERSION}, defined in docs/indices.md"
     assert told["scl_us"]["dataAbsentReason"]["text"] == "Withheld all the time"
     assert "valueSampledData" not in told["scl_us"]
     assert told["sdnn_ms"]["valueSampledData"]["period"] == 5000

@@ -9,8 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
+from becalm_protocol.errors import StorageError
+from becalm_server import http_exports
+from becalm_server.archive.store import open_archive
 from becalm_server.exports.catalogue import KINDS, ExportFormat, file_name
-from becalm_server.exports.office import MAX_AT_ONCE
+from becalm_server.exports.office import MAX_AT_ONCE, ExportOffice, Wish
 
 PROBLEM = "application/problem+json"
 
@@ -69,6 +72,24 @@ async def test_a_reader_that_leaves_makes_room(http: httpx.AsyncClient, session_
             assert response.status_code == 200
             await response.aiter_raw(1_000).__anext__()
     assert (await http.get(path(session_id, "kubios"))).status_code == 200
+
+
+async def test_a_reader_that_takes_nothing_is_cut_off(
+    session_id: str, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_exports, "SEND_LIMIT_S", 0.05)
+
+    async def never(_message: Any = None) -> Any:
+        await asyncio.Event().wait()
+
+    wish = Wish(session_id=session_id, export_format=ExportFormat.KUBIOS, device_names=False)
+    async with open_archive(database_url) as archive:
+        office = ExportOffice(archive)
+        for _ in range(MAX_AT_ONCE + 1):
+            made = await office.make(wish)
+            await http_exports.ExportResponse(made, wish=wish)({"type": "http"}, never, never)
+            with pytest.raises(StorageError, match="ended early"):
+                await anext(made.pieces())
 
 
 async def test_more_than_fit_at_once_wait_their_turn(http: httpx.AsyncClient, session_id: str) -> None:

@@ -11,7 +11,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from becalm_protocol.derived import Beat, Metrics, SlowMetrics
+from becalm_protocol.derived import PIPELINE_VERSION, Beat, Metrics, SlowMetrics
 from becalm_protocol.events import RrBlock
 from becalm_server.refusals import FormatUnavailableError
 
@@ -75,7 +75,10 @@ async def test_intervals_events_and_derived_values(session_id: str, recording: A
     }
     assert tables["skin_responses"][0]["recovered_ns"] == "5000000000"
     assert [row["phase"] for row in tables["phases"]] == ["baseline", "practice"]
-    assert (tables["session"][0]["pipeline_version"], tables["session"][0]["session_id"]) == ("2", session_id)
+    assert (tables["session"][0]["pipeline_version"], tables["session"][0]["session_id"]) == (
+        PIPELINE_VERSION,
+        session_id,
+    )
 
 
 async def test_the_dictionary_tells_every_column(session_id: str, export: Any) -> None:
@@ -97,7 +100,7 @@ async def test_the_dictionary_tells_every_column(session_id: str, export: Any) -
     assert meanings["metrics", "rmssd_ms_reason"].startswith("why rmssd_ms is withheld")
     with ZipFile(io.BytesIO(data)) as archive:
         document = json.loads(archive.read("data_dictionary.json"))
-    assert (document["pipeline_version"], document["definitions"]) == ("2", "docs/indices.md")
+    assert (document["pipeline_version"], document["definitions"]) == (PIPELINE_VERSION, "docs/indices.md")
     assert sum(len(table["columns"]) for table in document["tables"]) == len(told)
 
 

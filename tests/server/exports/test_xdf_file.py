@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from becalm_protocol.derived import Beat, Metrics, SlowMetrics
+from becalm_protocol.derived import PIPELINE_VERSION, Beat, Metrics, SlowMetrics
 from becalm_protocol.events import RrBlock, SampleBlock, StreamInfo
 from becalm_protocol.units import NS_PER_S
 
@@ -98,7 +98,7 @@ async def test_beats_indices_and_markers(session_id: str, recording: Any, export
     assert rows[10:, labels.index("heart_rate_bpm")].tolist() == [60.0 + n / 8 for n in range(11, 91)]
     assert set(rows[10:, labels.index("arousal_bound")]) == {0.5}
     assert streams["slow indices"]["time_series"].shape == (18, 2 * len(SlowMetrics.index_names()))
-    assert indices["info"]["desc"][0]["pipeline_version"] == ["2"]
+    assert indices["info"]["desc"][0]["pipeline_version"] == [PIPELINE_VERSION]
     texts = [text for (text,) in streams["markers"]["time_series"]]
     assert {"Phase baseline", "Gap ECG link_lost", "Beat ecg ectopic", "Quality ecg noisy"} <= set(texts)
 
