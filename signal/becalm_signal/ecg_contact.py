@@ -15,11 +15,11 @@ FALLEN = 2.0
 # Without a beat for so many usual intervals; a pause of a heart has no more noise than its beats.
 SILENT_RR = 1.6
 SILENT_LEAST_S = 1.2
-# Of the last five beats so few look like beats before them: noise looks different every time.
+# Noise looks different every time: all of the last five beats look like none before, until two of five do.
 N_JUDGED = 5
-MOSTLY_ODD = 4
-MOSTLY_KNOWN = 2
-N_BACK = 2
+MOSTLY_ODD = 5
+MOSTLY_KNOWN = 1
+N_BACK = 1
 
 
 class ContactWatch:
@@ -77,7 +77,7 @@ class ContactWatch:
             self._is_odd = n_known <= (MOSTLY_KNOWN if self._is_odd else N_JUDGED - MOSTLY_ODD)
         was_off, self._is_off = self._is_off, self._free()
         if self._is_off and not was_off:
-            self._known.clear()  # from here on two beats like those before say that the heart is back
+            self._known.clear()  # from here on a beat like those before says that the heart is back
         return Reason.OFF_BODY if self._is_off else Reason.NOISY if self._is_odd else None
 
     @property
