@@ -32,7 +32,7 @@ RATES = (
     ("rsp_au", SignalKind.RESPIRATION, 1, 4),
     ("eda_us", SignalKind.SKIN_CONDUCTANCE, 2, 25),
 )
-N_SESSIONS = 20
+N_SESSIONS = 6
 IMPORTED_AT_MOST = ("neurokit2", "pandas", "matplotlib", "scipy")
 
 
@@ -81,7 +81,7 @@ def memory(data: Path, *, quick: bool) -> dict[str, Any]:
     """Measure what a pipeline holds after minutes of three signals: the mean of some, allocations of Python alone."""
     tracks = _tracks(data, seconds=60 if quick else 480)
     events = _cut(tracks, sizes_s=(1.0,))
-    n_sessions = 5 if quick else N_SESSIONS
+    n_sessions = 3 if quick else N_SESSIONS
     gc.collect()
     tracemalloc.start()
     try:
