@@ -138,7 +138,8 @@ class QrsDetector:
                 self._look_at(hump, found)
         if n >= self._deadline:
             self._overdue(found)
-        self._tell(self._jury.overdue(n), found)
+        if n >= self._jury.deadline:
+            self._tell(self._jury.overdue(n), found)
         return found
 
     def finish(self) -> list[Peak]:

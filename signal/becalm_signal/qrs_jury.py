@@ -65,7 +65,8 @@ class Jury:
         self._rr: deque[float] = deque(maxlen=8)
         self._held: list[Found] = []
         self._last: float | None = None
-        self._deadline = 0.0
+        self.deadline = 0.0
+        """The decimated sample from which on `overdue` may have something to tell."""
         self._right = 0.5
         """Running share of beats among those held."""
 
@@ -111,7 +112,7 @@ class Jury:
 
     def overdue(self, n: float) -> list[Found]:
         """Return the beats in doubt that nothing has disproved by decimated sample `n`."""
-        return self._settle(None) if self._held and n >= self._deadline else []
+        return self._settle(None) if self._held and n >= self.deadline else []
 
     def _hold(self, found: Found) -> list[Found]:
         lead = LEAD_S * self._rate_hz
@@ -120,9 +121,9 @@ class Jury:
                 self._held[-1] = found
             return []
         self._held.append(found)
-        self._deadline = found.hump.at + lead + HUMP_S * self._rate_hz
+        self.deadline = found.hump.at + lead + HUMP_S * self._rate_hz
         if self._last is not None and self._is_regular():
-            self._deadline = max(self._deadline, self._last + LATE_RR * median(self._rr))
+            self.deadline = max(self.deadline, self._last + LATE_RR * median(self._rr))
         return self._settle(None) if len(self._held) > MAX_HELD else []
 
     def _settle(self, sure: Found | None) -> list[Found]:

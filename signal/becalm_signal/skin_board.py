@@ -27,8 +27,10 @@ class SkinBoard:
         self._level: SkinLevel | None = None
         self._began_ns = 0
         self._peaks_ns: deque[int] = deque(maxlen=256)
-        self._seen: deque[tuple[int, int]] = deque(maxlen=MAX_LEVELS)
+        self._seen: deque[tuple[int, int]] = deque()
         """Moments at which a response would have been seen, and for how long until then."""
+        self._seen_ns = 0
+        """The sum of these."""
 
     def apply(self, event: SkinLevel | SkinResponse | SkinRecovery) -> None:
         """Take a level or a response; recoveries say nothing of either."""
@@ -39,8 +41,14 @@ class SkinBoard:
                 self._began_ns = event.t_ns
             elif event.sees_responses:
                 step_ns = event.t_ns - self._level.t_ns
-                self._seen.append((event.t_ns, step_ns if step_ns <= LONGEST_STEP_NS else 0))
+                self._see(event.t_ns, step_ns if step_ns <= LONGEST_STEP_NS else 0)
             self._level = event
+
+    def _see(self, t_ns: int, step_ns: int) -> None:
+        if len(self._seen) >= MAX_LEVELS:
+            self._seen_ns -= self._seen.popleft()[1]
+        self._seen.append((t_ns, step_ns))
+        self._seen_ns += step_ns
 
     def level(self, now_ns: int) -> Index:
         """Return the level in uS."""
@@ -63,8 +71,8 @@ class SkinBoard:
         window_ns = min(WINDOW_NS, now_ns - self._began_ns)
         since_ns = now_ns - window_ns
         while self._seen and self._seen[0][0] <= since_ns:
-            self._seen.popleft()
-        seen_ns = sum(step_ns for _, step_ns in self._seen)
+            self._seen_ns -= self._seen.popleft()[1]
+        seen_ns = self._seen_ns
         if seen_ns < LEAST_SEEN_NS:
             return Index(reason=Reason.WARMING_UP if level.sees_responses else Reason.NOISY)
         n = sum(since_ns < peak_ns <= now_ns for peak_ns in self._peaks_ns)
