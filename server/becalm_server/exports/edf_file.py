@@ -1,6 +1,5 @@
 """EDF+C (Kemp and Olivan 2003): signals on even grids, gaps as a stated marker, what was found as annotations."""
 
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
@@ -23,6 +22,8 @@ _RECORD_S = (60, 30, 20, 10, 5, 2, 1)
 _MAX_S = 2 * 24 * 3600
 # Silence is written in pieces.
 _PIECE = 65_536
+# Ten seconds of quick beats and breaths, and more than one text may be long.
+_MIN_ROOM_BYTES = 1_024
 _SILENT = MARKER.to_bytes(2, "little", signed=True)
 
 
@@ -79,20 +80,8 @@ def write(content: Content, file: BinaryIO) -> None:
     if span_s > _MAX_S:
         raise FormatUnavailableError(f"EDF+ carries sessions of at most {_MAX_S // 3600} h here. Take csv or xdf.")
     notes = annotations(content)
-    label_of = labels(content.streams)
-    found = {stream_id: list(stretches(track)) for stream_id, track in content.tracks.items() if track.n_samples}
     record_s = _record_s(content, notes, span_s=span_s)
-    grids = [
-        _Grid(
-            content.tracks[key],
-            found[key],
-            file=content.scratch(),
-            label=label_of[key],
-            record_s=record_s,
-            began_ns=began_ns,
-        )
-        for key in found
-    ]
+    grids = list(_grids(content, record_s=record_s, began_ns=began_ns))
     for grid in grids:
         notes += [Annotation(t_ns=t_ns, text=f"Held {grid.signal.label}") for t_ns in grid.held_ns]
     n_records = max([1, int(span_s // record_s) + 1, *(-(-grid.n_slots // grid.n_a_record) for grid in grids)])
@@ -112,6 +101,21 @@ def write(content: Content, file: BinaryIO) -> None:
         file.write(tal.ljust(n_tal_bytes, b"\0"))
 
 
+def _grids(content: Content, *, record_s: int, began_ns: int) -> Iterator[_Grid]:
+    label_of = labels(content.streams)
+    for stream_id, track in content.tracks.items():
+        found = list(stretches(track))
+        if found:
+            yield _Grid(
+                track,
+                found,
+                file=content.scratch(),
+                label=label_of[stream_id],
+                record_s=record_s,
+                began_ns=began_ns,
+            )
+
+
 def _record_s(content: Content, notes: Sequence[Annotation], *, span_s: float) -> int:
     """Return the longest record that the specification, and a short session, allow."""
     bytes_a_s = 2 * 1.05 * sum(track.sample_rate_hz for track in content.tracks.values() if track.n_samples)
@@ -123,12 +127,21 @@ def _record_s(content: Content, notes: Sequence[Annotation], *, span_s: float) -
 
 
 def _tals(notes: Sequence[Annotation], *, n_records: int, record_s: int, began_ns: int) -> list[bytes]:
-    """Return each record's time-stamped annotation lists; the first keeps the time of the record."""
+    """Return each record's time-stamped annotation lists; the first keeps the time of the record.
+
+    All records have the room of the fullest: what is crowded beyond twice the mean goes to the first with room.
+    """
     tals = [bytearray(f"+{idx * record_s}\x14\x14\0".encode()) for idx in range(n_records)]
-    starts_ns = [began_ns + idx * record_s * NS_PER_S for idx in range(n_records)]
-    for note in sorted(notes, key=lambda one: one.t_ns):
-        record_idx = max(0, bisect_right(starts_ns, note.t_ns) - 1)
-        tals[record_idx] += b"".join(_tal(note, began_ns=began_ns))
+    packed = [(note.t_ns, b"".join(_tal(note, began_ns=began_ns))) for note in sorted(notes, key=lambda one: one.t_ns)]
+    n_room = 2 * sum(len(tal) for _, tal in packed) // n_records + _MIN_ROOM_BYTES
+    spare_idx = 0
+    for t_ns, tal in packed:
+        idx = min(max(0, (t_ns - began_ns) // (record_s * NS_PER_S)), n_records - 1)
+        if len(tals[idx]) + len(tal) > n_room:
+            while len(tals[spare_idx]) + len(tal) > n_room:
+                spare_idx += 1
+            idx = spare_idx
+        tals[idx] += tal
     return [bytes(tal) for tal in tals]
 
 

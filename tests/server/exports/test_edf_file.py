@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from becalm_protocol.derived import PIPELINE_VERSION, Beat, Breath, SkinResponse
-from becalm_protocol.events import Clock, SampleBlock, SignalKind
+from becalm_protocol.events import Clock, Dropped, SampleBlock, SignalKind
 from becalm_protocol.units import NS_PER_S
 from becalm_server.exports import stretches
 from becalm_server.refusals import FormatUnavailableError
@@ -126,6 +126,21 @@ async def test_annotations_are_what_was_derived(session_id: str, recording: Any,
     assert {"Stream ECG lost", "Battery Resp 81 %", "Quality ecg noisy", "Breath in respiration", "Breath out"} <= set(
         texts
     )
+
+
+async def test_a_crowd_of_notes_does_not_swell_the_file(
+    store: Any, recording: Any, export: Any, tmp_path: Path
+) -> None:
+    recording.sampled(recording.belt, seconds=range(0, 600), per_block=50, true_hz=10.0, low=0, high=99)
+    recording.events += [
+        Dropped(stream_id=recording.belt.stream_id, received_ns=5 * NS_PER_S + n, problem="odd") for n in range(3_000)
+    ]
+    data = export(await store(recording), "edf")
+    edf = read(data, tmp_path)
+    told_s = [note.onset for note in edf.annotations if note.text == "Dropped Resp"]
+    assert told_s == pytest.approx([5.25] * 3_000, abs=1e-5)
+    assert without_padding(edf, "Resp").tolist() == recording.counts_of(recording.belt)
+    assert len(data) < 4 * 3_000 * len("+5.250000_Dropped Resp__")
 
 
 async def test_edflib_reads_the_same(session_id: str, recording: Any, export: Any, tmp_path: Path) -> None:

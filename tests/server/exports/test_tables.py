@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
+import psycopg
 import pytest
 
 from becalm_protocol.derived import PIPELINE_VERSION, Beat, Metrics, SlowMetrics
@@ -130,6 +131,15 @@ async def test_a_session_without_data_still_has_its_columns(empty_session_id: st
         "session": 1, "streams": 7, "data_dictionary": len(unzipped(data)["data_dictionary"]),
     }  # fmt: skip
     assert "heart_rate_bpm" in header(data, "metrics")
+
+
+async def test_values_of_an_earlier_pipeline_carry_its_version(session_id: str, export: Any, database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        for table in ("beat", "breath", "metrics", "skin_response", "slow_metrics"):
+            connection.execute(f"update {table} set pipeline_version = '0'".encode())
+    tables = unzipped(export(session_id, "csv"))
+    assert tables["session"][0]["pipeline_version"] == "0"
+    assert (len(tables["beats"]), len(tables["metrics"]), len(tables["slow_metrics"])) == (120, 90, 18)
 
 
 async def test_duckdb_reads_in_parquet_what_csv_says(session_id: str, export: Any, tmp_path: Path) -> None:
