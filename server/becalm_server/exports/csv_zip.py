@@ -26,7 +26,7 @@ def write(content: Content, file: BinaryIO) -> None:
             told.append(table)
             with text_file(archive, f"{table.name}.csv") as out:
                 _write_table(table, out)
-        write_dictionary(archive, content, told)
+        write_dictionary(archive, content, told=told)
 
 
 def _write_table(table: Table, out: TextIO) -> None:
@@ -48,7 +48,7 @@ def _plain(cells: Sequence[Any], column: Column) -> Sequence[Any]:
     return cells
 
 
-def write_dictionary(archive: ZipFile, content: Content, told: Sequence[Table]) -> None:
+def write_dictionary(archive: ZipFile, content: Content, *, told: Sequence[Table]) -> None:
     """Write what every column means, for people and for programs."""
     with text_file(archive, "data_dictionary.csv") as out:
         writer = csv.writer(out, lineterminator="\r\n")

@@ -1,6 +1,7 @@
 """HL7 FHIR R4: a bundle of Observations with SampledData, for each index and each stretch of each signal."""
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import islice
@@ -45,37 +46,36 @@ def _resources(content: Content) -> Iterator[Resource]:
     yield code_system()
     for track in content.tracks.values():
         for stretch in stretches(track):
-            yield from _signal(content, track, stretch)
+            yield from _signal(content, track, stretch=stretch)
     metric_rows = ((row["t_ns"], _metrics_of(row)) for row in content.rows("select_metrics"))
     slow_rows = ((row["t_ns"], row["indices"]) for row in content.rows("select_slow_metrics"))
-    yield from _series(content, metric_rows, Metrics.index_names(), every_ns=_METRICS_EVERY_NS)
-    yield from _series(content, slow_rows, SlowMetrics.index_names(), every_ns=_SLOW_EVERY_NS)
+    yield from _series(content, metric_rows, names=Metrics.index_names(), every_ns=_METRICS_EVERY_NS)
+    yield from _series(content, slow_rows, names=SlowMetrics.index_names(), every_ns=_SLOW_EVERY_NS)
 
 
 def _metrics_of(row: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
     return {name: {"value": row.get(name), "bound": row.get(f"{name}_bound")} for name in Metrics.index_names()}
 
 
-def _series(content: Content, rows: Iterable[Row], names: tuple[str, ...], *, every_ns: int) -> Iterator[Resource]:
+def _series(content: Content, rows: Iterable[Row], *, names: tuple[str, ...], every_ns: int) -> Iterator[Resource]:
     """Give an Observation for each index and each run of rows without a hole."""
     run: list[Row] = []
     for row in rows:
         if run and (row[0] != run[-1][0] + every_ns or len(run) == _VALUES_AN_OBSERVATION):
-            yield from _run(content, run, names, every_ns=every_ns)
+            yield from _run(content, run, names=names, every_ns=every_ns)
             run = []
         run.append(row)
     if run:
-        yield from _run(content, run, names, every_ns=every_ns)
+        yield from _run(content, run, names=names, every_ns=every_ns)
 
 
-def _run(content: Content, run: list[Row], names: tuple[str, ...], *, every_ns: int) -> Iterator[Resource]:
+def _run(content: Content, run: list[Row], *, names: tuple[str, ...], every_ns: int) -> Iterator[Resource]:
     for name in names:
         told = [row[1].get(name, {}) for row in run]
-        observation = _observation(content, name, run[0][0], run[-1][0])
+        observation = _observation(content, name, t_ns=run[0][0], until_ns=run[-1][0])
         observation["method"] = {"text": f"becalm pipeline {content.pipeline_version}, defined in docs/indices.md"}
         if all(one.get("value") is None for one in told):
-            reason = "Withheld all the time"
-            observation["dataAbsentReason"] = {"text": reason}
+            observation["dataAbsentReason"] = {"text": "Withheld all the time"}
             yield observation
             continue
         unit = index_unit(name)
@@ -86,10 +86,10 @@ def _run(content: Content, run: list[Row], names: tuple[str, ...], *, every_ns: 
 
 
 def _decimals(told: Iterable[Mapping[str, Any]], part: str) -> str:
-    return " ".join(_NO_VALUE if one.get(part) is None else _decimal(one[part]) for one in told)
+    return " ".join(_decimal(one.get(part)) for one in told)
 
 
-def _signal(content: Content, track: Track, stretch: Stretch) -> Iterator[Resource]:
+def _signal(content: Content, track: Track, *, stretch: Stretch) -> Iterator[Resource]:
     """Give the counts of a stretch; `factor` makes them the unit."""
     blocks = track.blocks(stretch.first_block, stretch.end_block)
     while several := list(islice(blocks, _BLOCKS_AN_OBSERVATION)):
@@ -100,14 +100,14 @@ def _signal(content: Content, track: Track, stretch: Stretch) -> Iterator[Resour
             counts += map(str, track.counts(block.start, block.start + block.n_samples).tolist())
         t_ns = stretch.t_ns + (first_idx - stretch.first_idx) * stretch.period_ns
         until_ns = t_ns + (len(counts) - 1) * stretch.period_ns
-        observation = _observation(content, track.info.kind.value, round(t_ns), round(until_ns))
+        observation = _observation(content, track.info.kind.value, t_ns=round(t_ns), until_ns=round(until_ns))
         observation["device"] = {"display": track.info.device}
         sampled = _sampled(" ".join(counts), unit=signal_unit(track.info.unit), period_ns=stretch.period_ns)
         observation["valueSampledData"] = sampled | {"factor": track.info.unit_per_count}
         yield observation
 
 
-def _observation(content: Content, code: str, t_ns: int, until_ns: int) -> Resource:
+def _observation(content: Content, code: str, *, t_ns: int, until_ns: int) -> Resource:
     period = {"start": _instant(content, t_ns), "end": _instant(content, until_ns)}
     return {"resourceType": "Observation", "status": "final", "code": coding(code), "effectivePeriod": period}
 
@@ -117,8 +117,10 @@ def _sampled(values: str, *, unit: str, period_ns: float) -> Resource:
     return {"origin": origin, "period": round(period_ns / NS_PER_MS, 6), "dimensions": 1, "data": values}
 
 
-def _decimal(number: float) -> str:
+def _decimal(number: float | None) -> str:
     """FHIR's data are plain decimals; nine digits after the point are beyond every bound here."""
+    if number is None or not math.isfinite(number):
+        return _NO_VALUE
     text = f"{number:.9f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
 

@@ -27,7 +27,7 @@ def write(content: Content, file: BinaryIO) -> None:
                 packed.seek(0)
                 with archive.open(ZipInfo(f"{table.name}.parquet"), "w", force_zip64=True) as out:
                     shutil.copyfileobj(packed, out)
-        write_dictionary(archive, content, told)
+        write_dictionary(archive, content, told=told)
 
 
 def _libraries() -> tuple[Any, Any]:

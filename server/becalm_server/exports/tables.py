@@ -34,7 +34,7 @@ def tables(content: Content) -> Iterator[Table]:
     yield _intervals(content, label_of)
     yield _interval_blocks(content, label_of)
     for cls, name in _HAPPENINGS:
-        yield _events(cls, name, content, label_of)
+        yield _events(cls, content, name=name, label_of=label_of)
     yield from derived_tables(content)
 
 
@@ -107,7 +107,7 @@ def _blocks(content: Content, label_of: dict[str, str]) -> Table:
 
 
 def _intervals(content: Content, label_of: dict[str, str]) -> Table:
-    def give(label: str, seq: int, block: RrBlock) -> Iterator[tuple[Any, ...]]:
+    def give(label: str, block: RrBlock, *, seq: int) -> Iterator[tuple[Any, ...]]:
         for idx, ticks in enumerate(block.rr_1024):
             error_ms = None if block.error_ms is None else block.error_ms[idx]
             usable = None if block.usable is None else block.usable[idx]
@@ -130,7 +130,7 @@ def _intervals(content: Content, label_of: dict[str, str]) -> Table:
             row
             for stream_id, blocks in content.rr.items()
             for seq, block in blocks
-            for row in give(label_of[stream_id], seq, block)
+            for row in give(label_of[stream_id], block, seq=seq)
         ),
     )
 
@@ -155,7 +155,7 @@ def _interval_blocks(content: Content, label_of: dict[str, str]) -> Table:
     )
 
 
-def _events(cls: type[Any], name: str, content: Content, label_of: dict[str, str]) -> Table:
+def _events(cls: type[Any], content: Content, *, name: str, label_of: dict[str, str]) -> Table:
     names = [field.name for field in fields(cls) if field.name != "stream_id"]
     return Table(
         name=name,

@@ -41,7 +41,7 @@ def write(content: Content, file: BinaryIO) -> None:
             _write_track(content.tracks[info.stream_id], file, idx=idx, label=label_of[info.stream_id])
         else:
             blocks = (block for _, block in content.rr[info.stream_id])
-            _write_intervals(info, blocks, file, idx=idx, label=label_of[info.stream_id])
+            _write_intervals(info, blocks, file=file, idx=idx, label=label_of[info.stream_id])
     _write_derived(content, file, idx=len(content.streams) + 1)
 
 
@@ -90,7 +90,7 @@ def _stamps_ns(block: Block, info: StreamInfo, *, zero_ns: int) -> Any:
     return (block.sensor_ns - zero_ns) - before * block.sample_period_ns
 
 
-def _write_intervals(info: StreamInfo, blocks: Iterable[RrBlock], file: BinaryIO, *, idx: int, label: str) -> None:
+def _write_intervals(info: StreamInfo, blocks: Iterable[RrBlock], *, file: BinaryIO, idx: int, label: str) -> None:
     stream = XdfStream(
         file, idx=idx, name=label, kind=_type(info), rate_hz=0.0, source_id=info.stream_id, channels=_RR_CHANNELS,
         more={"device": info.device, "clock": "arrival"},
