@@ -47,7 +47,10 @@ GATES = {
     "pyarrow": ("server/becalm_server/exports/parquet_zip.py",),
     "pylsl": ("ingest/becalm_ingest/lsl.py",),
     "numpy": (
-        "signal/becalm_signal/", "ingest/becalm_simulator/", "server/becalm_server/", "cli/becalm_cli/signal_bench/",
+        "signal/becalm_signal/",
+        "ingest/becalm_simulator/",
+        "server/becalm_server/",
+        "cli/becalm_cli/signal_bench/",
     ),
 }
 """The one place where each library may be imported."""
