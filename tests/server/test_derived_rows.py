@@ -26,10 +26,9 @@ from becalm_server.archive.writer import Write
 
 ACC = SignalKind.ACCELERATION_Z
 WITHHELD = Index(reason=Reason.WARMING_UP)
-SLOW = SlowMetrics(
-    t_ns=60, emitted_ns=61, heart_source=SignalKind.ECG,
-    **dict.fromkeys(SlowMetrics.index_names(), WITHHELD) | {"rsa_ms": Index(value=80.0, bound=4.5, sample_ns=59)},
-)  # fmt: skip
+INDICES: dict[str, Any] = dict.fromkeys(SlowMetrics.index_names(), WITHHELD)
+INDICES["rsa_ms"] = Index(value=80.0, bound=4.5, sample_ns=59)
+SLOW = SlowMetrics(t_ns=60, emitted_ns=61, heart_source=SignalKind.ECG, **INDICES)
 CONCLUSIONS = (
     SkinRecovery(onset_ns=10, recovered_ns=30, emitted_ns=31),  # in one batch with its response, and before it
     SkinResponse(onset_ns=10, peak_ns=20, emitted_ns=22, amplitude_us=0.25),
