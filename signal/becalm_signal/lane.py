@@ -8,6 +8,8 @@ from becalm_signal.stage import Output, Stage
 
 # Shorter holes are bridged by a straight line (a QRS hidden in one is 60-100 ms wide: its neighbours still stand).
 MAX_BRIDGE_NS = 150 * NS_PER_MS
+# A hole longer than this is no stretch of session to fill with withheld values.
+MAX_FILLED_NS = 900 * NS_PER_S
 # Positions that run backwards are repeats, unless they go on doing so: then the sensor counts from zero again.
 MAX_REPEATED_S = 2.0
 
@@ -22,6 +24,8 @@ class Lane:
         self.watermark_ns: int | None = None
         """Session time of the newest sample, or of the known end of a gap."""
         self.began_ns: int | None = None
+        self.resumed_ns: int | None = None
+        """Where the newest hole too long to fill ends."""
         self.waited_for = info.clock is Clock.SESSION
         """Whether a tick waits for this stream: recordings always, live streams from their first block on."""
         self._stage = stage
@@ -63,6 +67,7 @@ class Lane:
         self._broken = True
         self.clock.restart()
         if self.watermark_ns is not None:
+            self._resume(gap.end_ns, before_ns=self.watermark_ns)
             self.watermark_ns = max(self.watermark_ns, gap.end_ns)
         return out
 
@@ -89,20 +94,26 @@ class Lane:
             self.clock.restart()
         broken = not self.clock.accept(block) or broken
         self._broken = False
-        if self._stage is None:
-            return []
         if broken:
             out: list[Output] = []
             if before_ns is not None:
                 # A clock that begins anew may be behind the old one: what follows must not count before this.
                 first_ns = self.clock.session_ns(first)
+                self._resume(first_ns, before_ns=before_ns)
                 out = self._restart(min(before_ns, first_ns), emitted_ns=first_ns)
-            return [*out, *self._stage.feed(samples, first=first, clock=self.clock)]
+            return [*out, *self._stage_feed(samples, first)]
         if missing > 0:
             step = (samples[0] - self._last_value) / (missing + 1)
             bridge = [self._last_value + step * (k + 1) for k in range(missing)]
             samples, first = [*bridge, *samples], first - missing
-        return self._stage.feed(samples, first=first, clock=self.clock)
+        return self._stage_feed(samples, first)
+
+    def _stage_feed(self, samples: list[float], first: int) -> list[Output]:
+        return self._stage.feed(samples, first=first, clock=self.clock) if self._stage is not None else []
+
+    def _resume(self, t_ns: int, *, before_ns: int) -> None:
+        if t_ns - before_ns > MAX_FILLED_NS:
+            self.resumed_ns = t_ns
 
     def _restart(self, t_ns: int, *, emitted_ns: int) -> list[Output]:
         return self._stage.restart(t_ns=t_ns, emitted_ns=emitted_ns) if self._stage is not None else []

@@ -20,7 +20,7 @@ from becalm_protocol.units import NS_PER_S
 from becalm_protocol.wishes import BreathWish
 from becalm_signal.anchor import Anchor
 from becalm_signal.board import STALE_NS, Board
-from becalm_signal.lane import Lane
+from becalm_signal.lane import MAX_FILLED_NS, Lane
 from becalm_signal.slow_board import SLOW_TICK_NS, Moment, SlowBoard
 from becalm_signal.stage import Output
 from becalm_signal.strap import StrapChoice
@@ -29,8 +29,6 @@ TICK_NS = 250_000_000
 # How far the fastest stream may run ahead before a tick stops waiting: a live stream that stalls, or a file in chunks.
 MAX_LEAD_LIVE_NS = 3 * NS_PER_S
 MAX_LEAD_RECORDING_NS = 3_600 * NS_PER_S
-# A jump of the clock over more than this is no stretch of session to fill with withheld values.
-MAX_SILENCE_NS = 900 * NS_PER_S
 MAX_WAITING = 50_000
 MAX_PHASES = 256
 
@@ -120,13 +118,21 @@ class Ticker:
         if self._next_ns is None:
             began = [lane.began_ns for lane in self._lanes if lane.began_ns is not None]
             self._next_ns = (min([*began, limit_ns]) // TICK_NS + 1) * TICK_NS
-        if limit_ns - self._next_ns > MAX_SILENCE_NS:
-            self._next_ns = limit_ns // TICK_NS * TICK_NS
+        if limit_ns - self._next_ns > MAX_FILLED_NS:
+            self._next_ns = self._after_silence_ns(self._next_ns, limit_ns)
         ticks: list[Derived] = []
         while self._next_ns <= limit_ns:
             ticks += self._tick(self._next_ns)
             self._next_ns += TICK_NS
         return ticks
+
+    def _after_silence_ns(self, next_ns: int, limit_ns: int) -> int:
+        """Return the first tick after a silence too long to fill, however the block that ends it was cut."""
+        ends = [lane.resumed_ns for lane in self._lanes if lane.resumed_ns is not None and lane.resumed_ns > next_ns]
+        is_recording = any(lane.info.clock is Clock.SESSION for lane in self._lanes)
+        if not ends and is_recording and limit_ns - next_ns <= MAX_LEAD_RECORDING_NS:
+            return next_ns  # one block of a slow recording is no silence
+        return max(next_ns, min([*ends, limit_ns]) // TICK_NS * TICK_NS)
 
     # ---------------------------------------------------------------------------------------------------- a tick
     def _tick(self, now_ns: int) -> list[Derived]:

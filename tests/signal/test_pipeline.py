@@ -111,6 +111,27 @@ def test_ticks_come_four_times_a_second_without_a_hole(body: list[Any], run_trac
     assert ticks_ns == list(range(250_000_000, 90_000_000_000, 250_000_000))
 
 
+def test_a_hole_too_long_to_fill_ends_at_the_same_tick_for_every_cut(make_track: Any, cut_blocks: Any,
+                                                                     run_events: Any) -> None:  # fmt: skip
+    track = make_track(np.full(1200, 5.0), kind=SignalKind.SKIN_CONDUCTANCE, rate_hz=8.0)
+    hashes = set()
+    for size in (1, 8, 1024):
+        cut = [size] * 1200
+        later = cut_blocks(track, cut, first=1200 + 8 * 1200)
+        derived = run_events([track.info], [*cut_blocks(track, cut), *later])
+        hashes.add(events_sha256(derived))
+        ticks_s = [event.t_ns / 1e9 for event in derived if isinstance(event, Metrics)]
+        assert [tick_s for tick_s in ticks_s if 150.0 < tick_s <= 1350.25] == [1350.0, 1350.25]
+    assert len(hashes) == 1
+
+
+def test_one_long_block_of_a_slow_recording_is_no_hole(make_track: Any, cut_blocks: Any, run_events: Any) -> None:
+    track = make_track(np.full(2048, 5.0), kind=SignalKind.SKIN_CONDUCTANCE, rate_hz=1.0)
+    derived = [run_events([track.info], cut_blocks(track, [size] * 2048)) for size in (16, 2048)]
+    assert len({events_sha256(events) for events in derived}) == 1
+    assert sum(isinstance(event, Metrics) for event in derived[1]) > 4 * 2000
+
+
 def test_beats_are_provisional_first_and_confirmed_once(body: list[Any], run_tracks: Any) -> None:
     beats = [event for event in run_tracks(*body) if isinstance(event, Beat)]
     provisional = [beat.beat_idx for beat in beats if not beat.confirmed]
