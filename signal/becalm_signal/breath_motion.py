@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from becalm_protocol import limits
 from becalm_protocol.events import SignalKind, StreamInfo
 from becalm_signal.breath_turns import BreathMaker, TurnAt
 from becalm_signal.breath_wear import MotionWatch
@@ -21,6 +22,7 @@ SETTLING_S = 12.0
 # A change of posture moves every axis by tenths of g: nothing is told until the filter has forgotten it.
 POSTURE_MG = 120.0
 OUT_OF_CHEST = 2
+# One axis may be ahead of the others by a whole block, and by this.
 MAX_PENDING_S = 20.0
 
 
@@ -35,7 +37,7 @@ class ChestTilt:
     def __init__(self, rate_hz: float) -> None:
         self._factor = max(1, round(rate_hz / TARGET_RATE_HZ))
         self._rate_hz = rate_hz / self._factor
-        self._n_pending = round(MAX_PENDING_S * self._rate_hz)
+        self._n_pending = round(MAX_PENDING_S * self._rate_hz) + limits.MAX_SAMPLES_PER_BLOCK // self._factor
         self._keep = math.exp(-1.0 / (DIRECTION_TAU_S * self._rate_hz))
         self._maker = BreathMaker()
         self._sums: list[dict[int, tuple[int, float]]] = [{}, {}, {}]

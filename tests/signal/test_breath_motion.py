@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from becalm_protocol import limits
 from becalm_protocol.derived import BreathPhase, BreathTurn, Metrics, SlowMetrics
 from becalm_protocol.events import SignalKind
 from becalm_signal.breath_motion import AXES
@@ -51,6 +52,18 @@ def test_the_cut_of_the_axes_changes_nothing(make_track: Any, cut_blocks: Any, r
         for track in axes:
             sizes = [rng.randint(1, 60) for _ in range(4000)] if seed else [36] * 200
             events += cut_blocks(track, sizes)
+        events.sort(key=lambda event: event.received_ns)
+        hashes.add(events_sha256(run_events([track.info for track in axes], events)))
+    assert len(hashes) == 1
+
+
+def test_axes_in_the_longest_blocks_are_heard_as_in_short_ones(
+    make_track: Any, cut_blocks: Any, run_events: Any
+) -> None:
+    axes = tracks(make_track, tilted(50.0, seconds=120, posture_rad=1.4), 50.0)
+    hashes = set()
+    for size in (13, limits.MAX_SAMPLES_PER_BLOCK):
+        events = [block for track in axes for block in cut_blocks(track, [size] * 500)]
         events.sort(key=lambda event: event.received_ns)
         hashes.add(events_sha256(run_events([track.info for track in axes], events)))
     assert len(hashes) == 1
