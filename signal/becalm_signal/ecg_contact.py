@@ -45,7 +45,7 @@ class ContactWatch:
         self._level = 0.0
         self._last: float | None = None
         self._heard: float | None = None
-        self._open: list[float] = []
+        self._open: deque[float] = deque(maxlen=N_USUAL)
 
     def step(self, x: float) -> None:
         """Take a sample."""
@@ -67,7 +67,7 @@ class ContactWatch:
         self._known.append(is_known)
         if is_known:
             self._heard = at
-            self._usual += [] if self._is_off else self._open
+            self._usual += () if self._is_off else self._open
         self._open.clear()
 
     def judge(self) -> Reason | None:
