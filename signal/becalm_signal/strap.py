@@ -65,10 +65,10 @@ class StrapStage:
         now_ns = block.received_ns
         self._latest_ns = now_ns
         n_usable = sum(block.usable) if block.usable is not None else len(block.rr_1024)
-        off_skin = block.in_contact is False
-        doubted = off_skin or (bool(block.rr_1024) and n_usable == 0)
-        out = self._quality.change(Reason.NOISY if doubted else None, t_ns=now_ns, emitted_ns=now_ns)
-        if doubted:
+        reason = Reason.NOISY if block.rr_1024 and n_usable == 0 else None
+        reason = Reason.POOR_CONTACT if block.in_contact is False else reason
+        out = self._quality.change(reason, t_ns=now_ns, emitted_ns=now_ns)
+        if reason is not None:
             return [*out, *self.restart(emitted_ns=now_ns)]
         rr_ns = [round(ms_from_rr_ticks(ticks) * NS_PER_MS) for ticks in block.rr_1024]
         return out + self._beats(block, rr_ns)

@@ -50,7 +50,7 @@ def test_without_contact_there_are_no_beats() -> None:
     stage.feed(block((820,), 1.0, in_contact=True))
     out = stage.feed(block((400,), 2.0, in_contact=False))
     assert not provisional(out)
-    assert [event.reason for event in out if isinstance(event, SignalQuality)] == [Reason.NOISY]
+    assert [event.reason for event in out if isinstance(event, SignalQuality)] == [Reason.POOR_CONTACT]
     back = stage.feed(block((820,), 3.0, in_contact=True))
     assert [event.reason for event in back if isinstance(event, SignalQuality)] == [None]
     assert provisional(back)[0].flag is BeatFlag.FIRST
