@@ -128,5 +128,6 @@ class Board:
             return Index(reason=Reason.SENSOR_LOST)
         if SignalKind.ECG in heard and any(self._bad.get(kind) is Reason.DISAGREES for kind in UNTIMED_KINDS):
             return Index(reason=Reason.DISAGREES)  # which of the two hearts is the true one cannot be told
-        bad = next((self._bad[kind] for kind in heard if self._bad.get(kind) not in {None, Reason.DISAGREES}), None)
+        told = (self._bad[kind] for kind in sorted(heard) if kind in self._bad)  # a set has no order of its own
+        bad = next((reason for reason in told if reason is not Reason.DISAGREES), None)
         return Index(reason=bad) if bad is not None and (strict or index.value is None) else index
