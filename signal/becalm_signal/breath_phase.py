@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from becalm_protocol.derived import BreathPhase, Index, Reason
 from becalm_protocol.units import NS_PER_S
 
-GRID_HZ = 4.0
+GRID_HZ = 2.0
 WINDOW_S = 60.0
 # Five Hann segments of 20 s, each half over the next: two breaths in each at six a minute.
 SEGMENT_S = 20.0
@@ -18,6 +18,8 @@ MIN_COHERENCE = 0.5
 # Turns are this exact on average over a window (their errors are partly the same from breath to breath).
 TURN_BIAS_S = 0.15
 Z_95 = 1.96
+_N = round(SEGMENT_S * GRID_HZ)
+_HANN = [0.5 - 0.5 * math.cos(2.0 * math.pi * (k + 0.5) / _N) for k in range(_N)]
 
 
 def phase_between(
@@ -29,14 +31,14 @@ def phase_between(
     cosine from turn to turn. Withheld as `unrelated` where the squared coherence is below 0.5. Bound: Carter 1987
     (10.1109/PROC.1987.13723) for the phase of a cross-spectrum, and the error of the turns.
     """
-    n = round(SEGMENT_S * GRID_HZ)
     times_s = [end_s - WINDOW_S + (k + 0.5) / GRID_HZ for k in range(round(WINDOW_S * GRID_HZ))]
     heart, volume = _rates(rr, times_s), _volumes(turns, times_s)
     turn = cmath.exp(-2j * math.pi * rate_bpm / 60.0 / GRID_HZ)
+    wave = [weight * turn**k for k, weight in enumerate(_HANN)]
     cross, of_heart, of_volume = 0j, 0.0, 0.0
     for m in range(N_SEGMENTS):
-        part = slice(m * n // 2, m * n // 2 + n)
-        x, y = _line(heart[part], turn), _line(volume[part], turn)
+        part = slice(m * _N // 2, m * _N // 2 + _N)
+        x, y = _line(heart[part], wave), _line(volume[part], wave)
         cross += x * y.conjugate()
         of_heart += abs(x) ** 2
         of_volume += abs(y) ** 2
@@ -51,13 +53,9 @@ def phase_between(
     return Index(value=math.degrees(cmath.phase(cross)), bound=bound, sample_ns=round(end_s * NS_PER_S))
 
 
-def _line(part: Sequence[float], turn: complex) -> complex:
-    mean, n = sum(part) / len(part), len(part)
-    total, wave = 0j, 1.0 + 0j
-    for k, x in enumerate(part):
-        total += (x - mean) * (0.5 - 0.5 * math.cos(2.0 * math.pi * (k + 0.5) / n)) * wave
-        wave *= turn
-    return total
+def _line(part: Sequence[float], wave: Sequence[complex]) -> complex:
+    mean = sum(part) / len(part)
+    return sum((x - mean) * w for x, w in zip(part, wave, strict=True))
 
 
 def _rates(rr: Sequence[tuple[float, float]], times_s: Sequence[float]) -> list[float]:

@@ -109,6 +109,8 @@ class Decimator:
 
     def step(self, x: float) -> float | None:
         """Take one input sample; return an output sample at every `factor`-th."""
+        if self.factor == 1:
+            return x
         history = self._history
         if not history:  # steady state of the first sample
             history.extend([x] * len(self._taps))
@@ -119,7 +121,7 @@ class Decimator:
         if self._countdown > 0:
             return None
         self._countdown = self.factor
-        return x if self.factor == 1 else sum(map(float.__mul__, self._taps, history))
+        return sum(map(float.__mul__, self._taps, history))
 
 
 def _hann_sinc(half: int, *, cutoff: float) -> tuple[float, ...]:
