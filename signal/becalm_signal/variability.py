@@ -11,6 +11,7 @@ from becalm_protocol.derived import Index, Reason
 from becalm_protocol.units import NS_PER_S
 from becalm_signal.hrv import MAX_BOUND_SHARE, MIN_PAIRS, Z_95, rmssd_index, why_short
 from becalm_signal.intervals import MIN_SPREAD, NEIGHBOURS, Differences, Hole, Interval, differences
+from becalm_signal.packet_clock import CRYSTAL_SD
 
 NAMES = ("mean_rr_ms", "rmssd_ms", "sdnn_ms", "pnn50_pct", "sd1_ms", "sd2_ms")
 PNN50_MS = 50.0
@@ -80,7 +81,8 @@ class _Spread:
     def mean(self) -> Index:
         deviation_ms = math.sqrt(self.variance)
         doubted = [rr - self.mean_ms for hole in self._holes if hole.is_doubted for rr in hole.inside_ms]
-        bound_ms = Z_95 * math.hypot(self.jitter_ms / self.n, self.missing * deviation_ms)
+        clock_ms = CRYSTAL_SD * self.mean_ms  # the same in every beat: it does not average out
+        bound_ms = Z_95 * math.hypot(self.jitter_ms / self.n, self.missing * deviation_ms, clock_ms)
         return self._index(self.mean_ms, bound_ms + abs(sum(doubted)) / self.n)
 
     def sdnn(self) -> Index:
