@@ -15,7 +15,6 @@ from becalm_protocol.derived import (
     SkinResponse,
 )
 from becalm_protocol.events import UNTIMED_KINDS, SignalKind
-from becalm_protocol.units import NS_PER_S
 from becalm_signal.arousal import Arousal, Reading
 from becalm_signal.breath_board import BreathBoard
 from becalm_signal.hrv import BeatWindow
@@ -23,8 +22,6 @@ from becalm_signal.ppg import LIGHTS
 from becalm_signal.skin_board import SkinBoard
 from becalm_signal.stage import Output, SkinLevel
 
-# A value of a lost or silent sensor is shown no longer than this.
-STALE_NS = 3 * NS_PER_S
 # Where the heart is heard best comes first.
 HEART = (SignalKind.ECG, SignalKind.RR, SignalKind.PPI, *LIGHTS)
 

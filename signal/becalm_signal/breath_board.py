@@ -8,6 +8,7 @@ from becalm_protocol.derived import Breath, BreathPause, BreathTurn, Index, Reas
 from becalm_protocol.events import SignalKind
 from becalm_protocol.units import NS_PER_S
 from becalm_signal.arousal import Reading
+from becalm_signal.breath_turns import HOLD_BREATHS, HOLD_S
 
 BREATH_RANKS: tuple[tuple[SignalKind, ...], ...] = (
     (SignalKind.RESPIRATION,),
@@ -17,9 +18,6 @@ BREATH_RANKS: tuple[tuple[SignalKind, ...], ...] = (
 """The best first: a belt hears the chest, a strap's tilt follows it, the heart's axis only hints at it."""
 N_BREATHS = 3
 N_IRREGULARITY = 6
-# A breath hold longer than two and a half usual breaths, and than 10 s, has no rate.
-HOLD_BREATHS = 2.5
-HOLD_S = 10.0
 # What comes out of an ECG is this much older than its newest sample (`breath_ecg`).
 LAG_S = {SignalKind.ECG: 12.0}
 # A better source that is back must breathe this often before it counts again.

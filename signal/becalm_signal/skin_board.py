@@ -5,10 +5,8 @@ from collections import deque
 
 from becalm_protocol.derived import Index, Reason, SkinRecovery, SkinResponse
 from becalm_protocol.units import NS_PER_S
-from becalm_signal.stage import SkinLevel
+from becalm_signal.stage import STALE_NS, SkinLevel
 
-# A value of a lost or silent sensor is shown no longer than this.
-STALE_NS = 3 * NS_PER_S
 WINDOW_NS = 60 * NS_PER_S
 # Shorter windows are scaled to a minute only from here on: one response in 10 s says nothing.
 LEAST_SEEN_NS = 30 * NS_PER_S

@@ -15,7 +15,11 @@ from becalm_protocol.derived import (
     SkinResponse,
 )
 from becalm_protocol.events import SignalKind
+from becalm_protocol.units import NS_PER_S
 from becalm_signal.clock import StreamClock
+
+# A value of a lost or silent sensor is shown no longer than this.
+STALE_NS = 3 * NS_PER_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,10 +19,10 @@ from becalm_protocol.events import UNTIMED_KINDS, Clock, Phase, PhaseChange, Sig
 from becalm_protocol.units import NS_PER_S
 from becalm_protocol.wishes import BreathWish
 from becalm_signal.anchor import Anchor
-from becalm_signal.board import STALE_NS, Board
+from becalm_signal.board import Board
 from becalm_signal.lane import MAX_FILLED_NS, Lane
 from becalm_signal.slow_board import SLOW_TICK_NS, Moment, SlowBoard
-from becalm_signal.stage import Output
+from becalm_signal.stage import STALE_NS, Output
 from becalm_signal.strap import StrapChoice
 
 TICK_NS = 250_000_000
