@@ -167,7 +167,11 @@ class TurnFinder:
 
 
 class BreathingStage:
-    """Turns, breaths and quality of one respiration stream; a rising signal is taken for inhalation."""
+    """Turns, breaths and quality of one respiration stream; a rising signal is taken for inhalation.
+
+    `feed` takes samples in the unit of the stream, shape (n_samples,). Delay of a turn: about a sixth of a breath; its
+    time is corrected for that of the filter. Warm-up: 2 s, and the first whole breath.
+    """
 
     def __init__(self, rate_hz: float, *, unit_per_count: float) -> None:
         self._decimator = Decimator(max(1, int(rate_hz / TARGET_RATE_HZ)))

@@ -26,7 +26,12 @@ DEAD = frozenset({Reason.FLAT, Reason.SATURATED})
 
 
 class EcgStage:
-    """Beats, provisional and confirmed, and the quality of one ECG stream."""
+    """Beats, provisional and confirmed, the breath they hint at, and the quality of one ECG stream.
+
+    `feed` takes samples in the unit of the stream, shape (n_samples,), 100 to 1000 Hz. Delay of a provisional beat:
+    about 130 ms, 95 % below 250 ms; of a confirmed one: one or two beats. Warm-up 2.5 s. Pan & Tompkins 1985,
+    10.1109/TBME.1985.325532; Lipponen & Tarvainen 2019, 10.1080/03091902.2019.1640306.
+    """
 
     def __init__(self, rate_hz: float, *, unit_per_count: float, unit: str) -> None:
         flat_range = FLAT_UV if unit == "uV" else 0.0
