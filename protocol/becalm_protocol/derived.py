@@ -52,7 +52,7 @@ class Reason(StrEnum):
     DISAGREES = "disagrees"
     """Two sensors of one heart tell of different beats."""
     CANNOT_TELL = "cannot_tell"
-    """The 95 % interval holds both a fall and a rise."""
+    """The 95 % interval holds both a fall and a rise, or the source does not show it."""
 
 
 class BreathPhase(StrEnum):
