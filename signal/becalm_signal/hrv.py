@@ -78,6 +78,7 @@ class BeatWindow:
         self._accepted_ns: int | None = None
         self._confirmed_ns: int | None = None
         self._cached: Index | None = None
+        self._cached_rate: Index | None = None
 
     def apply(self, beat: Beat) -> None:
         """Take a beat; provisional ones only tell that the heart is still being heard."""
@@ -96,7 +97,7 @@ class BeatWindow:
             self._accepted_ns = max(beat.t_ns, self._accepted_ns or beat.t_ns)
         elif beat.flag is BeatFlag.FIRST:
             self._heard.clear()
-        self._cached = None
+        self._cached = self._cached_rate = None
 
     def heart_rate(self, now_ns: int) -> Index:
         """Return 60000 / mean of the last five intervals, in 1/min (ten where ectopic ones are among them).
@@ -108,6 +109,11 @@ class BeatWindow:
             return Index(reason=Reason.WARMING_UP)
         if now_ns - self._accepted_ns > self._stale_s * NS_PER_S or not self._heard:
             return Index(reason=Reason.TOO_FEW_BEATS)
+        if self._cached_rate is None:
+            self._cached_rate = self._rate()
+        return self._cached_rate
+
+    def _rate(self) -> Index:
         recent = list(self._heard)[-N_HEART_RATE:]
         newest = sum(rr for rr, _ in recent) / len(recent)
         if any(flag is BeatFlag.ECTOPIC for _, flag in recent):
