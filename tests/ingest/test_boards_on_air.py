@@ -56,6 +56,10 @@ class World:
         """What the sensor really notified."""
         return {kind.value: n for kind, n in self.device.sensor.sent.items() if n}
 
+    def forget(self) -> None:
+        """Count anew: what is sent while the sensor is asked what it offers belongs to no session."""
+        self.device.sensor.sent.update(dict.fromkeys(self.device.sensor.sent, 0))
+
 
 @contextlib.asynccontextmanager
 async def wearing(make: Callable[[Body], Sensor], folder: Path) -> AsyncIterator[World]:
@@ -130,8 +134,9 @@ def is_ready(wire: Any, *kinds: str) -> bool:
     return set(told) == set(kinds) and set(told.values()) == {StreamState.READY}
 
 
-async def run_session(wire: Any, *, kinds: tuple[str, ...], n_least: int = 30) -> None:
+async def run_session(wire: Any, world: World, *, kinds: tuple[str, ...], n_least: int = 30) -> None:
     await wire.until(lambda: is_ready(wire, *kinds))
+    world.forget()
     await wire.tell(StartSession(session_id="one"))
     await wire.until(lambda: all(stored(wire).get(kind, 0) >= n_least for kind in kinds if kind != "rr"))
     await wire.tell(StopSession(session_id="one"))
@@ -154,7 +159,7 @@ async def test_everything_it_sent_is_stored_once(
         (seen,) = await scan(backend=world.backend, within_s=0.4)
         assert seen.family == family
         async with agent(wire, world, tmp_path) as finish:
-            await run_session(wire, kinds=kinds, n_least=150 if "ecg" in kinds else 20)
+            await run_session(wire, world, kinds=kinds, n_least=150 if "ecg" in kinds else 20)
             report = await finish()
         assert world.device.sensor.due_ns() is None  # it was stopped: batteries live
         assert {kind: n for kind, n in stored(wire).items() if n} == world.sent()
@@ -208,7 +213,7 @@ async def test_a_model_without_ecg_gives_what_it_has(wire: Any, tmp_path: Path) 
         return ChestSensor(body, drift_ppb=0, lacks=("/Meas/ECG", "/Meas/HR"), epoch_ns=2**32 * 10**6 - 2 * 10**9)
 
     async with wearing(make, tmp_path) as world, agent(wire, world, tmp_path):
-        await run_session(wire, kinds=MOTION, n_least=150)  # 3 s: over the wrap of its clock
+        await run_session(wire, world, kinds=MOTION, n_least=150)  # 3 s: over the wrap of its clock
     assert not [event for event in wire.events() if isinstance(event, Gap | Dropped)]
     assert 950.0 < max(levels(wire, "acceleration_y")) < 1_050.0
 
@@ -216,7 +221,7 @@ async def test_a_model_without_ecg_gives_what_it_has(wire: Any, tmp_path: Path) 
 async def test_the_gyroscope_on_demand(wire: Any, tmp_path: Path) -> None:
     families = (movesense.family(with_gyroscope=True),)
     async with wearing(worn("chest-sensor"), tmp_path) as world, agent(wire, world, tmp_path, families=families):
-        await run_session(wire, kinds=("ecg", *MOTION, *TURNING, "rr"))
+        await run_session(wire, world, kinds=("ecg", *MOTION, *TURNING, "rr"))
         assert {kind: n for kind, n in stored(wire).items() if n} == world.sent()
     assert 0.0 < max(map(abs, levels(wire, "angular_velocity_x"))) < 50.0
 
@@ -228,7 +233,7 @@ async def test_a_board_wired_in_a_way_of_its_own_and_its_recording(wire: Any, tm
         wearing(worn("board"), tmp_path) as world,
         agent(wire, world, tmp_path, families=families, record_path=record_path),
     ):
-        await run_session(wire, kinds=("respiration", "ecg", "skin_conductance"), n_least=150)
+        await run_session(wire, world, kinds=("respiration", "ecg", "skin_conductance"), n_least=150)
         assert stored(wire) == world.sent()
     assert not [event for event in wire.events() if isinstance(event, Gap | Dropped)]
     recording = Notifications(record_path)  # it knows nothing of the wiring
