@@ -13,21 +13,8 @@ SPACING_S = 5.0
 """Sets the lengths of faults: 0.5 to 2.5 s, some of them 25 times as long."""
 PAUSE_S = (1.0, 3.0)
 """Quiet time between a recovery and the next fault."""
-KINDS = (
-    FaultKind.OUT_OF_RANGE,
-    FaultKind.SILENT,
-    FaultKind.DROP,
-    FaultKind.DELAY,
-    FaultKind.DUPLICATE,
-    FaultKind.REORDER,
-    FaultKind.LOSE,
-    FaultKind.ADAPTER_GONE,
-    FaultKind.HELD,
-    FaultKind.DEAD_BATTERY,
-    FaultKind.FLAPPING,
-    FaultKind.CLOCK_RESET,
-    FaultKind.CLOCK_JUMP,
-)
+_LASTING = {FaultKind.NEEDS_BONDING, FaultKind.SMALL_MTU}
+KINDS = tuple(kind for kind in FaultKind if kind not in _LASTING)
 """Those that pass: the sensor can be used afterwards without anybody's help."""
 # Somebody leaves the room, a phone holds the strap: absences during which an agent looks ever less often.
 LONG_KINDS = (FaultKind.OUT_OF_RANGE, FaultKind.HELD, FaultKind.ADAPTER_GONE, FaultKind.SILENT)
