@@ -12,6 +12,7 @@ from statistics import median
 
 from becalm_protocol.derived import Index, Reason
 from becalm_protocol.units import NS_PER_S
+from becalm_signal.bounds import Z_95
 
 # From one quiet minute on there is an index; the baseline goes on to two while no pacer runs.
 BASELINE_S = 60
@@ -22,7 +23,6 @@ SMOOTH_S = 30.0
 FAST_S = 10.0
 Z_CLIP = 3.0
 POINTS_PER_Z = 10.0
-Z_95 = 1.96
 # A feature counts when the baseline has at least this many seconds of it.
 MIN_FEATURE_S = 10
 # What a body system says of arousal is off by 0.4 robust standard deviations, and by a fifth of how far it went: on 70

@@ -8,6 +8,7 @@ from becalm_protocol.derived import Breath, BreathPause, BreathTurn, Index, Reas
 from becalm_protocol.events import SignalKind
 from becalm_protocol.units import NS_PER_S
 from becalm_signal.arousal import Reading
+from becalm_signal.bounds import Z_95
 from becalm_signal.breath_turns import HOLD_BREATHS, HOLD_S
 
 BREATH_RANKS: tuple[tuple[SignalKind, ...], ...] = (
@@ -24,7 +25,6 @@ LAG_S = {SignalKind.ECG: 12.0}
 N_RETURN = 3
 # Breaths that change their length at once (a pacer begins) are still breaths; a bound as large as the rate is none.
 MAX_BOUND_SHARE = 1.0
-Z_95 = 1.96
 UNEVEN = 2.5
 # A turn is placed to this share of a breath (virtual people at rest: half within 0.01, 95 % within 0.04).
 TURN_SD_SHARE = 0.02

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from becalm_protocol.derived import BreathPhase, Index, Reason
 from becalm_protocol.units import NS_PER_S
+from becalm_signal.bounds import Z_95
 
 GRID_HZ = 2.0
 WINDOW_S = 60.0
@@ -17,7 +18,6 @@ N_WORTH = 4.0
 MIN_COHERENCE = 0.5
 # Turns are this exact on average over a window (their errors are partly the same from breath to breath).
 TURN_BIAS_S = 0.15
-Z_95 = 1.96
 _N = round(SEGMENT_S * GRID_HZ)
 _HANN = [0.5 - 0.5 * math.cos(2.0 * math.pi * (k + 0.5) / _N) for k in range(_N)]
 

@@ -8,6 +8,7 @@ from statistics import fmean, stdev
 from becalm_protocol.derived import Breath, BreathPhase, BreathTurn, Index, Reason
 from becalm_protocol.events import Pacer, Phase, SignalKind
 from becalm_protocol.units import NS_PER_S
+from becalm_signal.bounds import Z_95
 from becalm_signal.slow_board import Moment
 from becalm_signal.stage import Output
 
@@ -24,7 +25,6 @@ ONSET_ERROR_S = {SignalKind.RESPIRATION: 0.4}
 VAGUE_ONSET_ERROR_S = 1.0
 # The noise of a belt moves a peak or a trough by about this share of a breath.
 DEPTH_NOISE_SHARE = 0.03
-Z_95 = 1.96
 NAMES = ("breath_depth", "breath_irregularity", "ventilation", "adherence")
 
 

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from operator import add, mul, sub
 
+from becalm_signal.bounds import Z_95
+
 COHERENCE_S = 64.0
 GRID_HZ = 2.0
 N_GRID = round(COHERENCE_S * GRID_HZ)
@@ -13,7 +15,6 @@ STEP_HZ = 0.005
 PEAK_HZ = (0.04, 0.26)
 NEAR_HZ = 0.015
 BAND_HZ = (0.005, 0.4)
-Z_95 = 1.96
 # Half a millisecond at either end of an interval (`hrv`), as white noise in the tachogram.
 JITTER_MS = 0.7
 

@@ -9,6 +9,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from becalm_protocol.units import NS_PER_MS, NS_PER_S
+from becalm_signal.bounds import Z_95
 
 # The quickest packet of each 5 s stands for them: stalls, retries and bursts never reach the regression.
 BUCKET_NS = 5 * NS_PER_S
@@ -30,7 +31,6 @@ FLOOR_NS = 0.5 * NS_PER_MS
 WIDENED = 2.0
 # From this many buckets on each bucket is fitted once, when it is full; before, with every packet.
 N_SETTLED = 6
-Z_95 = 1.96
 
 
 @dataclass(slots=True)

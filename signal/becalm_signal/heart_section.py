@@ -5,7 +5,8 @@ import math
 from becalm_protocol.derived import Beat, Index, Reason
 from becalm_protocol.events import SignalKind
 from becalm_protocol.units import NS_PER_S
-from becalm_signal.hrv import WINDOW_S, Z_95
+from becalm_signal.bounds import Z_95
+from becalm_signal.hrv import WINDOW_S
 from becalm_signal.intervals import Differences, Interval, IntervalLog, differences
 from becalm_signal.slow_board import Moment
 from becalm_signal.spectrum import WINDOW_S as SPECTRUM_S

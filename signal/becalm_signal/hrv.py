@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from becalm_protocol.derived import Beat, BeatFlag, Index, Reason
 from becalm_protocol.events import UNTIMED_KINDS, SignalKind
 from becalm_protocol.units import NS_PER_S
+from becalm_signal.bounds import Z_95
 from becalm_signal.intervals import BEAT_JITTER_MS, Differences, Interval, IntervalLog, differences
 
 WINDOW_S = 60.0
@@ -27,7 +28,6 @@ MAX_BOUND_SHARE = 0.15
 # What flags may be to blame for: an artefact now and then must not show.
 MAX_FLAGGED_SHARE = 0.05
 MIN_PAIRS = 10
-Z_95 = 1.96
 
 
 def rmssd_ms(rr_ms: Sequence[float]) -> float:

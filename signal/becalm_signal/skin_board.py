@@ -5,6 +5,7 @@ from collections import deque
 
 from becalm_protocol.derived import Index, Reason, SkinRecovery, SkinResponse
 from becalm_protocol.units import NS_PER_S
+from becalm_signal.bounds import Z_95
 from becalm_signal.stage import STALE_NS, SkinLevel
 
 WINDOW_NS = 60 * NS_PER_S
@@ -13,7 +14,6 @@ LEAST_SEEN_NS = 30 * NS_PER_S
 # Levels come four or five times a second; a longer pause was not seen.
 LONGEST_STEP_NS = NS_PER_S
 MAX_LEVELS = 640
-Z_95 = 1.96
 # Of ten responses one or two are missed or merged with their neighbour, and one is made up (virtual people).
 WRONG_SHARE = 0.3
 

@@ -3,6 +3,7 @@
 import math
 from collections import deque
 
+from becalm_signal.bounds import Z_95
 from becalm_signal.filters import OnePole, low_pass
 
 CLEAN_HZ = 1.0
@@ -10,7 +11,6 @@ CLEAN_DELAY_S = 0.225
 """Delay of the cleaned signal."""
 # One pole at 0.05 Hz: time constant and delay 1 / (2 pi 0.05 Hz).
 LEVEL_TAU_S = 3.18
-Z_95 = 1.96
 # Worn sensors resolve some 0.01 uS at best; a bound below that would promise too much.
 LEAST_BOUND_US = 0.01
 # Ten seconds later the level can be smoothed from the future too: three time constants leave 4 % of a step.

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from becalm_protocol.derived import Index, Reason
 from becalm_protocol.units import NS_PER_S
-from becalm_signal.hrv import MAX_BOUND_SHARE, MIN_PAIRS, Z_95, rmssd_index, why_short
+from becalm_signal.bounds import Z_95
+from becalm_signal.hrv import MAX_BOUND_SHARE, MIN_PAIRS, rmssd_index, why_short
 from becalm_signal.intervals import MIN_SPREAD, NEIGHBOURS, Differences, Hole, Interval, differences
 from becalm_signal.packet_clock import CRYSTAL_SD
 
