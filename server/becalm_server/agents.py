@@ -1,5 +1,7 @@
 """The agents that are connected, one link each; who carries which session."""
 
+from collections.abc import Iterator
+
 from becalm_protocol.errors import CloseCode
 from becalm_protocol.handshake import AgentPresence, AgentStatus
 from becalm_server.agent_link import AgentLink
@@ -39,9 +41,9 @@ class Agents:
         sensors = tuple(sensor for link in self._links.values() for sensor in link.sensors)
         return AgentPresence(agent_connected=bool(self._links), sensors=sensors)
 
-    def newest(self) -> AgentLink | None:
-        """Return the agent that connected last."""
-        return next(reversed(self._links.values()), None)
+    def newest_first(self) -> Iterator[AgentLink]:
+        """Give the agents, the one that connected last first."""
+        return reversed(self._links.values())
 
     def owner(self, record: SessionRecord) -> AgentLink | None:
         """Return the link of the agent that a session belongs to."""

@@ -22,6 +22,9 @@ class SessionWish(BaseModel):
     baseline_s: float | None = Field(default=None, ge=5, le=600, description="Quiet time before practice, seconds")
     inhale_s: float | None = Field(default=None, ge=1, le=10, description="Pacer: breathing in, seconds")
     exhale_s: float | None = Field(default=None, ge=1, le=15, description="Pacer: breathing out, seconds")
+    agent_id: str | None = Field(
+        default=None, max_length=64, description="The agent to record; null: the free one that connected last"
+    )
 
 
 class SessionChange(BaseModel):

@@ -28,7 +28,7 @@ async def list_sessions(
     """Return sessions, newest first."""
     parts: Parts = request.app.state.parts
     records = await parts.archive.sessions(before=before, limit=limit)
-    return SessionPage(items=[_body(record, current=parts.sessions.current) for record in records])
+    return SessionPage(items=[_body(record, live=parts.sessions.live(record.session_id)) for record in records])
 
 
 @router.post(
@@ -44,35 +44,36 @@ async def start_session(request: Request, wish: SessionWish | None = None) -> Se
         baseline_s=settings.baseline_s if wished.baseline_s is None else wished.baseline_s,
         inhale_s=settings.inhale_s if wished.inhale_s is None else wished.inhale_s,
         exhale_s=settings.exhale_s if wished.exhale_s is None else wished.exhale_s,
+        agent_id=wished.agent_id,
     )
-    return _body(record, current=parts.sessions.current)
+    return _body(record, live=parts.sessions.live(record.session_id))
 
 
 @router.get("/current", responses=responses(HTTPStatus.NOT_FOUND))
 async def current_session(request: Request) -> SessionBody:
-    """Return the session that is under way."""
+    """Return the session that is under way; of several, the one that clients see who chose none."""
     current = request.app.state.parts.sessions.current
     if current is None:
         raise UnknownSessionError("No session is under way.")
-    return _body(current.record, current=current)
+    return _body(current.record, live=current)
 
 
 @router.get("/{session_id}", responses=responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY, _BUSY))
 async def one_session(request: Request, session_id: SessionId) -> SessionBody:
     """Return one session."""
     parts: Parts = request.app.state.parts
-    return _body(await known_session(parts, session_id), current=parts.sessions.current)
+    return _body(await known_session(parts, session_id), live=parts.sessions.live(session_id))
 
 
 @router.patch("/{session_id}", responses=responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY, _BUSY))
 async def change_session(request: Request, session_id: SessionId, change: SessionChange) -> SessionBody:
     """Choose where the breath is taken from, in the session that is under way."""
     parts: Parts = request.app.state.parts
-    current = parts.sessions.current
-    if current is None or current.record.session_id != session_id:
+    session = parts.sessions.live(session_id)
+    if session is None:
         raise UnknownSessionError(f"Session {session_id!r:.70} is not under way.")
-    current.wish_breath(None if change.breath_source is None else SignalKind(change.breath_source))
-    return _body(current.record, current=current)
+    session.wish_breath(None if change.breath_source is None else SignalKind(change.breath_source))
+    return _body(session.record, live=session)
 
 
 @router.post("/{session_id}/stop", responses=responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY, _BUSY))
@@ -80,7 +81,7 @@ async def stop_session(request: Request, session_id: SessionId) -> SessionBody:
     """Stop a session: the agent sends what it still has, then clients see it ended. Again is harmless."""
     parts: Parts = request.app.state.parts
     record = await parts.sessions.stop(session_id)
-    return _body(record, current=parts.sessions.current)
+    return _body(record, live=parts.sessions.live(session_id))
 
 
 async def known_session(parts: Parts, session_id: str) -> SessionRecord:
@@ -91,13 +92,11 @@ async def known_session(parts: Parts, session_id: str) -> SessionRecord:
     return record
 
 
-def _body(record: SessionRecord, *, current: Session | None) -> SessionBody:
-    # An unfinished session that is not the current one was left by its agent: late data may still come, no feedback.
-    live = current is not None and current.record.session_id == record.session_id
-    phase = current.phase if live and current is not None else SessionPhase.ENDED
+def _body(record: SessionRecord, *, live: Session | None) -> SessionBody:
+    # An unfinished session that is not under way was left by its agent: late data may still come, no feedback.
     return SessionBody(
         session_id=record.session_id,
-        phase=phase,
+        phase=SessionPhase.ENDED if live is None else live.phase,
         source=record.source,
         baseline_s=record.baseline_s,
         inhale_s=record.inhale_s,

@@ -17,6 +17,8 @@ class Hub:
     """Publishes without waiting: a slow client delays nobody but itself."""
 
     def __init__(self) -> None:
+        self.shown_id: str | None = None
+        """The session that clients see."""
         self._outboxes: set[Outbox] = set()
         self.sent_latency = Latency()
         """From publish to the socket, for every frame of every client."""
@@ -33,14 +35,18 @@ class Hub:
         """Forget a client."""
         self._outboxes.discard(outbox)
 
-    def publish(self, event: LiveEvent, *, ledger: Ledger | None) -> None:
-        """Give an event to every client."""
+    def publish(self, session_id: str, event: LiveEvent, *, ledger: Ledger | None) -> None:
+        """Give an event of a session to the clients that see it."""
+        if session_id != self.shown_id or not self._outboxes:
+            return
         frame = LiveFrame(event, ledger=ledger, queued_ns=time.monotonic_ns())
         for outbox in self._outboxes:
             outbox.put_nowait(frame)
 
-    def tell(self, message: ServerToClient) -> None:
-        """Give a message about the session or the agent to every client."""
+    def tell(self, message: ServerToClient, *, session_id: str | None = None) -> None:
+        """Give a message to every client; one about a session to those that see it."""
+        if session_id not in (None, self.shown_id):
+            return
         for outbox in self._outboxes:
             outbox.put_nowait(message)
 

@@ -12,7 +12,7 @@ class NoAgentError(BecalmError):
 
 
 class SessionRunningError(BecalmError):
-    """One session at a time."""
+    """An agent carries one session at a time."""
 
 
 class ReportPendingError(BecalmError):

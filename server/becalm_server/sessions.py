@@ -1,4 +1,4 @@
-"""The life of sessions: who starts, opens, carries and ends them, and which one the clients see."""
+"""The life of sessions: who starts, opens, carries and ends them, and which one clients see that chose none."""
 
 import asyncio
 import logging
@@ -43,12 +43,13 @@ END_LIMIT_S = 5.0
 
 
 class Sessions:
-    """The open sessions, the agents that carry them, and the session that the clients see."""
+    """The open sessions, one an agent, and the agents that carry them."""
 
     def __init__(
         self, settings: ServerSettings, *, archive: Archive, hub: Hub, slow_lane: SlowLane, make_pipeline: MakePipeline
     ) -> None:
         self.current: Session | None = None
+        """The session that clients see."""
         self.accept_latency = Latency()
         """From a decoded Data message to all of its frames in every outbox."""
         self.agents = Agents(hub)
@@ -61,17 +62,14 @@ class Sessions:
         archive.writer.on_committed = self.committed
 
     async def restore(self) -> None:
-        """Take up the session that a restart interrupted; its agent opens it again."""
-        record = await self._archive.unfinished_session()
-        if record is None or record.created_at is None:
-            return
-        age_s = time.time() - record.created_at.timestamp()
-        if age_s > STALE_S:
-            return  # nobody waits for it any more; its agent may still open and close it
-        session = self._remember(record)
-        if record.started_unix_ns is not None:
-            session.phase = SessionPhase.BASELINE if age_s < record.baseline_s else SessionPhase.PRACTICE
-        self.current = session
+        """Take up the sessions that a restart interrupted; their agents open them again."""
+        # Nobody waits for an older one any more; its agent may still open and close it.
+        for record in await self._archive.unfinished_sessions(max_age_s=STALE_S):
+            session = self._remember(record)
+            if record.started_unix_ns is not None and record.created_at is not None:
+                age_s = time.time() - record.created_at.timestamp()
+                session.phase = SessionPhase.BASELINE if age_s < record.baseline_s else SessionPhase.PRACTICE
+            self._show(session)
 
     # --------------------------------------------------------------------------------------------------- clients
     def view(self) -> SessionView | None:
@@ -82,13 +80,16 @@ class Sessions:
         """Return the current session's time now."""
         return self.current.clock.session_ns() if self.current else None
 
-    async def start(self, *, baseline_s: float, inhale_s: float, exhale_s: float) -> SessionRecord:
-        """Ask the agent to open a new session."""
-        if self.current is not None:
-            raise SessionRunningError("A session is running. Stop it, then start another.")
-        link = self.agents.newest()
-        if link is None:
-            raise NoAgentError("No sensors' agent is connected. Start it beside the body with: becalm agent")
+    def live(self, session_id: str) -> Session | None:
+        """Return a session that is under way."""
+        session = self._open.get(session_id)
+        return None if session is None or session.late else session
+
+    async def start(
+        self, *, baseline_s: float, inhale_s: float, exhale_s: float, agent_id: str | None = None
+    ) -> SessionRecord:
+        """Ask an agent, or else the free one that connected last, to open a new session."""
+        link = self._free_agent(agent_id)
         record = SessionRecord(
             session_id=secrets.token_hex(16),
             agent_id=link.agent_id,
@@ -97,7 +98,8 @@ class Sessions:
             inhale_s=inhale_s,
             exhale_s=exhale_s,
         )
-        session = self.current = self._remember(record)  # before the wait: a second start must be refused
+        session = self._remember(record)  # before the wait: a second start must be refused
+        self._show(session)
         try:
             session.record = await self._archive.add_session(record)
         except StorageError:
@@ -126,11 +128,11 @@ class Sessions:
 
     # ---------------------------------------------------------------------------------------------------- agents
     def join(self, link: AgentLink) -> None:
-        """Take a new connection of an agent, and tell it of the session that waits for it."""
+        """Take a new connection of an agent, and tell it of what waits for it."""
         self.agents.join(link)
-        waiting = self.current
-        if waiting and waiting.phase is SessionPhase.WAITING and waiting.record.agent_id == link.agent_id:
-            link.put_nowait(StartSession(session_id=waiting.record.session_id))
+        for session in self._carried_by(link.agent_id):
+            if session.phase is SessionPhase.WAITING:
+                link.put_nowait(StartSession(session_id=session.record.session_id))
 
     async def open(self, link: AgentLink, opened: OpenSession) -> None:
         """Let an agent begin, resume or extend a session. Raises WireError where it is not its own."""
@@ -211,11 +213,30 @@ class Sessions:
             self.publish(session, change, None)
 
     def publish(self, session: Session, event: LiveEvent | PhaseChange, ledger: Ledger | None) -> None:
-        """Give a live event to the clients, where its session is the one they see."""
-        if session is self.current:
-            self._hub.publish(event, ledger=ledger)
+        """Give a live event of a session to its clients; what came too late is for the archive alone."""
+        if not session.late:
+            self._hub.publish(session.record.session_id, event, ledger=ledger)
 
     # ------------------------------------------------------------------------------------------------------ parts
+    def _free_agent(self, agent_id: str | None) -> AgentLink:
+        """Return the agent of this name, or the newest that carries no session. Raises where there is none."""
+        links = [link for link in self.agents.newest_first() if agent_id in (None, link.agent_id)]
+        if not links:
+            which = "No sensors' agent" if agent_id is None else f"No agent {agent_id!r:.70}"
+            raise NoAgentError(f"{which} is connected. Start it beside the body with: becalm agent")
+        for link in links:
+            if not self._carried_by(link.agent_id):
+                return link
+        raise SessionRunningError("A session is running. Stop it, then start another.")
+
+    def _carried_by(self, agent_id: str) -> list[Session]:
+        """Return the sessions under way that belong to an agent."""
+        return [one for one in self._open.values() if one.record.agent_id == agent_id and not one.late]
+
+    def _show(self, session: Session | None) -> None:
+        self.current = session
+        self._hub.shown_id = None if session is None else session.record.session_id
+
     def _remember(self, record: SessionRecord) -> Session:
         session = Session(record, writer=self._archive.writer, publish=self.publish)
         session.late = record.ended_at is not None
@@ -231,7 +252,7 @@ class Sessions:
             elsewhere = carrier is not None and carrier is not self.agents.carrier(session.record)
             if asked_for or elsewhere or (shown.record.started_unix_ns or 0) > (session.record.started_unix_ns or 0):
                 return
-        self.current = session
+        self._show(session)
         self._tell_view(session)
 
     async def _end(self, session: Session) -> None:
@@ -256,8 +277,10 @@ class Sessions:
         for stream_id in session.streams:
             self._by_stream.pop(stream_id, None)
         if self.current is session:
-            self.current = None
+            self._show(next((other for other in reversed(self._open.values()) if not other.late), None))
+            if self.current is not None:
+                self._tell_view(self.current)
 
     def _tell_view(self, session: Session) -> None:
-        if session is self.current:
-            self._hub.tell(session.view())
+        if not session.late:
+            self._hub.tell(session.view(), session_id=session.record.session_id)

@@ -387,6 +387,12 @@ def sensors() -> SensorSet:
 
 
 @pytest.fixture
+def make_sensors() -> type[SensorSet]:
+    """Sensors of one more person."""
+    return SensorSet
+
+
+@pytest.fixture
 def fetch() -> Callable[..., Awaitable[list[dict[str, Any]]]]:
     """Rows of a query, past the server."""
 

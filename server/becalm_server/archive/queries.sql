@@ -32,8 +32,10 @@ where %(before)s::timestamptz is null or created_at < %(before)s
 order by created_at desc
 limit %(limit)s
 
--- select_unfinished: the newest session that has not ended
-select * from session where ended_at is null order by created_at desc limit 1
+-- select_unfinished: recent sessions that have not ended, the oldest first
+select * from session
+where ended_at is null and created_at > now() - %(max_age_s)s * interval '1 second'
+order by created_at
 
 -- select_reportless: ended sessions whose report was never made, newest first
 select session_id from session

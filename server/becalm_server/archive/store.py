@@ -68,10 +68,9 @@ class Archive:
         """Return sessions, newest first."""
         return [session_record(row) for row in await self._rows("select_sessions", before=before, limit=limit)]
 
-    async def unfinished_session(self) -> SessionRecord | None:
-        """Return the newest session that has not ended."""
-        row = await self.one("select_unfinished")
-        return session_record(row) if row else None
+    async def unfinished_sessions(self, *, max_age_s: float) -> list[SessionRecord]:
+        """Return the sessions of late that have not ended, the oldest first."""
+        return [session_record(row) for row in await self._rows("select_unfinished", max_age_s=max_age_s)]
 
     async def streams(self, session_id: str) -> list[StreamRecord]:
         """Return the streams of a session."""
