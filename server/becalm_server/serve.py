@@ -14,6 +14,7 @@ from becalm_protocol.limits import MAX_FRAME_BYTES
 from becalm_server.app import create_app
 from becalm_server.archive.embedded import EmbeddedPostgres
 from becalm_server.archive.store import Archive, open_archive
+from becalm_server.archive.upkeep import Upkeep
 from becalm_server.hub import Hub
 from becalm_server.parts import Parts
 from becalm_server.session import MakePipeline
@@ -66,6 +67,7 @@ async def serve(
                 beside = [
                     group.create_task(archive.writer.run(), name="archive writer"),
                     group.create_task(slow_lane.run(), name="slow lane"),
+                    group.create_task(Upkeep(archive).run(), name="upkeep"),
                 ]
                 if database is not None:
                     beside.append(group.create_task(database.supervise(), name="embedded database"))

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
@@ -48,6 +49,7 @@ from becalm_server.settings import ServerSettings
 from becalm_signal.neurokit_lane import WindowReport
 
 LIMIT_S = 30.0
+TIMESCALE_VARIABLE = "BECALM_TEST_TIMESCALE_URL"
 
 
 @pytest.fixture
@@ -87,6 +89,27 @@ def database_url(cluster: EmbeddedPostgres, template: str) -> Iterator[str]:
     yield cluster.url.replace("@/becalm?", f"@/{name}?")
     with psycopg.connect(admin_url, autocommit=True) as admin:
         admin.execute(f"drop database {name} with (force)".encode())
+
+
+@pytest.fixture
+def timescale_url() -> Iterator[str]:
+    """A fresh database on a PostgreSQL that offers TimescaleDB."""
+    admin_url = os.environ.get(TIMESCALE_VARIABLE)
+    if not admin_url:
+        pytest.skip(f"{TIMESCALE_VARIABLE} names no PostgreSQL with TimescaleDB")
+    name = f"becalm_test_{secrets.token_hex(6)}"
+    with psycopg.connect(admin_url, autocommit=True) as admin:
+        admin.execute(f"create database {name}".encode())
+    yield urlunsplit(urlsplit(admin_url)._replace(path=f"/{name}"))
+    with psycopg.connect(admin_url, autocommit=True) as admin:
+        admin.execute(f"drop database {name} with (force)".encode())
+
+
+@pytest.fixture(params=["plain", "timescale"])
+def any_database_url(request: pytest.FixtureRequest) -> str:
+    """A fresh database, without and with TimescaleDB: what holds on one holds on the other."""
+    url: str = request.getfixturevalue("database_url" if request.param == "plain" else "timescale_url")
+    return url
 
 
 class CountingPipeline:

@@ -1,30 +1,8 @@
 """The same session on PostgreSQL with and without TimescaleDB: the same answers."""
 
-import os
-import secrets
-from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import httpx
-import psycopg
-import pytest
-
-VARIABLE = "BECALM_TEST_TIMESCALE_URL"
-
-
-@pytest.fixture
-def timescale_url() -> Iterator[str]:
-    """A fresh database on a PostgreSQL that offers TimescaleDB."""
-    admin_url = os.environ.get(VARIABLE)
-    if not admin_url:
-        pytest.skip(f"{VARIABLE} names no PostgreSQL with TimescaleDB")
-    name = f"becalm_test_{secrets.token_hex(6)}"
-    with psycopg.connect(admin_url, autocommit=True) as admin:
-        admin.execute(f"create database {name}".encode())
-    yield urlunsplit(urlsplit(admin_url)._replace(path=f"/{name}"))
-    with psycopg.connect(admin_url, autocommit=True) as admin:
-        admin.execute(f"drop database {name} with (force)".encode())
 
 
 async def answers(server: Any, sensors: Any) -> dict[str, Any]:

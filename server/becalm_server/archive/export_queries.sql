@@ -1,12 +1,3 @@
--- export_versions: which pipelines left derived values of a session
-select pipeline_version from metrics where session_id = %(session_id)s
-union
-select pipeline_version from beat where session_id = %(session_id)s
-union
-select pipeline_version from breath where session_id = %(session_id)s
-union
-select pipeline_version from skin_response where session_id = %(session_id)s
-
 -- export_raw: the raw events of a session in the order they were accepted
 select raw_event.stream_id, seq, form, received_ns, sensor_ns, first_sample_idx, body
 from raw_event

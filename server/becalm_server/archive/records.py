@@ -12,6 +12,7 @@ class SessionRecord:
     """A session as it stands in the archive."""
 
     session_id: str
+    person_id: str | None = None
     agent_id: str | None = None
     source: Source
     baseline_s: float

@@ -8,13 +8,13 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from becalm_protocol.derived import PIPELINE_VERSION
 from becalm_protocol.errors import StorageError
 from becalm_protocol.events import RawEvent, StreamInfo
 from becalm_protocol.limits import MAX_SESSION_NS
 from becalm_server.archive.raw_rows import to_event
 from becalm_server.archive.records import SessionRecord, session_record, stream_record
 from becalm_server.archive.statements import SQL, load_statements
+from becalm_server.archive.versions import newest_version
 
 _SQL = SQL | load_statements(Path(__file__).with_name("export_queries.sql"))
 # So many rows are in memory at once.
@@ -33,10 +33,7 @@ class Snapshot:
             raise StorageError(f"session {session_id!r:.70}: expected it in the database, found nothing")
         self.record: SessionRecord = session_record(session)
         self.streams: tuple[StreamInfo, ...] = tuple(stream_record(row).info for row in self.rows("select_streams"))
-        versions = sorted(
-            (row["pipeline_version"] for row in self.rows("export_versions")), key=lambda text: (len(text), text)
-        )
-        self.pipeline_version = PIPELINE_VERSION if PIPELINE_VERSION in versions or not versions else versions[-1]
+        self.pipeline_version = newest_version(row["pipeline_version"] for row in self.rows("session_versions"))
         """Whose derived values are given: today's pipeline, or the last one that ran."""
         self._parameters["pipeline_version"] = self.pipeline_version
 

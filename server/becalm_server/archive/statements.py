@@ -1,4 +1,4 @@
-"""The SQL of the archive, loaded once from queries.sql: `-- name: purpose` above each statement."""
+"""The SQL of the archive, loaded once from its files: `-- name: purpose` above each statement."""
 
 import re
 from pathlib import Path
@@ -13,4 +13,8 @@ def load_statements(path: Path) -> dict[str, bytes]:
     return {name.decode(): sql.strip() for name, sql in zip(parts[1::2], parts[2::2], strict=True)}
 
 
-SQL = load_statements(Path(__file__).with_name("queries.sql"))
+SQL = {
+    name: sql
+    for file in ("queries.sql", "upkeep_queries.sql")
+    for name, sql in load_statements(Path(__file__).with_name(file)).items()
+}

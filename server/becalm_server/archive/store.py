@@ -1,7 +1,7 @@
 """The archive as the server sees it: sessions and streams, the writer, and everything that is read back."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -36,10 +36,17 @@ class Archive:
         """The address of the database, with its secret: for our own processes only."""
         self.writer = writer
         self.timescale = timescale
+        self.on_ended: Callable[[], None] = lambda: None
+        """Hears when a session has ended."""
+
+    @property
+    def has_timescale(self) -> bool:
+        """Whether the overlay of TimescaleDB is in place."""
+        return self.timescale.startswith("active")
 
     async def add_session(self, record: SessionRecord) -> SessionRecord:
         """Keep a new session; answers as it then stands in the archive."""
-        return session_record((await self._rows("insert_session", **_session_columns(record)))[0])
+        return session_record((await self.rows("insert_session", **_session_columns(record)))[0])
 
     async def begin_session(self, record: SessionRecord, *, streams: Sequence[StreamInfo]) -> SessionRecord:
         """Keep that an agent opened a session, and its streams; answers as it then stands in the archive."""
@@ -55,6 +62,7 @@ class Archive:
     async def end_session(self, session_id: str, *, duration_ns: int) -> SessionRecord | None:
         """Keep that nothing more will come."""
         row = await self.one("end_session", session_id=session_id, duration_ns=duration_ns)
+        self.on_ended()
         return session_record(row) if row else None
 
     async def session(self, session_id: str) -> SessionRecord | None:
@@ -66,7 +74,7 @@ class Archive:
 
     async def sessions(self, *, before: datetime | None, limit: int) -> list[SessionRecord]:
         """Return sessions, newest first."""
-        return [session_record(row) for row in await self._rows("select_sessions", before=before, limit=limit)]
+        return [session_record(row) for row in await self.rows("select_sessions", before=before, limit=limit)]
 
     async def unfinished_sessions(self, *, max_age_s: float) -> list[SessionRecord]:
         """Return the sessions of late that have not ended, the oldest first."""
@@ -74,11 +82,11 @@ class Archive:
 
     async def streams(self, session_id: str) -> list[StreamRecord]:
         """Return the streams of a session."""
-        return [stream_record(row) for row in await self._rows("select_streams", session_id=session_id)]
+        return [stream_record(row) for row in await self.rows("select_streams", session_id=session_id)]
 
     async def owners(self, stream_ids: Sequence[str]) -> dict[str, str]:
         """Return {stream_id: session_id} of those that are known."""
-        rows = await self._rows("select_stream_owner", stream_ids=list(stream_ids))
+        rows = await self.rows("select_stream_owner", stream_ids=list(stream_ids))
         return {row["stream_id"]: row["session_id"] for row in rows}
 
     async def raw_events(self, session_id: str) -> AsyncIterator[list[tuple[int, int, RawEvent]]]:
@@ -94,7 +102,7 @@ class Archive:
 
     async def page(self, statement: str, *, session_id: str, since_ns: int, limit: int) -> tuple[Rows, int | None]:
         """Return at most `limit` rows after `since_ns`, and where the next page begins, if there is one."""
-        rows = await self._rows(
+        rows = await self.rows(
             statement,
             session_id=session_id,
             pipeline_version=PIPELINE_VERSION,
@@ -109,15 +117,21 @@ class Archive:
 
     async def derived_rows(self, statement: str, *, session_id: str) -> Rows:
         """Return the rows of a statement about one session."""
-        return await self._rows(statement, session_id=session_id, pipeline_version=PIPELINE_VERSION)
+        return await self.rows(statement, session_id=session_id, pipeline_version=PIPELINE_VERSION)
+
+    async def trends(self, person_id: str | None = None, *, since: datetime | None = None, limit: int = 500) -> Rows:
+        """Return what finished sessions were like, newest first; of one person, or of all (None)."""
+        return await self.rows(
+            "select_trends", person_id=person_id, since=since, limit=limit, pipeline_version=PIPELINE_VERSION
+        )
 
     async def reportless(self, *, limit: int) -> list[str]:
         """Return ended sessions that have no report."""
-        return [row["session_id"] for row in await self._rows("select_reportless", limit=limit)]
+        return [row["session_id"] for row in await self.rows("select_reportless", limit=limit)]
 
     async def put_report(self, session_id: str, *, body: str) -> None:
         """Keep the report of a session, in place of an earlier one."""
-        await self._rows("upsert_report", session_id=session_id, pipeline_version=PIPELINE_VERSION, body=body)
+        await self.rows("upsert_report", session_id=session_id, pipeline_version=PIPELINE_VERSION, body=body)
 
     async def server_version(self) -> str:
         """Return the version of the database."""
@@ -126,10 +140,11 @@ class Archive:
 
     async def one(self, statement: str, **parameters: object) -> dict[str, Any] | None:
         """Return the first row of a statement."""
-        rows = await self._rows(statement, **parameters)
+        rows = await self.rows(statement, **parameters)
         return rows[0] if rows else None
 
-    async def _rows(self, statement: str, **parameters: object) -> Rows:
+    async def rows(self, statement: str, **parameters: object) -> Rows:
+        """Return the rows of a statement."""
         async with self._reading() as connection:
             cursor = await connection.execute(SQL[statement], parameters)
             return await cursor.fetchall() if cursor.description else []

@@ -40,7 +40,7 @@ def tables(content: Content) -> Iterator[Table]:
 
 def _session(content: Content) -> Table:
     cls, record = SessionRecord, content.record
-    names = [field.name for field in fields(cls) if field.name != "agent_id"]
+    names = [field.name for field in fields(cls) if field.name not in {"agent_id", "person_id"}]
     cells = [_cell(getattr(record, name)) for name in names]
     return Table(
         name="session",
