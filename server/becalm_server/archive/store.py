@@ -78,7 +78,7 @@ class Archive:
 
     async def unfinished_sessions(self, *, max_age_s: float) -> list[SessionRecord]:
         """Return the sessions of late that have not ended, the oldest first."""
-        return [session_record(row) for row in await self._rows("select_unfinished", max_age_s=max_age_s)]
+        return [session_record(row) for row in await self.rows("select_unfinished", max_age_s=max_age_s)]
 
     async def streams(self, session_id: str) -> list[StreamRecord]:
         """Return the streams of a session."""
