@@ -22,6 +22,7 @@ from becalm_protocol.events import (
     value,
 )
 from becalm_protocol.sensor_state import SensorState as SensorState
+from becalm_protocol.wishes import Marker
 
 VERSIONS = (1,)
 """Wire versions this code speaks, newest first."""
@@ -268,7 +269,7 @@ class Waveform:
     values: tuple[float, ...]
 
 
-LiveEvent = Derived | Waveform | Gap | StreamStatus | Battery | PhaseChange
+LiveEvent = Derived | Waveform | Gap | StreamStatus | Battery | PhaseChange | Marker
 
 
 @value

@@ -1,46 +1,67 @@
 """The ASGI application: thin edges around the parts."""
 
+from http import HTTPStatus
 from importlib.metadata import version
-from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from fastapi.routing import APIRoute
 
-from becalm_server import http_docs, http_exports, http_health, http_recordings, http_sessions, ws_ingest, ws_live
+from becalm_server import (
+    http_annotations,
+    http_docs,
+    http_exports,
+    http_health,
+    http_recordings,
+    http_sessions,
+    ws_ingest,
+    ws_live,
+)
+from becalm_server.body_cap import BodyCap
+from becalm_server.documented_app import DocumentedApp
 from becalm_server.exports.office import ExportOffice
+from becalm_server.known_query import refuse_unknown_query
 from becalm_server.origin import OriginGuard
 from becalm_server.parts import Parts
-from becalm_server.problems import ProblemDetails, install_problem_handlers
+from becalm_server.problems import install_problem_handlers, responses
 
 DESCRIPTION = """A biofeedback companion: sessions, recordings, live feedback.
 
 Live values come over the WebSocket `/v1/live`; see `PROTOCOL.md` in the package `becalm_protocol`."""
+TAGS = [
+    {"name": "sessions", "description": "Start, stop and find sessions; mark moments and keep notes"},
+    {"name": "recordings", "description": "What is stored of a session, raw and derived; reports and exports"},
+    {"name": "devices", "description": "Sensors that were seen, and the agents that read them"},
+    {"name": "operation", "description": "How the server is, for its operator"},
+]
 
-
-class App(FastAPI):
-    """FastAPI, whose document also holds the one shape of all refusals."""
-
-    def openapi(self) -> dict[str, Any]:
-        """Return the OpenAPI document."""
-        if self.openapi_schema is None:
-            document = super().openapi()
-            document["components"]["schemas"]["ProblemDetails"] = ProblemDetails.model_json_schema()
-        return super().openapi()
+EDGES = (
+    http_docs, http_health, http_sessions, http_annotations, http_recordings, http_exports, ws_ingest, ws_live,
+)  # fmt: skip
 
 
 def create_app(parts: Parts) -> FastAPI:
     """Return the application over running parts."""
-    app = App(
+    app = DocumentedApp(
         title="becalm",
         version=version("becalm"),
         description=DESCRIPTION,
+        openapi_tags=TAGS,
         redirect_slashes=False,
         docs_url=None,  # FastAPI's own pages load scripts from elsewhere
         redoc_url=None,
+        generate_unique_id_function=_operation_id,
+        dependencies=[Depends(refuse_unknown_query)],
+        responses=responses(HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY),
     )
     app.state.parts = parts
     app.state.exports = ExportOffice(parts.archive)
     install_problem_handlers(app)
-    for edge in (http_docs, http_health, http_sessions, http_recordings, http_exports, ws_ingest, ws_live):
+    for edge in EDGES:
         app.include_router(edge.router)
+    app.add_middleware(BodyCap)
     app.add_middleware(OriginGuard, allowed_hosts=parts.settings.allowed_hosts)
     return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name

@@ -1,16 +1,31 @@
-"""`/docs`: the HTTP interface as one plain page, which loads nothing from anywhere else."""
+"""`/docs`: the HTTP interface as one plain page, which loads nothing from anywhere else; a page a type of refusal."""
 
 from collections.abc import Iterator
 from html import escape
-from typing import Any
+from http import HTTPStatus
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, HTTPException, Path, Request
 from fastapi.responses import HTMLResponse
+
+from becalm_server.problems import problem_title, problem_types
 
 router = APIRouter(include_in_schema=False)
 # A script from elsewhere would run with this server's origin, and could read what is stored.
 _HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
 _STYLE = "body{max-width:50em;margin:2em auto;font-family:sans-serif}code{background:#eee}dt{margin-top:1em}"
+
+
+@router.get("/problems/{name}")
+async def problem_page(name: Annotated[str, Path(max_length=64)]) -> HTMLResponse:
+    """Return what a type of refusal means, for whoever follows it."""
+    found = problem_types().get(f"/problems/{name}")
+    if found is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND)
+    status, meaning = found
+    title = escape(problem_title(name))
+    lines = f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title><style>{_STYLE}</style>"
+    return HTMLResponse(f"{lines}<h1>{title}</h1><p>HTTP {int(status)}. {escape(meaning)}", headers=_HEADERS)
 
 
 @router.get("/docs")

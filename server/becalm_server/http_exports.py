@@ -13,8 +13,12 @@ from becalm_server.exports.catalogue import KINDS, ExportFormat, file_name
 from becalm_server.exports.office import Export, ExportOffice, Wish
 from becalm_server.http_sessions import SessionId, known_session
 from becalm_server.problems import responses
+from becalm_server.refusals import ExportsBusyError, FormatUnavailableError, NothingToExportError, UnknownSessionError
 
-_REFUSALS = responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE)
+_REFUSALS = responses(
+    UnknownSessionError, NothingToExportError, HTTPStatus.UNPROCESSABLE_ENTITY, FormatUnavailableError,
+    HTTPStatus.SERVICE_UNAVAILABLE, ExportsBusyError,
+)  # fmt: skip
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FILE = {
     "description": "The file, whole; its name is in Content-Disposition, its size in Content-Length",
@@ -66,7 +70,9 @@ class ExportResponse(StreamingResponse):
             await self._made.close()
 
 
-@router.get("/export", response_class=StreamingResponse, responses={int(HTTPStatus.OK): _FILE})
+@router.get(
+    "/export", summary="Export a session", response_class=StreamingResponse, responses={int(HTTPStatus.OK): _FILE}
+)
 async def export(
     request: Request, session_id: SessionId, export_format: FormatWish, device_names: NamesWish = False
 ) -> ExportResponse:

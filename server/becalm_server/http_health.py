@@ -6,14 +6,14 @@ from fastapi import APIRouter, Request
 
 from becalm_protocol.derived import PIPELINE_VERSION
 from becalm_protocol.errors import StorageError
-from becalm_server.http_bodies import HealthBody
+from becalm_server.bodies.operation import HealthBody
 from becalm_server.latency import Latency
 from becalm_server.parts import Parts
 
 router = APIRouter(prefix="/v1", tags=["operation"])
 
 
-@router.get("/health")
+@router.get("/health", summary="Health")
 async def health(request: Request) -> HealthBody:
     """Return how the server is; always 200, so that a degraded one can say why."""
     parts: Parts = request.app.state.parts

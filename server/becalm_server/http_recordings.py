@@ -6,12 +6,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 
 from becalm_protocol.limits import MAX_SESSION_NS
-from becalm_server.http_bodies import (
+from becalm_server.bodies.recordings import (
     BeatRow,
     BreathRow,
     CountsBody,
     MetricsRow,
     Page,
+    ReportBody,
     ResponseRow,
     SlowMetricsRow,
     StreamCounts,
@@ -20,16 +21,16 @@ from becalm_server.http_bodies import (
 from becalm_server.http_sessions import SessionId, known_session
 from becalm_server.parts import Parts
 from becalm_server.problems import responses
-from becalm_server.refusals import ReportPendingError
+from becalm_server.refusals import ReportPendingError, UnknownSessionError
 
-_REFUSALS = responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE)
+_REFUSALS = responses(UnknownSessionError, HTTPStatus.SERVICE_UNAVAILABLE)
 router = APIRouter(prefix="/v1/sessions/{session_id}", tags=["recordings"], responses=_REFUSALS)
-SinceNs = Annotated[int, Query(ge=-MAX_SESSION_NS, le=MAX_SESSION_NS, description="Rows after this session time")]
-Limit = Annotated[int, Query(ge=1, le=10_000)]
+SinceNs = Annotated[int, Query(ge=-MAX_SESSION_NS, le=MAX_SESSION_NS, description="Rows after this session time, ns")]
+Limit = Annotated[int, Query(ge=1, le=10_000, description="At most so many")]
 _FROM_START = -MAX_SESSION_NS
 
 
-@router.get("/beats", response_model=Page[BeatRow])
+@router.get("/beats", summary="Heartbeats", response_model=Page[BeatRow])
 async def beats(
     request: Request, session_id: SessionId, since_ns: SinceNs = _FROM_START, limit: Limit = 1_000
 ) -> dict[str, Any]:
@@ -37,7 +38,7 @@ async def beats(
     return await _page(request, "select_beats", session_id, since_ns=since_ns, limit=limit)
 
 
-@router.get("/breaths", response_model=Page[BreathRow])
+@router.get("/breaths", summary="Breaths", response_model=Page[BreathRow])
 async def breaths(
     request: Request, session_id: SessionId, since_ns: SinceNs = _FROM_START, limit: Limit = 1_000
 ) -> dict[str, Any]:
@@ -45,7 +46,7 @@ async def breaths(
     return await _page(request, "select_breaths", session_id, since_ns=since_ns, limit=limit)
 
 
-@router.get("/responses", response_model=Page[ResponseRow])
+@router.get("/responses", summary="Skin responses", response_model=Page[ResponseRow])
 async def skin_responses(
     request: Request, session_id: SessionId, since_ns: SinceNs = _FROM_START, limit: Limit = 1_000
 ) -> dict[str, Any]:
@@ -53,7 +54,7 @@ async def skin_responses(
     return await _page(request, "select_responses", session_id, since_ns=since_ns, limit=limit)
 
 
-@router.get("/metrics", response_model=Page[MetricsRow])
+@router.get("/metrics", summary="Indices, each second", response_model=Page[MetricsRow])
 async def metrics(
     request: Request, session_id: SessionId, since_ns: SinceNs = _FROM_START, limit: Limit = 1_000
 ) -> dict[str, Any]:
@@ -61,7 +62,7 @@ async def metrics(
     return await _page(request, "select_metrics", session_id, since_ns=since_ns, limit=limit)
 
 
-@router.get("/slow_metrics", response_model=Page[SlowMetricsRow])
+@router.get("/slow_metrics", summary="Indices of longer windows", response_model=Page[SlowMetricsRow])
 async def slow_metrics(
     request: Request, session_id: SessionId, since_ns: SinceNs = _FROM_START, limit: Limit = 1_000
 ) -> dict[str, Any]:
@@ -69,7 +70,7 @@ async def slow_metrics(
     return await _page(request, "select_slow_metrics", session_id, since_ns=since_ns, limit=limit)
 
 
-@router.get("/windows", response_model=Page[WindowRow])
+@router.get("/windows", summary="NeuroKit2's windows", response_model=Page[WindowRow])
 async def windows(
     request: Request, session_id: SessionId, since_ns: SinceNs = _FROM_START, limit: Limit = 1_000
 ) -> dict[str, Any]:
@@ -77,7 +78,7 @@ async def windows(
     return await _page(request, "select_windows", session_id, since_ns=since_ns, limit=limit)
 
 
-@router.get("/counts")
+@router.get("/counts", summary="What is stored")
 async def counts(request: Request, session_id: SessionId) -> CountsBody:
     """Return what is stored, stream by stream: the other half of any account of losses."""
     parts: Parts = request.app.state.parts
@@ -104,7 +105,12 @@ async def counts(request: Request, session_id: SessionId) -> CountsBody:
     )
 
 
-@router.get("/report")
+@router.get(
+    "/report",
+    summary="Report",
+    response_model=ReportBody,
+    responses=responses(UnknownSessionError, ReportPendingError),
+)
 async def report(request: Request, session_id: SessionId) -> dict[str, Any]:
     """Return the report that NeuroKit2 made after the session; 404 until it is ready."""
     parts: Parts = request.app.state.parts

@@ -1,40 +1,66 @@
-"""`/v1/sessions`: start, stop, list."""
+"""`/v1/sessions`: start, stop, find."""
 
-from datetime import datetime
+import base64
+import binascii
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
+from fastapi.exceptions import RequestValidationError
 
 from becalm_protocol.events import SignalKind
-from becalm_protocol.handshake import SessionPhase
-from becalm_protocol.units import s_from_ns
+from becalm_protocol.handshake import SessionPhase, Source
+from becalm_protocol.units import NS_PER_S, s_from_ns
 from becalm_server.archive.records import SessionRecord
-from becalm_server.http_bodies import SessionBody, SessionChange, SessionPage, SessionWish
+from becalm_server.bodies.examples import SESSION_ID
+from becalm_server.bodies.fields import MAX_ID_CHARS, Moment
+from becalm_server.bodies.sessions import PhaseList, PhaseRow, SessionBody, SessionChange, SessionPage, SessionWish
 from becalm_server.parts import Parts
 from becalm_server.problems import responses
-from becalm_server.refusals import UnknownSessionError
+from becalm_server.refusals import NoAgentError, SessionRunningError, UnknownSessionError
 from becalm_server.session import Session
 
-router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
-SessionId = Annotated[str, Path(max_length=64, description="Identifier of a session")]
 _BUSY = HTTPStatus.SERVICE_UNAVAILABLE
+router = APIRouter(prefix="/v1/sessions", tags=["sessions"], responses=responses(_BUSY))
+SessionId = Annotated[str, Path(max_length=MAX_ID_CHARS, description="Identifier of a session", examples=[SESSION_ID])]
+_Cursor = Annotated[
+    str | None, Query(max_length=200, pattern="^[A-Za-z0-9_=-]*$", description="`next_cursor` of a page")
+]
 
 
-@router.get("", responses=responses(HTTPStatus.UNPROCESSABLE_ENTITY, _BUSY))
+@router.get("", summary="List sessions")
 async def list_sessions(
-    request: Request, before: datetime | None = None, limit: Annotated[int, Query(ge=1, le=200)] = 50
+    request: Request,
+    *,
+    before: Annotated[Moment | None, Query(description="Created before this moment")] = None,
+    since: Annotated[Moment | None, Query(description="Created at or after this moment")] = None,
+    source: Annotated[Source | None, Query(description="live, or replay: of recordings")] = None,
+    ended: Annotated[bool | None, Query(description="true: only ended ones; false: only unfinished ones")] = None,
+    cursor: _Cursor = None,
+    limit: Annotated[int, Query(ge=1, le=200, description="At most so many")] = 50,
 ) -> SessionPage:
     """Return sessions, newest first."""
     parts: Parts = request.app.state.parts
-    records = await parts.archive.sessions(before=before, limit=limit)
-    return SessionPage(items=[_body(record, live=parts.sessions.live(record.session_id)) for record in records])
+    after_created_at, after_session_id = _place(cursor)
+    records = await parts.archive.session_page(
+        after_created_at=after_created_at,
+        after_session_id=after_session_id,
+        before=before,
+        since=since,
+        source=None if source is None else source.value,
+        ended=ended,
+        limit=limit + 1,
+    )
+    items = [_body(record, live=parts.sessions.live(record.session_id)) for record in records[:limit]]
+    return SessionPage(items=items, next_cursor=_cursor(records[limit - 1]) if len(records) > limit else None)
 
 
 @router.post(
     "",
+    summary="Start a session",
     status_code=HTTPStatus.CREATED,
-    responses=responses(HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY, _BUSY),
+    responses=responses(HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, NoAgentError, SessionRunningError),
 )
 async def start_session(request: Request, wish: SessionWish | None = None) -> SessionBody:
     """Start a session: the agent beside the body opens it, then clients see it begin."""
@@ -49,7 +75,7 @@ async def start_session(request: Request, wish: SessionWish | None = None) -> Se
     return _body(record, live=parts.sessions.live(record.session_id))
 
 
-@router.get("/current", responses=responses(HTTPStatus.NOT_FOUND))
+@router.get("/current", summary="The session under way", responses=responses(UnknownSessionError))
 async def current_session(request: Request) -> SessionBody:
     """Return the session that is under way; of several, the one that clients see who chose none."""
     current = request.app.state.parts.sessions.current
@@ -58,17 +84,22 @@ async def current_session(request: Request) -> SessionBody:
     return _body(current.record, live=current)
 
 
-@router.get("/{session_id}", responses=responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY, _BUSY))
+@router.get("/{session_id}", summary="One session", responses=responses(UnknownSessionError))
 async def one_session(request: Request, session_id: SessionId) -> SessionBody:
     """Return one session."""
     parts: Parts = request.app.state.parts
     return _body(await known_session(parts, session_id), live=parts.sessions.live(session_id))
 
 
-@router.patch("/{session_id}", responses=responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY, _BUSY))
+@router.patch(
+    "/{session_id}",
+    summary="Choose the source of breath",
+    responses=responses(HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, UnknownSessionError),
+)
 async def change_session(request: Request, session_id: SessionId, change: SessionChange) -> SessionBody:
     """Choose where the breath is taken from, in the session that is under way."""
     parts: Parts = request.app.state.parts
+    await known_session(parts, session_id)
     session = parts.sessions.live(session_id)
     if session is None:
         raise UnknownSessionError(f"Session {session_id!r:.70} is not under way.")
@@ -76,12 +107,22 @@ async def change_session(request: Request, session_id: SessionId, change: Sessio
     return _body(session.record, live=session)
 
 
-@router.post("/{session_id}/stop", responses=responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY, _BUSY))
+@router.post("/{session_id}/stop", summary="Stop a session", responses=responses(UnknownSessionError))
 async def stop_session(request: Request, session_id: SessionId) -> SessionBody:
     """Stop a session: the agent sends what it still has, then clients see it ended. Again is harmless."""
     parts: Parts = request.app.state.parts
+    await known_session(parts, session_id)
     record = await parts.sessions.stop(session_id)
     return _body(record, live=parts.sessions.live(session_id))
+
+
+@router.get("/{session_id}/phases", summary="Phases", responses=responses(UnknownSessionError))
+async def phases(request: Request, session_id: SessionId) -> PhaseList:
+    """Return the phases of a session, with the pacer of the practice."""
+    parts: Parts = request.app.state.parts
+    await known_session(parts, session_id)
+    rows = await parts.archive.rows("select_phases", session_id=session_id)
+    return PhaseList(items=[PhaseRow(**row) for row in rows])
 
 
 async def known_session(parts: Parts, session_id: str) -> SessionRecord:
@@ -92,16 +133,39 @@ async def known_session(parts: Parts, session_id: str) -> SessionRecord:
     return record
 
 
+def _cursor(record: SessionRecord) -> str:
+    created_at = record.created_at.isoformat() if record.created_at else ""
+    return base64.urlsafe_b64encode(f"{created_at}|{record.session_id}".encode()).decode()
+
+
+def _place(cursor: str | None) -> tuple[datetime | None, str | None]:
+    """Return the last session that was seen."""
+    if cursor is None:
+        return None, None
+    try:
+        created_at, _, session_id = base64.urlsafe_b64decode(cursor).decode().partition("|")
+        moment = datetime.fromisoformat(created_at)
+        if moment.tzinfo is None or "\0" in session_id:
+            raise ValueError("no cursor of ours")  # noqa: TRY301  (one refusal for all of them)
+    except (ValueError, binascii.Error) as exc:
+        told = {"loc": ("query", "cursor"), "msg": "expected next_cursor of a page", "type": "cursor", "input": None}
+        raise RequestValidationError([told]) from exc
+    return moment, session_id
+
+
 def _body(record: SessionRecord, *, live: Session | None) -> SessionBody:
     # An unfinished session that is not under way was left by its agent: late data may still come, no feedback.
+    started = record.started_unix_ns
     return SessionBody(
         session_id=record.session_id,
+        agent_id=record.agent_id,
         phase=SessionPhase.ENDED if live is None else live.phase,
         source=record.source,
         baseline_s=record.baseline_s,
         inhale_s=record.inhale_s,
         exhale_s=record.exhale_s,
         created_at=record.created_at,
+        started_at=None if started is None else datetime.fromtimestamp(started / NS_PER_S, tz=UTC),
         ended_at=record.ended_at,
         duration_s=None if record.duration_ns is None else s_from_ns(record.duration_ns),
     )

@@ -1,7 +1,6 @@
 """Which pages may reach the server: its own, and programs that are no browsers. CORS does not cover WebSockets."""
 
 import ipaddress
-import json
 import socket
 from collections.abc import Iterable
 from http import HTTPStatus
@@ -10,7 +9,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from becalm_server.problems import CONTENT_TYPE
+from becalm_server.problems import problem
 
 
 class OriginGuard:
@@ -61,9 +60,7 @@ def _place(netloc: str) -> tuple[str, int | None]:
 
 
 async def _refuse(scope: Scope, send: Send, detail: str) -> None:
-    status = HTTPStatus.FORBIDDEN
-    body = json.dumps({"type": "about:blank", "title": status.phrase, "status": int(status), "detail": detail}).encode()
+    answer = problem(HTTPStatus.FORBIDDEN, detail)
     kind = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
-    headers = [(b"content-type", CONTENT_TYPE.encode())]
-    await send({"type": f"{kind}.start", "status": int(status), "headers": headers})
-    await send({"type": f"{kind}.body", "body": body})
+    await send({"type": f"{kind}.start", "status": answer.status_code, "headers": answer.raw_headers})
+    await send({"type": f"{kind}.body", "body": answer.body})

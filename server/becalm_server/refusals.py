@@ -7,6 +7,18 @@ class UnknownSessionError(BecalmError):
     """There is no such session."""
 
 
+class UnknownStreamError(BecalmError):
+    """The session has no such stream, or none of samples."""
+
+
+class UnknownAnnotationError(BecalmError):
+    """The session has no such marker or note."""
+
+
+class TooManyAnnotationsError(BecalmError):
+    """The session has as many markers or notes as it may have."""
+
+
 class NoAgentError(BecalmError):
     """Nothing beside the body is connected that could start."""
 

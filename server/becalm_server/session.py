@@ -25,7 +25,7 @@ from becalm_protocol.events import (
 from becalm_protocol.handshake import Data, Ledger, LiveEvent, SessionPhase, SessionView, Source, StreamAck, Waveform
 from becalm_protocol.limits import CREDIT_FRAMES
 from becalm_protocol.units import ns_from_s
-from becalm_protocol.wishes import BreathWish
+from becalm_protocol.wishes import BreathWish, Marker
 from becalm_server.archive.raw_rows import to_row
 from becalm_server.archive.records import SessionRecord
 from becalm_server.archive.writer import ArchiveWriter, StreamMark, Write
@@ -252,7 +252,7 @@ class Session:
 def _newest_sample_ns(item: LiveEvent) -> int:
     if isinstance(item, Waveform):
         return item.t_ns + round(item.sample_period_ns * (len(item.values) - 1))
-    if isinstance(item, PhaseChange):
+    if isinstance(item, PhaseChange | Marker):
         return item.t_ns
     return item.received_ns if isinstance(item, _SHOWN_RAW) else item.emitted_ns
 

@@ -6,6 +6,7 @@ from becalm_protocol import derived as d
 from becalm_protocol import events as e
 from becalm_protocol import handshake as h
 from becalm_protocol.sensor_state import LinkState
+from becalm_protocol.wishes import Marker
 
 STREAM = "0123456789abcdef0123456789abcdef"
 INFO = e.StreamInfo(
@@ -107,6 +108,7 @@ LIVE_LATER: tuple[h.LiveEvent, ...] = (
         t_ns=9, emitted_ns=10, window_s=60.0, n_beats=5, indices={"EDA_Tonic_Mean": 4.5},
         withheld={"time": "expected at least 10 intervals, got 5"},
     ),
+    Marker(marker_id="3c0a", t_ns=9, label="door bell"),
 )  # fmt: skip
 """Added after the first: the numbers in the older golden frames stay."""
 

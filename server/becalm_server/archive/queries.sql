@@ -26,12 +26,6 @@ returning *
 -- select_session: one session
 select * from session where session_id = %(session_id)s
 
--- select_sessions: sessions, newest first
-select * from session
-where %(before)s::timestamptz is null or created_at < %(before)s
-order by created_at desc
-limit %(limit)s
-
 -- select_unfinished: recent sessions that have not ended, the oldest first
 select * from session
 where ended_at is null and created_at > now() - %(max_age_s)s * interval '1 second'

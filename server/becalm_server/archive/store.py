@@ -72,9 +72,9 @@ class Archive:
         row = await self.one("select_session", session_id=session_id)
         return session_record(row) if row else None
 
-    async def sessions(self, *, before: datetime | None, limit: int) -> list[SessionRecord]:
-        """Return sessions, newest first."""
-        return [session_record(row) for row in await self.rows("select_sessions", before=before, limit=limit)]
+    async def session_page(self, **wish: object) -> list[SessionRecord]:
+        """Return sessions that match, newest first; `wish` has the parameters of select_session_page."""
+        return [session_record(row) for row in await self.rows("select_session_page", **wish)]
 
     async def unfinished_sessions(self, *, max_age_s: float) -> list[SessionRecord]:
         """Return the sessions of late that have not ended, the oldest first."""

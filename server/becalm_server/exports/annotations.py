@@ -20,11 +20,12 @@ class Annotation:
 def annotations(content: Content) -> list[Annotation]:
     """Return all annotations of a session in order of time."""
     found = [Annotation(t_ns=0, text=f"Session time 0, pipeline {content.pipeline_version}")]
-    found += _phases(list(content.rows("export_phases")), end_ns=content.span_ns()[1])
+    found += _phases(list(content.rows("select_phases")), end_ns=content.span_ns()[1])
+    found += [Annotation(t_ns=row["t_ns"], text=f"Marker {row['label']}") for row in content.rows("select_markers")]
     found += [_beat(row) for row in content.rows("select_beats")]
     found += [_breath(row) for row in content.rows("select_breaths")]
     found += [_response(row) for row in content.rows("select_responses")]
-    found += [_quality(row) for row in content.rows("export_quality")]
+    found += [_quality(row) for row in content.rows("select_quality")]
     found += _happenings(content.streams, (event for _, event in content.happenings))
     return sorted(found, key=lambda one: one.t_ns)
 

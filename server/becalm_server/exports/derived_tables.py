@@ -17,6 +17,7 @@ from becalm_protocol.derived import (
     SlowMetrics,
 )
 from becalm_protocol.events import Pacer, PhaseChange, value
+from becalm_protocol.wishes import Marker
 from becalm_server.exports.columns import Column, ColumnKind, column
 from becalm_server.exports.content import Content
 from becalm_server.exports.table import Table, batches
@@ -61,9 +62,16 @@ _SOURCES = (
         types=(Metrics,),
     ),
     _Source(
-        name="quality", statement="export_quality", meaning="Usable from when on, or why not", types=(SignalQuality,)
+        name="quality", statement="select_quality", meaning="Usable from when on, or why not", types=(SignalQuality,)
     ),
-    _Source(name="phases", statement="export_phases", meaning="Parts of the session", types=(PhaseChange, Pacer)),
+    _Source(name="phases", statement="select_phases", meaning="Parts of the session", types=(PhaseChange, Pacer)),
+    _Source(
+        name="markers",
+        statement="select_markers",
+        meaning="Moments that a person marked",
+        types=(Marker,),
+        words=(("created_at", "when it was marked, UTC"),),
+    ),
 )
 _INTERNAL = {"session_id", "pipeline_version"}
 _INDEX_PARTS = (

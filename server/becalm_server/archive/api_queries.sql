@@ -1,0 +1,45 @@
+-- select_session_page: sessions that match, newest first, after a place in that order
+select * from session
+where (%(after_created_at)s::timestamptz is null
+        or (created_at, session_id) < (%(after_created_at)s::timestamptz, %(after_session_id)s::text))
+    and (%(before)s::timestamptz is null or created_at < %(before)s)
+    and (%(since)s::timestamptz is null or created_at >= %(since)s)
+    and (%(source)s::text is null or source = %(source)s)
+    and (%(ended)s::boolean is null or (ended_at is not null) = %(ended)s)
+order by created_at desc, session_id desc
+limit %(limit)s
+
+-- select_phases: the parts of a session
+select t_ns, phase, pacer_started_ns, inhale_s, exhale_s
+from phase_change
+where session_id = %(session_id)s
+order by t_ns, phase
+
+-- insert_annotation: a marker or a note, unless the session has too many
+insert into annotation (annotation_id, session_id, kind, t_ns, text)
+select %(annotation_id)s, %(session_id)s, %(kind)s, %(t_ns)s, %(text)s
+where (select count(*) from annotation where session_id = %(session_id)s and kind = %(kind)s) < %(n_max)s
+returning annotation_id, t_ns, text, created_at
+
+-- select_markers: marked moments in order of session time
+select annotation_id as marker_id, t_ns, text as label, created_at
+from annotation
+where session_id = %(session_id)s and kind = 'marker'
+order by t_ns, created_at, annotation_id
+
+-- select_notes: notes in the order they were written
+select annotation_id as note_id, t_ns, text, created_at
+from annotation
+where session_id = %(session_id)s and kind = 'note'
+order by created_at, annotation_id
+
+-- delete_annotation: a marker or a note is taken back
+delete from annotation
+where annotation_id = %(annotation_id)s and session_id = %(session_id)s and kind = %(kind)s
+returning t_ns, text
+
+-- select_quality: from when on a signal could or could not carry indices
+select t_ns, kind, emitted_ns, reason
+from signal_quality
+where session_id = %(session_id)s and pipeline_version = %(pipeline_version)s
+order by t_ns, kind

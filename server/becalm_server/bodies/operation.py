@@ -1,0 +1,36 @@
+"""How the server is, for its operator."""
+
+from pydantic import BaseModel, Field
+
+from becalm_server.bodies.examples import shown
+
+_PERCENTILES = {"p50": 1.2, "p99": 8.9}
+
+
+class HealthBody(BaseModel):
+    """How the server is, without a word about anybody's body."""
+
+    model_config = shown(
+        {
+            "status": "ok", "trouble": None, "version": "0.1.0", "pipeline_version": "2", "database_version": "18.1",
+            "timescale": "absent: this PostgreSQL does not offer TimescaleDB; everything works without it",
+            "agent_connected": True, "session_id": None,
+            "clients": {"clients": 1, "depth": 0, "peak": 3, "dropped": 0, "conflated": 0},
+            "archive": {"depth": 0, "peak": 12}, "slow_lane": {"depth": 0, "done": 4, "failed": 0},
+            "accept_ms": _PERCENTILES, "publish_ms": _PERCENTILES, "commit_ms": _PERCENTILES,
+        }
+    )  # fmt: skip
+    status: str = Field(description="ok, or degraded with the reason in `trouble`")
+    trouble: str | None
+    version: str
+    pipeline_version: str
+    database_version: str | None
+    timescale: str
+    agent_connected: bool
+    session_id: str | None
+    clients: dict[str, int]
+    archive: dict[str, int]
+    slow_lane: dict[str, int]
+    accept_ms: dict[str, float | None] = Field(description="From a received event to all outboxes: p50, p99")
+    publish_ms: dict[str, float | None] = Field(description="From publish to a client's socket: p50, p99")
+    commit_ms: dict[str, float | None] = Field(description="From a received event to its commit: p50, p99")
