@@ -13,7 +13,8 @@ from becalm_ingest.spool import Spool
 from becalm_ingest.uplink_connection import Connection, LinkSilentError
 from becalm_protocol import limits
 from becalm_protocol.errors import CloseCode, ConfigError, WireError
-from becalm_protocol.handshake import SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK, AgentStatus
+from becalm_protocol.forms import AGENT_SUBPROTOCOLS
+from becalm_protocol.handshake import AgentStatus
 
 PATH = "/v1/ingest"
 
@@ -21,7 +22,7 @@ _OPEN_WITHIN_S = 4.0
 _CLOSE_WITHIN_S = 0.5
 _BACKOFF_FIRST_S = 0.2
 _BACKOFF_LONGEST_S = 5.0
-_SUBPROTOCOLS = (Subprotocol(SUBPROTOCOL_MSGPACK), Subprotocol(SUBPROTOCOL_JSON))
+_SUBPROTOCOLS = tuple(map(Subprotocol, AGENT_SUBPROTOCOLS))
 _SENTENCES = {
     CloseCode.RESTART: "The server is restarting",
     CloseCode.OVERLOADED: "The server has too much to do at the moment",

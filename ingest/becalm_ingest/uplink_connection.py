@@ -12,11 +12,10 @@ from websockets.asyncio.client import ClientConnection
 from becalm_ingest.spool import Spool
 from becalm_ingest.spool_stream import SpooledSession, SpooledStream
 from becalm_protocol.codec import decode, decode_msgpack, encode
+from becalm_protocol.envelope import seal
 from becalm_protocol.errors import UnknownTypeError, WireError
+from becalm_protocol.forms import SEALED, SUBPROTOCOL_JSON, VERSIONS, version_of
 from becalm_protocol.handshake import (
-    SUBPROTOCOL_JSON,
-    SUBPROTOCOL_MSGPACK,
-    VERSIONS,
     Ack,
     AgentHello,
     AgentStatus,
@@ -108,12 +107,13 @@ class Connection:
     async def _greet(self) -> None:
         async with asyncio.timeout(_WELCOME_WITHIN_S):
             await self._send(AgentHello(versions=VERSIONS, agent_id=self._agent_id))
-            answer: AgentWelcome | Problem = decode(await self._socket.recv())
+            answer: AgentWelcome | Problem = decode(await self._socket.recv(), subprotocol=self._subprotocol)
         if isinstance(answer, Problem):
             self.problem = answer.detail
             raise WireError(answer.detail)
-        if not isinstance(answer, AgentWelcome) or answer.version not in VERSIONS:
-            raise WireError(f"welcome: expected one with version {VERSIONS}, got {answer!r:.80}")
+        version = version_of(self._subprotocol)
+        if not isinstance(answer, AgentWelcome) or answer.version != version:
+            raise WireError(f"welcome: expected one with version {version}, got {answer!r:.80}")
         self._welcome = answer
         self.is_welcome = self._uplink.is_connected = True
         self._uplink.trouble = None
@@ -127,7 +127,7 @@ class Connection:
             data = await self._socket.recv()
             self._heard_ns = time.monotonic_ns()
             try:
-                message: object = decode(data)
+                message: object = decode(data, subprotocol=self._subprotocol)
             except UnknownTypeError:
                 continue  # of a later version
             await self._handle(message)
@@ -264,9 +264,11 @@ class Connection:
         return [(key, *row) for row in self._spool.pending(key, after_seq=opened.sent_seq[key], upto_seq=upto_seq)]
 
     def _encode_data(self, seq: int, *, body: bytes) -> str | bytes:
-        if self._subprotocol == SUBPROTOCOL_MSGPACK:  # the event is encoded once, when it is spooled
-            return msgspec.msgpack.encode({"type": "data", "seq": seq, "event": msgspec.Raw(body)})
-        return encode(Data(seq=seq, event=decode_msgpack(body)), subprotocol=self._subprotocol)
+        if self._subprotocol == SUBPROTOCOL_JSON:
+            return encode(Data(seq=seq, event=decode_msgpack(body)), subprotocol=self._subprotocol)
+        # The event is encoded once, when it is spooled.
+        frame = msgspec.msgpack.encode({"type": "data", "seq": seq, "event": msgspec.Raw(body)})
+        return seal(frame) if self._subprotocol in SEALED else frame
 
     async def _close_if_done(self, session: SpooledSession) -> None:
         opened = self._opened

@@ -1,224 +1,54 @@
 """Messages to bytes and back: JSON text (standard library) and MessagePack (msgspec, where it is installed).
 
-Both forms carry the same mapping: the field names of the value, `type` in front, absent fields left out. Unknown fields
-are ignored, so that fields can be added; unknown types raise `UnknownTypeError`, which a reader may skip.
+Both forms carry the same mapping (`plain.py`). In version 2 the binary form is sealed: `envelope.py` says how.
 """
 
 import json
-import math
-import re
-import types
-from collections.abc import Callable
-from dataclasses import MISSING, fields, is_dataclass
-from enum import Enum
-from functools import cache
-from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar
 
-from becalm_protocol import derived, events, handshake, limits
-from becalm_protocol.errors import CloseCode, UnknownTypeError, WireError
+from becalm_protocol import limits
+from becalm_protocol.envelope import MAGIC, seal, unseal
+from becalm_protocol.errors import CloseCode, WireError
+from becalm_protocol.forms import SEALED, SUBPROTOCOL_2_MSGPACK, SUBPROTOCOL_MSGPACK
+from becalm_protocol.plain import Plain as Plain
+from becalm_protocol.plain import from_plain as from_plain
+from becalm_protocol.plain import to_plain as to_plain
 
 try:
     import msgspec
 except ModuleNotFoundError:  # the phone client speaks JSON only
     msgspec = None  # type: ignore[assignment]
 
-Plain = dict[str, Any]
 M = TypeVar("M")
-Read = Callable[[Any, str], Any]
 
 
-def _tag(cls: type) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+def encode(message: object, *, subprotocol: str) -> str | bytes:
+    """Return a message in the form that `subprotocol` names."""
+    if subprotocol == SUBPROTOCOL_2_MSGPACK:
+        return seal(encode_msgpack(message))
+    return encode_msgpack(message) if subprotocol == SUBPROTOCOL_MSGPACK else encode_json(message)
 
 
-def _members(union: Any) -> tuple[type, ...]:
-    return get_args(union)
+def decode(data: str | bytes, expected: type[M] | None = None, *, subprotocol: str | None = None) -> M:
+    """Return the message in a WebSocket frame: text is JSON, binary is MessagePack, sealed or bare.
 
-
-_TYPES: dict[str, type] = {
-    _tag(cls): cls
-    for union in (handshake.Message, handshake.LiveEvent, events.RawEvent, derived.Derived)
-    for cls in _members(union)
-}
-
-
-def to_plain(message: object) -> Plain:
-    """Return the mapping of a message or event, `type` first."""
-    return {"type": _tag(type(message)), **_plain_fields(message)}
-
-
-def _plain_fields(item: Any) -> Plain:
-    mapping = {}
-    for name in _field_names(item.__class__):
-        content = getattr(item, name)
-        if content is not None:
-            mapping[name] = _plain(content)
-    return mapping
-
-
-@cache
-def _field_names(cls: type[Any]) -> tuple[str, ...]:
-    return tuple(f.name for f in fields(cls))
-
-
-def _plain(content: Any) -> Any:
-    if isinstance(content, Enum):
-        return content.value
-    if isinstance(content, tuple):
-        if content and isinstance(content[0], int | float):
-            return list(content)
-        return [_plain(item) for item in content]
-    if is_dataclass(content):
-        return to_plain(content) if type(content) in _TAGGED else _plain_fields(content)
-    return content
-
-
-_TAGGED = frozenset(_TYPES.values())
-
-
-def from_plain(plain: Any, expected: type[M] | None = None) -> M:
-    """Rebuild a message from its mapping.
-
-    Raises UnknownTypeError for a type of a later version and WireError for anything malformed.
+    `subprotocol` makes it strict: where frames are sealed, nothing else is taken. Raises WireError (too big, malformed)
+    or UnknownTypeError.
     """
-    if not isinstance(plain, dict):
-        raise WireError(f"message: expected an object with a type, got {type(plain).__name__}")
-    tag = plain.get("type")
-    cls = _TYPES.get(tag) if isinstance(tag, str) else None
-    if cls is None:
-        raise UnknownTypeError(f"message type: expected one this version knows, got {tag!r:.40}")
-    message = _read_dataclass(cls, plain, _tag(cls))
-    if expected is not None and not isinstance(message, expected):
-        raise WireError(f"message: expected {_tag(expected)}, got {tag}")
-    return cast("M", message)
+    return from_plain(read_plain(data, subprotocol=subprotocol), expected)
 
 
-def _read_dataclass(cls: type, plain: Any, path: str) -> Any:
-    if not isinstance(plain, dict):
-        raise WireError(f"{path}: expected an object, got {type(plain).__name__}")
-    given = {}
-    for name, read, required in _readers(cls):
-        content = plain.get(name)
-        if content is not None:
-            given[name] = read(content, f"{path}.{name}")
-        elif required:
-            raise WireError(f"{path}.{name}: expected, but absent")
-    try:
-        return cls(**given)
-    except ValueError as exc:
-        raise WireError(f"{path}.{exc}") from exc
-
-
-@cache
-def _readers(cls: type) -> tuple[tuple[str, Read, bool], ...]:
-    hints = get_type_hints(cls)
-    return tuple(
-        (f.name, _reader(hints[f.name]), f.default is MISSING and f.default_factory is MISSING) for f in fields(cls)
-    )
-
-
-def _reader(hint: Any) -> Read:
-    origin = get_origin(hint)
-    if origin in (Union, types.UnionType):
-        members = [m for m in get_args(hint) if m is not type(None)]
-        return _reader(members[0]) if len(members) == 1 else _read_tagged(tuple(members))
-    if origin is tuple:
-        return _read_tuple(get_args(hint)[0])
-    if origin is dict:
-        return _read_mapping(get_args(hint)[1])
-    if isinstance(hint, type) and issubclass(hint, Enum):
-        return _read_enum(hint)
-    if is_dataclass(hint):
-        nested = cast("type", hint)
-        return lambda content, path: _read_dataclass(nested, content, path)
-    return _SCALARS[hint]
-
-
-def _read_tagged(members: tuple[type, ...]) -> Read:
-    classes = {_tag(member): member for member in members}
-
-    def read(content: Any, path: str) -> Any:
-        tag = content.get("type") if isinstance(content, dict) else None
-        if not isinstance(tag, str) or (tag not in classes and tag in _TYPES):
-            raise WireError(f"{path}: expected one of {', '.join(classes)}, got {tag!r:.40}")
-        if tag not in classes:
-            raise UnknownTypeError(f"{path}.type: expected one this version knows, got {tag!r:.40}")
-        return _read_dataclass(classes[tag], content, tag)
-
-    return read
-
-
-def _read_tuple(item_hint: Any) -> Read:
-    def read(content: Any, path: str) -> Any:
-        if not isinstance(content, list | tuple):
-            raise WireError(f"{path}: expected a list, got {type(content).__name__}")
-        if len(content) > limits.MAX_SAMPLES_PER_BLOCK:
-            raise WireError(f"{path}: expected at most {limits.MAX_SAMPLES_PER_BLOCK} items, got {len(content)}")
-        if item_hint is int and all(type(item) is int for item in content):  # the sample path: one quick pass
-            return tuple(content)
-        read_item = _reader(item_hint)
-        return tuple(read_item(item, path) for item in content)
-
-    return read
-
-
-def _read_mapping(item_hint: Any) -> Read:
-    read_item = _reader(item_hint)
-
-    def read(content: Any, path: str) -> dict[str, Any]:
-        if not isinstance(content, dict) or len(content) > limits.MAX_SAMPLES_PER_BLOCK:
-            raise WireError(f"{path}: expected a small object, got {type(content).__name__}")
-        return {_read_text(name, path): read_item(item, path) for name, item in content.items()}
-
-    return read
-
-
-def _read_enum(enum: type[Enum]) -> Read:
-    def read(content: Any, path: str) -> Any:
-        try:
-            return enum(content)
-        except ValueError as exc:
-            raise WireError(
-                f"{path}: expected one of {', '.join(str(m.value) for m in enum)}, got {content!r:.40}"
-            ) from exc
-
-    return read
-
-
-def _read_int(content: Any, path: str) -> int:
-    if type(content) is not int or not -(2**63) <= content < 2**63:  # what every store and both forms can carry
-        raise WireError(f"{path}: expected an integer (64 bits), got {content!r:.40}")
-    return content
-
-
-def _read_float(content: Any, path: str) -> float:
-    try:
-        number = float(content) if type(content) in (int, float) else math.nan
-    except OverflowError:  # an integer of hundreds of digits
-        number = math.inf
-    if not math.isfinite(number):
-        raise WireError(f"{path}: expected a finite number, got {content!r:.40}")
-    return number
-
-
-def _read_text(content: Any, path: str) -> str:
-    if not isinstance(content, str) or not _is_unicode(content):
-        raise WireError(f"{path}: expected text, got {content!r:.40}")
-    return content
-
-
-def _is_unicode(text: str) -> bool:
-    """JSON can escape half a character; no other form can carry it."""
-    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _read_bool(content: Any, path: str) -> bool:
-    if not isinstance(content, bool):
-        raise WireError(f"{path}: expected true or false, got {content!r:.40}")
-    return content
-
-
-_SCALARS: dict[Any, Read] = {int: _read_int, float: _read_float, str: _read_text, bool: _read_bool}
+def read_plain(data: str | bytes, *, subprotocol: str | None = None) -> Any:
+    """Return what a WebSocket frame carries, whatever it may mean. Raises WireError (too big, malformed)."""
+    if subprotocol in SEALED and not isinstance(data, bytes):
+        raise WireError("message: expected a sealed binary frame, got text")
+    if isinstance(data, str):
+        return _plain_of_json(data)
+    if msgspec is None:
+        raise WireError("message: expected JSON text, got a binary frame")
+    _check_size(data)
+    is_sealed = subprotocol in SEALED or (subprotocol is None and data.startswith(MAGIC))
+    return _plain_of_msgpack(unseal(data) if is_sealed else data)
 
 
 def encode_json(message: object) -> str:
@@ -228,44 +58,33 @@ def encode_json(message: object) -> str:
 
 def decode_json(text: str | bytes, expected: type[M] | None = None) -> M:
     """Return the message in a JSON text. Raises WireError (too big, malformed) or UnknownTypeError."""
-    _check_size(text)
-    try:
-        plain = json.loads(text)
-    except (ValueError, RecursionError) as exc:
-        raise WireError("message: expected JSON, got something else") from exc
-    return from_plain(plain, expected)
+    return from_plain(_plain_of_json(text), expected)
 
 
 def encode_msgpack(message: object) -> bytes:
-    """Return a message as MessagePack bytes. Needs msgspec."""
+    """Return a message as bare MessagePack bytes. Needs msgspec."""
     return msgspec.msgpack.encode(to_plain(message))
 
 
 def decode_msgpack(data: bytes, expected: type[M] | None = None) -> M:
-    """Return the message in MessagePack bytes. Raises WireError (too big, malformed) or UnknownTypeError."""
+    """Return the message in bare MessagePack bytes. Raises WireError (too big, malformed) or UnknownTypeError."""
     _check_size(data)
+    return from_plain(_plain_of_msgpack(data), expected)
+
+
+def _plain_of_json(text: str | bytes) -> Any:
+    _check_size(text)
     try:
-        plain = msgspec.msgpack.decode(data)
+        return json.loads(text)
+    except (ValueError, RecursionError) as exc:
+        raise WireError("message: expected JSON, got something else") from exc
+
+
+def _plain_of_msgpack(data: bytes) -> Any:
+    try:
+        return msgspec.msgpack.decode(data)
     except (msgspec.DecodeError, RecursionError, ValueError) as exc:
         raise WireError("message: expected MessagePack, got something else") from exc
-    return from_plain(plain, expected)
-
-
-def encode(message: object, *, subprotocol: str) -> str | bytes:
-    """Return a message in the form that `subprotocol` names."""
-    return encode_msgpack(message) if subprotocol == handshake.SUBPROTOCOL_MSGPACK else encode_json(message)
-
-
-def decode(data: str | bytes, expected: type[M] | None = None) -> M:
-    """Return the message in a WebSocket frame: text is JSON, binary is MessagePack.
-
-    Raises WireError (too big, malformed) or UnknownTypeError.
-    """
-    if isinstance(data, str):
-        return decode_json(data, expected)
-    if msgspec is None:
-        raise WireError("message: expected JSON text, got a binary frame")
-    return decode_msgpack(data, expected)
 
 
 def _check_size(data: str | bytes) -> None:

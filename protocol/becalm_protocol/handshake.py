@@ -6,28 +6,16 @@ PROTOCOL.md beside this file tells the conversation; here is its vocabulary.
 from enum import StrEnum
 
 from becalm_protocol import limits
-from becalm_protocol.derived import Derived
-from becalm_protocol.events import (
-    Battery,
-    Gap,
-    Pacer,
-    PhaseChange,
-    RawEvent,
-    SignalKind,
-    StreamInfo,
-    StreamStatus,
-    require,
-    require_text,
-    require_time,
-    value,
-)
+from becalm_protocol.events import Pacer, RawEvent, StreamInfo, require, require_text, value
+from becalm_protocol.forms import SUBPROTOCOL_JSON as SUBPROTOCOL_JSON
+from becalm_protocol.forms import SUBPROTOCOL_MSGPACK as SUBPROTOCOL_MSGPACK
+from becalm_protocol.forms import VERSIONS as VERSIONS
+from becalm_protocol.live import Ages, Subscribe, Subscribed, Unsubscribe
+from becalm_protocol.live import Ledger as Ledger
+from becalm_protocol.live import Live as Live
+from becalm_protocol.live import LiveEvent as LiveEvent
+from becalm_protocol.live import Waveform as Waveform
 from becalm_protocol.sensor_state import SensorState as SensorState
-from becalm_protocol.wishes import Marker
-
-VERSIONS = (1,)
-"""Wire versions this code speaks, newest first."""
-SUBPROTOCOL_JSON = "becalm.v1.json"
-SUBPROTOCOL_MSGPACK = "becalm.v1.msgpack"
 
 
 class Source(StrEnum):
@@ -161,6 +149,8 @@ class Ping:
 
     sent_ns: int
     """The sender's own clock, given back unread."""
+    session_id: str | None = None
+    """Whose session time the answer is to tell; None: of the session under way."""
 
 
 @value
@@ -188,7 +178,7 @@ class ClientHello:
     client: str
     """Name of the program, for the operator's log."""
     waveforms: bool = True
-    """False: indices, beats and breaths only."""
+    """Version 1 only. False: indices, beats and breaths only."""
 
     def __post_init__(self) -> None:
         require_text("client", self.client)
@@ -239,52 +229,10 @@ class AgentPresence:
     sensors: tuple[SensorState, ...]
 
 
-@value
-class Ledger:
-    """The hops of the newest sample behind a frame, all in session time: age is a fact, not a guess."""
-
-    sample_ns: int
-    """Session time of the newest sample itself."""
-    received_ns: int
-    """The agent's callback."""
-    accepted_ns: int
-    """The server took it."""
-    published_ns: int
-    """The server handed the frame to the network."""
-
-    def __post_init__(self) -> None:
-        require_time("sample_ns", self.sample_ns)
-        require_time("received_ns", self.received_ns)
-
-
-@value
-class Waveform:
-    """Samples of one stream in its unit, ready to draw."""
-
-    stream_id: str
-    kind: SignalKind
-    t_ns: int
-    """Session time of the first sample."""
-    sample_period_ns: float
-    values: tuple[float, ...]
-
-
-LiveEvent = Derived | Waveform | Gap | StreamStatus | Battery | PhaseChange | Marker
-
-
-@value
-class Live:
-    """One event for a client with its ledger; `seq` counts the frames of this connection without a hole."""
-
-    seq: int
-    event: LiveEvent
-    ledger: Ledger | None = None
-
-
 AgentMessage = AgentHello | OpenSession | Data | CloseSession | AgentStatus | Ping | Pong | Problem
 ServerToAgent = (
     AgentWelcome | SessionOpened | Ack | Reset | StartSession | StopSession | SessionClosed | Ping | Pong | Problem
 )
-ClientMessage = ClientHello | Ping | Pong
-ServerToClient = ClientWelcome | SessionView | AgentPresence | Live | Ping | Pong | Problem
+ClientMessage = ClientHello | Subscribe | Unsubscribe | Ping | Pong
+ServerToClient = ClientWelcome | SessionView | AgentPresence | Subscribed | Live | Ages | Ping | Pong | Problem
 Message = AgentMessage | ServerToAgent | ClientMessage | ServerToClient

@@ -25,3 +25,6 @@ MIN_COUNT = -(2**31)
 MAX_COUNT = 2**31 - 1
 # Un-acknowledged frames an agent may have in flight for each stream.
 CREDIT_FRAMES = 256
+# A person reads one number a second, an instrument the four that there are; slower than once a minute is no live value.
+MIN_METRICS_HZ = 1 / 60
+MAX_METRICS_HZ = 4.0

@@ -1,63 +1,109 @@
-"""Live frames to every client: each encoded once, each client with its own bounded outbox and sender."""
+"""Live frames to the clients that asked for them: each encoded once, each client with its own bounded outbox."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from becalm_protocol.errors import CloseCode
-from becalm_protocol.handshake import Ledger, LiveEvent, ServerToClient
-from becalm_server.frames import LiveFrame
+from becalm_protocol.handshake import Ledger, LiveEvent, ServerToClient, SessionView
+from becalm_protocol.live import Subscribe
+from becalm_server.feed import KEPT_NS, Feed
 from becalm_server.latency import Latency
-from becalm_server.outbox import Outbox
+from becalm_server.listener import Listener
 
-# A person has a phone and a tablet, a clinic a wall of screens; beyond this something is wrong.
-MAX_CLIENTS = 100
+# 64 kB each at most: a machine in a clinic has room for every screen in the house, and one in a home for any.
+MAX_CLIENTS = 1_000
 
 
 class Hub:
     """Publishes without waiting: a slow client delays nobody but itself."""
 
-    def __init__(self) -> None:
-        self.shown_id: str | None = None
-        """The session that clients see."""
-        self._outboxes: set[Outbox] = set()
+    def __init__(self, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
+        self._clock_ns = clock_ns
+        self._listeners: set[Listener] = set()
+        self._feeds: dict[str, Feed] = {}
+        self._shown: Feed | None = None
         self.sent_latency = Latency()
         """From publish to the socket, for every frame of every client."""
 
-    def join(self, *, waveforms: bool) -> Outbox | None:
-        """Return the outbox of a new client; None where there are too many."""
-        if len(self._outboxes) >= MAX_CLIENTS:
+    # -------------------------------------------------------------------------------------------------- clients
+    def join(self, *, version: int) -> Listener | None:
+        """Return the place of a new client; None where there are too many."""
+        if len(self._listeners) >= MAX_CLIENTS:
             return None
-        outbox = Outbox(waveforms=waveforms)
-        self._outboxes.add(outbox)
-        return outbox
+        listener = Listener(version=version)
+        self._listeners.add(listener)
+        return listener
 
-    def leave(self, outbox: Outbox) -> None:
+    def leave(self, listener: Listener) -> None:
         """Forget a client."""
-        self._outboxes.discard(outbox)
+        self._listeners.discard(listener)
+
+    def subscribe(self, listener: Listener, wish: Subscribe) -> bool:
+        """Send a client the frames it asks for; False where there is no such session, or one too many."""
+        if wish.session_id is None:
+            listener.follow(wish, shown=self._shown)
+            return True
+        feed = self._feeds.get(wish.session_id)
+        return feed is not None and listener.listen(feed, wish)
+
+    def session_ns(self, session_id: str | None) -> int | None:
+        """Return the time of a session now; None: of the one that is shown."""
+        feed = self._shown if session_id is None else self._feeds.get(session_id)
+        return feed.clock() if feed is not None else None
+
+    # ------------------------------------------------------------------------------------------------- sessions
+    def open(self, session_id: str, *, clock: Callable[[], int | None]) -> None:
+        """Begin to number the frames of a session, or go on."""
+        self._forget_old()
+        feed = self._feeds.setdefault(session_id, Feed(session_id, clock=clock))
+        feed.clock, feed.ended_ns = clock, None
+
+    def end(self, session_id: str) -> None:
+        """Nothing more will be published of a session; clients may still ask for the last of it."""
+        feed = self._feeds.get(session_id)
+        if feed is not None:
+            feed.ended_ns = self._clock_ns()
+
+    def show(self, session_id: str | None) -> None:
+        """Have those who follow whatever is under way follow this session."""
+        feed = None if session_id is None else self._feeds[session_id]
+        if feed is self._shown:
+            return
+        self._shown = feed
+        for listener in self._listeners:
+            listener.show(feed)
 
     def publish(self, session_id: str, event: LiveEvent, *, ledger: Ledger | None) -> None:
-        """Give an event of a session to the clients that see it."""
-        if session_id != self.shown_id or not self._outboxes:
-            return
-        frame = LiveFrame(event, ledger=ledger, queued_ns=time.monotonic_ns())
-        for outbox in self._outboxes:
-            outbox.put_nowait(frame)
+        """Give an event of a session to those who want it."""
+        feed = self._feeds.get(session_id)
+        if feed is None:
+            return  # concluded long after its end: in the record, and nobody follows it any more
+        frame = feed.append(event, ledger=ledger, now_ns=self._clock_ns())
+        for listener in self._listeners:
+            listener.take(frame)
 
-    def tell(self, message: ServerToClient, *, session_id: str | None = None) -> None:
-        """Give a message to every client; one about a session to those that see it."""
-        if session_id not in (None, self.shown_id):
-            return
-        for outbox in self._outboxes:
-            outbox.put_nowait(message)
+    def tell(self, message: ServerToClient) -> None:
+        """Give a message to every client."""
+        for listener in self._listeners:
+            listener.outbox.put_nowait(message)
 
+    def tell_view(self, view: SessionView) -> None:
+        """Tell those who listen to a session how it is."""
+        self._feeds[view.session_id].view = view
+        for listener in self._listeners:
+            if listener.hears(view.session_id):
+                listener.outbox.put_nowait(view)
+
+    # ---------------------------------------------------------------------------------------------------- upkeep
     def close_nowait(self, code: CloseCode) -> None:
         """Disconnect every client."""
-        for outbox in self._outboxes:
-            outbox.close_nowait(code)
+        for listener in self._listeners:
+            listener.outbox.close_nowait(code)
 
     def statistics(self) -> dict[str, Any]:
         """Clients, and the sums over their outboxes."""
-        each = [outbox.statistics() for outbox in self._outboxes]
+        each = [listener.outbox.statistics() for listener in self._listeners]
         return {
             "clients": len(each),
             "depth": sum(one["depth"] for one in each),
@@ -65,3 +111,9 @@ class Hub:
             "dropped": sum(one["dropped"] for one in each),
             "conflated": sum(one["conflated"] for one in each),
         }
+
+    def _forget_old(self) -> None:
+        now_ns = self._clock_ns()
+        for feed in list(self._feeds.values()):
+            if feed.ended_ns is not None and now_ns - feed.ended_ns > KEPT_NS and feed is not self._shown:
+                del self._feeds[feed.session_id]

@@ -1,12 +1,13 @@
 """What one client is still to be sent, bounded, with a policy for each kind of frame.
 
 Waveforms drop the oldest and say so in a gap; metrics conflate to the newest second; everything else waits in order,
-and a client that lets too much of it pile up is disconnected.
+and a client that lets too much of it pile up is disconnected. What is repeated for a client that came back goes first.
 """
 
 import asyncio
 import time
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from becalm_protocol.derived import Metrics
@@ -27,6 +28,7 @@ MAX_OTHERS = 256
 class _Lost:
     """Waveform of one stream that was dropped since the client last heard of a gap."""
 
+    session_id: str
     start_ns: int
     end_ns: int
     n_samples: int
@@ -35,8 +37,8 @@ class _Lost:
 class Outbox:
     """Filled by the hub without waiting, emptied by one sender."""
 
-    def __init__(self, *, waveforms: bool) -> None:
-        self._wants_waveforms = waveforms
+    def __init__(self) -> None:
+        self._repeated: deque[LiveFrame | ServerToClient] = deque()
         self._pending: dict[int, LiveFrame | ServerToClient] = {}
         self._n_put = 0
         self._waveforms: deque[int] = deque()
@@ -55,8 +57,6 @@ class Outbox:
             return
         event = item.event if isinstance(item, LiveFrame) else None
         if isinstance(event, Waveform):
-            if not self._wants_waveforms:
-                return
             self._waveforms.append(self._n_put)
         elif isinstance(event, Metrics):
             self._metrics.append(self._n_put)
@@ -64,6 +64,14 @@ class Outbox:
         self._n_put += 1
         self._bound()
         self._peak = max(self._peak, len(self._pending))
+        self._filled.set()
+
+    def repeat(self, session_id: str, heading: ServerToClient, *, frames: Iterable[LiveFrame]) -> None:
+        """Send kept frames of a session, in place of those of it that still wait here. The feed bounds them."""
+        for waiting in [n for n, item in self._pending.items() if _is_of(item, session_id)]:
+            self._take(waiting)
+        self._repeated = deque(item for item in self._repeated if not _is_of(item, session_id))
+        self._repeated.extend((heading, *frames))
         self._filled.set()
 
     def close_nowait(self, code: CloseCode) -> None:
@@ -76,27 +84,28 @@ class Outbox:
         while True:
             if self.closing is not None:
                 return None
+            if self._repeated:
+                return self._repeated.popleft()
             if self._lost:
                 return self._gap()
             if self._pending:
-                return self._next()
+                return self._take(next(iter(self._pending)))
             self._filled.clear()
             await self._filled.wait()
 
     def statistics(self) -> dict[str, int]:
         """Depth, peak, dropped waveforms and metrics that newer ones replaced."""
         return {
-            "depth": len(self._pending),
+            "depth": len(self._repeated) + len(self._pending),
             "peak": self._peak,
             "dropped": self._n_dropped,
             "conflated": self._n_conflated,
         }
 
-    def _next(self) -> LiveFrame | ServerToClient:
-        number = next(iter(self._pending))
+    def _take(self, number: int) -> LiveFrame | ServerToClient:
         for numbers in (self._waveforms, self._metrics):
-            if numbers and numbers[0] == number:
-                numbers.popleft()
+            if number in numbers:
+                numbers.remove(number)
         return self._pending.pop(number)
 
     def _bound(self) -> None:
@@ -114,7 +123,7 @@ class Outbox:
             return
         wave = item.event
         end_ns = wave.t_ns + round(wave.sample_period_ns * len(wave.values))
-        lost = self._lost.setdefault(wave.stream_id, _Lost(wave.t_ns, end_ns, 0))
+        lost = self._lost.setdefault(wave.stream_id, _Lost(item.session_id, wave.t_ns, end_ns, 0))
         lost.start_ns, lost.end_ns = min(lost.start_ns, wave.t_ns), max(lost.end_ns, end_ns)
         lost.n_samples += len(wave.values)
         self._n_dropped += 1
@@ -130,4 +139,8 @@ class Outbox:
             n_missing=lost.n_samples,
             reason=GapReason.SLOW_CLIENT,
         )
-        return LiveFrame(gap, ledger=None, queued_ns=time.monotonic_ns())
+        return LiveFrame(gap, ledger=None, queued_ns=time.monotonic_ns(), session_id=lost.session_id, seq=None)
+
+
+def _is_of(item: LiveFrame | ServerToClient, session_id: str) -> bool:
+    return isinstance(item, LiveFrame) and item.session_id == session_id

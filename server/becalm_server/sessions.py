@@ -235,24 +235,26 @@ class Sessions:
 
     def _show(self, session: Session | None) -> None:
         self.current = session
-        self._hub.shown_id = None if session is None else session.record.session_id
+        self._hub.show(None if session is None else session.record.session_id)
 
     def _remember(self, record: SessionRecord) -> Session:
         session = Session(record, writer=self._archive.writer, publish=self.publish)
         session.late = record.ended_at is not None
         self._open[record.session_id] = session
+        if not session.late:
+            self._hub.open(record.session_id, clock=session.clock.session_ns)
         return session
 
     def _make_current(self, session: Session) -> None:
         """Show this session, unless the clients watch another one that is alive, or a younger one."""
-        shown = self.current
+        shown, stays = self.current, False
         if shown is not None and shown is not session:
             asked_for = shown.phase is SessionPhase.WAITING and self.agents.owner(shown.record) is not None
             carrier = self.agents.carrier(shown.record)
             elsewhere = carrier is not None and carrier is not self.agents.carrier(session.record)
-            if asked_for or elsewhere or (shown.record.started_unix_ns or 0) > (session.record.started_unix_ns or 0):
-                return
-        self._show(session)
+            younger = (shown.record.started_unix_ns or 0) > (session.record.started_unix_ns or 0)
+            stays = asked_for or elsewhere or younger
+        self._show(shown if stays else session)
         self._tell_view(session)
 
     async def _end(self, session: Session) -> None:
@@ -276,6 +278,7 @@ class Sessions:
         self._open.pop(session.record.session_id, None)
         for stream_id in session.streams:
             self._by_stream.pop(stream_id, None)
+        self._hub.end(session.record.session_id)
         if self.current is session:
             self._show(next((other for other in reversed(self._open.values()) if not other.late), None))
             if self.current is not None:
@@ -283,4 +286,4 @@ class Sessions:
 
     def _tell_view(self, session: Session) -> None:
         if not session.late:
-            self._hub.tell(session.view(), session_id=session.record.session_id)
+            self._hub.tell_view(session.view())

@@ -2,24 +2,15 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
-import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from becalm_protocol.codec import decode, encode
+from becalm_protocol.codec import encode, from_plain, read_plain
 from becalm_protocol.errors import CloseCode, UnknownTypeError, WireError
-from becalm_protocol.handshake import (
-    SUBPROTOCOL_JSON,
-    SUBPROTOCOL_MSGPACK,
-    VERSIONS,
-    AgentHello,
-    ClientHello,
-    Ping,
-    Pong,
-    Problem,
-)
+from becalm_protocol.forms import SUBPROTOCOL_JSON, version_of
+from becalm_protocol.handshake import AgentHello, ClientHello, Ping, Pong, Problem
 from becalm_protocol.limits import MAX_NOTE_CHARS, MAX_SESSION_NS
 from becalm_server.frames import Frame
 
@@ -32,7 +23,6 @@ HELLO_LIMIT_S = 5.0
 SEND_LIMIT_S = 15.0
 # A peer that does not even take the reason is left to the transport.
 CLOSE_LIMIT_S = 0.5
-SUBPROTOCOLS = (SUBPROTOCOL_MSGPACK, SUBPROTOCOL_JSON)
 
 
 class PeerGoneError(Exception):
@@ -40,25 +30,26 @@ class PeerGoneError(Exception):
 
 
 class WireSocket:
-    """Messages in and out of one accepted WebSocket."""
+    """Messages in and out of one WebSocket; of the sub-protocols on offer it takes the first that is spoken here."""
 
-    def __init__(self, socket: WebSocket) -> None:
+    def __init__(self, socket: WebSocket, *, spoken: Sequence[str]) -> None:
         self._socket = socket
-        self.subprotocol = next((name for name in SUBPROTOCOLS if name in socket.scope["subprotocols"]), None)
+        self._agreed = next((name for name in spoken if name in socket.scope["subprotocols"]), None)
+        self.subprotocol = self._agreed or SUBPROTOCOL_JSON
+        """A peer that offers none speaks the first there was."""
+        self.version = version_of(self.subprotocol)
 
-    async def greet(self, expected: type[Hello]) -> tuple[Hello, int] | None:
-        """Accept; return the hello and the version to speak, None where the peer was refused and told why.
-
-        A peer that offers no sub-protocol speaks JSON. Raises PeerGoneError.
-        """
-        await self._socket.accept(subprotocol=self.subprotocol)
-        self.subprotocol = self.subprotocol or SUBPROTOCOL_JSON
+    async def greet(self, expected: type[Hello]) -> Hello | None:
+        """Accept; return the hello, None where the peer was refused and told why. Raises PeerGoneError."""
+        await self._socket.accept(subprotocol=self._agreed)
         try:
             hello = await self._hello(expected)
-            return hello, _common_version(hello.versions)
+            if self.version not in hello.versions:
+                raise _other_version(hello.versions, spoken=self.version)
         except WireError as exc:
             await self.close(exc.close_code, detail=exc.problem)
             return None
+        return hello
 
     async def _hello(self, expected: type[Hello]) -> Hello:
         """Return the first message. Raises WireError where it is another one or comes too late."""
@@ -80,10 +71,11 @@ class WireSocket:
             if received["type"] == "websocket.disconnect":
                 raise PeerGoneError
             data = received.get("bytes")
+            plain = read_plain(received["text"] if data is None else data, subprotocol=self.subprotocol)
             try:
-                message: object = decode(received["text"] if data is None else data)
+                message: object = from_plain(plain)
             except UnknownTypeError as exc:
-                if _is_data(received):
+                if _is_data(plain):
                     raise WireError(
                         "data: expected an event this server knows. Update the server", close_code=CloseCode.VERSION
                     ) from exc
@@ -97,7 +89,7 @@ class WireSocket:
 
     async def send(self, message: object) -> None:
         """Send a message. Raises PeerGoneError."""
-        await self.send_frame(encode(message, subprotocol=self.subprotocol or SUBPROTOCOL_JSON))
+        await self.send_frame(encode(message, subprotocol=self.subprotocol))
 
     async def send_frame(self, frame: Frame) -> None:
         """Send an encoded message. Raises PeerGoneError, also where the peer reads nothing for long."""
@@ -125,19 +117,14 @@ def _check_clocks(message: Ping | Pong) -> None:
         raise WireError("heartbeat: expected 64-bit nanoseconds, got larger ones")
 
 
-def _is_data(received: Mapping[str, Any]) -> bool:
+def _is_data(plain: Any) -> bool:
     """Tell whether a frame carries an event: skipping one would leave a hole that no repetition can fill."""
-    binary = received.get("bytes")
-    plain = msgspec.json.decode(received["text"]) if binary is None else msgspec.msgpack.decode(binary)
     return isinstance(plain, dict) and plain.get("type") == "data"
 
 
-def _common_version(versions: tuple[int, ...]) -> int:
-    """Return the newest version both sides speak. Raises WireError where there is none."""
-    shared = [version for version in VERSIONS if version in versions]
-    if not shared:
-        ours, theirs = ", ".join(map(str, VERSIONS)), ", ".join(map(str, versions))
-        raise WireError(
-            f"version: expected one of {ours}, got {theirs:.60}. Update the older side", close_code=CloseCode.VERSION
-        )
-    return shared[0]
+def _other_version(versions: tuple[int, ...], *, spoken: int) -> WireError:
+    theirs = ", ".join(map(str, versions))
+    return WireError(
+        f"version: expected {spoken}, as the sub-protocol says, got {theirs:.60}. Update the older side",
+        close_code=CloseCode.VERSION,
+    )

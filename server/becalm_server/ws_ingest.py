@@ -7,6 +7,7 @@ import time
 from fastapi import APIRouter, WebSocket
 
 from becalm_protocol.errors import BecalmError, CloseCode, StorageError, WireError
+from becalm_protocol.forms import AGENT_SUBPROTOCOLS
 from becalm_protocol.handshake import (
     AgentHello,
     AgentStatus,
@@ -34,14 +35,13 @@ QUICK_PING_S = 0.05
 async def ingest(websocket: WebSocket) -> None:
     """Carry one agent's connection from hello to close."""
     parts: Parts = websocket.app.state.parts
-    socket = WireSocket(websocket)
+    socket = WireSocket(websocket, spoken=AGENT_SUBPROTOCOLS)
     with contextlib.suppress(PeerGoneError):
-        greeting = await socket.greet(AgentHello)
-        if greeting is None:
+        hello = await socket.greet(AgentHello)
+        if hello is None:
             return
-        hello, version = greeting
         await socket.send(
-            AgentWelcome(version=version, heartbeat_s=parts.settings.heartbeat_s, credit_frames=CREDIT_FRAMES)
+            AgentWelcome(version=socket.version, heartbeat_s=parts.settings.heartbeat_s, credit_frames=CREDIT_FRAMES)
         )
         conversation = _Conversation(socket, link=AgentLink(hello.agent_id), parts=parts)
         await conversation.run()

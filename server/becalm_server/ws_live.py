@@ -7,34 +7,41 @@ import time
 from fastapi import APIRouter, WebSocket
 
 from becalm_protocol.errors import CloseCode, WireError
-from becalm_protocol.handshake import ClientHello, ClientWelcome, Ping, Pong
+from becalm_protocol.forms import CLIENT_SUBPROTOCOLS
+from becalm_protocol.handshake import ClientHello, ClientWelcome, Ping, Pong, Problem
+from becalm_protocol.live import Subscribe, Unsubscribe
 from becalm_server.frames import LiveFrame
-from becalm_server.outbox import Outbox
+from becalm_server.listener import Listener
 from becalm_server.parts import Parts
 from becalm_server.wire_socket import N_SILENT_HEARTBEATS, PeerGoneError, WireSocket
 
 router = APIRouter()
+_NOT_LIVE = (
+    "subscribe: expected a session that is live, and no more than 64 of them, got {session_id!r:.70}. "
+    "What was recorded is at /v1/sessions"
+)
 
 
 @router.websocket("/v1/live")
 async def live(websocket: WebSocket) -> None:
     """Carry one client's connection from hello to close."""
     parts: Parts = websocket.app.state.parts
-    socket = WireSocket(websocket)
+    socket = WireSocket(websocket, spoken=CLIENT_SUBPROTOCOLS)
     with contextlib.suppress(PeerGoneError):
-        greeting = await socket.greet(ClientHello)
-        if greeting is None:
+        hello = await socket.greet(ClientHello)
+        if hello is None:
             return
-        hello, version = greeting
-        outbox = parts.hub.join(waveforms=hello.waveforms)
-        if outbox is None:
+        listener = parts.hub.join(version=socket.version)
+        if listener is None:
             await socket.close(CloseCode.OVERLOADED, detail="too many clients are connected. Close one, then try again")
             return
         try:
-            outbox.put_nowait(_welcome(parts, version=version))
-            await _Conversation(socket, outbox=outbox, parts=parts).run()
+            listener.outbox.put_nowait(_welcome(parts, version=socket.version))
+            if socket.version == 1:
+                parts.hub.subscribe(listener, Subscribe(waveforms=None if hello.waveforms else ()))
+            await _Conversation(socket, listener=listener, parts=parts).run()
         finally:
-            parts.hub.leave(outbox)
+            parts.hub.leave(listener)
 
 
 def _welcome(parts: Parts, *, version: int) -> ClientWelcome:
@@ -52,10 +59,12 @@ def _welcome(parts: Parts, *, version: int) -> ClientWelcome:
 class _Conversation:
     """One welcomed client."""
 
-    def __init__(self, socket: WireSocket, *, outbox: Outbox, parts: Parts) -> None:
+    def __init__(self, socket: WireSocket, *, listener: Listener, parts: Parts) -> None:
         self._socket = socket
-        self._outbox = outbox
+        self._listener = listener
+        self._outbox = listener.outbox
         self._parts = parts
+        self._expected = (Ping, Pong) if socket.version == 1 else (Ping, Pong, Subscribe, Unsubscribe)
 
     async def run(self) -> None:
         """Listen, speak and keep time until one side leaves."""
@@ -73,7 +82,7 @@ class _Conversation:
         while True:
             try:
                 async with asyncio.timeout(silence_s):
-                    message = await self._socket.receive((Ping, Pong))
+                    message = await self._socket.receive(self._expected)
             except PeerGoneError:
                 return
             except TimeoutError:
@@ -82,18 +91,26 @@ class _Conversation:
             except WireError as exc:
                 await self._socket.close(exc.close_code, detail=exc.problem)
                 return
-            if isinstance(message, Ping):
+            await self._take(message)
+
+    async def _take(self, message: object) -> None:
+        match message:
+            case Ping(sent_ns=sent_ns, session_id=session_id):
                 # Answered past the queue: the round trip must not include frames that wait.
                 with contextlib.suppress(PeerGoneError):
-                    await self._socket.send(Pong(sent_ns=message.sent_ns, clock_ns=self._parts.sessions.session_ns()))
+                    await self._socket.send(Pong(sent_ns=sent_ns, clock_ns=self._parts.hub.session_ns(session_id)))
+            case Subscribe():
+                if not self._parts.hub.subscribe(self._listener, message):
+                    self._outbox.put_nowait(Problem(detail=_NOT_LIVE.format(session_id=message.session_id)))
+            case Unsubscribe(session_id=session_id):
+                self._listener.forget(session_id)
 
     async def _speak(self) -> None:
-        seq = 0
         with contextlib.suppress(PeerGoneError):
             while (item := await self._outbox.get()) is not None:
                 if isinstance(item, LiveFrame):
-                    seq += 1
-                    await self._socket.send_frame(item.numbered(seq, subprotocol=self._socket.subprotocol or ""))
+                    frame = self._listener.encode(item, subprotocol=self._socket.subprotocol)
+                    await self._socket.send_frame(frame)
                     self._parts.hub.sent_latency.add(time.monotonic_ns() - item.queued_ns)
                 else:
                     await self._socket.send(item)
@@ -105,3 +122,5 @@ class _Conversation:
         while True:
             await asyncio.sleep(self._parts.settings.heartbeat_s)
             self._outbox.put_nowait(Ping(sent_ns=time.monotonic_ns()))
+            for ages in self._listener.ages():
+                self._outbox.put_nowait(ages)

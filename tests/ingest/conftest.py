@@ -15,9 +15,8 @@ from websockets.typing import Subprotocol
 from becalm_protocol.codec import decode, encode
 from becalm_protocol.errors import CloseCode
 from becalm_protocol.events import RawEvent
+from becalm_protocol.forms import AGENT_SUBPROTOCOLS, version_of
 from becalm_protocol.handshake import (
-    SUBPROTOCOL_JSON,
-    SUBPROTOCOL_MSGPACK,
     Ack,
     AgentHello,
     AgentStatus,
@@ -39,7 +38,7 @@ from becalm_protocol.handshake import (
 class WireServer:
     """Stores events in memory, acknowledges them, refuses what is out of order. Its attributes change its manners."""
 
-    subprotocols: tuple[str, ...] = (SUBPROTOCOL_MSGPACK, SUBPROTOCOL_JSON)
+    subprotocols: tuple[str, ...] = AGENT_SUBPROTOCOLS
     heartbeat_s: float = 0.2
     credit_frames: int = 256
     refuse: Problem | None = None
@@ -82,7 +81,7 @@ class WireServer:
         self.link = link
         try:
             async for data in link:
-                await self._answer(link, decode(data))
+                await self._answer(link, decode(data, subprotocol=link.subprotocol))
                 async with self.changed:
                     self.changed.notify_all()
         except ConnectionClosed:
@@ -119,7 +118,8 @@ class WireServer:
             await link.send(encode(self.refuse, subprotocol=str(link.subprotocol)))
             await link.close(self.refuse.close_code or CloseCode.MALFORMED)
             return
-        welcome = AgentWelcome(version=1, heartbeat_s=self.heartbeat_s, credit_frames=self.credit_frames)
+        version = version_of(str(link.subprotocol))
+        welcome = AgentWelcome(version=version, heartbeat_s=self.heartbeat_s, credit_frames=self.credit_frames)
         await link.send(encode(welcome, subprotocol=str(link.subprotocol)))
 
     def _open(self, opened: OpenSession) -> SessionOpened:

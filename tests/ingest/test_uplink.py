@@ -14,9 +14,12 @@ from becalm_ingest import uplink_connection
 from becalm_ingest.spool import Spool
 from becalm_ingest.spool_stream import SpooledSession
 from becalm_ingest.uplink import Uplink, ingest_url
+from becalm_protocol.codec import encode_msgpack
+from becalm_protocol.envelope import seal
 from becalm_protocol.errors import CloseCode, ConfigError
 from becalm_protocol.events import Clock, SampleBlock, SignalKind, StreamInfo
-from becalm_protocol.handshake import SUBPROTOCOL_JSON, Ack, Data, OpenSession, Problem, Source, StreamAck
+from becalm_protocol.forms import SUBPROTOCOL_2_MSGPACK, SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK
+from becalm_protocol.handshake import Ack, Data, OpenSession, Problem, Source, StreamAck
 
 STREAM = "a" * 32
 
@@ -165,6 +168,38 @@ async def test_an_acknowledgement_that_overtakes_the_opening_is_no_loss(
         put(spool, 9)
         await wire.until(lambda: len(indices(wire)) >= 18)
     assert indices(wire) == list(range(18))
+
+
+@pytest.mark.parametrize(
+    ("spoken", "agreed", "version"),
+    [
+        ((SUBPROTOCOL_2_MSGPACK, SUBPROTOCOL_MSGPACK), SUBPROTOCOL_2_MSGPACK, 2),
+        ((SUBPROTOCOL_MSGPACK, SUBPROTOCOL_JSON), SUBPROTOCOL_MSGPACK, 1),
+    ],
+)
+async def test_the_newest_version_that_both_speak(
+    make_wire: Any, serve_wire: Any, tmp_path: Path, spoken: tuple[str, ...], agreed: str, version: int
+) -> None:
+    wire = make_wire(subprotocols=spoken)
+    async with serve_wire(wire), linked(wire, tmp_path) as (spool, _):
+        put(spool, 10)
+        await wire.until(lambda: len(indices(wire)) == 10)
+        assert wire.link.subprotocol == agreed
+        assert version in wire.hellos[0].versions
+
+
+async def test_a_damaged_answer_ends_the_connection_and_costs_nothing(wire: Any, tmp_path: Path) -> None:
+    async with linked(wire, tmp_path) as (spool, uplink):
+        put(spool, 10)
+        await wire.until(lambda: len(indices(wire)) == 10)
+        frame = bytearray(seal(encode_msgpack(Ack(acks=(StreamAck(stream_id=STREAM, seq=10),)))))
+        frame[-1] ^= 1  # seq 11, which was never sent
+        await wire.link.send(bytes(frame))
+        await wire.until(lambda: len(wire.hellos) == 2)
+        put(spool, 10)
+        await wire.until(lambda: len(indices(wire)) == 20)
+        assert uplink.n_connections == 2
+    assert indices(wire) == list(range(20))
 
 
 async def test_json_where_the_server_speaks_no_messagepack(make_wire: Any, serve_wire: Any, tmp_path: Path) -> None:

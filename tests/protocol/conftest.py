@@ -5,6 +5,7 @@ import pytest
 from becalm_protocol import derived as d
 from becalm_protocol import events as e
 from becalm_protocol import handshake as h
+from becalm_protocol import live as v
 from becalm_protocol.sensor_state import LinkState
 from becalm_protocol.wishes import Marker
 
@@ -88,6 +89,23 @@ CONTROL: tuple[object, ...] = (
     VIEW,
     h.AgentPresence(agent_connected=True, sensors=(SENSOR,)),
 )  # fmt: skip
+CONTROL_2: tuple[object, ...] = (
+    h.Ping(sent_ns=5, session_id="5e55"),
+    v.Subscribe(
+        session_id="5e55", events=("waveform", "metrics"), waveforms=("ecg",), streams=(STREAM,), metrics_hz=1.0,
+        resume=v.Resume(feed_id="feed", seq=41),
+    ),
+    v.Unsubscribe(session_id="5e55"),
+    v.Subscribed(
+        session_id="5e55", feed_id="feed", seq=99, n_resumed=12,
+        missed=v.Missed(first_seq=42, last_seq=99, start_ns=7, end_ns=9), began_anew=False,
+    ),
+    v.Ages(session_id="5e55", clock_ns=12, streams={STREAM: 9}, events={"metrics": 8}),
+    h.Live(
+        seq=7, event=e.Battery(stream_id=STREAM, received_ns=9, level_pct=87), ledger=LEDGER, session_id="5e55"
+    ),
+)  # fmt: skip
+"""What came with version 2 of the wire."""
 LIVE: tuple[h.LiveEvent, ...] = (
     h.Waveform(
         stream_id=STREAM, kind=e.SignalKind.ECG, t_ns=9, sample_period_ns=7_692_307.5, values=(0.5, -0.25, 120.0)
@@ -127,6 +145,8 @@ def all_messages() -> dict[str, object]:
         name += ".rr" if getattr(live_event, "source", None) is e.SignalKind.RR else ""
         name += ".withheld" if getattr(live_event, "withheld", None) else ""
         named[name] = h.Live(seq=seq, event=live_event, ledger=LEDGER)
+    for message in CONTROL_2:
+        named[f"{type(message).__name__}.2"] = message
     return named
 
 

@@ -12,9 +12,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from becalm_protocol import codec, derived, events, handshake, limits
+from becalm_protocol.envelope import seal
 from becalm_protocol.errors import CloseCode, UnknownTypeError, WireError
+from becalm_protocol.forms import (
+    AGENT_SUBPROTOCOLS,
+    CLIENT_SUBPROTOCOLS,
+    SUBPROTOCOL_2_JSON,
+    SUBPROTOCOL_2_MSGPACK,
+    SUBPROTOCOL_JSON,
+    SUBPROTOCOL_MSGPACK,
+)
 
 GOLDEN = Path(__file__).parent / "golden"
+FILES = {
+    SUBPROTOCOL_JSON: "json",
+    SUBPROTOCOL_2_JSON: "json",
+    SUBPROTOCOL_MSGPACK: "msgpack.hex",
+    SUBPROTOCOL_2_MSGPACK: "sealed.hex",
+}
+"""The text is the same in both versions."""
 
 
 def test_round_trip_in_both_forms(named_message: tuple[str, object]) -> None:
@@ -23,15 +39,27 @@ def test_round_trip_in_both_forms(named_message: tuple[str, object]) -> None:
     assert codec.decode(codec.encode_msgpack(message)) == message
 
 
-def test_golden_frames_stay_readable_and_unchanged(named_message: tuple[str, object]) -> None:
+@pytest.mark.parametrize("subprotocol", dict.fromkeys((*AGENT_SUBPROTOCOLS, *CLIENT_SUBPROTOCOLS)))
+def test_golden_frames_stay_readable_and_unchanged(named_message: tuple[str, object], subprotocol: str) -> None:
     name, message = named_message
-    text, binary = GOLDEN / f"{name}.json", GOLDEN / f"{name}.msgpack.hex"
+    path = GOLDEN / f"{name}.{FILES[subprotocol]}"
     if os.environ.get("BECALM_WRITE_GOLDEN"):
-        text.write_text(codec.encode_json(message) + "\n", encoding="utf-8")
-        binary.write_text(codec.encode_msgpack(message).hex() + "\n", encoding="utf-8")
-    assert codec.decode_json(text.read_text(encoding="utf-8").strip()) == message
-    assert codec.decode_msgpack(bytes.fromhex(binary.read_text(encoding="utf-8"))) == message
-    assert codec.encode_json(message) == text.read_text(encoding="utf-8").strip()
+        frame = codec.encode(message, subprotocol=subprotocol)
+        path.write_text(f"{frame if isinstance(frame, str) else frame.hex()}\n", encoding="utf-8")
+    text = path.read_text(encoding="utf-8").strip()
+    written = text if path.suffix == ".json" else bytes.fromhex(text)
+    assert codec.decode(written, subprotocol=subprotocol) == message
+    assert codec.decode(written) == message
+    assert codec.encode(message, subprotocol=subprotocol) == written
+
+
+def test_where_frames_are_sealed_no_other_is_taken() -> None:
+    ping = handshake.Ping(sent_ns=1)
+    for frame in (codec.encode_json(ping), codec.encode_msgpack(ping)):
+        with pytest.raises(WireError, match="expected a"):
+            codec.decode(frame, subprotocol=SUBPROTOCOL_2_MSGPACK)
+    with pytest.raises(WireError):
+        codec.decode(codec.encode(ping, subprotocol=SUBPROTOCOL_2_MSGPACK), subprotocol=SUBPROTOCOL_MSGPACK)
 
 
 def test_every_type_of_the_wire_has_a_golden_frame() -> None:
@@ -77,6 +105,35 @@ def test_a_frame_over_the_cap_is_refused_before_it_is_parsed() -> None:
         with pytest.raises(WireError, match=str(limits.MAX_FRAME_BYTES)) as caught:
             codec.decode(data)
         assert caught.value.close_code is CloseCode.TOO_BIG
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\x00",
+        b"\x91" * 10_000,
+        b"\xdd\xff\xff\xff\xff",  # an array that says it has 4 G items
+        b"\xdb\xff\xff\xff\xff",
+        b"\x81\x01\x02",  # a key that is no text
+        b"\x81\xa4type\xc7\x01\x05\x00",  # an extension
+        b"\x82\xa4type\xa4ping\xa7sent_ns\xcb\x7f\xf8\x00\x00\x00\x00\x00\x00",  # not a number
+        b"\x82\xa4type\xa4ping\xa7sent_ns\xcf\xff\xff\xff\xff\xff\xff\xff\xff",  # 2**64 - 1
+        b"\x82\xa4type\xa4ping\xa7sent_ns\xd6\xff\x00\x00\x00\x00",  # a time stamp
+        b"\x82\xa4type\xc4\x04ping\xa7sent_ns\x01",  # bytes for text
+        b"\x81\xa4type\xa2\xff\xfe",  # not UTF-8
+        b"\x82\xa4type\xa4ping\xa7sent_ns\x01\x00",  # more behind it
+    ],
+)
+def test_bad_messagepack_is_a_wire_error_sealed_or_bare(data: bytes) -> None:
+    for frame in (data, seal(data)):
+        with pytest.raises(WireError):
+            codec.decode(frame)
+
+
+def test_of_two_equal_keys_the_last_counts() -> None:
+    twice = b"\x83\xa4type\xa4ping\xa7sent_ns\x01\xa7sent_ns\x02"
+    assert codec.decode(twice) == handshake.Ping(sent_ns=2)
 
 
 @given(st.binary(max_size=200))

@@ -21,9 +21,8 @@ from websockets.asyncio.client import ClientConnection
 from becalm_protocol.codec import decode, encode
 from becalm_protocol.derived import Beat, BeatFlag, Derived, Index, Metrics, Reason
 from becalm_protocol.events import Clock, PhaseChange, RawEvent, RrBlock, SampleBlock, SignalKind, StreamInfo
+from becalm_protocol.forms import SUBPROTOCOL_2_MSGPACK, SUBPROTOCOL_JSON, VERSIONS
 from becalm_protocol.handshake import (
-    SUBPROTOCOL_JSON,
-    SUBPROTOCOL_MSGPACK,
     Ack,
     AgentHello,
     AgentWelcome,
@@ -41,6 +40,7 @@ from becalm_protocol.handshake import (
     StreamAck,
     Waveform,
 )
+from becalm_protocol.live import Subscribe, Subscribed
 from becalm_protocol.units import NS_PER_S
 from becalm_server.archive.embedded import EmbeddedPostgres
 from becalm_server.archive.migrate import migrate
@@ -198,7 +198,7 @@ class Peer:
 
     async def next(self) -> Any:
         """The next message; heartbeats are answered on the way."""
-        message: Any = decode(await self.connection.recv())
+        message: Any = decode(await self.connection.recv(), subprotocol=self.subprotocol)
         self.heard.append(message)
         if isinstance(message, Ping):
             with contextlib.suppress(websockets.ConnectionClosed):  # what came before the close is still read
@@ -239,7 +239,7 @@ class AgentPeer(Peer):
         return Pong(sent_ns=ping.sent_ns, clock_ns=self.now_ns())
 
     async def hello(self, agent_id: str = agent_id) -> AgentWelcome:
-        await self.send(AgentHello(versions=(1,), agent_id=agent_id))
+        await self.send(AgentHello(versions=VERSIONS, agent_id=agent_id))
         welcome = await self.wait(AgentWelcome)
         assert isinstance(welcome, AgentWelcome)
         return welcome
@@ -276,11 +276,23 @@ class AgentPeer(Peer):
 class ClientPeer(Peer):
     """A front end."""
 
-    async def hello(self, *, waveforms: bool = True) -> ClientWelcome:
-        await self.send(ClientHello(versions=(1,), client="test", waveforms=waveforms))
+    async def hello(self, *, waveforms: bool = True, follow: bool = True) -> ClientWelcome:
+        """Say hello and, where the version needs it, that the session under way is wanted."""
+        await self.send(ClientHello(versions=VERSIONS, client="test", waveforms=waveforms))
         welcome = await self.wait(ClientWelcome)
         assert isinstance(welcome, ClientWelcome)
+        if welcome.version > 1 and follow:
+            await self.send(Subscribe(waveforms=None if waveforms else ()))
         return welcome
+
+    async def subscribe(self, wish: Subscribe) -> Subscribed:
+        await self.send(wish)
+        subscribed = await self.wait(Subscribed)
+        assert isinstance(subscribed, Subscribed)
+        return subscribed
+
+    def frames(self) -> list[Live]:
+        return [message for message in self.heard if isinstance(message, Live)]
 
     async def wait_live(self, event_type: type) -> Live:
         frame = await self.wait(lambda message: isinstance(message, Live) and isinstance(message.event, event_type))
@@ -300,7 +312,7 @@ class RunningServer:
         return self.url.replace("http://", "ws://")
 
     @asynccontextmanager
-    async def agent(self, subprotocol: str = SUBPROTOCOL_MSGPACK) -> AsyncIterator[AgentPeer]:
+    async def agent(self, subprotocol: str = SUBPROTOCOL_2_MSGPACK) -> AsyncIterator[AgentPeer]:
         async with _connect(f"{self.ws_url}/v1/ingest", subprotocol) as connection:
             yield AgentPeer(connection, subprotocol)
 

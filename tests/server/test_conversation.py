@@ -7,9 +7,14 @@ import pytest
 
 from becalm_protocol.derived import Beat, HrvWindow, Metrics
 from becalm_protocol.events import Phase, PhaseChange, SignalKind
-from becalm_protocol.handshake import (
+from becalm_protocol.forms import (
+    SUBPROTOCOL_2_JSON,
+    SUBPROTOCOL_2_MSGPACK,
     SUBPROTOCOL_JSON,
     SUBPROTOCOL_MSGPACK,
+    version_of,
+)
+from becalm_protocol.handshake import (
     AgentPresence,
     AgentStatus,
     Live,
@@ -23,15 +28,27 @@ from becalm_protocol.handshake import (
 )
 
 
-@pytest.mark.parametrize("form", [SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK])
-async def test_session_from_start_to_end(server: Any, sensors: Any, form: str) -> None:
+@pytest.mark.parametrize(
+    ("form", "client_form"),
+    [
+        (SUBPROTOCOL_JSON, SUBPROTOCOL_JSON),
+        (SUBPROTOCOL_MSGPACK, SUBPROTOCOL_MSGPACK),
+        (SUBPROTOCOL_2_MSGPACK, SUBPROTOCOL_2_MSGPACK),
+        (SUBPROTOCOL_2_MSGPACK, SUBPROTOCOL_2_JSON),
+        (SUBPROTOCOL_2_MSGPACK, SUBPROTOCOL_JSON),
+        (SUBPROTOCOL_MSGPACK, SUBPROTOCOL_2_JSON),
+    ],
+)
+async def test_session_from_start_to_end(server: Any, sensors: Any, form: str, client_form: str) -> None:
+    """In every form and version of the wire, also with one that is older at the other end."""
     async with (
         server.agent(form) as agent,
-        server.client(form) as client,
+        server.client(client_form) as client,
         httpx.AsyncClient(base_url=server.url) as http,
     ):
-        await agent.hello()
+        assert (await agent.hello()).version == version_of(form)
         welcome = await client.hello()
+        assert welcome.version == version_of(client_form)
         assert (welcome.agent_connected, welcome.session) == (True, None)
         started = await http.post("/v1/sessions", json={"baseline_s": 5, "inhale_s": 3})
         assert started.status_code == 201
@@ -58,8 +75,11 @@ async def test_session_from_start_to_end(server: Any, sensors: Any, form: str) -
         assert (await agent.wait(StopSession)).session_id == session_id
         await agent.close_session(session_id, sensors.last)
         await client.wait(lambda heard: isinstance(heard, SessionView) and heard.phase is SessionPhase.ENDED)
-        numbers = [heard.seq for heard in client.heard if isinstance(heard, Live)]
-        assert numbers == list(range(1, len(numbers) + 1))
+        numbers = [frame.seq for frame in client.frames()]
+        n_metrics = sum(isinstance(frame.event, Metrics) for frame in client.frames())
+        assert numbers == sorted(set(numbers))
+        n_conflated = 8 - n_metrics if welcome.version == 2 else 0
+        assert numbers[-1] == len(numbers) + n_conflated
         counts = (await http.get(f"/v1/sessions/{session_id}/counts")).json()
         assert counts["stored"] == {"ecg": 8 * 130, "rr": 8, "respiration": 80}
         assert (counts["n_missing_events"], counts["n_beats"], counts["n_metrics"]) == (0, 9, 8)

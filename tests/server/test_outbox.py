@@ -13,18 +13,18 @@ def wave(n: int) -> LiveFrame:
     event = Waveform(
         stream_id="ecg", kind=SignalKind.ECG, t_ns=n * 1000, sample_period_ns=100.0, values=tuple(map(float, range(10)))
     )
-    return LiveFrame(event, ledger=None, queued_ns=0)
+    return LiveFrame(event, ledger=None, queued_ns=0, session_id="s", seq=n)
 
 
 def metrics(n: int) -> LiveFrame:
     none = Index(reason=Reason.NO_SENSOR)
     indices: dict[str, Any] = dict.fromkeys(Metrics.index_names(), none)
-    return LiveFrame(Metrics(t_ns=n, emitted_ns=n, **indices), ledger=None, queued_ns=0)
+    return LiveFrame(Metrics(t_ns=n, emitted_ns=n, **indices), ledger=None, queued_ns=0, session_id="s", seq=n)
 
 
 def beat(n: int) -> LiveFrame:
     event = Beat(beat_idx=n, t_ns=n, emitted_ns=n, source=SignalKind.ECG, flag=BeatFlag.OK, confirmed=True)
-    return LiveFrame(event, ledger=None, queued_ns=0)
+    return LiveFrame(event, ledger=None, queued_ns=0, session_id="s", seq=n)
 
 
 async def drain(outbox: Outbox) -> list[Any]:
@@ -36,7 +36,7 @@ async def drain(outbox: Outbox) -> list[Any]:
 
 
 async def test_client_that_keeps_up_gets_everything_in_order() -> None:
-    outbox = Outbox(waveforms=True)
+    outbox = Outbox()
     sent = [wave(0), beat(0), *(metrics(n) for n in range(MAX_METRICS)), wave(1), beat(1)]
     for item in sent:
         outbox.put_nowait(item)
@@ -45,7 +45,7 @@ async def test_client_that_keeps_up_gets_everything_in_order() -> None:
 
 
 async def test_oldest_waveform_goes_first_and_a_gap_says_so() -> None:
-    outbox = Outbox(waveforms=True)
+    outbox = Outbox()
     for n in range(MAX_WAVEFORMS + 3):
         outbox.put_nowait(wave(n))
     gap, *waves = await drain(outbox)
@@ -57,7 +57,7 @@ async def test_oldest_waveform_goes_first_and_a_gap_says_so() -> None:
 
 
 async def test_metrics_conflate_to_the_newest_second() -> None:
-    outbox = Outbox(waveforms=True)
+    outbox = Outbox()
     for n in range(100):
         outbox.put_nowait(metrics(n))
     assert [one.t_ns for one in await drain(outbox)] == [96, 97, 98, 99]
@@ -65,7 +65,7 @@ async def test_metrics_conflate_to_the_newest_second() -> None:
 
 
 async def test_client_that_reads_nothing_is_disconnected_not_forgotten_in_silence() -> None:
-    outbox = Outbox(waveforms=True)
+    outbox = Outbox()
     for n in range(MAX_OTHERS + 1):
         outbox.put_nowait(beat(n))
     assert await outbox.get() is None
@@ -73,15 +73,8 @@ async def test_client_that_reads_nothing_is_disconnected_not_forgotten_in_silenc
     assert outbox.statistics()["depth"] == 0
 
 
-async def test_client_without_waveforms_gets_none() -> None:
-    outbox = Outbox(waveforms=False)
-    outbox.put_nowait(wave(0))
-    outbox.put_nowait(Ping(sent_ns=1))
-    assert await drain(outbox) == [Ping(sent_ns=1)]
-
-
 async def test_get_waits_for_the_next_item() -> None:
-    outbox = Outbox(waveforms=True)
+    outbox = Outbox()
     async with asyncio.TaskGroup() as group:
         waiting = group.create_task(outbox.get())
         await asyncio.sleep(0)

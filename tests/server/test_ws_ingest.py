@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ import httpx
 import psycopg
 import pytest
 
-from becalm_protocol.codec import encode_json
+from becalm_protocol.codec import encode_json, encode_msgpack
+from becalm_protocol.envelope import seal
 from becalm_protocol.errors import CloseCode
 from becalm_protocol.events import SampleBlock
+from becalm_protocol.forms import SUBPROTOCOL_2_MSGPACK, SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK, VERSIONS
 from becalm_protocol.handshake import (
-    SUBPROTOCOL_JSON,
     Ack,
     AgentHello,
     CloseSession,
@@ -32,7 +34,7 @@ from becalm_protocol.handshake import (
     StopSession,
     StreamAck,
 )
-from becalm_protocol.limits import CREDIT_FRAMES, MAX_FRAME_BYTES
+from becalm_protocol.limits import CREDIT_FRAMES, MAX_FRAME_BYTES, MAX_STREAMS
 from becalm_server.archive.embedded import EmbeddedPostgres
 
 RAW = b"select stream_id, seq, form, received_ns, sensor_ns, n_samples, body from raw_event order by 1, 2"
@@ -169,15 +171,107 @@ _GARBAGE = [
 ]
 
 
+@pytest.mark.parametrize("form", [SUBPROTOCOL_MSGPACK, SUBPROTOCOL_2_MSGPACK])
 @pytest.mark.parametrize("when", ["before hello", "after hello"])
-async def test_garbage_closes_with_a_reason(server: Any, when: str) -> None:
+async def test_garbage_closes_with_a_reason(server: Any, when: str, form: str) -> None:
     for frame in _GARBAGE:
-        async with server.agent() as agent:
+        async with server.agent(form) as agent:
             if when == "after hello":
                 await agent.hello()
             await agent.connection.send(frame)
             assert await agent.closed() == CloseCode.MALFORMED, frame
             assert isinstance(agent.heard[-1], Problem), frame
+
+
+_PING = seal(encode_msgpack(Ping(sent_ns=1)))
+_NOT_SEALED: dict[str, str | bytes] = {
+    "empty": b"",
+    "one byte": _PING[:1],
+    "header only": _PING[:8],
+    "cut": _PING[:-1],
+    "longer": _PING + b"\x00",
+    "text": encode_json(Ping(sent_ns=1)),
+    "of version 1": encode_msgpack(Ping(sent_ns=1)),
+    "other magic": b"\xbe\xcb" + _PING[2:],
+    "other version": _PING[:2] + b"\x03" + _PING[3:],
+    "other flags": _PING[:3] + b"\x80" + _PING[4:],
+    "depth": seal(b"\x91" * 10_000),
+    "four gigabytes": seal(b"\xdd\xff\xff\xff\xff"),
+    "of nothing": seal(b""),
+}
+
+
+@pytest.mark.parametrize("name", _NOT_SEALED)
+async def test_frame_that_is_not_sealed_right_closes_with_a_reason(server: Any, name: str) -> None:
+    async with server.agent() as agent:
+        await agent.hello()
+        await agent.connection.send(_NOT_SEALED[name])
+        assert await agent.closed() == CloseCode.MALFORMED
+        assert isinstance(agent.heard[-1], Problem)
+
+
+async def test_damaged_event_is_not_stored_and_comes_again(
+    server: Any, sensors: Any, database_url: str, fetch: Any
+) -> None:
+    session_id, events = "8" * 32, sensors.second(0)
+    for bit in (70, 400, 1_100):
+        frame = bytearray(seal(encode_msgpack(events[0])))
+        frame[bit // 8] ^= 1 << bit % 8
+        async with server.agent() as agent:
+            await agent.hello()
+            await agent.open(sensors.streams, session_id=session_id)
+            await agent.connection.send(bytes(frame))
+            assert await agent.closed() == CloseCode.MALFORMED
+    async with server.agent() as agent:
+        await agent.hello()
+        opened = await agent.open(sensors.streams, session_id=session_id)
+        assert {ack.seq for ack in opened.acks} == {0}
+        await agent.send(*events)
+        await agent.wait_acks(sensors.last)
+    stored = await fetch(database_url, RAW)
+    assert sorted((row["stream_id"], row["seq"]) for row in stored) == sorted(
+        (data.event.stream_id, data.seq) for data in events
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('{"type":"agent_hello","versions":[],"agent_id":"a"}', "versions"),
+        ('{"type":"agent_hello","versions":[' + ",".join(["1"] * 17) + '],"agent_id":"a"}', "versions"),
+        ('{"type":"agent_hello","versions":["1"],"agent_id":"a"}', "versions"),
+        ('{"type":"agent_hello","versions":[1],"agent_id":"' + "x" * 65 + '"}', "agent_id"),
+        ('{"type":"agent_hello","versions":[1],"agent_id":"a\\u0000"}', "agent_id"),
+        ('{"type":"agent_hello","versions":[1]}', "agent_id"),
+        ('{"type":"client_hello","versions":[1],"client":"x"}', "AgentHello"),
+    ],
+)
+async def test_wrong_hello_is_refused_with_what_is_wrong(server: Any, text: str, says: str) -> None:
+    async with server.agent(SUBPROTOCOL_JSON) as agent:
+        await agent.connection.send(text)
+        assert await agent.closed() == CloseCode.MALFORMED
+        assert says in agent.heard[-1].detail
+
+
+async def test_more_streams_than_a_person_wears_are_refused(server: Any, sensors: Any) -> None:
+    async with server.agent(SUBPROTOCOL_JSON) as agent:
+        await agent.hello()
+        opening = OpenSession(
+            session_id="4" * 32, started_unix_ns=1, source=Source.LIVE, streams=(sensors.ecg,) * MAX_STREAMS
+        )
+        wrong = encode_json(opening).replace("}]", "}," + encode_json(sensors.ecg).replace('"type":', '"kept":') + "]")
+        await agent.connection.send(wrong)
+        assert await agent.closed() == CloseCode.MALFORMED
+        assert "streams" in agent.heard[-1].detail
+
+
+@pytest.mark.parametrize("seq", [2, 10**9, 2**53])
+async def test_number_far_ahead_is_asked_for_from_where_we_stand(server: Any, sensors: Any, seq: int) -> None:
+    async with server.agent() as agent:
+        await agent.hello()
+        await agent.open(sensors.streams)
+        await agent.send(replace(sensors.second(0)[0], seq=seq))
+        assert (await agent.wait(Reset)).seq == 0
 
 
 @pytest.mark.parametrize(
@@ -238,7 +332,7 @@ async def test_unknown_stream_is_refused(server: Any, sensors: Any) -> None:
 
 async def test_silent_agent_is_let_go(server: Any) -> None:
     async with server.agent() as agent:
-        await agent.send(AgentHello(versions=(1,), agent_id="sleeper"))
+        await agent.send(AgentHello(versions=VERSIONS, agent_id="sleeper"))
         began_s = time.monotonic()
         async with asyncio.timeout(20.0):
             await agent.connection.wait_closed()

@@ -1,0 +1,200 @@
+"""What one client is given of what it asked for, and how it is numbered."""
+
+from typing import Any
+
+import pytest
+
+from becalm_protocol.codec import decode
+from becalm_protocol.derived import Beat, BeatFlag, Index, Metrics, Reason
+from becalm_protocol.events import Battery, Gap, SignalKind
+from becalm_protocol.forms import SUBPROTOCOL_2_JSON, SUBPROTOCOL_JSON
+from becalm_protocol.handshake import Ledger, Live, LiveEvent, Waveform
+from becalm_protocol.live import Resume, Subscribe, Subscribed
+from becalm_protocol.units import NS_PER_S
+from becalm_server.feed import Feed
+from becalm_server.frames import LiveFrame
+from becalm_server.hub import Hub
+from becalm_server.listener import MAX_SUBSCRIPTIONS, Listener
+from becalm_server.outbox import MAX_WAVEFORMS
+
+WITHHELD: dict[str, Any] = dict.fromkeys(Metrics.index_names(), Index(reason=Reason.NO_SENSOR))
+
+
+def wave(t_ns: int, kind: SignalKind = SignalKind.ECG) -> Waveform:
+    return Waveform(stream_id=kind.value, kind=kind, t_ns=t_ns, sample_period_ns=1e6, values=(0.5,))
+
+
+def metrics(t_ns: int) -> Metrics:
+    return Metrics(t_ns=t_ns, emitted_ns=t_ns, **WITHHELD)
+
+
+def beat(t_ns: int) -> Beat:
+    return Beat(
+        beat_idx=1, t_ns=t_ns, emitted_ns=t_ns, source=SignalKind.ECG, flag=BeatFlag.FIRST, confirmed=False
+    )  # fmt: skip
+
+
+def hub_with(*session_ids: str) -> Hub:
+    hub = Hub()
+    for session_id in session_ids:
+        hub.open(session_id, clock=lambda: None)
+    return hub
+
+
+def publish(hub: Hub, session_id: str, *events: LiveEvent) -> None:
+    for event in events:
+        t_ns = getattr(event, "t_ns", 0)
+        hub.publish(
+            session_id,
+            event,
+            ledger=Ledger(sample_ns=t_ns, received_ns=t_ns, accepted_ns=t_ns, published_ns=t_ns),
+        )
+
+
+def joined(hub: Hub, *, version: int = 2) -> Listener:
+    listener = hub.join(version=version)
+    assert listener is not None
+    return listener
+
+
+async def drain(listener: Listener) -> list[Any]:
+    """Everything that waits, as this client would read it."""
+    items = []
+    while listener.outbox.statistics()["depth"]:
+        item = await listener.outbox.get()
+        if isinstance(item, LiveFrame):
+            item = decode(listener.encode(item, subprotocol=SUBPROTOCOL_2_JSON))
+        items.append(item)
+    return items
+
+
+async def told(wish: Subscribe, *events: LiveEvent) -> list[LiveEvent]:
+    hub = hub_with("s")
+    listener = joined(hub)
+    assert hub.subscribe(listener, wish)
+    publish(hub, "s", *events)
+    return [item.event for item in await drain(listener) if isinstance(item, Live)]
+
+
+async def test_only_the_chosen_types_and_kinds_come() -> None:
+    belt, ecg = wave(0, SignalKind.RESPIRATION), wave(0)
+    battery = Battery(stream_id="ecg", received_ns=1, level_pct=5)
+    events = (belt, ecg, beat(1), metrics(2), battery)
+    assert await told(Subscribe(session_id="s"), *events) == list(events)
+    assert await told(Subscribe(session_id="s", events=("beat", "smell")), *events) == [beat(1)]
+    assert await told(Subscribe(session_id="s", waveforms=("respiration",)), *events) == [
+        belt, beat(1), metrics(2), battery,
+    ]  # fmt: skip
+    assert await told(Subscribe(session_id="s", waveforms=()), *events) == [beat(1), metrics(2), battery]
+    assert await told(Subscribe(session_id="s", streams=("respiration",)), *events) == [belt, beat(1), metrics(2)]
+
+
+@pytest.mark.parametrize(("hz", "kept"), [(None, 40), (4.0, 40), (2.0, 20), (1.0, 10), (0.5, 5), (3.0, 30)])
+async def test_metrics_come_no_more_often_than_asked(hz: float | None, kept: int) -> None:
+    ticks = [metrics(n * NS_PER_S // 4) for n in range(40)]
+    shown = await told(Subscribe(session_id="s", events=("metrics",), metrics_hz=hz), *ticks[:4])
+    assert shown
+    hub = hub_with("s")
+    listener = joined(hub)
+    hub.subscribe(listener, Subscribe(session_id="s", metrics_hz=hz))
+    n = 0
+    for tick in ticks:
+        publish(hub, "s", tick)
+        n += sum(isinstance(item, Live) for item in await drain(listener))
+    assert n == kept
+
+
+async def test_resuming_brings_each_frame_once_in_order() -> None:
+    hub = hub_with("s")
+    listener = joined(hub)
+    hub.subscribe(listener, Subscribe(session_id="s"))
+    publish(hub, "s", *(beat(n) for n in range(5)))
+    subscribed, *frames = await drain(listener)
+    assert isinstance(subscribed, Subscribed)
+    had = frames[2].seq
+    publish(hub, "s", *(beat(n) for n in range(5, 8)))  # still wait in the outbox when the client asks anew
+    hub.subscribe(listener, Subscribe(session_id="s", resume=Resume(feed_id=subscribed.feed_id, seq=had)))
+    publish(hub, "s", beat(8))
+    again, *frames = await drain(listener)
+    assert (again.seq, again.n_resumed, again.missed, again.began_anew) == (3, 5, None, False)
+    assert [frame.seq for frame in frames] == [4, 5, 6, 7, 8, 9]
+    assert [frame.event.t_ns for frame in frames] == [3, 4, 5, 6, 7, 8]
+
+
+async def test_gap_of_a_slow_client_repeats_the_number_before_it() -> None:
+    hub = hub_with("s")
+    listener = joined(hub)
+    hub.subscribe(listener, Subscribe(session_id="s"))
+    publish(hub, "s", beat(0))
+    await drain(listener)
+    publish(hub, "s", beat(1), *(wave(n) for n in range(MAX_WAVEFORMS + 2)))
+    frames = await drain(listener)
+    assert isinstance(frames[0].event, Gap)
+    assert [frame.seq for frame in frames[:3]] == [1, 2, 5]
+
+
+async def test_follower_goes_on_with_the_next_session() -> None:
+    hub = hub_with("a", "b")
+    listener = joined(hub)
+    hub.subscribe(listener, Subscribe(events=("beat",)))
+    assert await drain(listener) == []
+    hub.show("a")
+    publish(hub, "a", beat(1))
+    publish(hub, "b", beat(2))
+    hub.show("b")
+    publish(hub, "b", beat(3))
+    publish(hub, "a", beat(4))
+    hub.show(None)
+    publish(hub, "b", beat(5))
+    heard = await drain(listener)
+    assert [(item.session_id, getattr(item, "event", None)) for item in heard] == [
+        ("a", None), ("a", beat(1)), ("b", None), ("b", beat(3)),
+    ]  # fmt: skip
+
+
+async def test_version_1_counts_its_own_frames_and_hears_of_nothing_newer() -> None:
+    hub = hub_with("a", "b")
+    publish(hub, "a", beat(0), beat(1))
+    listener = joined(hub, version=1)
+    hub.subscribe(listener, Subscribe())
+    hub.show("a")
+    publish(hub, "a", beat(2))
+    hub.show("b")
+    publish(hub, "b", beat(3))
+    seqs = []
+    while listener.outbox.statistics()["depth"]:
+        frame = await listener.outbox.get()
+        assert isinstance(frame, LiveFrame)
+        seqs.append(decode(listener.encode(frame, subprotocol=SUBPROTOCOL_JSON), Live).seq)
+    assert seqs == [1, 2]
+    assert listener.ages() == ()
+
+
+def test_a_client_can_leave_a_session_and_cannot_follow_any_number() -> None:
+    hub = Hub()
+    listener = joined(hub)
+    for n in range(MAX_SUBSCRIPTIONS + 1):
+        hub.open(str(n), clock=lambda: None)
+        assert hub.subscribe(listener, Subscribe(session_id=str(n))) == (n < MAX_SUBSCRIPTIONS)
+    assert len(listener.ages()) == MAX_SUBSCRIPTIONS
+    listener.forget("0")
+    assert not listener.hears("0")
+    assert hub.subscribe(listener, Subscribe(session_id=str(MAX_SUBSCRIPTIONS)))
+    listener.follow(Subscribe(), shown=Feed("other", clock=lambda: None))
+    assert listener.hears("other")
+    listener.forget(None)
+    assert not listener.hears("other")
+
+
+def test_the_last_of_an_ended_session_is_kept_for_a_while() -> None:
+    now_ns = 0
+    hub = Hub(clock_ns=lambda: now_ns)
+    hub.open("a", clock=lambda: None)
+    publish(hub, "a", beat(1))
+    hub.end("a")
+    hub.open("b", clock=lambda: None)
+    assert hub.subscribe(joined(hub), Subscribe(session_id="a", resume=Resume(feed_id="?", seq=0)))
+    now_ns = 31 * NS_PER_S
+    hub.open("c", clock=lambda: None)
+    assert not hub.subscribe(joined(hub), Subscribe(session_id="a"))
+    publish(hub, "a", beat(2))  # late, of the slow lane: nobody follows it any more
