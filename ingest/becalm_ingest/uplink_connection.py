@@ -6,22 +6,20 @@ from dataclasses import dataclass, field
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, NoReturn
 
-import msgspec
 from websockets.asyncio.client import ClientConnection
 
+from becalm_ingest.data_frame import encode_data
 from becalm_ingest.spool import Spool
 from becalm_ingest.spool_stream import SpooledSession, SpooledStream
-from becalm_protocol.codec import decode, decode_msgpack, encode
-from becalm_protocol.envelope import seal
+from becalm_protocol.codec import decode, encode
 from becalm_protocol.errors import UnknownTypeError, WireError
-from becalm_protocol.forms import SEALED, SUBPROTOCOL_JSON, VERSIONS, version_of
+from becalm_protocol.forms import SUBPROTOCOL_JSON, VERSIONS, version_of
 from becalm_protocol.handshake import (
     Ack,
     AgentHello,
     AgentStatus,
     AgentWelcome,
     CloseSession,
-    Data,
     Ping,
     Pong,
     Problem,
@@ -253,7 +251,7 @@ class Connection:
                 continue  # a reset came while we were sending
             opened.sent_seq[stream_id] = seq
             self._uplink.latency.sent(stream_id, seq=seq, sent_ns=time.monotonic_ns())
-            await self._socket.send(self._encode_data(seq, body=body))
+            await self._socket.send(encode_data(seq, body=body, subprotocol=self._subprotocol))
             n_sent += 1
         return n_sent
 
@@ -262,13 +260,6 @@ class Connection:
         if key not in opened.sent_seq:
             return []
         return [(key, *row) for row in self._spool.pending(key, after_seq=opened.sent_seq[key], upto_seq=upto_seq)]
-
-    def _encode_data(self, seq: int, *, body: bytes) -> str | bytes:
-        if self._subprotocol == SUBPROTOCOL_JSON:
-            return encode(Data(seq=seq, event=decode_msgpack(body)), subprotocol=self._subprotocol)
-        # The event is encoded once, when it is spooled.
-        frame = msgspec.msgpack.encode({"type": "data", "seq": seq, "event": msgspec.Raw(body)})
-        return seal(frame) if self._subprotocol in SEALED else frame
 
     async def _close_if_done(self, session: SpooledSession) -> None:
         opened = self._opened
