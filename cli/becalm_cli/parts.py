@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import re
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 async def run_server(*, host: str, port: int, data_dir: Path, supervised: bool) -> None:
     """Serve until told to stop."""
+    from becalm_server.logs import configure_logs
     from becalm_server.serve import serve
     from becalm_server.settings import ServerSettings
 
@@ -28,6 +30,8 @@ async def run_server(*, host: str, port: int, data_dir: Path, supervised: bool) 
         else:
             typer.echo(f"becalm server at {url} - API at {url}/docs - Ctrl-C stops it")
 
+    # A supervisor shows our last words to a person: those are about trouble, not about requests.
+    configure_logs(level=logging.WARNING if supervised else logging.INFO)
     settings = ServerSettings.from_environment(host=host, port=port, data_dir=data_dir / "server")
     await serve(settings, on_ready=on_ready, stop=stop_on_signals(supervised=supervised))
 

@@ -23,6 +23,8 @@ from becalm_server.known_query import refuse_unknown_query
 from becalm_server.origin import OriginGuard
 from becalm_server.parts import Parts
 from becalm_server.problems import install_problem_handlers, responses
+from becalm_server.request_line import RequestLine
+from becalm_server.telemetry import Telemetry
 
 DESCRIPTION = """A biofeedback companion: sessions, recordings, live feedback.
 
@@ -54,12 +56,14 @@ def create_app(parts: Parts) -> FastAPI:
         responses=responses(HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY),
     )
     app.state.parts = parts
+    app.state.telemetry = Telemetry(parts)
     app.state.exports = ExportOffice(parts.archive)
     install_problem_handlers(app)
     for edge in EDGES:
         app.include_router(edge.router)
     app.add_middleware(BodyCap)
     app.add_middleware(OriginGuard, allowed_hosts=parts.settings.allowed_hosts)
+    app.add_middleware(RequestLine, telemetry=app.state.telemetry)  # outermost: it sees what the others refuse
     return app
 
 

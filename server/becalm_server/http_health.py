@@ -1,19 +1,40 @@
-"""`/v1/health`: how the server is, without a word about anybody's body."""
+"""`/v1/health`, `/readyz`, `/metrics`: how the server is, without a word about anybody's body."""
 
 from importlib.metadata import version
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 
 from becalm_protocol.derived import PIPELINE_VERSION
 from becalm_protocol.errors import StorageError
-from becalm_server.bodies.operation import HealthBody
+from becalm_server.bodies.operation import HealthBody, ReadyBody
 from becalm_server.latency import Latency
 from becalm_server.parts import Parts
+from becalm_server.problems import responses
+from becalm_server.readiness import reasons_against
+from becalm_server.refusals import NotReadyError
+from becalm_server.telemetry import CONTENT_TYPE, Telemetry
 
-router = APIRouter(prefix="/v1", tags=["operation"])
+router = APIRouter(tags=["operation"])
+_PAGE = {"content": {CONTENT_TYPE: {"schema": {"type": "string"}, "example": "becalm_agents 1.0\n"}}}
 
 
-@router.get("/health", summary="Health")
+@router.get("/readyz", summary="Readiness", responses=responses(NotReadyError))
+async def ready(request: Request) -> ReadyBody:
+    """Tell whether the server can do its work now: 200, or 503 with the reasons."""
+    reasons = await reasons_against(request.app.state.parts)
+    if reasons:
+        raise NotReadyError(reasons)
+    return ReadyBody()
+
+
+@router.get("/metrics", summary="Figures for Prometheus", response_class=Response, responses={200: _PAGE})
+async def figures(request: Request) -> Response:
+    """Return counters, gauges and histograms of the machinery; none is about a person."""
+    telemetry: Telemetry = request.app.state.telemetry
+    return Response(telemetry.page(), media_type=CONTENT_TYPE)
+
+
+@router.get("/v1/health", summary="Health")
 async def health(request: Request) -> HealthBody:
     """Return how the server is; always 200, so that a degraded one can say why."""
     parts: Parts = request.app.state.parts

@@ -1,6 +1,7 @@
 """Live frames to the clients that asked for them: each encoded once, each client with its own bounded outbox."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,7 @@ class Hub:
         self._shown: Feed | None = None
         self.sent_latency = Latency()
         """From publish to the socket, for every frame of every client."""
+        self._of_gone: Counter[str] = Counter()
 
     # -------------------------------------------------------------------------------------------------- clients
     def join(self, *, version: int) -> Listener | None:
@@ -36,8 +38,11 @@ class Hub:
         return listener
 
     def leave(self, listener: Listener) -> None:
-        """Forget a client."""
-        self._listeners.discard(listener)
+        """Forget a client, not what it was not sent."""
+        if listener in self._listeners:
+            self._listeners.discard(listener)
+            told = listener.outbox.statistics()
+            self._of_gone.update(dropped=told["dropped"], conflated=told["conflated"])
 
     def subscribe(self, listener: Listener, wish: Subscribe) -> bool:
         """Send a client the frames it asks for; False where there is no such session, or one too many."""
@@ -102,14 +107,14 @@ class Hub:
             listener.outbox.close_nowait(code)
 
     def statistics(self) -> dict[str, Any]:
-        """Clients, and the sums over their outboxes."""
+        """Clients and the sums over their outboxes; what was dropped and conflated counts for clients that left too."""
         each = [listener.outbox.statistics() for listener in self._listeners]
         return {
             "clients": len(each),
             "depth": sum(one["depth"] for one in each),
             "peak": max((one["peak"] for one in each), default=0),
-            "dropped": sum(one["dropped"] for one in each),
-            "conflated": sum(one["conflated"] for one in each),
+            "dropped": sum(one["dropped"] for one in each) + self._of_gone["dropped"],
+            "conflated": sum(one["conflated"] for one in each) + self._of_gone["conflated"],
         }
 
     def _forget_old(self) -> None:

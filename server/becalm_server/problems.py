@@ -17,6 +17,7 @@ from becalm_server.refusals import (
     FormatUnavailableError,
     NoAgentError,
     NothingToExportError,
+    NotReadyError,
     ReportPendingError,
     SessionRunningError,
     TooManyAnnotationsError,
@@ -43,6 +44,7 @@ STATUSES: dict[type[Exception], HTTPStatus] = {
     NoAgentError: HTTPStatus.CONFLICT,
     SessionRunningError: HTTPStatus.CONFLICT,
     TooManyAnnotationsError: HTTPStatus.CONFLICT,
+    NotReadyError: HTTPStatus.SERVICE_UNAVAILABLE,
     StorageError: HTTPStatus.SERVICE_UNAVAILABLE,
     RequestValidationError: HTTPStatus.UNPROCESSABLE_ENTITY,
 }
@@ -102,10 +104,12 @@ def problem(
     problem_type: str | None = None,
     headers: dict[str, str] | None = None,
     errors: list[FieldProblem] | None = None,
+    reasons: list[str] | None = None,
 ) -> JSONResponse:
     """Return problem details as a response; without a type it is the general one of the status."""
     told = NO_STORE | (headers or {})
-    body = _details(status, detail, problem_type=problem_type or _general_type(status), errors=errors)
+    body = _details(status, detail, problem_type=problem_type or _general_type(status))
+    body.errors, body.reasons = errors, reasons
     if body.retry_after_s is not None:
         told["Retry-After"] = str(body.retry_after_s)
     return JSONResponse(
@@ -117,15 +121,12 @@ def _empty() -> dict[str, Any]:
     return {"schema": {"$ref": "#/components/schemas/ProblemDetails"}, "examples": {}}
 
 
-def _details(
-    status: HTTPStatus, detail: str, *, problem_type: str, errors: list[FieldProblem] | None = None
-) -> ProblemDetails:
+def _details(status: HTTPStatus, detail: str, *, problem_type: str) -> ProblemDetails:
     return ProblemDetails(
         type=problem_type,
         title=problem_title(problem_type.rpartition("/")[2]),
         status=int(status),
         detail=printable(detail),
-        errors=errors,
         retry_after_s=RETRY_AFTER_S if status == HTTPStatus.SERVICE_UNAVAILABLE else None,
     )
 
@@ -158,7 +159,7 @@ def printable(text: str) -> str:
 
 async def _refused(_request: Request, exc: Exception) -> JSONResponse:
     error, status = next((error, status) for error, status in STATUSES.items() if isinstance(exc, error))
-    return problem(status, str(exc), problem_type=_type_of(error))
+    return problem(status, str(exc), problem_type=_type_of(error), reasons=getattr(exc, "reasons", None))
 
 
 async def _http(_request: Request, exc: Exception) -> JSONResponse:

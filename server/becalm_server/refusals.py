@@ -41,3 +41,11 @@ class FormatUnavailableError(BecalmError):
 
 class ExportsBusyError(BecalmError):
     """Others are being made, or this one took too long."""
+
+
+class NotReadyError(BecalmError):
+    """The server cannot do its work now; `reasons` has a sentence for each cause."""
+
+    def __init__(self, reasons: list[str]) -> None:
+        self.reasons = reasons
+        super().__init__("; ".join(reasons))

@@ -45,6 +45,8 @@ GATES = {
     "pyxdf": ("ingest/becalm_ingest/formats/xdf_file.py",),
     "fitdecode": ("ingest/becalm_ingest/formats/fit_file.py",),
     "pyarrow": ("server/becalm_server/exports/parquet_zip.py",),
+    "structlog": ("server/becalm_server/logs.py",),
+    "prometheus_client": ("server/becalm_server/telemetry.py",),
     "pylsl": ("ingest/becalm_ingest/lsl.py",),
     "numpy": (
         "signal/becalm_signal/",

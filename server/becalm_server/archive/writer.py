@@ -70,6 +70,7 @@ class ArchiveWriter:
         self._room.set()
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._peak = 0
+        self._n_commits = 0
         self.trouble: str | None = None
         """Why nothing is committed at the moment; None while all is well."""
         self.commit_latency = Latency()
@@ -96,8 +97,8 @@ class ArchiveWriter:
         await done
 
     def statistics(self) -> dict[str, int]:
-        """Depth and peak of the queue."""
-        return {"depth": len(self._queue), "peak": self._peak}
+        """Depth and peak of the queue; transactions so far."""
+        return {"depth": len(self._queue), "peak": self._peak, "commits": self._n_commits}
 
     async def open(self) -> None:
         """Connect and claim the database. Raises StorageError where another server writes to it."""
@@ -151,6 +152,7 @@ class ArchiveWriter:
                 if self.trouble is not None:
                     log.warning("the database is back")
                 self.trouble = None
+                self._n_commits += 1
                 return
 
     async def _connect(self) -> psycopg.AsyncConnection[Any]:

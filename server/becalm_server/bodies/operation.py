@@ -1,10 +1,19 @@
 """How the server is, for its operator."""
 
+from typing import Literal
+
 from pydantic import BaseModel, Field
 
 from becalm_server.bodies.examples import shown
 
 _PERCENTILES = {"p50": 1.2, "p99": 8.9}
+
+
+class ReadyBody(BaseModel):
+    """The server can do its work."""
+
+    model_config = shown({"status": "ready"})
+    status: Literal["ready"] = "ready"
 
 
 class HealthBody(BaseModel):
@@ -16,7 +25,7 @@ class HealthBody(BaseModel):
             "timescale": "absent: this PostgreSQL does not offer TimescaleDB; everything works without it",
             "agent_connected": True, "session_id": None,
             "clients": {"clients": 1, "depth": 0, "peak": 3, "dropped": 0, "conflated": 0},
-            "archive": {"depth": 0, "peak": 12}, "slow_lane": {"depth": 0, "done": 4, "failed": 0},
+            "archive": {"depth": 0, "peak": 12, "commits": 240}, "slow_lane": {"depth": 0, "done": 4, "failed": 0},
             "accept_ms": _PERCENTILES, "publish_ms": _PERCENTILES, "commit_ms": _PERCENTILES,
         }
     )  # fmt: skip

@@ -30,4 +30,5 @@ class ProblemDetails(BaseModel):
     errors: list[FieldProblem] | None = Field(
         default=None, description="Places of a request that are not as documented"
     )
+    reasons: list[str] | None = Field(default=None, description="Each cause by itself, where there may be several")
     retry_after_s: int | None = Field(default=None, description="When it may help to ask again, seconds")
