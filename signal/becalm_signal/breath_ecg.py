@@ -45,7 +45,7 @@ class Turn:
 class EcgBreath:
     """Turns of the breath in one ECG.
 
-    `sample(x)` takes every sample, `beat(at)` every R peak found and returns the turns that it settled, oldest first.
+    `feed` takes every sample, `beat(at)` every R peak found and returns the turns that it settled, oldest first.
     Delay: 3 to 12 s (one breath and up to 4 s). Warm-up: 24 s of beats. State: 6 s of samples, 24 s of modulations.
     """
 
@@ -60,7 +60,7 @@ class EcgBreath:
         """Begin again after a gap; nothing reaches over it."""
         self._kept.clear()
         self._first_kept = 0
-        self._phase = 0
+        self._n_seen = 0
         self._forget_beats()
 
     def _forget_beats(self) -> None:
@@ -76,14 +76,13 @@ class EcgBreath:
         self._done_s = -math.inf
         self._trace: tuple[float, ...] | None = None
 
-    def sample(self, x: float) -> None:
-        """Take one sample of the ECG."""
-        if self._phase == 0:
-            self._kept.append(x)
-            if len(self._kept) > 2 * self._n_kept:
-                self._first_kept += self._n_kept
-                del self._kept[: self._n_kept]
-        self._phase = (self._phase + 1) % self._stride
+    def feed(self, samples: Sequence[float]) -> None:
+        """Take samples of the ECG, shape (n_samples,)."""
+        self._kept += samples[-self._n_seen % self._stride :: self._stride]
+        self._n_seen += len(samples)
+        while len(self._kept) > 2 * self._n_kept:
+            self._first_kept += self._n_kept
+            del self._kept[: self._n_kept]
 
     def beat(self, at: float) -> list[Turn]:
         """Take the position of an R peak, counted in samples since `restart`."""

@@ -1,6 +1,7 @@
 """What wear does to a breathing signal: a sensor that sticks, and a body that moves."""
 
 from collections import deque
+from collections.abc import Sequence
 
 from becalm_signal.filters import OnePole
 
@@ -19,7 +20,7 @@ SUDDEN, OVER = 3.0, 2.0
 
 
 class NoiseWatch:
-    """Is the sensor's own noise gone? `step(x)` takes a sample; `is_stuck` is judged every half second.
+    """Is the sensor's own noise gone? `is_stuck` is judged every half second.
 
     A chest at rest leaves the noise; a stuck sensor does not. Where a sensor has no noise of its own nothing is said.
     """
@@ -37,10 +38,15 @@ class NoiseWatch:
         self._still: deque[tuple[float, float]] = deque(maxlen=N_STILL)
         self.is_stuck = False
 
-    def step(self, x: float) -> bool:
-        """Take one sample; return whether the judgement was made anew."""
-        self._open.append(x)
-        if len(self._open) < self._n_segment:
+    @property
+    def n_left(self) -> int:
+        """How many samples are left to the next judgement."""
+        return self._n_segment - len(self._open)
+
+    def feed(self, samples: Sequence[float]) -> bool:
+        """Take samples, shape (n_samples,), not more than `n_left`; return whether the judgement was made anew."""
+        self._open += samples
+        if self.n_left > 0:
             return False
         low, high = min(self._open), max(self._open)
         self._open.clear()

@@ -12,7 +12,7 @@ from becalm_signal.breath_turns import BreathMaker, TurnAt
 from becalm_signal.breath_wear import MotionWatch, NoiseWatch
 from becalm_signal.clock import StreamClock
 from becalm_signal.filters import BUTTERWORTH_4_QS, Decimator, OnePole, low_pass, parabola_vertex
-from becalm_signal.quality import RangeWatch
+from becalm_signal.quality import RangeWatch, pieces
 from becalm_signal.stage import Output, QualityReporter
 
 # Breathing is below 1 Hz; 25 samples a second place a turn well.
@@ -206,9 +206,17 @@ class BreathingStage:
         if self._origin is None:
             self._origin = first
         out: list[Output] = []
-        for at, x in enumerate(samples, first):
-            judged = self._watch.step(x)
-            judged = self._noise.step(x) or judged
+        for piece in pieces(samples, self._watch, self._noise):
+            out += self._feed(piece, first=first, clock=clock)
+            first += len(piece)
+        return out
+
+    def _feed(self, piece: Sequence[float], *, first: int, clock: StreamClock) -> list[Output]:
+        """Take samples that end with the next judgement of their range or noise, or before it."""
+        out: list[Output] = []
+        last = first + len(piece) - 1
+        for at, x in enumerate(piece, first):
+            judged = at == last and any([self._watch.feed(piece), self._noise.feed(piece)])
             sample = self._decimator.step(x)
             turn = self._turns.step(self._filter.step(sample)) if sample is not None else None
             if sample is not None:

@@ -10,7 +10,7 @@ from becalm_signal.breath_turns import BreathMaker, TurnAt
 from becalm_signal.clock import StreamClock
 from becalm_signal.ecg_contact import ContactWatch
 from becalm_signal.qrs import Peak, QrsDetector
-from becalm_signal.quality import RangeWatch
+from becalm_signal.quality import RangeWatch, pieces
 from becalm_signal.rr import RrFlagger
 from becalm_signal.stage import Output, QualityReporter
 
@@ -66,29 +66,10 @@ class EcgStage:
         if self._origin is None:
             self._origin = first
         out: list[Output] = []
-        watch, detect, keep = self._watch.step, self._detector.step, self._breath.sample
-        touch = self._contact.step
-        for at, x in enumerate(samples, first):
-            judged = watch(x)
-            touch(x)
-            keep(x)
-            peaks = detect(x)
-            if judged or peaks:
-                self._newest = at
-                emitted_ns = clock.session_ns(at)
-                was = self._quality.reason
-                for peak in peaks:
-                    self._contact.beat(peak.at, is_known=peak.is_known)
-                out += self._judge(emitted_ns, clock=clock)
-                if was in DEAD and self._quality.reason is None:
-                    # The step from the rail back to the heart is no beat, and levels learned on a dead lead are none.
-                    self._detector.begin_anew()
-                    self._contact.restart()
-                    self._breath.restart()
-                    self._origin, peaks = at + 1, []
-                for peak in peaks:
-                    out += self._beat(peak, clock=clock, emitted_ns=emitted_ns)
-        self._newest = first + len(samples) - 1
+        for piece in pieces(samples, self._watch):
+            out += self._feed(piece, first=first, clock=clock)
+            first += len(piece)
+        self._newest = first - 1
         return out
 
     def finish(self, *, clock: StreamClock) -> list[Output]:
@@ -100,6 +81,36 @@ class EcgStage:
         for peak in self._detector.finish():
             out += self._beat(peak, clock=clock, emitted_ns=emitted_ns)
         return [*out, *self._flagger.flush(emitted_ns=emitted_ns)]
+
+    def _feed(self, piece: Sequence[float], *, first: int, clock: StreamClock) -> list[Output]:
+        """Take samples that end with the next judgement of their range, or before it."""
+        out: list[Output] = []
+        done = 0
+        for n_taken, peaks in self._detector.feed(piece):
+            self._contact.feed(piece[done:n_taken])
+            self._breath.feed(piece[done:n_taken])
+            done = n_taken
+            judged = n_taken == len(piece) and self._watch.feed(piece)
+            if judged or peaks:
+                out += self._settle(peaks, at=first + n_taken - 1, clock=clock)
+        return out
+
+    def _settle(self, peaks: Sequence[Peak], *, at: int, clock: StreamClock) -> list[Output]:
+        emitted_ns = clock.session_ns(at)
+        was = self._quality.reason
+        for peak in peaks:
+            self._contact.beat(peak.at, is_known=peak.is_known)
+        out = self._judge(emitted_ns, clock=clock)
+        if was in DEAD and self._quality.reason is None:
+            # The step from the rail back to the heart is no beat, and levels learned on a dead lead are none.
+            self._detector.begin_anew()
+            self._contact.restart()
+            self._breath.restart()
+            self._origin = at + 1
+            return out
+        for peak in peaks:
+            out += self._beat(peak, clock=clock, emitted_ns=emitted_ns)
+        return out
 
     def _judge(self, t_ns: int, *, clock: StreamClock) -> list[Output]:
         peakiness = self._detector.peakiness

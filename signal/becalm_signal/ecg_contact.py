@@ -1,6 +1,7 @@
 """Do the electrodes still see a heart? Two signs that they do not, each relative to what this heart has shown."""
 
 from collections import deque
+from collections.abc import Sequence
 from statistics import median
 
 from becalm_protocol.derived import Reason
@@ -25,7 +26,7 @@ N_BACK = 1
 class ContactWatch:
     """OFF_BODY: no beat and much more noise than between beats. NOISY: beats that look like none before.
 
-    `step(x)` takes every sample, `beat` every beat; `judge` gives the reason. Delay: 1.2 s, or 1.6 usual intervals.
+    `feed` takes every sample, `beat` every beat; `judge` gives the reason. Delay: 1.2 s, or 1.6 usual intervals.
     """
 
     def __init__(self, rate_hz: float) -> None:
@@ -40,23 +41,23 @@ class ContactWatch:
     def restart(self) -> None:
         """Begin again after a gap; what is usual is kept."""
         self._bends: list[float] = []
-        self._one = self._two = 0.0
+        self._before: list[float] = []
         self._n = 0
         self._level = 0.0
         self._last: float | None = None
         self._heard: float | None = None
         self._open: deque[float] = deque(maxlen=N_USUAL)
 
-    def step(self, x: float) -> None:
-        """Take a sample."""
-        self._n += 1
-        if self._n > 2:
-            self._bends.append(abs(x - 2.0 * self._one + self._two))
-        self._two, self._one = self._one, x
-        if len(self._bends) >= self._n_segment:
+    def feed(self, samples: Sequence[float]) -> None:
+        """Take samples, shape (n_samples,)."""
+        self._n += len(samples)
+        joined = [*self._before, *samples]
+        self._before = joined[-2:]
+        self._bends += [abs(c - 2.0 * b + a) for a, b, c in zip(joined, joined[1:], joined[2:], strict=False)]
+        while len(self._bends) >= self._n_segment:
             # The median: a QRS is short, what is between the beats is counted.
-            self._level = median(self._bends)
-            self._bends.clear()
+            self._level = median(self._bends[: self._n_segment])
+            del self._bends[: self._n_segment]
             self._open.append(self._level)
 
     def beat(self, at: float, *, is_known: bool) -> None:

@@ -8,7 +8,7 @@ from becalm_protocol.derived import Reason
 from becalm_protocol.events import SignalKind
 from becalm_signal.clock import StreamClock
 from becalm_signal.pulses import PulseDetector, Rise
-from becalm_signal.quality import RangeWatch
+from becalm_signal.quality import RangeWatch, pieces
 from becalm_signal.rr import RrFlagger
 from becalm_signal.stage import Output, QualityReporter
 
@@ -68,16 +68,24 @@ class PpgStage:
         if self._origin is None:
             self._origin = first
         out: list[Output] = []
-        for at, x in enumerate(samples, first):
-            judged = self._watch.step(x)
+        for piece in pieces(samples, self._watch):
+            out += self._feed(piece, first=first, clock=clock)
+            first += len(piece)
+        self._newest = first - 1
+        return out
+
+    def _feed(self, piece: Sequence[float], *, first: int, clock: StreamClock) -> list[Output]:
+        """Take samples that end with the next judgement of their range, or before it."""
+        out: list[Output] = []
+        last = first + len(piece) - 1
+        for at, x in enumerate(piece, first):
+            judged = at == last and self._watch.feed(piece)
             pulses = self._detector.step(x)
             if judged or pulses:
-                self._newest = at
                 emitted_ns = clock.session_ns(at)
                 for pulse in pulses:
                     out += self._beat(pulse, clock=clock, emitted_ns=emitted_ns)
                 out += self._judge(emitted_ns, n_pulses=len(pulses))
-        self._newest = first + len(samples) - 1
         return out
 
     def finish(self, *, clock: StreamClock) -> list[Output]:

@@ -6,12 +6,13 @@ medians for both levels, a T-wave rule on slope, and the peak placed on the domi
 
 import math
 from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from statistics import median
 
 from becalm_signal.filters import Decimator
-from becalm_signal.qrs_humps import Candidate, Energy, HumpFinder
+from becalm_signal.qrs_humps import Candidate, Energy, HumpFinder, MeanEnergy
 from becalm_signal.qrs_jury import Found, Jury
 from becalm_signal.qrs_place import PeakPlacer
 
@@ -41,11 +42,8 @@ SEARCH_BACK_SLOPE = 0.25
 LOOK_AT_SHARE = 0.28
 RELEARN_S = 4.0
 HISTORY_S = 4.0
-# The mean energy forgets wholly after 4 s: a burst must not make the heart after it look like noise for longer.
 # Largest humps of each second over the mean energy: noise 1.2-1.9, hearts 2.1 and more.
 LEAST_TOP = 2.0
-MEAN_SEGMENT_S = 0.5
-N_MEAN_SEGMENTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +59,8 @@ class Peak:
 class QrsDetector:
     """Streaming R-peak detector for one ECG stream.
 
-    `step(x)` takes one sample and returns the peaks it settled, oldest first. Delay from R peak to return: about
-    130 ms, 95 % below 200 ms; beats of the learning time (2.5 s) and search-back beats come later. State: 5 s.
+    Delay from R peak to the sample that settles it: about 130 ms, 95 % below 200 ms; beats of the learning time (2.5 s)
+    and search-back beats come later. State: 5 s.
     """
 
     def __init__(self, rate_hz: float) -> None:
@@ -75,8 +73,6 @@ class QrsDetector:
         self._placer = PeakPlacer(self.rate_hz)
         self._jury = Jury(self.rate_hz)
         self._samples: deque[float] = deque(maxlen=round((HISTORY_S + 1.0) * self.rate_hz))
-        self._n_segment = max(1, round(MEAN_SEGMENT_S * self.rate_hz))
-        self._energies: deque[float] = deque(maxlen=N_MEAN_SEGMENTS)
         self.begin_anew()
 
     def begin_anew(self) -> None:
@@ -91,6 +87,7 @@ class QrsDetector:
         """Begin again after a gap: filters and positions from zero, levels kept."""
         self._decimator.reset()
         self._energy = Energy(self.rate_hz)
+        self._mean_energy = MeanEnergy(self.rate_hz)
         self._humps = HumpFinder(self.rate_hz)
         self._jury.restart()
         self._samples.clear()
@@ -99,37 +96,37 @@ class QrsDetector:
         self._last: Candidate | None = None
         self._quiet_since = 0
         self._deadline = round(LEARNING_S * self.rate_hz)
-        self._energies.clear()
-        self._energy_sum = 0.0
 
     @property
     def peakiness(self) -> float:
         """Energy of the accepted beats over the mean energy: 3 and more for a heart, below 1.8 for noise."""
-        mean = self._mean_energy()
+        mean = self._mean_energy.value
         return median(self._signal) / mean if self._signal and mean > 0.0 else 0.0
 
     def learn_shapes(self, *, is_heart: bool) -> None:
         """Take shapes of beats from what is told from now on, or not."""
         self._jury.is_learning = is_heart
 
-    def _mean_energy(self) -> float:
-        return sum(self._energies) / len(self._energies) if self._energies else 0.0
+    def feed(self, samples: Sequence[float]) -> Iterator[tuple[int, list[Peak]]]:
+        """Take samples in the unit of the signal, shape (n_samples,).
 
-    def step(self, x: float) -> list[Peak]:
-        """Take one sample in the unit of the signal; return the peaks settled by it."""
-        sample = self._decimator.step(x)
-        if sample is None:
-            return []
+        Yield how many were taken and the peaks that the last of these settled, oldest first: where there are such, and
+        after the last sample.
+        """
+        decimated = self._decimator.run(samples)
+        energies = iter(self._energy.run([sample for sample in decimated if sample is not None]))
+        for n_taken, sample in enumerate(decimated, 1):
+            peaks = [] if sample is None else self._step(sample, *next(energies))
+            if peaks or n_taken == len(samples):
+                yield n_taken, peaks
+
+    def _step(self, sample: float, energy: float, slope: float) -> list[Peak]:
         self._n += 1
         n = self._n
         self._samples.append(sample)
-        energy = self._energy.step(sample)
-        self._energy_sum += energy
-        if (n + 1) % self._n_segment == 0:
-            self._energies.append(self._energy_sum / self._n_segment)
-            self._energy_sum = 0.0
+        self._mean_energy.step(energy)
         found: list[Peak] = []
-        hump = self._humps.step(n, energy, slope=self._energy.slope)
+        hump = self._humps.step(n, energy, slope=slope)
         if hump is not None:
             self._past.append(hump)
             if self._learned and self._is_beat(hump):
@@ -273,7 +270,7 @@ class QrsDetector:
         least = 0.4 * max(hump.energy for hump in tops)
         tops = [hump for hump in tops if hump.energy >= least]
         top = median(hump.energy for hump in tops)
-        if self._learned and top < LEAST_TOP * self._mean_energy():
+        if self._learned and top < LEAST_TOP * self._mean_energy.value:
             return  # a pause: its noise is no heart
         self._signal.clear()
         self._noise.clear()

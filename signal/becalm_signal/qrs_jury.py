@@ -1,5 +1,6 @@
 """Which humps are told as beats: at once where their shape is known, after a look at what follows where it is not."""
 
+import math
 from collections import deque
 from dataclasses import dataclass, replace
 from statistics import median
@@ -65,7 +66,7 @@ class Jury:
         self._rr: deque[float] = deque(maxlen=8)
         self._held: list[Found] = []
         self._last: float | None = None
-        self.deadline = 0.0
+        self.deadline = math.inf
         """The decimated sample from which on `overdue` may have something to tell."""
         self._right = 0.5
         """Running share of beats among those held."""
@@ -73,6 +74,7 @@ class Jury:
     def restart(self) -> None:
         """Begin again after a gap: shapes and intervals are kept."""
         self._held.clear()
+        self.deadline = math.inf
         self._last = None
 
     def clear(self) -> None:
@@ -128,6 +130,7 @@ class Jury:
 
     def _settle(self, sure: Found | None) -> list[Found]:
         held, self._held = self._held, []
+        self.deadline = math.inf
         if sure is not None:
             while held and sure.at - held[-1].at < LEAD_S * self._rate_hz:
                 held.pop()

@@ -1,8 +1,9 @@
 """Can a signal carry indices? Flat, stuck and saturated stretches, judged in half-second segments."""
 
-import itertools
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Protocol
 
 from becalm_protocol.derived import Reason
 
@@ -16,42 +17,46 @@ STEEP_SHARE = 0.25
 MIN_SATURATED_COUNTS = 24
 
 
-@dataclass(frozen=True, slots=True)
+class Watch(Protocol):
+    """Judges samples in segments."""
+
+    @property
+    def n_left(self) -> int:
+        """How many samples are left to its next judgement."""
+
+
+def pieces(samples: Sequence[float], *watches: Watch) -> Iterator[Sequence[float]]:
+    """Cut samples so that each watch, fed with one piece before the next is asked for, judges at the end of a piece."""
+    done = 0
+    while done < len(samples):
+        end = done + min(watch.n_left for watch in watches)
+        yield samples[done:end]
+        done = end
+
+
 class _Segment:
-    low: float
-    high: float
-    on_low: float
-    """Share of samples that lie exactly on the lowest value."""
-    on_high: float
-    steepest: float
-    """Largest step between neighbours."""
-    into_low: float
-    """Largest step of two samples that ends or begins on the lowest value."""
-    into_high: float
+    """Half a second of samples."""
 
+    def __init__(self, samples: list[float]) -> None:
+        self._samples = samples
+        self.low, self.high = min(samples), max(samples)
 
-def _segment(samples: list[float]) -> _Segment:
-    low, high = min(samples), max(samples)
-    return _Segment(
-        low=low,
-        high=high,
-        on_low=samples.count(low) / len(samples),
-        on_high=samples.count(high) / len(samples),
-        steepest=max(abs(b - a) for a, b in itertools.pairwise(samples)),
-        into_low=_stride(samples, low),
-        into_high=_stride(samples, high),
-    )
+    def share_on(self, rail: float) -> float:
+        """Return the share of samples that lie exactly on a value."""
+        return self._samples.count(rail) / len(self._samples) if self.low <= rail <= self.high else 0.0
 
+    def steepest(self) -> float:
+        """Return the largest step between neighbours."""
+        return max(abs(b - a) for a, b in pairwise(self._samples))
 
-def _stride(samples: list[float], rail: float) -> float:
-    """Return the largest distance from the rail two samples before it is reached, or after it is left."""
-    return max(
-        (abs(b - a) for a, _, b in zip(samples, samples[1:], samples[2:], strict=False) if rail in (a, b)), default=0.0
-    )
+    def stride(self, rail: float) -> float:
+        """Return the largest distance from the rail two samples before it is reached, or after it is left."""
+        two_apart = zip(self._samples, self._samples[2:], strict=False)
+        return max((abs(b - a) for a, b in two_apart if rail in (a, b)), default=0.0)
 
 
 class RangeWatch:
-    """Flat or saturated: `step(x)` returns True when a segment ended and `reason` was judged anew.
+    """Flat or saturated: `feed` returns True when a segment ended and `reason` was judged anew.
 
     `flat_range` is the largest range, in the unit of the signal, over `window_s` that no living signal stays within.
     """
@@ -67,15 +72,20 @@ class RangeWatch:
     def restart(self) -> None:
         """Begin again after a gap; the last judgement stays until a new window is full."""
         self._segments.clear()
-        self._open.clear()
+        self._open = []
 
-    def step(self, x: float) -> bool:
-        """Take one sample."""
-        self._open.append(x)
-        if len(self._open) < self._n_segment:
+    @property
+    def n_left(self) -> int:
+        """How many samples are left to its next judgement."""
+        return self._n_segment - len(self._open)
+
+    def feed(self, samples: Sequence[float]) -> bool:
+        """Take samples, shape (n_samples,), not more than `n_left`."""
+        self._open += samples
+        if self.n_left > 0:
             return False
-        self._segments.append(_segment(self._open))
-        self._open.clear()
+        self._segments.append(_Segment(self._open))
+        self._open = []
         self.reason = self._judge()
         return True
 
@@ -94,16 +104,14 @@ class RangeWatch:
     def _at_rail(self, low: float, high: float) -> bool:
         """Return whether the last second lies on both rails, or on one that cuts it off and is no resting level."""
         recent = list(self._segments)[-2:]
-        on_low = [s.on_low if s.low == low else 0.0 for s in recent]
-        on_high = [s.on_high if s.high == high else 0.0 for s in recent]
-        if min(sum(on_low), sum(on_high)) > BOTH_RAILS_SHARE * len(recent):
+        shares = {rail: [segment.share_on(rail) for segment in recent] for rail in (low, high)}
+        if min(map(sum, shares.values())) > BOTH_RAILS_SHARE * len(recent):
             return True
-        steep = STEEP_SHARE * max(segment.steepest for segment in self._segments)
-        rails = (
-            (on_low, [s.into_low for s in recent], sum(s.on_low for s in self._segments if s.low == low)),
-            (on_high, [s.into_high for s in recent], sum(s.on_high for s in self._segments if s.high == high)),
-        )
-        return any(
-            min(shares) > SATURATED_SHARE and max(strides) > steep and at_rest < len(self._segments) / 2
-            for shares, strides, at_rest in rails
-        )
+        return any(min(shares[rail]) > SATURATED_SHARE and self._cuts_off(rail, recent) for rail in (low, high))
+
+    def _cuts_off(self, rail: float, recent: Sequence[_Segment]) -> bool:
+        """Return whether the signal comes to the rail in full stride, and does not rest there most of the time."""
+        segments = self._segments
+        steep = STEEP_SHARE * max(segment.steepest() for segment in segments)
+        at_rest = sum(segment.share_on(rail) for segment in segments)
+        return max(segment.stride(rail) for segment in recent) > steep and at_rest < len(segments) / 2

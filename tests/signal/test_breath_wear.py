@@ -3,14 +3,17 @@
 import numpy as np
 
 from becalm_signal.breath_wear import MotionWatch, NoiseWatch
+from becalm_signal.quality import pieces
 
 
 def stuck_after_s(samples: list[float], *, rate_hz: float) -> float | None:
     watch = NoiseWatch(rate_hz, unit_per_count=0.001)
-    for k, x in enumerate(samples):
-        watch.step(x)
+    n_fed = 0
+    for piece in pieces(samples, watch):
+        watch.feed(piece)
+        n_fed += len(piece)
         if watch.is_stuck:
-            return k / rate_hz
+            return (n_fed - 1) / rate_hz
     return None
 
 

@@ -31,6 +31,13 @@ def test_equal_to_scipy_butterworth(make: Any, kind: Any, cutoff_hz: float, rate
     assert ours == pytest.approx(theirs, abs=1e-9)
 
 
+def test_many_samples_are_filtered_as_one_at_a_time() -> None:
+    x = np.random.default_rng(1).normal(size=300).tolist()
+    one_by_one, cut = low_pass(0.7, rate_hz=25.0), low_pass(0.7, rate_hz=25.0)
+    expected = [one_by_one.step(value) for value in x]
+    assert [*cut.run(x[:1]), *cut.run([]), *cut.run(x[1:74]), *cut.run(x[74:])] == expected
+
+
 def test_two_sections_make_a_fourth_order_butterworth() -> None:
     sections = [low_pass(0.7, rate_hz=25.0, q=q) for q in BUTTERWORTH_4_QS]
     x = np.random.default_rng(1).normal(size=300)

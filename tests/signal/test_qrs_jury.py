@@ -14,7 +14,7 @@ Samples = np.ndarray[Any, np.dtype[np.float64]]
 
 def detect(samples: Samples) -> Samples:
     detector = QrsDetector(RATE_HZ)
-    found = [peak.at for x in samples.tolist() for peak in detector.step(x)]
+    found = [peak.at for _, peaks in detector.feed(samples.tolist()) for peak in peaks]
     return np.array(found + [peak.at for peak in detector.finish()]) / RATE_HZ
 
 
@@ -59,7 +59,7 @@ def test_the_first_beats_after_a_change_of_shape_are_told_within_a_beat(make_ecg
     half = round(float(heart.beats_s[30] - 0.4) * RATE_HZ)
     samples[half:] *= -1.0
     detector = QrsDetector(RATE_HZ)
-    told = [(n, peak) for n, x in enumerate(samples.tolist()) for peak in detector.step(x)]
+    told = [(n_taken - 1, peak) for n_taken, peaks in detector.feed(samples.tolist()) for peak in peaks]
     late = [(n - peak.at) / RATE_HZ for n, peak in told if peak.at > half]
     assert len(late) >= 28
     assert max(late) < 1.5
