@@ -164,8 +164,8 @@ class CountedUpkeep(Upkeep):
         super().__init__(archive)
         self.done = asyncio.Semaphore(0)
 
-    async def once(self) -> None:
-        await super().once()
+    async def once(self, **choices: Any) -> None:
+        await super().once(**choices)
         self.done.release()
 
 

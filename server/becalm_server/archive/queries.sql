@@ -45,11 +45,19 @@ select * from stream where session_id = %(session_id)s order by position
 -- select_stream_owner: which sessions these streams belong to
 select stream_id, session_id from stream where stream_id = any(%(stream_ids)s)
 
--- select_raw: the raw events of a session in the order they were accepted
-select raw_event.stream_id, seq, arrival_idx, form, received_ns, sensor_ns, first_sample_idx, body
+-- select_raw: the raw events of a session, or of one of its streams; packed rows stand where their first event was accepted
+select
+    raw_event.stream_id, seq, arrival_idx, form, received_ns, sensor_ns, first_sample_idx, n_samples, body,
+    null::smallint as n_events, null::bytea as side
 from raw_event
 join stream using (stream_id)
-where session_id = %(session_id)s
+where session_id = %(session_id)s and (%(stream_id)s::text is null or stream.stream_id = %(stream_id)s)
+union all
+select
+    stream.stream_id, null, arrival_idx, form, null, null, null, n_samples, body, n_events, side
+from raw_packed
+join stream using (stream_no)
+where session_id = %(session_id)s and (%(stream_id)s::text is null or stream.stream_id = %(stream_id)s)
 order by arrival_idx
 
 -- insert_raw: events exactly as received; known ones are left alone
@@ -63,7 +71,7 @@ from unnest(
     %(stream_id)b::text[], %(seq)b::bigint[], %(arrival_idx)b::bigint[], %(form)b::text[], %(received_ns)b::bigint[],
     %(sensor_ns)b::bigint[], %(first_sample_idx)b::bigint[], %(n_samples)b::integer[], %(body)b::bytea[]
 ) as new (stream_id, seq, arrival_idx, form, received_ns, sensor_ns, first_sample_idx, n_samples, body)
-join stream on stream.stream_id = new.stream_id
+join stream on stream.stream_id = new.stream_id and stream.packed_seq < new.seq
 join session on session.session_id = stream.session_id
 on conflict do nothing
 
@@ -244,14 +252,22 @@ limit %(limit)s
 -- select_counts: what is stored of each stream, for anybody who wants to account for losses
 select
     stream.stream_id, stream.kind, stream.device, stream.acked_seq, stream.n_duplicates,
-    count(raw_event.seq) as n_events, count(distinct raw_event.seq) as n_distinct_seq,
-    coalesce(sum(raw_event.n_samples), 0) as n_samples,
-    count(*) filter (where raw_event.form = 'gap') as n_gaps,
-    count(*) filter (where raw_event.form = 'dropped') as n_dropped
+    held.n_events + packed.n_events as n_events, held.n_distinct_seq + packed.n_events as n_distinct_seq,
+    held.n_samples + packed.n_samples as n_samples, held.n_gaps, held.n_dropped
 from stream
-left join raw_event on raw_event.stream_id = stream.stream_id
+cross join lateral (
+    select
+        count(*) as n_events, count(distinct seq) as n_distinct_seq, coalesce(sum(n_samples), 0) as n_samples,
+        count(*) filter (where form = 'gap') as n_gaps, count(*) filter (where form = 'dropped') as n_dropped
+    from raw_event
+    where raw_event.stream_id = stream.stream_id
+) as held
+cross join lateral (
+    select coalesce(sum(n_events), 0) as n_events, coalesce(sum(n_samples), 0) as n_samples
+    from raw_packed
+    where raw_packed.stream_no = stream.stream_no
+) as packed
 where stream.session_id = %(session_id)s
-group by stream.stream_id
 order by stream.position
 
 -- count_beats: stored beats of a session by source

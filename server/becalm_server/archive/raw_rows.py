@@ -3,8 +3,6 @@
 import struct
 import sys
 from array import array
-from collections.abc import Mapping
-from typing import Any
 
 from becalm_protocol.codec import decode_json, encode_json, to_plain
 from becalm_protocol.errors import StorageError
@@ -58,19 +56,19 @@ def to_row(event: RawEvent, *, seq: int, arrival_idx: int) -> RawRow:
     )
 
 
-def to_event(row: Mapping[str, Any]) -> RawEvent:
+def to_event(row: RawRow) -> RawEvent:
     """Return the event of a row. Raises StorageError for a row this version did not write."""
-    form, body = row["form"], bytes(row["body"])
-    if form in _TYPECODES:
+    form, body = row.form, row.body
+    if form in _TYPECODES and row.first_sample_idx is not None:
         return SampleBlock(
-            stream_id=row["stream_id"],
-            received_ns=row["received_ns"],
-            first_sample_idx=row["first_sample_idx"],
-            sensor_ns=row["sensor_ns"],
+            stream_id=row.stream_id,
+            received_ns=row.received_ns,
+            first_sample_idx=row.first_sample_idx,
+            sensor_ns=row.sensor_ns,
             counts=tuple(_integers(_TYPECODES[form], body)),
         )
     if form == RR:
-        return _unpack_rr(row, body)
+        return _unpack_rr(row)
     event: object = decode_json(body)
     if not isinstance(event, _JSON_EVENTS):
         raise StorageError(f"raw_event: expected a raw event, got form {form!r}. A later becalm may have written it")
@@ -96,14 +94,14 @@ def _pack_rr(event: RrBlock) -> bytes:
     return _RR_HEAD.pack(flags, event.heart_rate_bpm or 0) + _bytes(array("H", numbers))
 
 
-def _unpack_rr(row: Mapping[str, Any], body: bytes) -> RrBlock:
-    flags, heart_rate_bpm = _RR_HEAD.unpack_from(body)
-    numbers = tuple(_integers("H", body[_RR_HEAD.size :]))
+def _unpack_rr(row: RawRow) -> RrBlock:
+    flags, heart_rate_bpm = _RR_HEAD.unpack_from(row.body)
+    numbers = tuple(_integers("H", row.body[_RR_HEAD.size :]))
     n_rr = len(numbers) // (1 + bool(flags & _ERROR_SENT) + bool(flags & _USABLE_SENT))
     usable = numbers[-n_rr:] if n_rr else ()
     return RrBlock(
-        stream_id=row["stream_id"],
-        received_ns=row["received_ns"],
+        stream_id=row.stream_id,
+        received_ns=row.received_ns,
         rr_1024=numbers[:n_rr],
         error_ms=numbers[n_rr : 2 * n_rr] if flags & _ERROR_SENT else None,
         usable=tuple(map(bool, usable)) if flags & _USABLE_SENT else None,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from itertools import chain
 from typing import Any
 
 import psycopg
@@ -11,12 +11,12 @@ from psycopg.rows import dict_row
 from becalm_protocol.errors import StorageError
 from becalm_protocol.events import RawEvent, StreamInfo
 from becalm_protocol.limits import MAX_SESSION_NS
+from becalm_server.archive.arrival_order import ArrivalOrder
 from becalm_server.archive.raw_rows import to_event
 from becalm_server.archive.records import SessionRecord, session_record, stream_record
-from becalm_server.archive.statements import SQL, load_statements
+from becalm_server.archive.statements import SQL
 from becalm_server.archive.versions import newest_version
 
-_SQL = SQL | load_statements(Path(__file__).with_name("export_queries.sql"))
 # So many rows are in memory at once.
 PAGE_ROWS = 500
 CONNECT_LIMIT_S = 5
@@ -27,7 +27,12 @@ class Snapshot:
 
     def __init__(self, connection: psycopg.Connection[dict[str, Any]], session_id: str) -> None:
         self._connection = connection
-        self._parameters: dict[str, Any] = {"session_id": session_id, "since_ns": -MAX_SESSION_NS - 1, "limit": None}
+        self._parameters: dict[str, Any] = {
+            "session_id": session_id,
+            "stream_id": None,
+            "since_ns": -MAX_SESSION_NS - 1,
+            "limit": None,
+        }
         session = next(self.rows("select_session"), None)
         if session is None:
             raise StorageError(f"session {session_id!r:.70}: expected it in the database, found nothing")
@@ -41,13 +46,13 @@ class Snapshot:
         """Give the rows of a statement about the session, all of them, a page at a time in memory."""
         with self._connection.cursor(name=statement) as cursor:
             cursor.itersize = PAGE_ROWS
-            cursor.execute(_SQL[statement], self._parameters)
+            cursor.execute(SQL[statement], self._parameters)
             yield from cursor
 
     def columns(self, statement: str) -> dict[str, str]:
         """Return {column: name of its PostgreSQL type} of a statement, whether it has rows or not."""
         with self._connection.cursor() as cursor:
-            cursor.execute(_SQL[statement], self._parameters | {"limit": 0})
+            cursor.execute(SQL[statement], self._parameters | {"limit": 0})
             types = self._connection.adapters.types
             found = {}
             for one in cursor.description or ():
@@ -57,8 +62,11 @@ class Snapshot:
 
     def raw_events(self) -> Iterator[tuple[int, RawEvent]]:
         """Give (seq, event) in the order they were accepted."""
-        for row in self.rows("export_raw"):
-            yield row["seq"], to_event(row)
+        order = ArrivalOrder()
+        for row in chain.from_iterable(order.feed([found]) for found in self.rows("select_raw")):
+            yield row.seq, to_event(row)
+        for row in order.finish():
+            yield row.seq, to_event(row)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The archive as the server sees it: sessions and streams, the writer, and everything that is read back."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -13,8 +13,9 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from becalm_protocol.derived import PIPELINE_VERSION
 from becalm_protocol.errors import StorageError
 from becalm_protocol.events import RawEvent, StreamInfo
+from becalm_server.archive.arrival_order import ArrivalOrder
 from becalm_server.archive.migrate import migrate
-from becalm_server.archive.raw_rows import to_event
+from becalm_server.archive.raw_rows import RawRow, to_event
 from becalm_server.archive.records import SessionRecord, StreamRecord, session_record, stream_record
 from becalm_server.archive.statements import SQL
 from becalm_server.archive.writer import ArchiveWriter
@@ -91,14 +92,18 @@ class Archive:
 
     async def raw_events(self, session_id: str) -> AsyncIterator[list[tuple[int, int, RawEvent]]]:
         """Give the (seq, arrival_idx, event) of a session in the order they were accepted, in pages."""
+        order = ArrivalOrder()
         async with (
             self._reading() as connection,
             connection.transaction(),
-            connection.cursor(name="raw_events") as cursor,
+            connection.cursor(name="raw_events", binary=True) as cursor,
         ):
-            await cursor.execute(SQL["select_raw"], {"session_id": session_id})
-            while page := await cursor.fetchmany(RAW_PAGE_ROWS):
-                yield [(row["seq"], row["arrival_idx"], to_event(row)) for row in page]
+            await cursor.execute(SQL["select_raw"], {"session_id": session_id, "stream_id": None})
+            while found := await cursor.fetchmany(RAW_PAGE_ROWS):
+                for page in _pages(order.feed(found)):
+                    yield page
+        for page in _pages(order.finish()):
+            yield page
 
     async def page(self, statement: str, *, session_id: str, since_ns: int, limit: int) -> tuple[Rows, int | None]:
         """Return at most `limit` rows after `since_ns`, and where the next page begins, if there is one."""
@@ -187,6 +192,11 @@ async def open_archive(url: str) -> AsyncIterator[Archive]:
             yield Archive(pool, url=url, writer=writer, timescale=migrated.timescale)
     finally:
         await writer.close()
+
+
+def _pages(rows: Sequence[RawRow]) -> Iterator[list[tuple[int, int, RawEvent]]]:
+    for first in range(0, len(rows), RAW_PAGE_ROWS):
+        yield [(row.seq, row.arrival_idx, to_event(row)) for row in rows[first : first + RAW_PAGE_ROWS]]
 
 
 def _session_columns(record: SessionRecord) -> dict[str, Any]:

@@ -1,11 +1,15 @@
-"""What finished sessions still need, beside the live ones: the row that trends are read from."""
+"""What finished sessions still need, beside the live ones: the row of trends, and raw events packed."""
 
 import asyncio
+import contextlib
 import logging
+from concurrent.futures.process import BrokenProcessPool
 
 from becalm_protocol.errors import StorageError
+from becalm_server.archive.packer import pack_session
 from becalm_server.archive.store import Archive
 from becalm_server.archive.versions import newest_version
+from becalm_server.worker_process import WorkerProcess
 
 log = logging.getLogger(__name__)
 
@@ -13,6 +17,8 @@ log = logging.getLogger(__name__)
 LOOK_AGAIN_S = 60.0
 # Sessions a look.
 MAX_FOUND = 100
+# An agent that was cut off brings the end of a session late; packing waits until that is over.
+SETTLED_S = 300.0
 
 
 class Upkeep:
@@ -21,26 +27,31 @@ class Upkeep:
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
         self._wake = asyncio.Event()
+        self._packing = WorkerProcess()
         archive.on_ended = self._wake.set
 
     async def run(self) -> None:
         """Look, work, wait; again and again."""
-        while True:
-            self._wake.clear()
-            try:
-                await self.once()
-            except StorageError as exc:
-                log.warning("upkeep waits for the database: %s", exc)
-            try:
-                async with asyncio.timeout(LOOK_AGAIN_S):
-                    await self._wake.wait()
-            except TimeoutError:
-                continue
+        try:
+            while True:
+                self._wake.clear()
+                try:
+                    await self.once()
+                except (StorageError, BrokenProcessPool) as exc:
+                    log.warning("upkeep did not come to its end and tries again: %s", exc)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_AGAIN_S):
+                        await self._wake.wait()
+        finally:
+            self._packing.close()
 
-    async def once(self) -> None:
+    async def once(self, *, settled_s: float = SETTLED_S) -> None:
         """Do what is to be done now. Raises StorageError where the database cannot answer."""
         for row in await self._archive.rows("select_untrended", limit=MAX_FOUND):
             await keep_trend(self._archive, row["session_id"])
+        for row in await self._archive.rows("select_unpacked", limit=MAX_FOUND, settled_s=settled_s):
+            await self._packing.run(pack_session, self._archive.url, row["session_id"])
+        self._packing.close()
 
 
 async def keep_trend(archive: Archive, session_id: str) -> None:

@@ -105,3 +105,28 @@ where (%(person_id)s::text is null or session.person_id = %(person_id)s)
     and (%(since)s::timestamptz is null or session.started_unix_ns >= extract(epoch from %(since)s::timestamptz) * 1e9)
 order by session.started_unix_ns desc
 limit %(limit)s
+
+-- select_unpacked: sessions that ended some time ago and have events that are not packed
+select session_id from session
+where ended_at < now() - %(settled_s)s * interval '1 second'
+    and started_unix_ns is not null
+    and exists (select from stream where stream.session_id = session.session_id and acked_seq > packed_seq)
+order by ended_at
+limit %(limit)s
+
+-- claim_session: one process at a time packs a session; given back with the connection
+select pg_try_advisory_lock(%(key)s, hashtext(%(session_id)s)) as claimed
+
+-- delete_packed: the events that packed rows take the place of
+delete from raw_event
+where stream_id = %(stream_id)s and seq > %(mark)s and seq <= %(new_mark)s and form = any(%(forms)s)
+
+-- insert_packed: joined events, in the transaction that takes the single ones away
+insert into raw_packed (stream_no, second, arrival_idx, placed_us, n_samples, n_events, form, body, side)
+select * from unnest(
+    %(stream_no)b::integer[], %(second)b::integer[], %(arrival_idx)b::bigint[], %(placed_us)b::integer[],
+    %(n_samples)b::integer[], %(n_events)b::smallint[], %(form)b::text[], %(body)b::bytea[], %(side)b::bytea[]
+)
+
+-- move_mark: up to where a stream is packed, in the same transaction
+update stream set packed_seq = %(new_mark)s where stream_id = %(stream_id)s and packed_seq = %(mark)s
