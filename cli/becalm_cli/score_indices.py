@@ -52,6 +52,7 @@ def count_index(
             error = index.value - true
             tally.count(name, kind, "covered", n=abs(error) <= index.bound)
             tally.measure(name, kind, "error", x=error, step=step)
+            tally.measure(name, kind, "bound", x=index.bound, step=step)
 
 
 def report_index(tally: Tally, name: str) -> dict[str, dict[str, object]]:
@@ -70,6 +71,7 @@ def _figures(tally: Tally, name: str, kind: str) -> dict[str, object]:
         "reported_share": ratio(n_reported, n_seconds),
         "n_without_truth": n_reported - n_judged,
         "bound_coverage": ratio(tally.n(name, kind, "covered"), n_judged),
+        "bound_median": tally.quantile(name, kind, "bound", share=0.5, step=step),
         "error": {
             "median": tally.quantile(*error, share=0.5, step=step),
             **{
