@@ -29,7 +29,8 @@ LEGEND = {
     "staged": "how much of each kind there was; few seconds or people make its figures uncertain",
     "signals": "events against true ones; n: events; sensitivity, precision, f1: shares; timing_error_ms: found - true",
     "indices": "error: shown - true, in the unit at the end of the name (bpm, ms, us = microsiemens, per_min);"
-    " bound_coverage: share of judged seconds within the bound, 0.95 is promised; bound_median: half of it; n_seconds: seconds scored;"
+    " bound_coverage: share of judged seconds within the bound, 0.95 is promised; bound_median: its half width;"
+    " n_seconds: seconds scored;"
     " withheld_seconds: seconds without a value, by reason; n_without_truth: shown where the definition has no value",
     "slow_indices": "as indices, of windows of 60 s, 300 s and six breaths: one value every five seconds, n_seconds"
     " counts the values; none where the pipeline does not tell them",

@@ -91,12 +91,14 @@ class Board:
             name: Reading(index.value, index.bound)
             for name, index in (
                 ("heart_rate_bpm", heart_bpm),
-                ("scl_us", level),
                 ("scr_per_min", responses),
                 ("breathing_rate_bpm", breathing),
             )
             if index.value is not None and index.bound is not None
         }
+        electrodes = self._skin.reading()
+        if level.value is not None and electrodes is not None:
+            readings["scl_us"] = electrodes
         if rmssd.value and rmssd.bound is not None:
             readings["ln_rmssd"] = Reading(math.log(rmssd.value), rmssd.bound / rmssd.value)
         irregularity = self.breath.irregularity()

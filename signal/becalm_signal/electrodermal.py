@@ -7,6 +7,7 @@ from becalm_protocol.events import SignalKind
 from becalm_signal.clock import StreamClock
 from becalm_signal.filters import Decimator
 from becalm_signal.skin_contact import SkinContact
+from becalm_signal.skin_jerk import JerkWatch
 from becalm_signal.skin_level import CLEAN_DELAY_S, SkinLevelFilter
 from becalm_signal.skin_responses import MIN_AMPLITUDE_US, NOISE_SDS, Found, ResponseFinder, Told
 from becalm_signal.stage import Output, QualityReporter, SkinLevel
@@ -28,12 +29,14 @@ class SkinStage:
 
     def __init__(self, rate_hz: float, *, unit_per_count: float, unit: str) -> None:
         self._scale_us = SCALES_US.get(unit)
+        self._raw_rate_hz = rate_hz
         self._decimator = Decimator(max(1, int(rate_hz / TARGET_RATE_HZ)))
         self._rate_hz = rate_hz / self._decimator.factor
         self._n_level = max(1, round(LEVEL_EVERY_S * self._rate_hz))
         self._quality = QualityReporter(SignalKind.SKIN_CONDUCTANCE)
         count_us = unit_per_count * (self._scale_us or 1.0)
         self._contact = SkinContact(rate_hz, count_us=count_us)
+        self._jerks = JerkWatch(self._rate_hz)
         self._level = SkinLevelFilter(self._rate_hz, least_bound_us=count_us)
         self._responses = ResponseFinder(self._rate_hz)
         self._begin()
@@ -46,6 +49,7 @@ class SkinStage:
     def _begin(self) -> None:
         self._decimator.reset()
         self._contact.restart()
+        self._jerks.restart()
         self._begin_filters(base=0)
         self._origin: int | None = None
         self._n = -1
@@ -65,10 +69,11 @@ class SkinStage:
         out: list[Output] = []
         for at, raw in enumerate(samples, first):
             x = raw * self._scale_us
-            reason = self._contact.step(at, x)
+            sample = self._decimator.step(x)
+            is_jerk = sample is not None and self._jerks.step(sample)
+            reason = self._contact.step(at, x, is_jerk=is_jerk)
             if reason is not self._quality.reason:
                 out += self._change(reason, at=at, clock=clock)
-            sample = self._decimator.step(x)
             if sample is None:
                 continue
             self._n += 1
@@ -92,13 +97,14 @@ class SkinStage:
         told = self._responses.step(clean_us, raw=sample, noise_us=level.noise_us)
         out: list[Output] = [self._tell(each, at=at, clock=clock) for each in told]
         if (self._n - self._base) % self._n_level == 0:
-            now_ns = clock.session_ns(at)
+            told_level = level.told()
             out.append(
                 SkinLevel(
-                    t_ns=now_ns,
-                    emitted_ns=now_ns,
-                    level_us=level.level_us,
-                    bound_us=level.bound_us(),
+                    t_ns=clock.session_ns(max(float(self._origin or 0), at - told_level.age_s * self._raw_rate_hz)),
+                    emitted_ns=clock.session_ns(at),
+                    level_us=told_level.level_us,
+                    bound_us=told_level.bound_us,
+                    dried_us=told_level.dried_us,
                     sees_responses=NOISE_SDS * level.noise_us <= MIN_AMPLITUDE_US,
                 )
             )

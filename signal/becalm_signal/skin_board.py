@@ -5,6 +5,7 @@ from collections import deque
 
 from becalm_protocol.derived import Index, Reason, SkinRecovery, SkinResponse
 from becalm_protocol.units import NS_PER_S
+from becalm_signal.arousal import Reading
 from becalm_signal.bounds import Z_95
 from becalm_signal.stage import STALE_NS, SkinLevel
 
@@ -36,10 +37,10 @@ class SkinBoard:
             self._peaks_ns.append(event.peak_ns)
         elif isinstance(event, SkinLevel):
             if self._level is None:
-                self._began_ns = event.t_ns
+                self._began_ns = event.emitted_ns
             elif event.sees_responses:
-                step_ns = event.t_ns - self._level.t_ns
-                self._see(event.t_ns, step_ns if step_ns <= LONGEST_STEP_NS else 0)
+                step_ns = event.emitted_ns - self._level.emitted_ns
+                self._see(event.emitted_ns, step_ns if step_ns <= LONGEST_STEP_NS else 0)
             self._level = event
 
     def _see(self, t_ns: int, step_ns: int) -> None:
@@ -52,9 +53,14 @@ class SkinBoard:
         """Return the level in uS."""
         if self._level is None:
             return Index(reason=Reason.WARMING_UP)
-        if now_ns - self._level.t_ns > STALE_NS:
+        if now_ns - self._level.emitted_ns > STALE_NS:
             return Index(reason=Reason.SENSOR_LOST)
-        return Index(value=self._level.level_us, bound=self._level.bound_us, sample_ns=self._level.t_ns)
+        level = self._level
+        return Index(value=level.level_us, bound=level.bound_us + level.dried_us, sample_ns=level.t_ns)
+
+    def reading(self) -> Reading | None:
+        """Return the level for arousal, which has the doubt about electrodes in its own bound."""
+        return None if self._level is None else Reading(self._level.level_us, self._level.bound_us)
 
     def response_rate(self, now_ns: int) -> Index:
         """Return responses a minute in what was seen of the last 60 s, 30 s of it and more.
@@ -64,7 +70,7 @@ class SkinBoard:
         level = self._level
         if level is None:
             return Index(reason=Reason.WARMING_UP)
-        if now_ns - level.t_ns > STALE_NS:
+        if now_ns - level.emitted_ns > STALE_NS:
             return Index(reason=Reason.SENSOR_LOST)
         window_ns = min(WINDOW_NS, now_ns - self._began_ns)
         since_ns = now_ns - window_ns
@@ -76,4 +82,4 @@ class SkinBoard:
         n = sum(since_ns < peak_ns <= now_ns for peak_ns in self._peaks_ns)
         hidden = (n + 1.0) * max(0, window_ns - seen_ns) / seen_ns
         bound = max(1.0, Z_95 * math.sqrt(WRONG_SHARE * (n + 1.0) + hidden))
-        return Index(value=n * WINDOW_NS / seen_ns, bound=bound * WINDOW_NS / window_ns, sample_ns=level.t_ns)
+        return Index(value=n * WINDOW_NS / seen_ns, bound=bound * WINDOW_NS / window_ns, sample_ns=level.emitted_ns)

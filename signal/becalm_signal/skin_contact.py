@@ -60,15 +60,15 @@ class SkinContact:
         self._top_us = 0.0
         self._tops_us: deque[float] = deque(maxlen=TOP_S)
 
-    def step(self, at: int, x: float) -> Reason | None:
-        """Take the sample in uS at position `at`; return what is wrong."""
+    def step(self, at: int, x: float, *, is_jerk: bool) -> Reason | None:
+        """Take the sample in uS at position `at`, with which the electrode jerked or not; return what is wrong."""
         recent = self._recent
         recent.append(x)
         stuck = self._stuck(x)
         if not MIN_SKIN_US <= x <= MAX_SKIN_US:
             self.reason = Reason.OFF_BODY if x < MIN_SKIN_US else Reason.OUT_OF_RANGE
             self._bad_until = at + self._n_settle
-        elif abs(x - recent[0]) > self._step_us:
+        elif is_jerk or abs(x - recent[0]) > self._step_us:
             self.reason = self.reason or Reason.MOTION
             self._bad_until = at + self._n_settle
         elif stuck is not None:

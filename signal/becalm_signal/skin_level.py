@@ -1,7 +1,12 @@
-"""The level of skin conductance and how far it may be off: its lag, its noise, and its own errors as seen later."""
+"""The level of skin conductance a little ago, and how far it may be off.
+
+Four things widen its bound: the future that is still unknown, the noise, its own errors of the last minute as seen
+later, and whatever of a slow fall the electrodes may have made.
+"""
 
 import math
 from collections import deque
+from dataclasses import dataclass
 
 from becalm_signal.bounds import Z_95
 from becalm_signal.filters import OnePole, low_pass
@@ -11,15 +16,22 @@ CLEAN_DELAY_S = 0.225
 """Delay of the cleaned signal."""
 # One pole at 0.05 Hz: time constant and delay 1 / (2 pi 0.05 Hz).
 LEVEL_TAU_S = 3.18
+LEVEL_AGE_S = 2.5
+"""The level is told of so long ago: by then a response that begins is seen, and bad contact is known."""
 # Worn sensors resolve some 0.01 uS at best; a bound below that would promise too much.
 LEAST_BOUND_US = 0.01
-# Ten seconds later the level can be smoothed from the future too: three time constants leave 4 % of a step.
-HINDSIGHT_S = 10
+# So much later a level can be smoothed from the future too: with its age, three time constants leave 4 % of a step.
+HINDSIGHT_S = 8
 ERRORS_S = 60
 MIN_ERRORS = 10
 ERROR_QUANTILE = 0.95
 # Before a person's own errors are known: 99 % of errors are below this share of the level on three real recordings.
 FIRST_ERROR_SHARE = 0.03
+# Paste that dries, or a pad that comes loose, takes up to a fifth of the conductance a minute, and nothing in the
+# signal tells this from a skin that calms down: any slow fall of the last two minutes may be it. Rises are of the
+# skin and take nothing back.
+DRYING_SHARE_PER_S = 0.2 / 60.0
+DRYING_S, DRYING_STEP_S = 120, 5
 NOISE_S = 3.0
 # Noise is known at once and forgotten slowly: a lull in it is no silence.
 NOISE_KEPT = 0.9
@@ -29,12 +41,24 @@ LOWER_SHARE = 0.75
 LOWER_MEAN = 0.5147 * math.sqrt(1.0 + 4.0 + 1.0)
 
 
-class SkinLevelFilter:
-    """Cleaned signal below 1 Hz, and the level halfway between it and its part below 0.05 Hz.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldLevel:
+    """The level of `age_s` ago."""
 
-    What is meant is the part below 0.05 Hz seen from both sides, which no live filter can know. The mean of cleaned and
-    low-passed lies nearest to it (on 30 virtual people and three recordings, 95 % of errors; the low-pass alone is a
-    fifth to a half worse). Delay 1.7 s; warm-up none (steady state of the first sample); unit uS.
+    level_us: float
+    bound_us: float
+    """Half width of a 95 % interval of what lies between the electrodes."""
+    dried_us: float
+    """How much higher the skin itself may be, if the electrodes made what the level has lost slowly."""
+    age_s: float
+
+
+class SkinLevelFilter:
+    """Cleaned signal below 1 Hz, and the level: its part below 0.05 Hz as smoothing from both sides would show it.
+
+    The level is that of 2.7 s ago, as far as the future until now tells it; for the rest of the future the cleaned
+    signal is taken to stay where it is. Warm-up none (the first samples are told of the first moment);
+    unit uS.
     """
 
     def __init__(self, rate_hz: float, *, least_bound_us: float) -> None:
@@ -42,17 +66,19 @@ class SkinLevelFilter:
         self._least_bound_us = max(LEAST_BOUND_US, least_bound_us)
         self._keep = math.exp(-1.0 / (LEVEL_TAU_S * rate_hz))
         self._n_second = max(1, round(rate_hz))
-        self._n_hindsight = HINDSIGHT_S * self._n_second
+        self._n_age = round(LEVEL_AGE_S * rate_hz)
         # A second-order Butterworth low-pass passes 1.11 times its cutoff of white noise.
         self._white_share = min(1.0, math.sqrt(2.22 * CLEAN_HZ / rate_hz))
         self._errors_us: deque[float] = deque(maxlen=ERRORS_S)
+        self._levels_us: deque[float] = deque(maxlen=DRYING_S // DRYING_STEP_S)
         self.restart()
 
     def restart(self) -> None:
-        """Begin again after a gap; how wrong the level was until then is remembered."""
+        """Begin again after a gap; how wrong the level was until then, and what it lost, is remembered."""
         self._clean = low_pass(CLEAN_HZ, rate_hz=self._rate_hz)
         self._slow = OnePole(tau_s=LEVEL_TAU_S, rate_hz=self._rate_hz)
-        self._past: deque[tuple[float, float]] = deque(maxlen=self._n_hindsight + 1)
+        self._past: deque[float] = deque(maxlen=self._n_age + HINDSIGHT_S * self._n_second + 1)
+        self._told_us: deque[float] = deque(maxlen=HINDSIGHT_S + 1)
         self._raw: deque[float] = deque(maxlen=3)
         self._bends: deque[float] = deque(maxlen=max(8, round(NOISE_S * self._rate_hz)))
         self._n = -1
@@ -71,34 +97,56 @@ class SkinLevelFilter:
             self._bends.append(abs(raw[0] - 2.0 * raw[1] + raw[2]))
         self.clean_us = self._clean.step(x)
         self.slow_us = self._slow.step(self.clean_us)
-        self._past.append((self.slow_us, self.level_us))
+        self._past.append(self.slow_us)
         if self._n % self._n_second == 0:
             self._look_back()
         return self.clean_us
 
-    @property
-    def level_us(self) -> float:
-        """The level now."""
-        return (self.clean_us + self.slow_us) / 2.0
-
-    def bound_us(self) -> float:
-        """Return the half width of a 95 % interval of the level."""
+    def told(self) -> ToldLevel:
+        """Return the level."""
+        n_later = min(self._n, self._n_age)
+        level_us = self._seen_from(n_later)
         noise_us = Z_95 * self.noise_us
-        error_us = FIRST_ERROR_SHARE * self.level_us if self._error_us is None else self._error_us
-        return self._least_bound_us + noise_us + abs(self.clean_us - self.slow_us) + error_us
+        error_us = FIRST_ERROR_SHARE * level_us if self._error_us is None else self._error_us
+        unknown_us = abs(self.clean_us - self.slow_us) * self._keep**n_later
+        return ToldLevel(
+            level_us=level_us,
+            bound_us=self._least_bound_us + noise_us + unknown_us + error_us,
+            dried_us=self._dried_us(level_us),
+            age_s=n_later / self._rate_hz + CLEAN_DELAY_S,
+        )
+
+    def _dried_us(self, now_us: float) -> float:
+        dried_us, after_us = 0.0, now_us
+        for earlier_us in reversed(self._levels_us):
+            dried_us += max(0.0, min(earlier_us - after_us, DRYING_SHARE_PER_S * DRYING_STEP_S * earlier_us))
+            after_us = earlier_us
+        return dried_us
+
+    def _seen_from(self, n_later: int) -> float:
+        """Return the level of so many samples ago: smoothed backwards over what came since."""
+        keep, past = self._keep, self._past
+        # As if the cleaned signal went on where it is, smoothed both ways.
+        smooth = (self.clean_us + self.slow_us) / 2.0
+        for at in range(len(past) - 2, len(past) - 2 - n_later, -1):
+            smooth = keep * smooth + (1.0 - keep) * past[at]
+        return smooth
 
     def _look_back(self) -> None:
-        """Once a second: what noise there is, and what the level was ten seconds ago as seen from both sides."""
+        """Once a second: what noise there is, and what a level told eight seconds ago was as seen from both sides."""
         if self._bends:
             lower = sorted(self._bends)[: max(1, int(LOWER_SHARE * len(self._bends)))]
             noise_us = sum(lower) / len(lower) / LOWER_MEAN * self._white_share
             self.noise_us = max(noise_us, NOISE_KEPT * self.noise_us)
-        if len(self._past) <= self._n_hindsight:
+        if self._n < self._n_age:
             return
-        keep, smooth = self._keep, self.slow_us
-        for slow_us, _ in reversed(self._past):
-            smooth = keep * smooth + (1.0 - keep) * slow_us
-        self._errors_us.append(abs(self._past[0][1] - smooth))
+        level_us = self._seen_from(self._n_age)
+        self._told_us.append(level_us)
+        if self._n % (DRYING_STEP_S * self._n_second) == 0:
+            self._levels_us.append(level_us)
+        if len(self._told_us) <= HINDSIGHT_S or len(self._past) < (self._past.maxlen or 0):
+            return
+        self._errors_us.append(abs(self._told_us[0] - self._seen_from(len(self._past) - 1)))
         if len(self._errors_us) >= MIN_ERRORS:
             worst = sorted(self._errors_us)
             self._error_us = worst[int(ERROR_QUANTILE * len(worst))]

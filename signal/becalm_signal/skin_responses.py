@@ -29,6 +29,8 @@ LEAST_JERK_RATE_HZ = 5.0
 # A second response on the flank of a first: the rise all but stops, and sets off anew.
 LEDGE_SHARE = 0.3
 RENEWED_SHARE = 0.5
+# On a level that rises by itself a response has no peak: it is over when it is slow so long after its steepest.
+OVER_S = 2.0
 # From trough to peak noise reaches some five standard deviations in a minute; a response must be larger.
 NOISE_SDS = 6.0
 # Later than this another response, or drift, has taken over.
@@ -86,6 +88,7 @@ class ResponseFinder:
         self._hold = max(1, round(HOLD_S * rate_hz))
         self._judged_after = max(self._hold, round(JUDGED_AFTER_S * rate_hz))
         self._step_min = MIN_SLOPE_US_S / rate_hz
+        self._over = round(OVER_S * rate_hz)
         self._background = max(1, round(BACKGROUND_S * rate_hz))
         # The longest rise, its background and the wait after its peak.
         n_past = round((MAX_RISE_S + 2.0) * rate_hz)
@@ -138,6 +141,10 @@ class ResponseFinder:
             rise.slow, rise.slow_us, rise.slow_us_s = self._n, y, slope_us_s
         elif slope_us_s < rise.slow_us_s:
             rise.slow, rise.slow_us, rise.slow_us_s = self._n, y, slope_us_s
+        if self._n - rise.steep >= self._over and rise.slow_us_s < LEDGE_SHARE * rise.steep_us_s:
+            rise.peak, rise.peak_us = rise.slow, rise.slow_us
+            self._end(rise)
+            self._begin(self._n, y, y=y, slope_us_s=slope_us_s)
 
     @staticmethod
     def _sets_off_anew(rise: _Rise, slope_us_s: float) -> bool:
@@ -186,6 +193,8 @@ class ResponseFinder:
         if height_us < least_us or not MIN_RISE_S - step_s <= rise_s <= MAX_RISE_S + step_s:
             return False
         if self._rate_hz >= LEAST_JERK_RATE_HZ and self._is_jerk(rise):
+            return False
+        if rise.steep_us_s < MIN_STEEPEST_US_S + rise.before_us_s:
             return False
         drying_us_s = max(0.0, -rise.before_us_s)
         lost_us = rise.peak_us - y - drying_us_s * (self._n - rise.peak) / self._rate_hz

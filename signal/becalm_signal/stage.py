@@ -27,9 +27,13 @@ class SkinLevel:
     """Skin-conductance level four times a second, for the metrics only."""
 
     t_ns: int
+    """The moment that the level is of; it is told some seconds later."""
     emitted_ns: int
     level_us: float
     bound_us: float
+    """Half width of a 95 % interval of what lies between the electrodes."""
+    dried_us: float
+    """How much higher the skin itself may be, if the electrodes made what the level has lost slowly."""
     sees_responses: bool
     """The noise is small enough to tell the smallest response from it."""
 

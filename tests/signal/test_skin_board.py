@@ -10,7 +10,9 @@ STEP_NS = 250_000_000
 
 
 def level(t_ns: int, *, sees_responses: bool = True) -> SkinLevel:
-    return SkinLevel(t_ns=t_ns, emitted_ns=t_ns, level_us=5.0, bound_us=0.1, sees_responses=sees_responses)
+    return SkinLevel(
+        t_ns=t_ns, emitted_ns=t_ns, level_us=5.0, bound_us=0.1, dried_us=0.0, sees_responses=sees_responses
+    )
 
 
 def response(peak_s: float) -> SkinResponse:
@@ -67,3 +69,15 @@ def test_noise_withholds_the_rate_alone_and_silence_both() -> None:
     assert board.level(now_ns).value == 5.0
     assert board.level(now_ns + 4 * 10**9).reason is Reason.SENSOR_LOST
     assert board.response_rate(now_ns + 4 * 10**9).reason is Reason.SENSOR_LOST
+
+
+def test_the_doubt_about_electrodes_is_in_what_is_shown_but_not_in_what_arousal_weighs() -> None:
+    board = SkinBoard()
+    board.apply(
+        SkinLevel(t_ns=7_300_000_000, emitted_ns=10**10, level_us=5.0, bound_us=0.1, dried_us=0.4, sees_responses=True)
+    )
+    told, weighed = board.level(10**10), board.reading()
+    assert told.bound == pytest.approx(0.5)
+    assert told.sample_ns == 7_300_000_000
+    assert weighed is not None
+    assert weighed.bound == 0.1
