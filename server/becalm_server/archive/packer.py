@@ -105,7 +105,7 @@ class _StreamPacking:
         if t_ns is None:
             return None
         second_ns = packed.second * NS_PER_S + EPOCH_UNIX_NS - self._session["started_unix_ns"]
-        placed_us: int = (t_ns - second_ns) // _NS_PER_US
+        placed_us = round((t_ns - second_ns) / _NS_PER_US)
         return placed_us if abs(placed_us) < _INT32 else None
 
     def _commit(self, piece: Sequence[dict[str, Any]], *, mark: int) -> None:

@@ -1,5 +1,6 @@
 """What the archive gives back about sessions and streams."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -38,7 +39,7 @@ def session_record(row: dict[str, Any]) -> SessionRecord:
     return SessionRecord(**{**row, "source": Source(row["source"])})
 
 
-def stream_record(row: dict[str, Any]) -> StreamRecord:
+def stream_record(row: Mapping[str, Any]) -> StreamRecord:
     """Return a row of the stream table as a value."""
     info = StreamInfo(
         stream_id=row["stream_id"],

@@ -15,6 +15,7 @@ from becalm_protocol.errors import StorageError
 from becalm_protocol.events import RawEvent, StreamInfo
 from becalm_server.archive.arrival_order import ArrivalOrder
 from becalm_server.archive.migrate import migrate
+from becalm_server.archive.overview import Overview, Window
 from becalm_server.archive.raw_rows import RawRow, to_event
 from becalm_server.archive.records import SessionRecord, StreamRecord, session_record, stream_record
 from becalm_server.archive.statements import SQL
@@ -130,6 +131,17 @@ class Archive:
             "select_trends", person_id=person_id, since=since, limit=limit, pipeline_version=PIPELINE_VERSION
         )
 
+    async def overview(self, stream_id: str, *, start_ns: int, end_ns: int, n_buckets: int) -> Overview | None:
+        """Return first, smallest, largest and last sample of equal parts of a window; None where there can be none."""
+        stream = await self.one("select_stream", stream_id=stream_id)
+        if stream is None or stream["started_unix_ns"] is None or stream["sample_rate_hz"] is None:
+            return None
+        window = Window(stream, start_ns=start_ns, end_ns=end_ns, n_buckets=n_buckets)
+        for borders, wish in window.wishes():
+            rows = await self.rows("select_window", **wish)
+            await asyncio.to_thread(window.add, borders, rows)
+        return window.overview()
+
     async def reportless(self, *, limit: int) -> list[str]:
         """Return ended sessions that have no report."""
         return [row["session_id"] for row in await self.rows("select_reportless", limit=limit)]
@@ -151,7 +163,7 @@ class Archive:
     async def rows(self, statement: str, **parameters: object) -> Rows:
         """Return the rows of a statement."""
         async with self._reading() as connection:
-            cursor = await connection.execute(SQL[statement], parameters)
+            cursor = await connection.execute(SQL[statement], parameters, binary=True)
             return await cursor.fetchall() if cursor.description else []
 
     @asynccontextmanager
