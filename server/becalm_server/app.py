@@ -8,11 +8,13 @@ from fastapi.routing import APIRoute
 
 from becalm_server import (
     http_annotations,
+    http_devices,
     http_docs,
     http_exports,
     http_health,
     http_recordings,
     http_sessions,
+    http_trends,
     ws_ingest,
     ws_live,
 )
@@ -37,7 +39,8 @@ TAGS = [
 ]
 
 EDGES = (
-    http_docs, http_health, http_sessions, http_annotations, http_recordings, http_exports, ws_ingest, ws_live,
+    http_docs, http_health, http_sessions, http_annotations, http_recordings, http_exports, http_trends, http_devices,
+    ws_ingest, ws_live,
 )  # fmt: skip
 
 

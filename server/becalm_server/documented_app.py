@@ -3,6 +3,7 @@
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.routing import compile_path
 
 from becalm_server.bodies.problems import ProblemDetails
 
@@ -22,6 +23,14 @@ class DocumentedApp(FastAPI):
                 if "example" in schema:
                     schema["example"] = _with_nulls(schema["example"], schema, schemas=schemas)
         return super().openapi()
+
+    def methods_of(self, path: str) -> list[str]:
+        """Return every method that a path knows; a route by itself knows only its own."""
+        paths: dict[str, dict[str, Any]] = self.openapi()["paths"]
+        known = paths.get(path) or next(
+            (methods for template, methods in paths.items() if compile_path(template)[0].match(path)), {}
+        )
+        return sorted(method.upper() for method in known)
 
 
 def _with_nulls(example: Any, schema: dict[str, Any], *, schemas: dict[str, Any]) -> Any:

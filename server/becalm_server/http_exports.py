@@ -22,7 +22,7 @@ _REFUSALS = responses(
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FILE = {
     "description": "The file, whole; its name is in Content-Disposition, its size in Content-Length",
-    "content": {media_type: _BINARY for media_type in dict.fromkeys(kind.media_type for kind in KINDS.values())},
+    "content": {kind.media_type: {"schema": {}} if "json" in kind.media_type else _BINARY for kind in KINDS.values()},
 }
 router = APIRouter(prefix="/v1/sessions/{session_id}", tags=["recordings"], responses=_REFUSALS)
 FormatWish = Annotated[

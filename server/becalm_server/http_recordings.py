@@ -5,17 +5,24 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 
+from becalm_protocol.codec import decode_json
+from becalm_protocol.events import Gap
 from becalm_protocol.limits import MAX_SESSION_NS
 from becalm_server.bodies.recordings import (
     BeatRow,
     BreathRow,
     CountsBody,
+    GapRow,
     MetricsRow,
     Page,
+    QualityList,
+    QualitySpan,
     ReportBody,
     ResponseRow,
     SlowMetricsRow,
+    StreamBody,
     StreamCounts,
+    StreamList,
     WindowRow,
 )
 from becalm_server.http_sessions import SessionId, known_session
@@ -78,6 +85,34 @@ async def windows(
     return await _page(request, "select_windows", session_id, since_ns=since_ns, limit=limit)
 
 
+@router.get("/streams", summary="Streams")
+async def streams(request: Request, session_id: SessionId) -> StreamList:
+    """Return the signals of the session's sensors."""
+    parts: Parts = request.app.state.parts
+    await known_session(parts, session_id)
+    found = await parts.archive.streams(session_id)
+    return StreamList(items=[StreamBody.model_validate(one.info, from_attributes=True) for one in found])
+
+
+@router.get("/gaps", summary="Gaps", response_model=Page[GapRow])
+async def gaps(
+    request: Request, session_id: SessionId, since_ns: SinceNs = _FROM_START, limit: Limit = 1_000
+) -> dict[str, Any]:
+    """Return stretches of streams without samples, in the order they were told."""
+    page = await _page(request, "select_gaps", session_id, since_ns=since_ns, limit=limit)
+    items = [_gap(row) for row in page["items"]]
+    return page | {"items": items}
+
+
+@router.get("/quality", summary="Quality of signals")
+async def quality(request: Request, session_id: SessionId) -> QualityList:
+    """Return when each kind of signal could carry indices, and why not."""
+    parts: Parts = request.app.state.parts
+    await known_session(parts, session_id)
+    rows = await parts.archive.derived_rows("select_quality", session_id=session_id)
+    return QualityList(items=_spans(rows))
+
+
 @router.get("/counts", summary="What is stored")
 async def counts(request: Request, session_id: SessionId) -> CountsBody:
     """Return what is stored, stream by stream: the other half of any account of losses."""
@@ -129,6 +164,32 @@ async def _page(request: Request, statement: str, session_id: str, *, since_ns: 
     await known_session(parts, session_id)
     rows, next_since_ns = await parts.archive.page(statement, session_id=session_id, since_ns=since_ns, limit=limit)
     return {"items": rows, "next_since_ns": next_since_ns}
+
+
+def _gap(row: dict[str, Any]) -> GapRow:
+    gap = decode_json(bytes(row["body"]), Gap)
+    return GapRow(
+        t_ns=row["t_ns"],
+        stream_id=row["stream_id"],
+        kind=row["kind"],
+        start_ns=gap.start_ns,
+        end_ns=gap.end_ns,
+        n_missing=gap.n_missing,
+        reason=gap.reason,
+    )
+
+
+def _spans(rows: list[dict[str, Any]]) -> list[QualitySpan]:
+    """Return what was told from each moment on as spans, kind after kind."""
+    spans: list[QualitySpan] = []
+    for row in sorted(rows, key=lambda row: (row["kind"], row["t_ns"])):
+        last = spans[-1] if spans and spans[-1].kind == row["kind"] else None
+        if last is not None and last.reason == row["reason"]:
+            continue
+        if last is not None:
+            last.end_ns = row["t_ns"]
+        spans.append(QualitySpan(kind=row["kind"], start_ns=row["t_ns"], end_ns=None, reason=row["reason"]))
+    return spans
 
 
 def _stream_counts(row: dict[str, Any]) -> StreamCounts:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from becalm_server.archive.store import Archive
+from becalm_server.device_register import DeviceRegister
 from becalm_server.hub import Hub
 from becalm_server.sessions import Sessions
 from becalm_server.settings import ServerSettings
@@ -18,3 +19,4 @@ class Parts:
     hub: Hub
     sessions: Sessions
     slow_lane: SlowLane
+    devices: DeviceRegister

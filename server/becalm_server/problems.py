@@ -162,9 +162,11 @@ async def _refused(_request: Request, exc: Exception) -> JSONResponse:
     return problem(status, str(exc), problem_type=_type_of(error), reasons=getattr(exc, "reasons", None))
 
 
-async def _http(_request: Request, exc: Exception) -> JSONResponse:
+async def _http(request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, HTTPException)  # noqa: S101  (registered for it)
-    headers = dict(exc.headers) if exc.headers else None
+    headers = dict(exc.headers or {})
+    if exc.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(request.app.methods_of(request.url.path))
     return problem(HTTPStatus(exc.status_code), str(exc.detail), headers=headers)
 
 

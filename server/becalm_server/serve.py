@@ -15,6 +15,7 @@ from becalm_server.app import create_app
 from becalm_server.archive.embedded import EmbeddedPostgres
 from becalm_server.archive.store import Archive, open_archive
 from becalm_server.archive.upkeep import Upkeep
+from becalm_server.device_register import DeviceRegister
 from becalm_server.hub import Hub
 from becalm_server.parts import Parts
 from becalm_server.session import MakePipeline
@@ -61,12 +62,16 @@ async def serve(
             hub = Hub()
             make = make_pipeline or _default_pipeline()
             sessions = Sessions(settings, archive=archive, hub=hub, slow_lane=slow_lane, make_pipeline=make)
-            parts = Parts(settings=settings, archive=archive, hub=hub, sessions=sessions, slow_lane=slow_lane)
+            devices = DeviceRegister(sessions.agents, archive)
+            parts = Parts(
+                settings=settings, archive=archive, hub=hub, sessions=sessions, slow_lane=slow_lane, devices=devices
+            )
             await sessions.restore()
             async with asyncio.TaskGroup() as group:
                 beside = [
                     group.create_task(archive.writer.run(), name="archive writer"),
                     group.create_task(slow_lane.run(), name="slow lane"),
+                    group.create_task(devices.run(), name="register of sensors"),
                     group.create_task(Upkeep(archive).run(), name="upkeep"),
                 ]
                 if database is not None:

@@ -43,3 +43,28 @@ select t_ns, kind, emitted_ns, reason
 from signal_quality
 where session_id = %(session_id)s and pipeline_version = %(pipeline_version)s
 order by t_ns, kind
+
+-- select_gaps: stretches without samples after a time, in the order they were told
+select stream_id, kind, received_ns as t_ns, body
+from raw_event
+join stream using (stream_id)
+where session_id = %(session_id)s and form = 'gap' and received_ns > %(since_ns)s
+order by received_ns, stream_id, seq
+limit %(limit)s
+
+-- upsert_devices: sensors as their agents tell of them now; what is not told stays as it was
+insert into device (device_id, agent_id, name, model, firmware, battery_pct, kinds)
+select device_id, agent_id, name, model, firmware, battery_pct, string_to_array(kinds, ' ')
+from unnest(
+    %(device_id)s::text[], %(agent_id)s::text[], %(name)s::text[], %(model)s::text[], %(firmware)s::text[],
+    %(battery_pct)s::integer[], %(kinds)s::text[]
+) as new (device_id, agent_id, name, model, firmware, battery_pct, kinds)
+on conflict (agent_id, name) do update
+set model = coalesce(excluded.model, device.model), firmware = coalesce(excluded.firmware, device.firmware),
+    battery_pct = coalesce(excluded.battery_pct, device.battery_pct), kinds = excluded.kinds, last_seen_at = now()
+
+-- select_devices: sensors that were ever seen, the one seen last first
+select device_id, agent_id, name, model, firmware, battery_pct, kinds, first_seen_at, last_seen_at
+from device
+order by last_seen_at desc, device_id
+limit %(limit)s

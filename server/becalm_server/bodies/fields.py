@@ -36,6 +36,11 @@ def _moment(text: object) -> object:
     return text
 
 
+def _integer(number: object) -> object:
+    """JSON knows one kind of number: 1.0 is an integer there."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
 def _json_text(n_max: int, pattern: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "minLength": 1, "maxLength": n_max, "pattern": pattern})
 
@@ -60,5 +65,5 @@ Moment = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time", "pattern": _RFC_3339}),
 ]
 """A moment on the wall clock, with its zone."""
-SessionNs = Annotated[int, Field(strict=True, ge=-MAX_SESSION_NS, le=MAX_SESSION_NS)]
+SessionNs = Annotated[int, BeforeValidator(_integer), Field(strict=True, ge=-MAX_SESSION_NS, le=MAX_SESSION_NS)]
 """Session time in a body."""

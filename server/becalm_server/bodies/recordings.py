@@ -6,7 +6,7 @@ from typing import Any, Generic, Literal, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from becalm_protocol.derived import BeatFlag, Metrics, Reason
-from becalm_protocol.events import GapReason, SignalKind
+from becalm_protocol.events import Clock, GapReason, SignalKind
 from becalm_server.bodies.examples import SESSION_ID, STREAM_ID, example_of, shown
 
 Row = TypeVar("Row", bound=BaseModel)
@@ -134,6 +134,31 @@ class SlowMetricsRow(BaseModel):
     heart_source: SignalKind | None
     breath_source: SignalKind | None
     indices: dict[str, IndexBody] = Field(description="docs/indices.md defines each")
+
+
+class StreamBody(BaseModel):
+    """One signal of one sensor within a session."""
+
+    model_config = shown(
+        {
+            "stream_id": STREAM_ID, "kind": "ecg", "unit": "uV", "unit_per_count": 1.0, "sample_rate_hz": 130.0,
+            "clock": "device", "device": "Polar H10 8C4F2A2B",
+        }
+    )  # fmt: skip
+    stream_id: str
+    kind: SignalKind
+    unit: str
+    unit_per_count: float = Field(description="A sample in `unit` is its integer count times this")
+    sample_rate_hz: float | None = Field(description="Nominal; null for intervals between beats")
+    clock: Clock = Field(description="Whose clock the sensor's own times are on")
+    device: str = Field(description="As the sensor calls itself")
+
+
+class StreamList(BaseModel):
+    """The streams of a session."""
+
+    model_config = shown({"items": [example_of(StreamBody)]})
+    items: list[StreamBody]
 
 
 class GapRow(BaseModel):

@@ -1,0 +1,48 @@
+"""`/v1/devices` and `/v1/agents`: which sensors were seen, and who reads them now."""
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from becalm_protocol.sensor_state import SensorState
+from becalm_server.bodies.devices import AgentBody, AgentList, DeviceBody, DeviceList
+from becalm_server.device_register import seen_now
+from becalm_server.parts import Parts
+from becalm_server.problems import responses
+
+router = APIRouter(prefix="/v1", tags=["devices"])
+
+
+@router.get("/devices", summary="Sensors", responses=responses(HTTPStatus.SERVICE_UNAVAILABLE))
+async def list_devices(request: Request) -> DeviceList:
+    """Return every sensor that was ever seen: battery, firmware, and how its connection is now."""
+    parts: Parts = request.app.state.parts
+    rows = await parts.devices.devices()
+    told = {
+        (link.agent_id, state.device): state for link in parts.sessions.agents.newest_first() for state in link.sensors
+    }
+    return DeviceList(items=[_device(row, now=told.get((row["agent_id"], row["name"]))) for row in rows])
+
+
+@router.get("/agents", summary="Agents")
+async def list_agents(request: Request) -> AgentList:
+    """Return the agents that are connected, and the sessions that they carry."""
+    parts: Parts = request.app.state.parts
+    return AgentList(
+        items=[
+            AgentBody(agent_id=link.agent_id, n_sensors=len(seen_now([link])), session_ids=sorted(link.session_ids))
+            for link in parts.sessions.agents.newest_first()
+        ]
+    )
+
+
+def _device(row: dict[str, Any], *, now: SensorState | None) -> DeviceBody:
+    return DeviceBody(
+        **row,
+        connected=now is not None,
+        state=now.state if now else None,
+        link=now.link if now else None,
+        rssi_dbm=now.rssi_dbm if now else None,
+        trouble=now.trouble if now else None,
+    )
