@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
+from becalm_client.address import http_address, live_address
 from becalm_kivy import words
-from becalm_kivy.address import http_address, live_address
 from becalm_kivy.control import RequestRefusedError, start_session, stop_session
 from becalm_protocol.errors import ConfigError
 

@@ -178,7 +178,7 @@ async def test_no_payload_reaches_the_log(scripted: Any, caplog: pytest.LogCaptu
         await scripted.wait_client()
         await scripted.send(turn_frame(1, now_ns=123_454_321))
         await follower.wait(lambda: any(isinstance(message, Live) for message in follower.told))
-    sent_by_us = [record for record in caplog.records if record.name == "becalm_kivy.wire"]
+    sent_by_us = [record for record in caplog.records if record.name == "becalm_client.wire"]
     assert sent_by_us == []
 
 

@@ -17,6 +17,7 @@ PACKAGES = {
     "becalm_ingest": "ingest/becalm_ingest",
     "becalm_simulator": "ingest/becalm_simulator",
     "becalm_server": "server/becalm_server",
+    "becalm_client": "protocol/becalm_client",
     "becalm_kivy": "clients/reference_kivy/becalm_kivy",
     "becalm_cli": "cli/becalm_cli",
 }
@@ -26,7 +27,8 @@ MAY_IMPORT = {
     "becalm_ingest": {"becalm_protocol"},
     "becalm_simulator": {"becalm_protocol", "becalm_ingest"},
     "becalm_server": {"becalm_protocol", "becalm_signal"},
-    "becalm_kivy": {"becalm_protocol"},
+    "becalm_client": {"becalm_protocol"},
+    "becalm_kivy": {"becalm_protocol", "becalm_client"},
     "becalm_cli": set(PACKAGES),
 }
 """Who may import whom; the simulator may use the agent's device tables."""

@@ -6,7 +6,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-from becalm_kivy.address import live_address
+from becalm_client.address import live_address
 from becalm_kivy.feed import Feed
 from becalm_kivy.kivy_setup import prepare_kivy
 from becalm_kivy.own_folder import own_folder

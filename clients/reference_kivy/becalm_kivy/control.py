@@ -7,8 +7,8 @@ import urllib.error
 import urllib.request
 from urllib.parse import quote
 
+from becalm_client.address import http_address
 from becalm_kivy import words
-from becalm_kivy.address import http_address
 from becalm_protocol import limits
 from becalm_protocol.errors import BecalmError
 

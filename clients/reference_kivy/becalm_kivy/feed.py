@@ -1,39 +1,21 @@
-"""Follow `/v1/live`: one conversation after the other, and the session clock that outlives them."""
+"""The live feed as this client follows it: whichever session is under way, and the link in words for the person."""
 
-import asyncio
-import importlib.util
-import logging
 import random
 import time
 from collections.abc import Callable
 
-from websockets.asyncio.client import connect
-from websockets.exceptions import WebSocketException
-from websockets.typing import Subprotocol
-
-from becalm_kivy import words
-from becalm_kivy.address import live_address
+from becalm_client import feed as client_feed
+from becalm_client.books import FeedStatistics
+from becalm_client.link import LinkChange
 from becalm_kivy.control import RequestRefusedError, start_session, stop_session
-from becalm_kivy.conversation import Conversation
-from becalm_kivy.feed_books import FeedBooks, FeedStatistics
-from becalm_kivy.link_state import Link, LinkState
-from becalm_protocol import limits
-from becalm_protocol.handshake import SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK, VERSIONS, ClientHello, ServerToClient
+from becalm_kivy.link_state import LinkState
+from becalm_protocol.handshake import ServerToClient
+from becalm_protocol.live import Subscribe
 
 __all__ = ["Feed", "FeedStatistics", "RequestRefusedError", "Told", "start_session", "stop_session"]
 
 Told = ServerToClient | LinkState
 """What a follower of the feed is told."""
-
-# A phone that wakes up finds its server again within a breath; a dead server is not hammered.
-FIRST_RETRY_S, LAST_RETRY_S = 0.25, 8.0
-# A link that broke sooner was none: a server that takes clients only to send them away is not hammered either.
-LASTING_NS = 5_000_000_000
-OPENING_LIMIT_S = 5.0
-
-# The WebSocket library writes whole payloads at DEBUG: its log is held above that whatever the root logger says.
-_wire_log = logging.getLogger("becalm_kivy.wire")
-_wire_log.setLevel(logging.WARNING)
 
 
 class Feed:
@@ -48,77 +30,31 @@ class Feed:
         clock_ns: Callable[[], int] = time.monotonic_ns,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        self._address = live_address(url)
-        self._hello = ClientHello(versions=VERSIONS, client=client_name, waveforms=waveforms)
-        self._clock_ns = clock_ns
-        self._jitter = jitter
-        self._books = FeedBooks()
-        self._state = LinkState(link=Link.CONNECTING, sentence=words.CONNECTING)
+        wish = Subscribe(waveforms=None if waveforms else ())
+        self._feed = client_feed.Feed(url, client_name=client_name, wishes=(wish,), clock_ns=clock_ns, jitter=jitter)
 
     @property
     def state(self) -> LinkState:
         """How the link is now."""
-        return self._state
+        return LinkState.of(self._feed.state)
 
     @property
     def round_trip_ns(self) -> int | None:
         """The quickest recent round trip; half of it bounds the error of `session_now_ns`."""
-        return self._books.clock.round_trip_ns
+        return self._feed.round_trip_ns
 
     def session_now_ns(self) -> int | None:
         """Session time now; None outside a session or before the first answered ping."""
-        return self._books.clock.session_ns(self._clock_ns())
+        return self._feed.session_now_ns()
 
     def statistics(self) -> FeedStatistics:
         """What was counted so far."""
-        return self._books.statistics()
+        return self._feed.statistics()
 
     async def run(self, on_message: Callable[[Told], None]) -> None:
         """Connect, follow, connect again, until cancelled. `on_message` is called in this task and must be quick."""
-        on_message(self._state)
-        n_failed = 0
-        while True:
-            began_ns = self._clock_ns()
-            sentence = await self._connect_once(on_message)
-            n_failed = 0 if self._clock_ns() - began_ns > LASTING_NS else n_failed + 1
-            self._change(Link.LOST, sentence, on_message)
-            retry_s = min(FIRST_RETRY_S * 2 ** min(max(0, n_failed - 1), 16), LAST_RETRY_S)
-            await asyncio.sleep(retry_s * (0.5 + 0.5 * self._jitter()))
 
-    async def _connect_once(self, on_message: Callable[[Told], None]) -> str:
-        def pass_on(message: ServerToClient) -> None:
-            self._change(Link.CONNECTED, words.CONNECTED, on_message)
-            on_message(message)
+        def pass_on(told: client_feed.Told) -> None:
+            on_message(LinkState.of(told) if isinstance(told, LinkChange) else told)
 
-        try:
-            async with connect(
-                self._address,
-                subprotocols=_subprotocols(),
-                compression=None,
-                proxy=None,  # the server stands in the same house
-                open_timeout=OPENING_LIMIT_S,
-                close_timeout=1,
-                ping_interval=None,  # the heartbeat of the protocol does this
-                max_size=limits.MAX_FRAME_BYTES,
-                logger=_wire_log,
-            ) as socket:
-                conversation = Conversation(socket, books=self._books, clock_ns=self._clock_ns, on_message=pass_on)
-                try:
-                    return await conversation.run(self._hello)
-                finally:
-                    await socket.close()  # a cancelled client says goodbye too
-        except (OSError, TimeoutError, WebSocketException, EOFError):
-            return words.SERVER_SILENT
-
-    def _change(self, link: Link, sentence: str, on_message: Callable[[Told], None]) -> None:
-        if (link, sentence) != (self._state.link, self._state.sentence):
-            self._state = LinkState(link=link, sentence=sentence)
-            on_message(self._state)
-
-
-def _subprotocols() -> list[Subprotocol]:
-    """JSON needs nothing; MessagePack is offered first where its library is there."""
-    names = [SUBPROTOCOL_JSON]
-    if importlib.util.find_spec("msgspec") is not None:
-        names.insert(0, SUBPROTOCOL_MSGPACK)
-    return [Subprotocol(name) for name in names]
+        await self._feed.run(pass_on)

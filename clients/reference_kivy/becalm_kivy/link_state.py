@@ -1,16 +1,18 @@
-"""How the link to the server is, told as one more message to whoever follows the feed."""
+"""How the link to the server is, in words for the person."""
 
-from enum import StrEnum
-
+from becalm_client.link import Ending, LinkChange
+from becalm_client.link import Link as Link
+from becalm_kivy import words
 from becalm_protocol.events import value
 
-
-class Link(StrEnum):
-    """Where the link stands."""
-
-    CONNECTING = "connecting"
-    CONNECTED = "connected"
-    LOST = "lost"
+_SENTENCES = {
+    Ending.SILENT: words.SERVER_SILENT,
+    Ending.QUIET: words.SERVER_QUIET,
+    Ending.BROKEN: words.SERVER_GONE,
+    Ending.RESTARTING: words.SERVER_RESTARTING,
+    Ending.BUSY: words.SERVER_BUSY,
+    Ending.OTHER_VERSION: words.OTHER_VERSION,
+}
 
 
 @value
@@ -19,3 +21,10 @@ class LinkState:
 
     link: Link
     sentence: str
+
+    @classmethod
+    def of(cls, change: LinkChange) -> "LinkState":
+        """Say in words how the link is."""
+        if change.ending is not None:
+            return cls(link=change.link, sentence=_SENTENCES[change.ending])
+        return cls(link=change.link, sentence=words.CONNECTING if change.link is Link.CONNECTING else words.CONNECTED)

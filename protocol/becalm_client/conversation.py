@@ -1,17 +1,17 @@
-"""One connection to `/v1/live`, from the hello to the sentence that says why it ended."""
+"""One connection to `/v1/live`, from the hello to the reason why it ended."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from becalm_kivy import words
-from becalm_kivy.feed_books import FeedBooks
+from becalm_client.books import FeedBooks
+from becalm_client.link import Ending
 from becalm_protocol import codec
-from becalm_protocol.errors import CloseCode, UnknownTypeError, WireError
+from becalm_protocol.errors import UnknownTypeError, WireError
+from becalm_protocol.forms import SUBPROTOCOL_JSON, version_of
 from becalm_protocol.handshake import (
-    SUBPROTOCOL_JSON,
     ClientHello,
     ClientMessage,
     ClientWelcome,
@@ -19,6 +19,7 @@ from becalm_protocol.handshake import (
     Pong,
     ServerToClient,
 )
+from becalm_protocol.live import Subscribe
 
 WELCOME_LIMIT_S = 5.0
 N_SILENT_HEARTBEATS = 3
@@ -26,12 +27,6 @@ N_SILENT_HEARTBEATS = 3
 N_EAGER_TRIPS, EAGER_PING_S = 4, 0.2
 # A server may ask for any heartbeat; outside this range it would flood, or hide a broken link.
 MIN_HEARTBEAT_S, MAX_HEARTBEAT_S = 0.05, 30.0
-
-_CLOSINGS: dict[int, str] = {
-    CloseCode.RESTART: words.SERVER_RESTARTING,
-    CloseCode.OVERLOADED: words.SERVER_BUSY,
-    CloseCode.VERSION: words.OTHER_VERSION,
-}
 
 
 class Conversation:
@@ -46,28 +41,32 @@ class Conversation:
         on_message: Callable[[ServerToClient], None],
     ) -> None:
         self._socket = socket
+        self._subprotocol = str(socket.subprotocol or SUBPROTOCOL_JSON)
         self._books = books
         self._clock_ns = clock_ns
         self._on_message = on_message
         self._ping_now = asyncio.Event()
 
-    async def run(self, hello: ClientHello) -> str:
-        """Speak until the link is gone; return why, in words for the person."""
+    async def run(self, hello: ClientHello, *, wishes: Sequence[Subscribe]) -> Ending:
+        """Speak until the link is gone; return why."""
         self._books.begin_connection()
         try:
             await self._send(hello)
             heartbeat_s = await self._wait_welcome()
+            if version_of(self._subprotocol) > 1:
+                for wish in wishes:
+                    await self._send(self._books.resumed(wish))
             async with asyncio.TaskGroup() as group:
                 pings = group.create_task(self._ping(heartbeat_s), name="client heartbeat")
                 try:
-                    sentence = await self._listen(heartbeat_s)
+                    ending = await self._listen(heartbeat_s)
                 finally:
                     pings.cancel()
         except TimeoutError:
-            return words.SERVER_SILENT
+            return Ending.SILENT
         except ConnectionClosed as closed:
-            return _closing_sentence(closed)
-        return sentence
+            return _ending(closed)
+        return ending
 
     async def _wait_welcome(self) -> float:
         async with asyncio.timeout(WELCOME_LIMIT_S):
@@ -76,15 +75,15 @@ class Conversation:
                 if isinstance(message, ClientWelcome):
                     return min(max(message.heartbeat_s, MIN_HEARTBEAT_S), MAX_HEARTBEAT_S)
 
-    async def _listen(self, heartbeat_s: float) -> str:
+    async def _listen(self, heartbeat_s: float) -> Ending:
         try:
             while True:
                 async with asyncio.timeout(N_SILENT_HEARTBEATS * heartbeat_s):
                     await self._next()
         except TimeoutError:
-            return words.SERVER_QUIET
+            return Ending.QUIET
         except ConnectionClosed as closed:
-            return _closing_sentence(closed)
+            return _ending(closed)
 
     async def _next(self) -> ServerToClient | None:
         data = await self._socket.recv()
@@ -104,7 +103,7 @@ class Conversation:
 
     def _decode(self, data: str | bytes) -> ServerToClient | None:
         try:
-            message: object = codec.decode(data)
+            message: object = codec.decode(data, subprotocol=self._subprotocol)
         except UnknownTypeError:
             self._books.n_unknown += 1
             return None
@@ -121,7 +120,7 @@ class Conversation:
             sent_ns = self._clock_ns()
             self._books.note_ping(sent_ns)
             try:
-                await self._send(Ping(sent_ns=sent_ns))
+                await self._send(Ping(sent_ns=sent_ns, session_id=self._books.clock_of))
             except ConnectionClosed:
                 return  # the listener sees it too, and says why
             eager = self._books.in_session and self._books.clock.n_trips < N_EAGER_TRIPS
@@ -133,9 +132,8 @@ class Conversation:
             self._ping_now.clear()
 
     async def _send(self, message: ClientMessage) -> None:
-        await self._socket.send(codec.encode(message, subprotocol=self._socket.subprotocol or SUBPROTOCOL_JSON))
+        await self._socket.send(codec.encode(message, subprotocol=self._subprotocol))
 
 
-def _closing_sentence(closed: ConnectionClosed) -> str:
-    code = closed.rcvd.code if closed.rcvd else None
-    return words.SERVER_GONE if code is None else _CLOSINGS.get(code, words.SERVER_GONE)
+def _ending(closed: ConnectionClosed) -> Ending:
+    return Ending.of_close_code(closed.rcvd.code if closed.rcvd else None)

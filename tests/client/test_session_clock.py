@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from becalm_kivy.session_clock import SessionClock
+from becalm_client.session_clock import SessionClock
 
 MS = 1_000_000
 
