@@ -8,6 +8,7 @@ from fastapi.routing import APIRoute
 
 from becalm_server import (
     http_annotations,
+    http_asyncapi,
     http_devices,
     http_docs,
     http_exports,
@@ -30,7 +31,7 @@ from becalm_server.telemetry import Telemetry
 
 DESCRIPTION = """A biofeedback companion: sessions, recordings, live feedback.
 
-Live values come over the WebSocket `/v1/live`; see `PROTOCOL.md` in the package `becalm_protocol`."""
+Live values come over the WebSocket `/v1/live`: see `/v1/asyncapi.json`, and `PROTOCOL.md` in `becalm_protocol`."""
 TAGS = [
     {"name": "sessions", "description": "Start, stop and find sessions; mark moments and keep notes"},
     {"name": "recordings", "description": "What is stored of a session, raw and derived; reports and exports"},
@@ -39,8 +40,8 @@ TAGS = [
 ]
 
 EDGES = (
-    http_docs, http_health, http_sessions, http_annotations, http_recordings, http_exports, http_trends, http_devices,
-    ws_ingest, ws_live,
+    http_docs, http_asyncapi, http_health, http_sessions, http_annotations, http_recordings, http_exports, http_trends,
+    http_devices, ws_ingest, ws_live,
 )  # fmt: skip
 
 
