@@ -16,6 +16,7 @@ from becalm_server.archive.embedded import EmbeddedPostgres
 from becalm_server.archive.store import Archive, open_archive
 from becalm_server.archive.upkeep import Upkeep
 from becalm_server.device_register import DeviceRegister
+from becalm_server.doorkeeper import keep_door
 from becalm_server.hub import Hub
 from becalm_server.parts import Parts
 from becalm_server.session import MakePipeline
@@ -138,11 +139,13 @@ async def _serve_network(
     shown = f"[{host}]" if ":" in host else host
     async with asyncio.TaskGroup() as group:
         serving = group.create_task(server.serve(sockets=[listener]), name="network")
+        door = group.create_task(keep_door(server), name="door")
         on_ready(f"http://{shown}:{port}")
         await stop.wait()
         parts.hub.close_nowait(CloseCode.RESTART)
         parts.sessions.agents.close_nowait(CloseCode.RESTART)
         await _leave(server, serving)
+        door.cancel()
 
 
 async def _leave(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
