@@ -14,6 +14,7 @@ import random
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,9 @@ async def run(name: str, fault: Fault, *, seed: int, seconds: float, recording: 
             report = await stage.finish(within_s=seconds + DRAIN_LIMIT_S)
             drained_s = time.monotonic() - fair_s
             stop_s = await stage.stop_server()
-        except TimeoutError:
-            return {"problems": ["the agent never came to an end"], **_told(stage)}
+        except TimeoutError as exc:
+            where = traceback.extract_tb(exc.__traceback__)[1].name
+            return {"problems": [f"{where} never came to an end"], **_told(stage)}
         finally:
             await stage.clear()
     verdict = await judge(folder, recording=recording, n_agent_kills=stage.n_agent_kills)

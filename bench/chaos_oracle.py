@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from becalm_protocol.handshake import Source, Waveform
 from becalm_protocol.units import ns_from_s
 from becalm_server.archive.derived_rows import to_tables
 from becalm_server.archive.embedded import EmbeddedPostgres
-from becalm_server.archive.raw_rows import to_event
 from becalm_server.archive.store import open_archive
 from becalm_signal.pipeline import Pipeline
 
@@ -36,7 +36,7 @@ async def judge(folder: Path, *, recording: Path, n_agent_kills: int) -> dict[st
     database = EmbeddedPostgres(folder / "server" / "server" / "postgres")
     url = database.start()
     try:
-        session, streams, raw = await asyncio.to_thread(_read_raw, url)
+        session, streams, raw = await _read_raw(url)
         verdict = judge_raw(streams, raw, recording=recording, n_agent_kills=n_agent_kills)
         derived = await derive_again(url, session)
         stored = await asyncio.to_thread(_read_derived, url, session, derived)
@@ -122,14 +122,16 @@ def _schedule(session: Row) -> list[PhaseChange]:
     return changes
 
 
-def _read_raw(url: str) -> tuple[Row, dict[str, Row], dict[str, Stream]]:
+async def _read_raw(url: str) -> tuple[Row, dict[str, Row], dict[str, Stream]]:
     with psycopg.connect(url, row_factory=psycopg.rows.dict_row) as connection:
         (session,) = connection.execute("select * from session").fetchall()
         streams = {row["stream_id"]: row for row in connection.execute("select * from stream")}
-        raw: dict[str, Stream] = {}
-        for row in connection.execute("select * from raw_event order by stream_id, seq"):
-            raw.setdefault(row["stream_id"], []).append((row["seq"], to_event(row)))
-    return session, streams, raw
+    raw: dict[str, Stream] = {}
+    async with open_archive(url) as archive:
+        async for page in archive.raw_events(session["session_id"]):
+            for seq, _, event in page:
+                raw.setdefault(event.stream_id, []).append((seq, event))
+    return session, streams, {stream_id: sorted(events, key=itemgetter(0)) for stream_id, events in raw.items()}
 
 
 def _read_derived(url: str, session: Row, derived: Mapping[str, Sequence[Row]]) -> dict[str, list[Row]]:
