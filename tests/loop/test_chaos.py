@@ -21,5 +21,5 @@ async def test_a_mix_of_faults_loses_and_doubles_nothing() -> None:
     (line,) = json.loads(output)["faults"].values()
     assert line["problems"] == []
     assert bench.returncode == 0
-    assert line["samples"] > 1_000
+    assert line["samples"] > 300  # two seconds of three signals at the least, however busy the machine
     assert line["notes"]["faults"]
