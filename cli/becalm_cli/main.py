@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from becalm_cli import bench
+from becalm_cli import archive, bench
 from becalm_cli.places import DEFAULT_PORT, DEFAULT_SERVER, default_data_dir, http_url, usable_data_dir, ws_url
 from becalm_protocol.errors import BecalmError, ConfigError
 
@@ -23,6 +23,7 @@ app = typer.Typer(
 agent_app = typer.Typer(pretty_exceptions_enable=False)
 app.add_typer(agent_app, name="agent")
 app.add_typer(bench.app, name="bench")
+archive.add_commands(app)
 
 ServerOption = Annotated[str, typer.Option("--server", help="Address of the becalm server.")]
 DataDirOption = Annotated[

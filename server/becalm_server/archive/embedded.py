@@ -197,16 +197,31 @@ class EmbeddedPostgres:
         return self._binaries / name
 
     def _url(self, database: str) -> str:
-        password = quote((self._root / "password").read_text(), safe="")
-        host = "127.0.0.1" if _WINDOWS else str(self._sockets)
-        query = urlencode({"host": host, "port": self._port})
-        return f"postgresql://{OWNER}:{password}@/{database}?{query}"
+        return _url_of(
+            self._root, database=database, host="127.0.0.1" if _WINDOWS else str(self._sockets), port=self._port
+        )
 
     def _last_log_line(self) -> str:
         try:
             return _last_line((self._root / "server.log").read_bytes()[-4096:])
         except OSError as exc:
             return f"its log is unreadable ({exc.strerror})"
+
+
+def running_url(root: Path) -> str | None:
+    """Return the URL of a cluster below `root` that another process of ours runs; None where none answers."""
+    try:
+        _pid, _data, _started, port, sockets, *_more = (root / "data" / "postmaster.pid").read_text().splitlines()
+        url = _url_of(root, database=DATABASE, host=sockets or "127.0.0.1", port=int(port))
+        with psycopg.connect(url, connect_timeout=5):
+            return url
+    except (OSError, ValueError, psycopg.Error):
+        return None
+
+
+def _url_of(root: Path, *, database: str, host: str, port: int) -> str:
+    password = quote((root / "password").read_text(), safe="")
+    return f"postgresql://{OWNER}:{password}@/{database}?{urlencode({'host': host, 'port': port})}"
 
 
 def _wait_exit(process: subprocess.Popen[bytes]) -> None:

@@ -1,6 +1,7 @@
 """Bring a database to today's schema: numbered SQL files, each applied once, under an advisory lock."""
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,15 +24,19 @@ class Migrated:
     """One sentence for the operator: active with its version, absent, or why it could not be used."""
 
 
-def migrate(url: str, *, folder: Path = MIGRATIONS) -> Migrated:
-    """Apply every migration that is not applied yet. Raises StorageError with the reason in words."""
+def migrate(url: str, *, folder: Path = MIGRATIONS, known: Mapping[str, str] | None = None) -> Migrated:
+    """Apply every migration that is not applied yet. Raises StorageError with the reason in words.
+
+    `known` ({name: sha256}) makes the schema of an earlier becalm in its place: these, and TimescaleDB's up to there.
+    """
     try:
         with psycopg.connect(
             url, autocommit=True, connect_timeout=10, options=f"-c lock_timeout={LOCK_LIMIT_S}s -c timezone=UTC"
         ) as connection:
             connection.execute("select pg_advisory_lock(%s)", (ADVISORY_LOCK,))
             timescale = _offer_timescale(connection)
-            applied = _apply(connection, folder=folder, with_timescale=timescale.startswith("active"))
+            paths = _wanted(folder, with_timescale=timescale.startswith("active"), known=known)
+            applied = _apply(connection, paths)
     except psycopg.Error as exc:
         raise StorageError(f"database: expected to bring its schema up to date, got: {_sentence(exc)}") from exc
     return Migrated(applied=applied, timescale=timescale)
@@ -52,16 +57,28 @@ def _offer_timescale(connection: psycopg.Connection) -> str:
     return f"active {row[0] or row[1]}"
 
 
-def _apply(connection: psycopg.Connection, *, folder: Path, with_timescale: bool) -> tuple[str, ...]:
+def _wanted(folder: Path, *, with_timescale: bool, known: Mapping[str, str] | None) -> list[Path]:
+    paths = sorted(folder.glob("*.sql"))
+    overlay = [path for path in paths if path.name.endswith(TIMESCALE_SUFFIX)]
+    plain = [path for path in paths if path not in overlay]
+    if known is not None:
+        here = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in plain}
+        strange = sorted(name for name, sha256 in known.items() if here.get(name) != sha256)
+        if strange:
+            raise StorageError(f"database: expected migrations that this becalm knows, got {', '.join(strange)}")
+        plain = [path for path in plain if path.name in known]
+        overlay = [path for path in overlay if path.name <= max(known, default="")]
+    return sorted([*plain, *overlay]) if with_timescale else plain
+
+
+def _apply(connection: psycopg.Connection, paths: Sequence[Path]) -> tuple[str, ...]:
     connection.execute(
         "create table if not exists schema_migration"
         " (name text primary key, sha256 text not null, applied_at timestamptz not null default now())"
     )
     known: dict[str, str] = dict(connection.execute("select name, sha256 from schema_migration").fetchall())
     applied = []
-    for path in sorted(folder.glob("*.sql")):
-        if path.name.endswith(TIMESCALE_SUFFIX) and not with_timescale:
-            continue
+    for path in paths:
         text = path.read_bytes()
         checksum = hashlib.sha256(text).hexdigest()
         if path.name in known:

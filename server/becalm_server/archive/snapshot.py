@@ -15,7 +15,7 @@ from becalm_server.archive.arrival_order import ArrivalOrder
 from becalm_server.archive.raw_rows import to_event
 from becalm_server.archive.records import SessionRecord, session_record, stream_record
 from becalm_server.archive.statements import SQL
-from becalm_server.archive.versions import newest_version
+from becalm_server.archive.versions import in_order, newest_version
 
 # So many rows are in memory at once.
 PAGE_ROWS = 500
@@ -38,15 +38,20 @@ class Snapshot:
             raise StorageError(f"session {session_id!r:.70}: expected it in the database, found nothing")
         self.record: SessionRecord = session_record(session)
         self.streams: tuple[StreamInfo, ...] = tuple(stream_record(row).info for row in self.rows("select_streams"))
-        self.pipeline_version = newest_version(row["pipeline_version"] for row in self.rows("session_versions"))
+        self.versions = in_order(row["pipeline_version"] for row in self.rows("session_versions"))
+        """The pipelines that left derived values, the oldest first."""
+        self.pipeline_version = newest_version(self.versions)
         """Whose derived values are given: today's pipeline, or the last one that ran."""
+        self._window_version = newest_version(row["pipeline_version"] for row in self.rows("window_versions"))
         self._parameters["pipeline_version"] = self.pipeline_version
 
-    def rows(self, statement: str) -> Iterator[dict[str, Any]]:
+    def rows(self, statement: str, **changes: object) -> Iterator[dict[str, Any]]:
         """Give the rows of a statement about the session, all of them, a page at a time in memory."""
+        if statement == "select_windows":
+            changes = {"pipeline_version": self._window_version} | changes
         with self._connection.cursor(name=statement) as cursor:
             cursor.itersize = PAGE_ROWS
-            cursor.execute(SQL[statement], self._parameters)
+            cursor.execute(SQL[statement], self._parameters | changes)
             yield from cursor
 
     def columns(self, statement: str) -> dict[str, str]:

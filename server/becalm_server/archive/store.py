@@ -19,6 +19,7 @@ from becalm_server.archive.overview import Overview, Window
 from becalm_server.archive.raw_rows import RawRow, to_event
 from becalm_server.archive.records import SessionRecord, StreamRecord, session_record, stream_record
 from becalm_server.archive.statements import SQL
+from becalm_server.archive.versions import newest_version, versions_statement
 from becalm_server.archive.writer import ArchiveWriter
 
 Rows = list[dict[str, Any]]
@@ -40,11 +41,6 @@ class Archive:
         self.timescale = timescale
         self.on_ended: Callable[[], None] = lambda: None
         """Hears when a session has ended."""
-
-    @property
-    def has_timescale(self) -> bool:
-        """Whether the overlay of TimescaleDB is in place."""
-        return self.timescale.startswith("active")
 
     async def add_session(self, record: SessionRecord) -> SessionRecord:
         """Keep a new session; answers as it then stands in the archive."""
@@ -108,13 +104,11 @@ class Archive:
 
     async def page(self, statement: str, *, session_id: str, since_ns: int, limit: int) -> tuple[Rows, int | None]:
         """Return at most `limit` rows after `since_ns`, and where the next page begins, if there is one."""
-        rows = await self.rows(
-            statement,
-            session_id=session_id,
-            pipeline_version=PIPELINE_VERSION,
-            since_ns=since_ns,
-            limit=limit + 1,
-        )
+        wish = {"session_id": session_id, "since_ns": since_ns, "limit": limit + 1}
+        rows = await self.rows(statement, **wish, pipeline_version=PIPELINE_VERSION)
+        if not rows:
+            version = await self._shown_version(session_id, statement)
+            rows = await self.rows(statement, **wish, pipeline_version=version) if version != PIPELINE_VERSION else []
         if len(rows) <= limit:
             return rows, None
         beyond_ns = rows[-1]["t_ns"]  # rows of one moment stay on one page, so that none is skipped
@@ -123,7 +117,12 @@ class Archive:
 
     async def derived_rows(self, statement: str, *, session_id: str) -> Rows:
         """Return the rows of a statement about one session."""
-        return await self.rows(statement, session_id=session_id, pipeline_version=PIPELINE_VERSION)
+        version = await self._shown_version(session_id, statement)
+        return await self.rows(statement, session_id=session_id, pipeline_version=version)
+
+    async def _shown_version(self, session_id: str, statement: str) -> str:
+        found = await self.rows(versions_statement(statement), session_id=session_id)
+        return newest_version(row["pipeline_version"] for row in found)
 
     async def trends(self, person_id: str | None = None, *, since: datetime | None = None, limit: int = 500) -> Rows:
         """Return what finished sessions were like, newest first; of one person, or of all (None)."""

@@ -5,10 +5,12 @@ import contextlib
 import logging
 from concurrent.futures.process import BrokenProcessPool
 
+import psycopg
+
 from becalm_protocol.errors import StorageError
 from becalm_server.archive.packer import pack_session
 from becalm_server.archive.store import Archive
-from becalm_server.archive.versions import newest_version
+from becalm_server.archive.trend_row import keep_trend
 from becalm_server.worker_process import WorkerProcess
 
 log = logging.getLogger(__name__)
@@ -48,17 +50,15 @@ class Upkeep:
     async def once(self, *, settled_s: float = SETTLED_S) -> None:
         """Do what is to be done now. Raises StorageError where the database cannot answer."""
         for row in await self._archive.rows("select_untrended", limit=MAX_FOUND):
-            await keep_trend(self._archive, row["session_id"])
+            await asyncio.to_thread(_keep_trend, self._archive.url, row["session_id"])
         for row in await self._archive.rows("select_unpacked", limit=MAX_FOUND, settled_s=settled_s):
             await self._packing.run(pack_session, self._archive.url, row["session_id"])
         self._packing.close()
 
 
-async def keep_trend(archive: Archive, session_id: str) -> None:
-    """Keep what a finished session was like, by its newest derived values."""
-    if archive.has_timescale:
-        days = await archive.one("session_days", session_id=session_id)
-        if days and days["first_day"] and days["first_day"] < days["end_day"]:
-            await archive.rows("refresh_days", **days)
-    versions = [row["pipeline_version"] for row in await archive.rows("session_versions", session_id=session_id)]
-    await archive.rows("keep_trend", session_id=session_id, pipeline_version=newest_version(versions))
+def _keep_trend(url: str, session_id: str) -> None:
+    try:
+        with psycopg.connect(url, autocommit=True, options="-c timezone=UTC") as connection:
+            keep_trend(connection, session_id)
+    except psycopg.Error as exc:
+        raise StorageError(f"database: {type(exc).__name__} while a trend was kept") from exc

@@ -17,6 +17,12 @@ select pipeline_version from breath where session_id = %(session_id)s
 union
 select pipeline_version from skin_response where session_id = %(session_id)s
 
+-- window_versions: during which pipelines the slow lane left windows of a session
+select distinct pipeline_version from hrv_window where session_id = %(session_id)s
+
+-- has_timescale: whether the days of metrics are a continuous aggregate
+select from pg_extension where extname = 'timescaledb'
+
 -- session_days: the days before today that a session touched, for TimescaleDB to count anew
 select
     min(date_trunc('day', time)) as first_day,
@@ -162,3 +168,6 @@ select stream.*, session.started_unix_ns
 from stream
 join session using (session_id)
 where stream_id = %(stream_id)s
+
+-- select_finished: sessions that ended, the oldest first
+select session_id from session where ended_at is not null and started_unix_ns is not null order by created_at

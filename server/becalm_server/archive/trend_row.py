@@ -1,0 +1,21 @@
+"""The row of a finished session that trends over sessions are read from."""
+
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from becalm_server.archive.statements import SQL
+from becalm_server.archive.versions import newest_version
+
+
+def keep_trend(connection: psycopg.Connection[Any], session_id: str) -> None:
+    """Keep what a finished session was like, by its newest derived values; `connection` commits by itself."""
+    named = {"session_id": session_id}
+    with connection.cursor(row_factory=dict_row) as cursor:
+        if cursor.execute(SQL["has_timescale"]).fetchone():
+            days = cursor.execute(SQL["session_days"], named).fetchone()
+            if days and days["first_day"] and days["first_day"] < days["end_day"]:
+                cursor.execute(SQL["refresh_days"], days)
+        versions = [row["pipeline_version"] for row in cursor.execute(SQL["session_versions"], named).fetchall()]
+        cursor.execute(SQL["keep_trend"], named | {"pipeline_version": newest_version(versions)})

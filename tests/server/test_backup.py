@@ -1,0 +1,240 @@
+"""A backup is the archive at one moment; a restore gives it back to an empty one, or leaves that empty."""
+
+import asyncio
+import json
+import time
+import zipfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from becalm_protocol.derived import Beat, BeatFlag, Index, Metrics, Reason
+from becalm_protocol.errors import StorageError
+from becalm_protocol.events import SignalKind
+from becalm_protocol.handshake import Source
+from becalm_protocol.units import NS_PER_S
+from becalm_server.archive.backup import back_up, restore
+from becalm_server.archive.content_hash import content_hashes
+from becalm_server.archive.packer import pack_session
+from becalm_server.archive.raw_rows import to_row
+from becalm_server.archive.records import SessionRecord
+from becalm_server.archive.store import Archive, open_archive
+from becalm_server.archive.upkeep import Upkeep
+from becalm_server.archive.writer import StreamMark, Write
+
+
+@pytest.fixture
+def other_url(cluster: Any) -> Any:
+    """A database that was never migrated."""
+    admin_url = cluster.url.replace("@/becalm?", "@/postgres?")
+    with psycopg.connect(admin_url, autocommit=True) as admin:
+        admin.execute("create database other_host")
+    yield cluster.url.replace("@/becalm?", "@/other_host?")
+    with psycopg.connect(admin_url, autocommit=True) as admin:
+        admin.execute("drop database other_host with (force)")
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[Archive]:
+    async with open_archive(url) as archive, asyncio.TaskGroup() as group:
+        writing = group.create_task(archive.writer.run())
+        yield archive
+        await archive.writer.wait_drained()
+        writing.cancel()
+
+
+def writes(sensors: Any, seconds: range) -> list[Write]:
+    no_sensor = Index(reason=Reason.NO_SENSOR)
+    found = []
+    for n in seconds:
+        for k, data in enumerate(sensors.second(n)):
+            row = to_row(data.event, seq=data.seq, arrival_idx=3 * n + k)
+            mark = StreamMark(stream_id=row.stream_id, seq=row.seq, n_duplicates=0)
+            found.append(Write(session_id="one", raw=row, marks=(mark,), queued_ns=time.monotonic_ns()))
+        told = Metrics(
+            t_ns=n * NS_PER_S, emitted_ns=n * NS_PER_S,
+            **dict.fromkeys(Metrics.index_names(), no_sensor) | {"arousal": Index(value=n / 3, bound=0.1, sample_ns=n)},
+        )  # fmt: skip
+        beat = Beat(
+            beat_idx=n, t_ns=n, emitted_ns=n, source=SignalKind.ECG, rr_ms=n / 7, flag=BeatFlag.OK, confirmed=True
+        )
+        found.append(Write(session_id="one", conclusions=(told, beat), queued_ns=time.monotonic_ns()))
+    return found
+
+
+async def fill(url: str, sensors: Any, *, n_seconds: int = 20) -> None:
+    async with opened(url) as archive:
+        record = SessionRecord(
+            session_id="one", source=Source.LIVE, baseline_s=60.0, started_unix_ns=1_763_855_970 * NS_PER_S
+        )
+        await archive.add_session(record)
+        await archive.begin_session(record, streams=sensors.streams)
+        for write in writes(sensors, range(n_seconds)):
+            archive.writer.put_nowait(write)
+        await archive.writer.wait_drained()
+        await archive.end_session("one", duration_ns=1)
+        await archive.put_report("one", body='{"ö": 1}')
+        await Upkeep(archive).once()
+
+
+def fingerprint(url: str) -> dict[str, str]:
+    with psycopg.connect(url, options="-c default_transaction_isolation=repeatable\\ read") as connection:
+        return content_hashes(connection)
+
+
+async def test_restored_archive_has_the_same_content(
+    any_database_url: str, other_url: str, sensors: Any, tmp_path: Path
+) -> None:
+    await fill(any_database_url, sensors)
+    unpacked = fingerprint(any_database_url)
+    await asyncio.to_thread(pack_session, any_database_url, "one")
+    assert fingerprint(any_database_url) == unpacked
+    saved = await asyncio.to_thread(back_up, any_database_url, tmp_path / "file")
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
+    back = await asyncio.to_thread(restore, other_url, tmp_path / "file")
+    assert back == saved
+    assert saved.n_rows["session"] == 1
+    assert saved.n_rows["metrics"] == 20
+    assert fingerprint(other_url) == unpacked
+    async with opened(other_url) as archive:
+        events = [event async for page in archive.raw_events("one") for _, _, event in page]
+        assert events == [one.event for one in sensors.sent]
+        assert len(await archive.trends()) == 1
+
+
+async def test_restored_archive_takes_new_sessions(
+    database_url: str, other_url: str, sensors: Any, tmp_path: Path
+) -> None:
+    await fill(database_url, sensors)
+    back_up(database_url, tmp_path / "file")
+    restore(other_url, tmp_path / "file")
+    async with opened(other_url) as archive:
+        record = SessionRecord(session_id="two", source=Source.LIVE, baseline_s=1.0, started_unix_ns=1)
+        await archive.add_session(record)
+        await archive.begin_session(record, streams=type(sensors)().streams)  # counters go on where they stood
+
+
+async def test_restore_into_timescale(timescale_url: str, database_url: str, sensors: Any, tmp_path: Path) -> None:
+    await fill(database_url, sensors)
+    back_up(database_url, tmp_path / "file")
+    restore(timescale_url, tmp_path / "file")
+    assert fingerprint(timescale_url) == fingerprint(database_url)
+
+
+async def test_tables_of_a_later_becalm_are_saved_too(
+    database_url: str, other_url: str, sensors: Any, tmp_path: Path, fetch: Any
+) -> None:
+    """Tables whose rows point to one another, count themselves and may not be changed once there."""
+    later = """
+        create table zeta (n bigint generated always as identity primary key, name text unique);
+        create table alpha (n bigint references zeta, twice bigint generated always as (2 * n) stored);
+        create function refuse() returns trigger language plpgsql as $$ begin raise 'append only'; end $$;
+        create trigger keep before insert or delete on alpha for each row when (current_setting('a.b', true) is null)
+            execute function refuse();
+    """
+    rows = "insert into zeta (name) values ('x'), ('y'); set a.b = 'on'; insert into alpha values (2), (1), (null)"
+    await fill(database_url, sensors)
+    for url, statements in ((database_url, later + rows), (other_url, later)):
+        with psycopg.connect(url) as connection:
+            connection.execute(statements.encode())
+    back_up(database_url, tmp_path / "file")
+    restore(other_url, tmp_path / "file")
+    assert fingerprint(other_url) == fingerprint(database_url)
+    with psycopg.connect(other_url) as connection:
+        connection.execute("insert into zeta (name) values ('z')")
+        assert connection.execute("select max(n) from zeta").fetchone() == (3,)
+        with pytest.raises(psycopg.errors.RaiseException, match="append only"):
+            connection.execute("delete from alpha")
+
+
+async def test_only_an_empty_archive_is_filled(database_url: str, other_url: str, sensors: Any, tmp_path: Path) -> None:
+    await fill(database_url, sensors)
+    back_up(database_url, tmp_path / "file")
+    before = fingerprint(database_url)
+    with pytest.raises(StorageError, match="expected an empty archive, found rows in"):
+        restore(database_url, tmp_path / "file")
+    assert fingerprint(database_url) == before
+    async with opened(other_url):
+        with pytest.raises(StorageError, match="a becalm server writes to this database"):
+            await asyncio.to_thread(restore, other_url, tmp_path / "file")
+
+
+async def test_damage_is_found_before_anything_is_written(
+    database_url: str, other_url: str, sensors: Any, tmp_path: Path
+) -> None:
+    await fill(database_url, sensors)
+    whole, damaged = tmp_path / "file", tmp_path / "damaged"
+    back_up(database_url, whole)
+
+    def rewritten(change: Callable[[str, bytes], bytes]) -> Path:
+        with zipfile.ZipFile(whole) as old, zipfile.ZipFile(damaged, "w") as new:
+            for name in old.namelist():
+                new.writestr(name, change(name, old.read(name)))
+        return damaged
+
+    def flip(name: str, content: bytes) -> bytes:
+        return content[:-3] + bytes([content[-3] ^ 1]) + content[-2:] if name == "tables/beat.copy" else content
+
+    def later(name: str, content: bytes) -> bytes:
+        return json.dumps({**json.loads(content), "becalm_backup": 2}).encode() if name == "manifest.json" else content
+
+    def unknown(name: str, content: bytes) -> bytes:
+        return content.replace(b"0001_pre_sessions.sql", b"0001_pre_others.sql") if name == "manifest.json" else content
+
+    def other_content(name: str, content: bytes) -> bytes:
+        if name != "manifest.json":
+            return content
+        manifest = json.loads(content)
+        return json.dumps({**manifest, "content": {**manifest["content"], "raw": "0" * 64}}).encode()
+
+    for change, sentence in (
+        (flip, "damaged: the rows of beat"),
+        (later, "a later becalm made"),
+        (unknown, "expected migrations that this becalm knows, got 0001_pre_others.sql"),
+        (other_content, "raw did not come back as it was"),
+    ):
+        with pytest.raises(StorageError, match=sentence):
+            restore(other_url, rewritten(change))
+    damaged.write_bytes(whole.read_bytes()[:-100])
+    for path, sentence in ((damaged, "made by becalm backup"), (tmp_path / "none", "cannot read")):
+        with pytest.raises(StorageError, match=sentence):
+            restore(other_url, path)
+    restore(other_url, whole)  # none of it left a row behind
+
+
+async def test_backup_while_events_come_in_is_one_moment(
+    database_url: str, other_url: str, sensors: Any, tmp_path: Path
+) -> None:
+    """Whatever it holds is whole: acknowledged events are there, and none that was not yet acknowledged."""
+    async with opened(database_url) as archive, asyncio.TaskGroup() as group:
+        record = SessionRecord(session_id="one", source=Source.LIVE, baseline_s=60.0, started_unix_ns=10**18)
+        await archive.add_session(record)
+        await archive.begin_session(record, streams=sensors.streams)
+        saving = group.create_task(asyncio.to_thread(back_up, database_url, tmp_path / "file"))
+        for n in range(2_000):
+            for write in writes(sensors, range(n, n + 1)):
+                archive.writer.put_nowait(write)
+            await archive.writer.wait_drained()
+            if saving.done():
+                break
+    assert n > 1
+    restore(other_url, tmp_path / "file")
+    with psycopg.connect(other_url) as connection:
+        rows = connection.execute(
+            "select acked_seq, count(seq), coalesce(max(seq), 0) from stream left join raw_event using (stream_id)"
+            " group by stream_id, acked_seq"
+        ).fetchall()
+    assert len(rows) == 3
+    assert all(acked_seq == n_events == last_seq for acked_seq, n_events, last_seq in rows)
+
+
+def test_database_that_is_away_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="the database refused"):
+        back_up(f"postgresql://nobody@/none?host={tmp_path}", tmp_path / "file")
+    with pytest.raises(StorageError, match="cannot write"):
+        back_up("postgresql://nobody@/none", tmp_path / "none" / "file")
+    assert list(tmp_path.iterdir()) == []
