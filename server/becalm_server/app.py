@@ -15,6 +15,7 @@ from becalm_server import (
     http_health,
     http_recordings,
     http_sessions,
+    http_signals,
     http_trends,
     ws_ingest,
     ws_live,
@@ -40,9 +41,19 @@ TAGS = [
 ]
 
 EDGES = (
-    http_docs, http_asyncapi, http_health, http_sessions, http_annotations, http_recordings, http_exports, http_trends,
-    http_devices, ws_ingest, ws_live,
-)  # fmt: skip
+    http_docs,
+    http_asyncapi,
+    http_health,
+    http_sessions,
+    http_annotations,
+    http_recordings,
+    http_signals,
+    http_exports,
+    http_trends,
+    http_devices,
+    ws_ingest,
+    ws_live,
+)
 
 
 def create_app(parts: Parts) -> FastAPI:

@@ -68,3 +68,9 @@ select device_id, agent_id, name, model, firmware, battery_pct, kinds, first_see
 from device
 order by last_seen_at desc, device_id
 limit %(limit)s
+
+-- select_newest: session time of the newest event of a session that has not ended
+select max(received_ns) as newest_ns
+from raw_event
+join stream using (stream_id)
+where session_id = %(session_id)s

@@ -18,6 +18,7 @@ from becalm_server.archive.migrate import migrate
 from becalm_server.archive.overview import Overview, Window
 from becalm_server.archive.raw_rows import RawRow, to_event
 from becalm_server.archive.records import SessionRecord, StreamRecord, session_record, stream_record
+from becalm_server.archive.samples import Samples, cut
 from becalm_server.archive.statements import SQL
 from becalm_server.archive.versions import newest_version, versions_statement
 from becalm_server.archive.writer import ArchiveWriter
@@ -140,6 +141,16 @@ class Archive:
             rows = await self.rows("select_window", **wish)
             await asyncio.to_thread(window.add, borders, rows)
         return window.overview()
+
+    async def samples(self, stream_id: str, *, start_ns: int, end_ns: int) -> Samples | None:
+        """Return all samples of a window, for short ones; None where there can be none."""
+        stream = await self.one("select_stream", stream_id=stream_id)
+        if stream is None or stream["started_unix_ns"] is None or stream["sample_rate_hz"] is None:
+            return None
+        ((borders, wish),) = Window(stream, start_ns=start_ns, end_ns=end_ns, n_buckets=1).wishes()
+        rows = await self.rows("select_window", **wish)
+        info, started_unix_ns = stream_record(stream).info, stream["started_unix_ns"]
+        return await asyncio.to_thread(cut, rows, info, borders=borders, started_unix_ns=started_unix_ns)
 
     async def reportless(self, *, limit: int) -> list[str]:
         """Return ended sessions that have no report."""
