@@ -7,6 +7,7 @@ sensors it is cheaper than a call into a compiled filter for every packet.
 import math
 from collections import deque
 from collections.abc import Sequence
+from operator import mul
 
 
 class Biquad:
@@ -125,9 +126,12 @@ class Decimator:
         self._history.clear()
         self._countdown = 0
 
-    def run(self, samples: Sequence[float]) -> Sequence[float | None]:
-        """Take many samples; return as many, None but for every `factor`-th."""
-        return samples if self.factor == 1 else [self.step(x) for x in samples]
+    def run(self, samples: Sequence[float]) -> tuple[int, Sequence[float]]:
+        """Take many samples; return how many come before the first that gives an output, and all outputs."""
+        if self.factor == 1:
+            return 0, samples
+        n_before = self._countdown - 1 if self._history else self.delay_samples
+        return n_before, [y for x in samples if (y := self.step(x)) is not None]
 
     def step(self, x: float) -> float | None:
         """Take one input sample; return an output sample at every `factor`-th."""
@@ -143,7 +147,8 @@ class Decimator:
         if self._countdown > 0:
             return None
         self._countdown = self.factor
-        return sum(map(float.__mul__, self._taps, history))
+        output: float = sum(map(mul, self._taps, history))
+        return output
 
 
 def _hann_sinc(half: int, *, cutoff: float) -> tuple[float, ...]:

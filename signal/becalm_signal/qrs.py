@@ -113,30 +113,37 @@ class QrsDetector:
         Yield how many were taken and the peaks that the last of these settled, oldest first: where there are such, and
         after the last sample.
         """
-        decimated = self._decimator.run(samples)
-        energies = iter(self._energy.run([sample for sample in decimated if sample is not None]))
-        for n_taken, sample in enumerate(decimated, 1):
-            peaks = [] if sample is None else self._step(sample, *next(energies))
+        n_before, decimated = self._decimator.run(samples)
+        energies, slopes = self._energy.run(decimated)
+        first = self._n + 1
+        humps = self._humps.run(first, energies, slopes)
+        done = n_taken = 0
+        while done < len(decimated):
+            due = min(self._deadline, self._jury.deadline, next(iter(humps), math.inf), first + len(decimated) - 1)
+            begin, done = done, max(done, math.ceil(due) - first) + 1
+            self._samples.extend(decimated[begin:done])
+            self._mean_energy.feed(energies[begin:done])
+            self._n = first + done - 1
+            n_taken = n_before + (done - 1) * self._decimator.factor + 1
+            peaks = self._decide(humps.pop(self._n, None))
             if peaks or n_taken == len(samples):
                 yield n_taken, peaks
+        if n_taken < len(samples):
+            yield len(samples), []
 
-    def _step(self, sample: float, energy: float, slope: float) -> list[Peak]:
-        self._n += 1
-        n = self._n
-        self._samples.append(sample)
-        self._mean_energy.step(energy)
+    def _decide(self, hump: Candidate | None) -> list[Peak]:
+        """Take a hump that has just ended, and what is due by now."""
         found: list[Peak] = []
-        hump = self._humps.step(n, energy, slope=slope)
         if hump is not None:
             self._past.append(hump)
             if self._learned and self._is_beat(hump):
                 self._accept(hump, found)
             elif self._learned:
                 self._look_at(hump, found)
-        if n >= self._deadline:
+        if self._n >= self._deadline:
             self._overdue(found)
-        if n >= self._jury.deadline:
-            self._tell(self._jury.overdue(n), found)
+        if self._n >= self._jury.deadline:
+            self._tell(self._jury.overdue(self._n), found)
         return found
 
     def finish(self) -> list[Peak]:

@@ -31,8 +31,8 @@ class Energy:
         self._band: list[float] = []
         self._slopes = [0.0] * (self._n_box - 1)
 
-    def run(self, samples: Sequence[float]) -> list[tuple[float, float]]:
-        """Return energy and steepness at each sample."""
+    def run(self, samples: Sequence[float]) -> tuple[list[float], list[float]]:
+        """Return energy and steepness at each sample, shape (n_samples,) both."""
         passed = self._low.run(self._high.run(samples))
         band = (self._band or passed[:1] * self._n_apart) + passed
         steps = zip(band, band[self._n_apart :], strict=False)
@@ -40,7 +40,7 @@ class Energy:
         # Summed afresh: a running sum drifts by rounding and would remember its start.
         energies = [sum(slopes[at : at + self._n_box]) for at in range(len(passed))]
         self._band, self._slopes = band[len(passed) :], slopes[len(passed) :]
-        return list(zip(energies, slopes[self._n_box - 1 :], strict=True))
+        return energies, slopes[self._n_box - 1 :]
 
 
 class MeanEnergy:
@@ -51,13 +51,17 @@ class MeanEnergy:
         self._means: deque[float] = deque(maxlen=N_MEAN_SEGMENTS)
         self._sum, self._n = 0.0, 0
 
-    def step(self, energy: float) -> None:
-        """Take the energy of one sample."""
-        self._sum += energy
-        self._n += 1
-        if self._n == self._n_segment:
-            self._means.append(self._sum / self._n)
-            self._sum, self._n = 0.0, 0
+    def feed(self, energies: Sequence[float]) -> None:
+        """Take the energies of consecutive samples, shape (n_samples,)."""
+        done = 0
+        while done < len(energies):
+            part = energies[done : done + self._n_segment - self._n]
+            done += len(part)
+            self._sum = sum(part, self._sum)
+            self._n += len(part)
+            if self._n == self._n_segment:
+                self._means.append(self._sum / self._n)
+                self._sum, self._n = 0.0, 0
 
     @property
     def value(self) -> float:
@@ -71,24 +75,26 @@ class HumpFinder:
     def __init__(self, rate_hz: float) -> None:
         self._hold = max(2, round(0.1 * rate_hz))
         self._best: Candidate | None = None
-        self._slope = 0.0
         self._valley = 0.0
 
-    def step(self, n: int, energy: float, *, slope: float) -> Candidate | None:
-        """Take the energy of decimated sample `n`; return a finished hump."""
-        best = self._best
-        if best is None:
-            if energy < self._valley:
-                self._valley = energy
-            elif energy > 1.2 * self._valley:
-                self._best = Candidate(n, energy, slope)
-            return None
-        if energy > best.energy:
-            best.at, best.energy = n, energy
-        if slope > best.slope:
-            best.slope = slope
-        if energy > 0.65 * best.energy and n - best.at < self._hold:
-            return None
-        self._best = None
-        self._valley = energy
-        return best
+    def run(self, first: int, energies: Sequence[float], slopes: Sequence[float]) -> dict[int, Candidate]:
+        """Take consecutive samples from decimated sample `first` on; return the humps by the sample they ended at."""
+        finished: dict[int, Candidate] = {}
+        best, valley = self._best, self._valley
+        for n, (energy, slope) in enumerate(zip(energies, slopes, strict=True), first):
+            if best is None:
+                if energy < valley:
+                    valley = energy
+                elif energy > 1.2 * valley:
+                    best = Candidate(n, energy, slope)
+                continue
+            if energy > best.energy:
+                best.at, best.energy = n, energy
+            if slope > best.slope:
+                best.slope = slope
+            if energy > 0.65 * best.energy and n - best.at < self._hold:
+                continue
+            finished[n] = best
+            best, valley = None, energy
+        self._best, self._valley = best, valley
+        return finished

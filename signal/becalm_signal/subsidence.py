@@ -4,6 +4,7 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import mul
 
 from becalm_protocol.derived import Index, Reason
 from becalm_protocol.events import Phase, PhaseChange
@@ -211,7 +212,8 @@ class _Course:
 
 
 def _product(values: Sequence[float], shape: Sequence[float]) -> float:
-    return sum(map(float.__mul__, values, shape))
+    product: float = sum(map(mul, values, shape))
+    return product
 
 
 def _interval(values: Sequence[float]) -> tuple[float, float]:
