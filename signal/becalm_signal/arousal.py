@@ -87,7 +87,7 @@ FEATURES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reading:
     """A feature now: its value and the half width of its 95 % interval."""
 
@@ -101,7 +101,7 @@ class _Norm:
     scale: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Score:
     """One feature now."""
 
@@ -210,10 +210,10 @@ def _score(feature: Feature, reading: Reading, norm: _Norm) -> _Score:
 
 
 def _mean(used: list[_Score]) -> _Smooth:
-    total = sum(score.weight for score in used)
-    mean = sum(score.weight * score.z for score in used) / total
-    variance = sum(score.weight**2 * score.variance for score in used) / total**2
-    spread = sum(score.weight * (score.z - mean) ** 2 for score in used) / total / max(1, len(used) - 1)
+    total = sum([score.weight for score in used])
+    mean = sum([score.weight * score.z for score in used]) / total
+    variance = sum([score.weight**2 * score.variance for score in used]) / total**2
+    spread = sum([score.weight * (score.z - mean) ** 2 for score in used]) / total / max(1, len(used) - 1)
     return _Smooth(mean, variance, spread if len(used) > 1 else 1.0, mean)
 
 

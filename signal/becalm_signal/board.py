@@ -11,8 +11,7 @@ from becalm_protocol.derived import (
     Index,
     Metrics,
     Reason,
-    SkinRecovery,
-    SkinResponse,
+    SignalQuality,
 )
 from becalm_protocol.events import UNTIMED_KINDS, SignalKind
 from becalm_signal.arousal import Arousal, Reading
@@ -20,10 +19,12 @@ from becalm_signal.breath_board import BreathBoard
 from becalm_signal.hrv import BeatWindow
 from becalm_signal.ppg import LIGHTS
 from becalm_signal.skin_board import SkinBoard
-from becalm_signal.stage import Output, SkinLevel
+from becalm_signal.stage import Output
 
 # Where the heart is heard best comes first.
 HEART = (SignalKind.ECG, SignalKind.RR, SignalKind.PPI, *LIGHTS)
+
+OF_BREATHS = (BreathTurn, Breath, BreathPause)
 
 
 class Board:
@@ -31,6 +32,8 @@ class Board:
 
     def __init__(self, kinds: frozenset[SignalKind]) -> None:
         self._kinds = kinds
+        self._heart_kinds = kinds.intersection(HEART)
+        self._skin_kinds = kinds & {SignalKind.SKIN_CONDUCTANCE}
         self._beats = {source: BeatWindow(source) for source in HEART}
         self.breath = BreathBoard(kinds)
         self._skin = SkinBoard()
@@ -67,21 +70,24 @@ class Board:
         """Take one output of a stage; return whether it counts: a breath of another source than the chosen does not."""
         if isinstance(event, Beat):
             self._beats[event.source].apply(event)
-        elif isinstance(event, Breath | BreathTurn | BreathPause):
+        elif isinstance(event, SignalQuality):
+            self._judge(event.kind, event.reason)
+        elif isinstance(event, OF_BREATHS):
             return self.breath.apply(event)
-        elif isinstance(event, SkinLevel | SkinResponse | SkinRecovery):
-            self._skin.apply(event)
-        elif event.reason is None:
-            self._bad.pop(event.kind, None)
         else:
-            self._bad[event.kind] = event.reason
+            self._skin.apply(event)
         return True
+
+    def _judge(self, kind: SignalKind, reason: Reason | None) -> None:
+        if reason is None:
+            self._bad.pop(kind, None)
+        else:
+            self._bad[kind] = reason
 
     def metrics(self, now_ns: int, *, lost: frozenset[SignalKind], pacing: bool) -> Metrics:
         """Return all indices at `now_ns`; `lost`: the kinds whose sensor has been silent for more than 3 s."""
-        heart = frozenset(HEART)
+        heart, skin = self._heart_kinds, self._skin_kinds
         self.breath.choose(now_ns, bad=self._bad, lost=lost)
-        skin = frozenset({SignalKind.SKIN_CONDUCTANCE})
         heart_bpm = self._guard(self._beats[self.heart].heart_rate(now_ns), heart, lost=lost, strict=True)
         rmssd = self._guard(self._beats[self.heart].rmssd(now_ns), heart, lost=lost)
         breathing = self._guard(self.breath.rate(now_ns), self.breath.kinds, lost=lost, strict=True)
@@ -116,15 +122,16 @@ class Board:
         )
 
     def _guard(
-        self, index: Index, kinds: frozenset[SignalKind], *, lost: frozenset[SignalKind], strict: bool = False
+        self, index: Index, present: frozenset[SignalKind], *, lost: frozenset[SignalKind], strict: bool = False
     ) -> Index:
         """Withhold what has no sensor, and where `strict` at once while its signal is bad."""
-        present = kinds & self._kinds
         if not present:
             return Index(reason=Reason.NO_SENSOR)
         heard = frozenset({self.heart}) if self.heart in present else present
         if heard <= lost:
             return Index(reason=Reason.SENSOR_LOST)
+        if not self._bad:
+            return index
         if SignalKind.ECG in heard and any(self._bad.get(kind) is Reason.DISAGREES for kind in UNTIMED_KINDS):
             return Index(reason=Reason.DISAGREES)  # which of the two hearts is the true one cannot be told
         told = (self._bad[kind] for kind in sorted(heard) if kind in self._bad)  # a set has no order of its own

@@ -50,18 +50,23 @@ class BreathWindow:
         self._held = False
         self.n_running = 0
         """Whole breaths without a break."""
+        self._sum_up()
 
     def apply(self, event: Breath | BreathTurn | BreathPause) -> None:
         """Take a turn, a breath or a pause."""
         if event.source is not None:
             self.kind = event.source
         if isinstance(event, BreathPause):
-            self.forget()
             self._held = True
+            self.forget()
             return
         if isinstance(event, BreathTurn):
             self.newest_ns = event.t_ns
-            return
+        else:
+            self._append(event)
+        self._sum_up()
+
+    def _append(self, event: Breath) -> None:
         period_s = 60.0 / event.breathing_rate_bpm
         if self._end_ns is not None and abs(event.t_ns - self._end_ns) > NS_PER_S // 10:
             self.forget()  # breaths that do not follow on each other
@@ -74,15 +79,13 @@ class BreathWindow:
         """What comes next does not follow on what came."""
         self._periods_s.clear()
         self.n_running = 0
+        self._sum_up()
 
     def still_for_ns(self, now_ns: int) -> int | None:
         """Return how long ago the last turn was, beyond what a breath may take and the source's own lag."""
         if self.newest_ns is None:
             return None
-        last = list(self._periods_s)[-N_BREATHS:]
-        mean_s = sum(last) / len(last) if last else 0.0
-        allowed_s = max(HOLD_S, HOLD_BREATHS * mean_s) + self._lag_s
-        return now_ns - self.newest_ns - round(allowed_s * NS_PER_S)
+        return now_ns - self.newest_ns - self._allowed_ns
 
     def breathes(self, now_ns: int) -> bool:
         """Whether there are breaths enough for a rate, and no hold."""
@@ -100,10 +103,23 @@ class BreathWindow:
             return Index(reason=Reason.WARMING_UP)
         if still_ns > 0:
             return Index(reason=Reason.NOISY if self._lag_s > 0.0 else Reason.NO_BREATH)
+        return self._rate
+
+    def irregularity(self) -> Reading | None:
+        """Return the coefficient of variation of the last six breaths."""
+        return self._irregularity
+
+    # ----------------------------------------------------------------- what changes with a breath and not with a tick
+    def _sum_up(self) -> None:
         last = list(self._periods_s)[-N_BREATHS:]
+        mean_s = sum(last) / len(last) if last else 0.0
+        self._allowed_ns = round((max(HOLD_S, HOLD_BREATHS * mean_s) + self._lag_s) * NS_PER_S)
+        self._rate = self._rate_of(last, mean_s=mean_s)
+        self._irregularity = self._irregularity_of(self._periods_s)
+
+    def _rate_of(self, last: list[float], *, mean_s: float) -> Index:
         if len(last) < N_BREATHS:
             return Index(reason=Reason.NO_BREATH if self._held else Reason.WARMING_UP)
-        mean_s = sum(last) / len(last)
         rate_bpm = 60.0 / mean_s
         deviation_s = math.sqrt(sum((p - mean_s) ** 2 for p in last) / (len(last) - 1))
         turn_s = TURN_SD_SHARE * mean_s
@@ -114,9 +130,8 @@ class BreathWindow:
             return Index(reason=Reason.NOISY)
         return Index(value=rate_bpm, bound=rate_bpm * error_s / mean_s, sample_ns=self.newest_ns)
 
-    def irregularity(self) -> Reading | None:
-        """Return the coefficient of variation of the last six breaths."""
-        periods = self._periods_s
+    @staticmethod
+    def _irregularity_of(periods: deque[float]) -> Reading | None:
         if len(periods) < N_IRREGULARITY:
             return None
         mean_s = sum(periods) / len(periods)
@@ -129,9 +144,9 @@ class BreathBoard:
     """All sources are followed all the time; the best one that works counts, or the one that a person wishes for."""
 
     def __init__(self, kinds: frozenset[SignalKind]) -> None:
-        self._kinds = kinds
         ranks = [rank for rank, members in enumerate(BREATH_RANKS) if kinds & set(members)]
         self._windows = {rank: BreathWindow(rank) for rank in ranks}
+        self._kinds_of = {rank: kinds & set(BREATH_RANKS[rank]) for rank in ranks}
         self._rank = ranks[0] if ranks else None
         self._wish: int | None = None
         self._told_ns: int | None = None
@@ -144,7 +159,7 @@ class BreathBoard:
     @property
     def kinds(self) -> frozenset[SignalKind]:
         """The signals that the source which counts is made from."""
-        return frozenset() if self._rank is None else self._kinds & set(BREATH_RANKS[self._rank])
+        return frozenset() if self._rank is None else self._kinds_of[self._rank]
 
     def wish(self, source: SignalKind | None) -> None:
         """Keep to this source, if there is such a sensor; None: choose by quality."""
@@ -202,5 +217,5 @@ class BreathBoard:
         return still_ns is not None and still_ns > 0 and (there.newest_ns or 0) > here.newest_ns + HOLD_S * NS_PER_S
 
     def _is_bad(self, rank: int, *, bad: Mapping[SignalKind, Reason], lost: frozenset[SignalKind]) -> bool:
-        kinds = self._kinds & set(BREATH_RANKS[rank])
-        return any(bad.get(kind) not in {None, Reason.DISAGREES} for kind in kinds) or kinds <= lost
+        kinds = self._kinds_of[rank]
+        return kinds <= lost or any(bad.get(kind) not in {None, Reason.DISAGREES} for kind in kinds & bad.keys())

@@ -168,17 +168,16 @@ class EcgBreath:
         look_s = min(max(1.0 / hz, LOOK_S[0]), LOOK_S[1])
         n_look = round(look_s * GRID_HZ)
         oldest_s = now_s - (N_WINDOW - 1) / GRID_HZ
-        taper = [0.5 + 0.5 * math.cos(math.pi * k / (n_look + 1)) for k in range(-n_look, n_look + 1)]
+        reach = range(-n_look, n_look + 1)
+        taper = [0.5 + 0.5 * math.cos(math.pi * k / (n_look + 1)) for k in reach]
+        wave = [cmath.exp(-2j * math.pi * hz * k / GRID_HZ) for k in reach]
         begin = round((max(self._done_s, oldest_s) - oldest_s) * GRID_HZ)
         if begin < n_look:
             begin, self._was_peak = n_look, None
         turns: list[Turn] = []
         last: tuple[float, float] | None = None
         for k in range(begin, N_WINDOW - n_look):
-            line = sum(
-                x * w * cmath.exp(-2j * math.pi * hz * (j - n_look) / GRID_HZ)
-                for j, (x, w) in enumerate(zip(trace[k - n_look : k + n_look + 1], taper, strict=True))
-            )
+            line = sum(map(mul, map(mul, trace[k - n_look : k + n_look + 1], taper), wave))
             phase, t_s = cmath.phase(line), oldest_s + k / GRID_HZ
             if last is not None:
                 turns += self._crossings(last, (t_s, phase), period_s=1.0 / hz)

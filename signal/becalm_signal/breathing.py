@@ -38,7 +38,7 @@ SINE_SHARE = 0.2
 FLOOR_COUNTS = 3.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Extreme:
     at: float
     level: float
@@ -118,15 +118,14 @@ class TurnFinder:
     def _follow(self, y: float, high: _Extreme, low: _Extreme, *, before: tuple[float, float]) -> None:
         """Keep the extremes since the last turn, and when the signal was last near them."""
         two_ago, one_ago = before
-        vertex = self._n - 1 + parabola_vertex(two_ago, one_ago, y)
         if y >= high.level:
             high = _Extreme(self._n, y)
         elif high.at == self._n - 1:
-            high = _Extreme(vertex, one_ago)
+            high = _Extreme(self._n - 1 + parabola_vertex(two_ago, one_ago, y), one_ago)
         if y <= low.level:
             low = _Extreme(self._n, y)
         elif low.at == self._n - 1:
-            low = _Extreme(vertex, one_ago)
+            low = _Extreme(self._n - 1 + parabola_vertex(two_ago, one_ago, y), one_ago)
         near = REST_SHARE * self.usual_swing
         if y >= high.level - near:
             self._near_high = self._n

@@ -42,9 +42,9 @@ def rmssd_ms(rr_ms: Sequence[float]) -> float:
 def why_short(window: Sequence[Interval], *, window_s: float) -> Reason | None:
     """Return why a window holds too little of accepted intervals, or None where it holds enough."""
     needed_ms = MIN_ACCEPTED_SHARE * window_s * 1000.0
-    if sum(rr.rr_ms for rr in window if rr.accepted) >= needed_ms:
+    if sum([rr.rr_ms for rr in window if rr.accepted]) >= needed_ms:
         return None
-    return Reason.TOO_MANY_ARTEFACTS if sum(rr.rr_ms for rr in window) >= needed_ms else Reason.WARMING_UP
+    return Reason.TOO_MANY_ARTEFACTS if sum([rr.rr_ms for rr in window]) >= needed_ms else Reason.WARMING_UP
 
 
 def rmssd_index(found: Differences, window: Sequence[Interval]) -> Index:
@@ -53,7 +53,7 @@ def rmssd_index(found: Differences, window: Sequence[Interval]) -> Index:
     value = math.sqrt(mean)
     if value == 0.0:
         return Index(reason=Reason.NOISY)
-    sigma_ms = math.sqrt(sum(rr.jitter_ms**2 for rr in window) / len(window))
+    sigma_ms = math.sqrt(sum([rr.jitter_ms**2 for rr in window]) / len(window))
     inflated = value - math.sqrt(max(0.0, mean - 6.0 * sigma_ms**2))
     jitter = inflated + Z_95 * math.sqrt(6.0 / len(found.steps_ms)) * sigma_ms
     flagged = Z_95 * found.repairing / (2.0 * value) + (math.sqrt(mean + found.doubted) - value)

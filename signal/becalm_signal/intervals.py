@@ -159,9 +159,12 @@ def differences(window: Sequence[Interval], *, since_ns: int) -> Differences | N
     if n < 2:
         return None
     squares = [step * step for step in steps_ms]
+    if not found:
+        return Differences(tuple(steps_ms), sum(squares) / n, sampling=0.0, repairing=0.0, doubted=0.0, holes=())
     accepted, spread = _moments(squares)
     hidden_place = _hidden(steps_ms, accepted)
-    typical_ms = sum(rr.rr_ms for rr in window if rr.accepted) / max(1, sum(rr.accepted for rr in window))
+    accepted_ms = [rr.rr_ms for rr in window if rr.accepted]
+    typical_ms = sum(accepted_ms) / max(1, len(accepted_ms))
     total, n_known, left_out, hidden, doubted = sum(squares), n, 0.0, 0.0, 0.0
     for at, hole in enumerate(found):
         k = hole.n_beats(typical_ms)
@@ -193,7 +196,7 @@ def differences(window: Sequence[Interval], *, since_ns: int) -> Differences | N
 def _moments(numbers: Sequence[float]) -> tuple[float, float]:
     """Return mean and standard deviation."""
     mean = sum(numbers) / len(numbers)
-    return mean, math.sqrt(sum((number - mean) ** 2 for number in numbers) / (len(numbers) - 1))
+    return mean, math.sqrt(sum([(number - mean) ** 2 for number in numbers]) / (len(numbers) - 1))
 
 
 def _hidden(steps_ms: Sequence[float], mean_square: float) -> _Hidden:

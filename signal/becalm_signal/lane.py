@@ -51,13 +51,14 @@ class Lane:
         scale = self.info.unit_per_count
         samples = [count * scale for count in counts]
         out = self._join(block, first, before_ns=before_ns, samples=samples)
-        self.watermark_ns = max(self.clock.session_ns(first + len(counts) - 1), before_ns or 0)
+        first_ns, last_ns = self.clock.session_ns(first), self.clock.session_ns(first + len(counts) - 1)
+        self.watermark_ns = max(last_ns, before_ns or 0)
         if self.began_ns is None:
-            self.began_ns = self.clock.session_ns(first)
+            self.began_ns = first_ns
         self.waited_for = True
         self._next = first + len(counts)
         self._last_value = samples[-1]
-        return [*out, self._waveform(first, samples)]
+        return [*out, self._waveform(samples, first_ns=first_ns, last_ns=last_ns)]
 
     def gap(self, gap: Gap) -> list[Output]:
         """Take a hole that the agent or a reader told of."""
@@ -118,15 +119,13 @@ class Lane:
     def _restart(self, t_ns: int, *, emitted_ns: int) -> list[Output]:
         return self._stage.restart(t_ns=t_ns, emitted_ns=emitted_ns) if self._stage is not None else []
 
-    def _waveform(self, first: int, samples: list[float]) -> Waveform:
-        t_ns = self.clock.session_ns(first)
-        last_ns = self.clock.session_ns(first + len(samples) - 1)
+    def _waveform(self, samples: list[float], *, first_ns: int, last_ns: int) -> Waveform:
         nominal_ns = NS_PER_S / self.rate_hz
-        period_ns = (last_ns - t_ns) / (len(samples) - 1) if len(samples) > 1 else nominal_ns
+        period_ns = (last_ns - first_ns) / (len(samples) - 1) if len(samples) > 1 else nominal_ns
         return Waveform(
             stream_id=self.info.stream_id,
             kind=self.info.kind,
-            t_ns=t_ns,
+            t_ns=first_ns,
             sample_period_ns=period_ns if period_ns > 0.0 else nominal_ns,
             values=tuple(samples),
         )

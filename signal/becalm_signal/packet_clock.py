@@ -35,7 +35,10 @@ PERIOD_SHARE = 0.05
 
 def session_time(t_ns: float) -> int:
     """Round to whole nanoseconds, and keep an odd clock within the times that a session can have."""
-    return max(-limits.MAX_SESSION_NS, min(limits.MAX_SESSION_NS, round(t_ns)))
+    whole_ns = round(t_ns)
+    if abs(whole_ns) <= limits.MAX_SESSION_NS:
+        return whole_ns
+    return limits.MAX_SESSION_NS if whole_ns > 0 else -limits.MAX_SESSION_NS
 
 
 class PacketClock:

@@ -60,6 +60,9 @@ STAGES: tuple[tuple[SignalKind, MakeStage], ...] = (
 )
 """Order of the waveform stages; after them the strap's own RR, then the tick: all indices, and arousal from them."""
 
+HELD_BACK = (SkinLevel, BreathTurn, Breath, BreathPause)
+"""Outputs that do not leave a stage at once: for the metrics only, or until their source is chosen at a tick."""
+
 STRAP_ORDER = len(STAGES)
 CHEST_ORDER = STRAP_ORDER + 1
 """Three axes of one strap make one breath (`breath_motion`)."""
@@ -140,8 +143,8 @@ class Pipeline:
     def _keep(
         self, outputs: Sequence[Output | Waveform], *, order: int, early_ns: int | None = None
     ) -> list[Derived | Waveform]:
-        self._ticker.put((o for o in outputs if not isinstance(o, Waveform)), order=order, early_ns=early_ns)
-        return [output for output in outputs if not isinstance(output, SkinLevel | BreathTurn | Breath | BreathPause)]
+        self._ticker.put([o for o in outputs if not isinstance(o, Waveform)], order=order, early_ns=early_ns)
+        return [output for output in outputs if not isinstance(output, HELD_BACK)]
 
     # ------------------------------------------------------------------------------------------------------ strap
     def _feed_strap(self, event: RawEvent) -> list[Derived | Waveform]:
@@ -173,4 +176,4 @@ class Pipeline:
         if isinstance(output, Beat):
             self._choice.hear(output)
             return output.source is self._choice.kind
-        return not isinstance(output, SkinLevel | BreathTurn | Breath | BreathPause)
+        return not isinstance(output, HELD_BACK)

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import accumulate, repeat
-from operator import mul
+from operator import add, mul, sub
 
 WINDOW_S = 120.0
 # Whole cycles in a window: 0.0417 to 0.4 Hz. Powers at these frequencies add up to the variance.
@@ -69,7 +69,9 @@ class SlidingSpectrum:
 
     def powers_ms2(self) -> list[float]:
         """Return the power at each whole number of cycles a window, in ms^2, shape (44,): together the variance."""
-        line = self._line()
+        return self._powers_ms2(self._line())
+
+    def _powers_ms2(self, line: _Line) -> list[float]:
         n = len(self._intervals)
         scale = 2.0 / n * min(1.0, self.told_s() / WINDOW_S)
         return [
@@ -83,12 +85,13 @@ class SlidingSpectrum:
         """Return what the window holds, or None for fewer than ten intervals."""
         if len(self._intervals) < 10:
             return None
-        powers = self.powers_ms2()
+        line = self._line()
+        powers = self._powers_ms2(line)
         best = max(range(N_LF), key=powers.__getitem__)
         return Bands(
             lf_ms2=sum(map(mul, powers, LF_WEIGHTS)),
             hf_ms2=sum(map(mul, powers, HF_WEIGHTS)),
-            lf_peak_hz=self._peak_hz(CYCLES[best]),
+            lf_peak_hz=self._peak_hz(CYCLES[best], line),
         )
 
     def periodogram(self, frequency_hz: float) -> float:
@@ -105,9 +108,8 @@ class SlidingSpectrum:
             squares += turn * turn
         return _periodogram(values, squares, len(self._intervals))
 
-    def _peak_hz(self, cycles: int) -> float:
+    def _peak_hz(self, cycles: int, line: _Line) -> float:
         """Return the top of a parabola, a quarter of a bin to either side of the highest half bin about this one."""
-        line = self._line()
         powers = {part: self._power_at((cycles + part) / WINDOW_S, line) for part in (-0.5, 0.0, 0.5)}
         middle = max(powers, key=powers.__getitem__)
         left, right = (self._power_at((cycles + middle + part) / WINDOW_S, line) for part in (-0.25, 0.25))
@@ -118,17 +120,17 @@ class SlidingSpectrum:
     def _count(self, t_s: float, rr_ms: float, *, sign: float) -> None:
         turn = cmath.exp(2j * math.pi * math.fmod(t_s, WINDOW_S) / WINDOW_S)
         turns = list(accumulate(repeat(turn, len(CYCLES) - 1), mul, initial=turn ** CYCLES[0]))
-        self._of_ones = _added(self._of_ones, turns, sign)
+        self._of_ones = list(map(add if sign > 0.0 else sub, self._of_ones, turns))
         self._of_values = _added(self._of_values, turns, sign * rr_ms)
         self._of_times = _added(self._of_times, turns, sign * t_s)
         self._of_squares = _added(self._of_squares, [z * z for z in turns], sign)
 
     def _line(self) -> _Line:
         n = len(self._intervals)
-        at_s = sum(t_s for t_s, _ in self._intervals) / n
-        level_ms = sum(rr_ms for _, rr_ms in self._intervals) / n
-        spread = sum((t_s - at_s) ** 2 for t_s, _ in self._intervals)
-        rise = sum((t_s - at_s) * rr_ms for t_s, rr_ms in self._intervals)
+        at_s = sum([t_s for t_s, _ in self._intervals]) / n
+        level_ms = sum([rr_ms for _, rr_ms in self._intervals]) / n
+        spread = sum([(t_s - at_s) ** 2 for t_s, _ in self._intervals])
+        rise = sum([(t_s - at_s) * rr_ms for t_s, rr_ms in self._intervals])
         return _Line(at_s=at_s, level_ms=level_ms, slope_ms_per_s=rise / spread if spread > 0.0 else 0.0)
 
 

@@ -32,6 +32,10 @@ MAX_LEAD_RECORDING_NS = 3_600 * NS_PER_S
 MAX_WAITING = 50_000
 MAX_PHASES = 256
 
+# Named once: a union made anew for every event costs more than the question that it is for.
+OF_RESPONSES = (SkinResponse, SkinRecovery)
+OF_BREATHS = (BreathTurn, Breath, BreathPause)
+
 Waiting = tuple[int, int, int, int, Output]
 
 
@@ -55,7 +59,7 @@ class Ticker:
     def put(self, outputs: Iterable[Output], *, order: int, early_ns: int | None = None) -> None:
         """Keep the outputs of stage number `order`; `early_ns`: they count from this time on already."""
         for event in outputs:
-            t_ns = event.onset_ns if isinstance(event, SkinResponse | SkinRecovery) else event.t_ns
+            t_ns = event.onset_ns if isinstance(event, OF_RESPONSES) else event.t_ns
             emitted_ns = event.emitted_ns if early_ns is None else min(early_ns, event.emitted_ns)
             if isinstance(event, Beat) and event.source in UNTIMED_KINDS:
                 emitted_ns += 1  # untimed: whether it came just before or just after a sample must not matter
@@ -99,12 +103,13 @@ class Ticker:
         newest_ns = max([*marks, heard_ns] if heard_ns is not None else marks, default=None)
         if newest_ns is None:
             return None
-        awaited = [lane for lane in self._lanes if lane.waited_for and self._within_lead(lane, newest_ns)]
-        if not awaited:
-            return newest_ns
-        if any(lane.watermark_ns is None for lane in awaited):
-            return None
-        return min(lane.watermark_ns for lane in awaited if lane.watermark_ns is not None)
+        limit_ns = newest_ns
+        for lane in self._lanes:
+            if lane.waited_for and self._within_lead(lane, newest_ns):
+                if lane.watermark_ns is None:
+                    return None
+                limit_ns = min(limit_ns, lane.watermark_ns)
+        return limit_ns
 
     def _within_lead(self, lane: Lane, newest_ns: int) -> bool:
         lead_ns = MAX_LEAD_RECORDING_NS if lane.info.clock is Clock.SESSION else MAX_LEAD_LIVE_NS
@@ -138,12 +143,12 @@ class Ticker:
     def _tick(self, now_ns: int) -> list[Derived]:
         """Apply what counts by now; strap beats held back behind an ECG come out where the ECG cannot be used."""
         out: list[Derived] = []
+        self._listen(now_ns)
         heap = self._heap
         while heap and heap[0][0] <= now_ns:
             for event in self._anchor.take(heapq.heappop(heap)[-1]):
                 out += self._apply(event)
                 out += self._beside_ecg(event, now_ns=now_ns)
-        self._listen(now_ns)
         while self._wishes and self._wishes[0].t_ns <= now_ns:
             self._board.breath.wish(self._wishes.pop(0).source)
         lost, phase = self._lost(now_ns), self._phase(now_ns)
@@ -159,7 +164,7 @@ class Ticker:
         if not self._board.apply(event):
             return []
         self._slow.apply(event)
-        return [event] if isinstance(event, BreathTurn | Breath | BreathPause) else []
+        return [event] if isinstance(event, OF_BREATHS) else []
 
     def _moment(self, metrics: Metrics, *, phase: PhaseChange | None, lost: frozenset[SignalKind]) -> Moment:
         board = self._board
@@ -174,12 +179,14 @@ class Ticker:
 
     def _beside_ecg(self, event: Output, *, now_ns: int) -> list[Derived]:
         """Return what a strap has to say beside an ECG: its quality, and its beats where the ECG cannot be used."""
+        if isinstance(event, SignalQuality):
+            self._listen(now_ns)
+            return [event] if self._has_ecg and event.kind in UNTIMED_KINDS else []
         if isinstance(event, Beat) and event.source in UNTIMED_KINDS:
             self._straps.hear(event)
-        self._listen(now_ns)
-        if self._has_ecg and isinstance(event, Beat):
-            return [event] if event.source in UNTIMED_KINDS and event.source is self._board.heart else []
-        return [event] if self._has_ecg and isinstance(event, SignalQuality) and event.kind in UNTIMED_KINDS else []
+            self._listen(now_ns)
+            return [event] if self._has_ecg and event.source is self._board.heart else []
+        return []
 
     def _listen(self, now_ns: int) -> None:
         usable = self._has_ecg and self._ecg_usable(now_ns)
