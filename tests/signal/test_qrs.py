@@ -31,6 +31,16 @@ def test_every_beat_is_found_and_placed_at_every_rate(make_ecg: Any, make_rr: An
     assert np.max(np.abs(at_s - heart.beats_s)) < 0.004
 
 
+@pytest.mark.parametrize("r_uv", [800.0, -800.0])
+def test_a_beat_of_two_equal_deflections_lies_between_them(make_rr: Any, r_uv: float) -> None:
+    r_s, s_s = 0.5 + np.cumsum(make_rr(20)) / 1000.0, 0.555 + np.cumsum(make_rr(20)) / 1000.0
+    t_s = np.arange(0.0, r_s[-1] + 1.0, 1 / 250.0)[:, None]
+    bumps = r_uv * np.exp(-(((t_s - r_s) / 0.02) ** 2)) - r_uv * np.exp(-(((t_s - s_s) / 0.02) ** 2))
+    at_s, _ = detect(bumps.sum(axis=1), 250.0)
+    assert len(at_s) == len(r_s)
+    assert np.all((r_s + 0.005 < at_s) & (at_s < s_s - 0.005))
+
+
 def test_beat_times_at_130_hz_jitter_by_less_than_half_a_millisecond(make_ecg: Any, make_rr: Any) -> None:
     heart = make_ecg(make_rr(120), rate_hz=130.0, noise_uv=10.0)
     at_s, _ = detect(heart.samples, 130.0)
