@@ -14,7 +14,7 @@ from becalm_protocol.codec import encode_json
 from becalm_protocol.errors import ConfigError, StorageError
 from becalm_protocol.events import PhaseChange
 from becalm_protocol.handshake import ClientHello, Ping
-from becalm_server.serve import serve
+from becalm_server.serve import listen, serve
 from becalm_server.settings import ServerSettings
 
 
@@ -30,6 +30,20 @@ async def test_busy_port_is_a_clear_sentence(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(ConfigError, match=rf"port: cannot listen on 127.0.0.1:{port}.*another port"):
             await refused(ServerSettings(port=port, data_dir=tmp_path))
+
+
+async def test_small_frames_are_sent_at_once() -> None:
+    """Without TCP_NODELAY each small frame waits for the delayed acknowledgement of the one before: 40 ms."""
+    accepted: asyncio.Future[asyncio.StreamWriter] = asyncio.get_running_loop().create_future()
+    with listen(ServerSettings(port=0, data_dir=Path())) as listener:
+        serving = await asyncio.start_server(lambda _, writer: accepted.set_result(writer), sock=listener)
+        async with serving:
+            _, client = await asyncio.open_connection(*listener.getsockname()[:2])
+            ours = await accepted
+            assert ours.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+            for writer in (client, ours):
+                writer.close()
+                await writer.wait_closed()
 
 
 async def test_unusable_folder_is_a_clear_sentence(tmp_path: Path) -> None:
