@@ -39,7 +39,7 @@ async def health(request: Request) -> HealthBody:
     """Return how the server is; always 200, so that a degraded one can say why."""
     parts: Parts = request.app.state.parts
     writer, current = parts.archive.writer, parts.sessions.current
-    trouble = writer.trouble
+    trouble = writer.trouble or parts.lanes.trouble
     try:
         database_version = await parts.archive.server_version()
     except StorageError as exc:
@@ -55,6 +55,7 @@ async def health(request: Request) -> HealthBody:
         session_id=current.record.session_id if current else None,
         clients=parts.hub.statistics(),
         archive=writer.statistics(),
+        pipelines=parts.lanes.statistics(),
         slow_lane=parts.slow_lane.statistics(),
         accept_ms=_percentiles(parts.sessions.accept_latency),
         publish_ms=_percentiles(parts.hub.sent_latency),

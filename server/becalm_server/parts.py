@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from becalm_server.archive.store import Archive
 from becalm_server.device_register import DeviceRegister
 from becalm_server.hub import Hub
+from becalm_server.lanes import Lanes
 from becalm_server.sessions import Sessions
 from becalm_server.settings import ServerSettings
 from becalm_server.slow_lane import SlowLane
@@ -18,5 +19,6 @@ class Parts:
     archive: Archive
     hub: Hub
     sessions: Sessions
+    lanes: Lanes
     slow_lane: SlowLane
     devices: DeviceRegister

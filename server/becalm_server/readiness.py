@@ -19,6 +19,8 @@ async def reasons_against(parts: Parts) -> list[str]:
         reasons.append(str(exc))
     if writer.trouble is not None:
         reasons.append(f"writer: {writer.trouble}")
+    if parts.lanes.trouble is not None:
+        reasons.append(f"pipelines: {parts.lanes.trouble}")
     if parts.settings.database_url is None:
         reasons += _disk(parts)
     return reasons

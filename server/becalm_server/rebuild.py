@@ -1,26 +1,29 @@
-"""A session's state after a restart, or when a sensor joins: its raw events once more through a fresh pipeline."""
+"""What a session has behind it: its place after a restart, and its way back into a process of pipelines.
 
-import asyncio
+A session takes a seat where it left off, by its last state and the raw events since: at an opening, when a sensor
+joins, after a restart of the server and after the death of a process.
+"""
+
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
 
-from becalm_protocol.derived import Derived
-from becalm_protocol.events import PhaseChange, RawEvent, StreamInfo
-from becalm_protocol.handshake import Waveform
+from becalm_protocol.events import StreamInfo
+from becalm_protocol.wishes import BreathWish
+from becalm_server.archive.lane_store import live_state, position, raw_rows_after, wishes
+from becalm_server.archive.raw_rows import RawRow
 from becalm_server.archive.store import Archive
 from becalm_server.archive.writer import Write
-from becalm_server.session import LivePipeline, MakePipeline, Session, StreamTail
+from becalm_server.lane import Lane
+from becalm_server.lane_messages import LiveState, Row, Wish
+from becalm_server.lanes import Lanes
+from becalm_server.session import Session, StreamTail
+from becalm_server.worker_process import WorkerGoneError
 
-Page = list[tuple[int, int, RawEvent]]
 
-
-async def build_session(
-    session: Session, *, streams: Sequence[StreamInfo], archive: Archive, make_pipeline: MakePipeline
-) -> None:
-    """Give a session the pipeline and the stream positions that its archive says it has; `streams` may be new ones.
-
-    Derived values are archived again: rows that exist are skipped, so an interrupted or older run is completed.
-    """
+async def place_session(session: Session, *, streams: Sequence[StreamInfo], archive: Archive) -> None:
+    """Give a session the positions that its archive says it has; `streams` may be new ones. It has no seat then."""
+    session.seat.stand()
     await archive.writer.wait_drained()
     session_id = session.record.session_id
     session.record = await archive.begin_session(session.record, streams=streams)
@@ -34,39 +37,83 @@ async def build_session(
         )
         for stream in known
     ]
-    pipeline, scheduled = await asyncio.to_thread(
-        _begin, make_pipeline, [tail.info for tail in tails], session.schedule()
+    if not session.streams:
+        session.arrival_idx, session.newest_ns = await _position(archive, session)
+        session.published_idx = session.arrival_idx - 1  # nobody is there yet who could miss what followed from it
+    archive.writer.put_nowait(
+        Write(session_id=session_id, conclusions=session.schedule(), queued_ns=time.monotonic_ns())
     )
-    _archive(session, archive, (*session.schedule(), *scheduled))
-    async for page in archive.raw_events(session_id):
-        derived = await asyncio.to_thread(_replay, pipeline, page)
-        for item in derived:
-            session.beats.feed(item)
-        _archive(session, archive, derived)
-        await archive.writer.wait_room()
-        session.arrival_idx = max(session.arrival_idx, page[-1][1] + 1)
-        session.newest_ns = max(session.newest_ns, *(event.received_ns for _, _, event in page))
-        session.beats.due(session.newest_ns)  # windows of the past were computed when they were due
-    session.install(pipeline, streams=tails)
+    session.install(tails)
     session.advance(session.newest_ns)
 
 
-def _begin(
-    make_pipeline: MakePipeline, streams: Sequence[StreamInfo], schedule: Sequence[PhaseChange]
-) -> tuple[LivePipeline, Sequence[Derived | Waveform]]:
-    pipeline = make_pipeline(streams)
-    return pipeline, [item for change in schedule for item in pipeline.feed(change)]
+async def seat_session(session: Session, *, archive: Archive, lanes: Lanes) -> None:
+    """Give a session a seat that has heard everything so far; what comes meanwhile waits. Raises StorageError."""
+    seat, session_id = session.seat, session.record.session_id
+    streams = [tail.info for tail in session.streams.values()]
+    while not seat.is_given_up:
+        seat.stand()
+        before_idx = session.arrival_idx
+        await archive.writer.wait_drained()
+        lane, handle = lanes.emptiest(), 0
+        try:
+            # One that ended may be packed already; where its pipeline is, is not kept any more.
+            state = None if session.late else await live_state(archive, session_id)
+            handle, resumed = await lane.open(seat, streams=streams, schedule=session.schedule(), state=state)
+            past = _Past(archive, session, since=state if resumed else None, before_idx=before_idx)
+            await past.replay(lane, handle)
+            if seat.sit(lane, handle):
+                return
+        except WorkerGoneError:
+            continue
+        except BaseException:
+            lane.leave(handle)
+            raise
 
 
-def _replay(pipeline: LivePipeline, page: Page) -> list[Derived | Waveform]:
-    return [item for _, _, event in page for item in pipeline.feed(event)]
+class _Past:
+    """The steps of a session after a state, before those that wait at its seat."""
+
+    def __init__(self, archive: Archive, session: Session, *, since: LiveState | None, before_idx: int) -> None:
+        self._archive = archive
+        self._session = session
+        self._since = since
+        self._before_idx = before_idx
+
+    async def replay(self, lane: Lane, handle: int) -> None:
+        """Have the process hear them, in order."""
+        session_id = self._session.record.session_id
+        after_idx = self._since.arrival_idx if self._since else -1
+        wished = deque(await wishes(self._archive, session_id, after_idx=after_idx))
+        async for rows in self._pages(session_id):
+            for row in rows:
+                while wished and wished[0][0] < row.arrival_idx:
+                    self._wish(lane, handle, *wished.popleft())
+                if row.arrival_idx < self._before_idx:
+                    lane.put_nowait(Row(handle, row.arrival_idx, row.received_ns, row))
+            await lane.wait_room()
+            await self._archive.writer.wait_room()
+        for arrival_idx, wish in wished:
+            self._wish(lane, handle, arrival_idx, wish)
+
+    def _pages(self, session_id: str) -> AsyncIterator[Sequence[RawRow]]:
+        if self._session.late:
+            return self._archive.raw_rows(session_id)
+        return raw_rows_after(self._archive, session_id, heard=self._since.seqs if self._since else {})
+
+    def _wish(self, lane: Lane, handle: int, arrival_idx: int, wish: BreathWish) -> None:
+        if arrival_idx < self._before_idx:
+            lane.put_nowait(Wish(handle, arrival_idx, wish))
 
 
-def _archive(session: Session, archive: Archive, derived: Sequence[Derived | Waveform | PhaseChange]) -> None:
-    archive.writer.put_nowait(
-        Write(
-            session_id=session.record.session_id,
-            conclusions=tuple(item for item in derived if not isinstance(item, Waveform)),
-            queued_ns=time.monotonic_ns(),
-        )
-    )
+async def _position(archive: Archive, session: Session) -> tuple[int, int]:
+    """Return the number of a session's next step, and the newest time of its events."""
+    session_id = session.record.session_id
+    if not session.late:
+        return await position(archive, session_id)
+    next_idx, newest_ns = 0, 0
+    async for rows in archive.raw_rows(session_id):
+        next_idx = max(next_idx, *(row.arrival_idx + 1 for row in rows))
+        newest_ns = max(newest_ns, *(row.received_ns for row in rows))
+    wished = [arrival_idx + 1 for arrival_idx, _ in await wishes(archive, session_id, after_idx=-1)]
+    return max(next_idx, *wished, 0), newest_ns

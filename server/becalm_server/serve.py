@@ -1,4 +1,4 @@
-"""Run the server: database, writer, slow lane and network, in one task group, until told to stop."""
+"""Run the server: database, writer, pipelines, slow lane and network, in one task group, until told to stop."""
 
 import asyncio
 import contextlib
@@ -18,8 +18,8 @@ from becalm_server.archive.upkeep import Upkeep
 from becalm_server.device_register import DeviceRegister
 from becalm_server.doorkeeper import keep_door
 from becalm_server.hub import Hub
+from becalm_server.lanes import Lanes
 from becalm_server.parts import Parts
-from becalm_server.session import MakePipeline
 from becalm_server.sessions import Sessions
 from becalm_server.settings import ServerSettings
 from becalm_server.slow_lane import ReportFunction, SlowLane, WindowFunction
@@ -37,6 +37,7 @@ GRACE_S = 0.8
 ABORT_S = 0.4
 DRAIN_LIMIT_S = 1.0
 BACKLOG = 128
+LIVE_PIPELINE = "becalm_signal.pipeline:Pipeline"
 
 
 async def serve(
@@ -44,11 +45,11 @@ async def serve(
     *,
     on_ready: Callable[[str], None],
     stop: asyncio.Event,
-    make_pipeline: MakePipeline | None = None,
+    pipeline: str = LIVE_PIPELINE,
     window_report: WindowFunction | None = None,
     session_report: ReportFunction | None = None,
 ) -> None:
-    """Serve until `stop`; `on_ready` gets the real http address.
+    """Serve until `stop`; `on_ready` gets the real http address. `pipeline` is imported by processes of their own.
 
     Raises ConfigError for a busy port or an unusable folder, StorageError where the database does not start.
     """
@@ -61,16 +62,23 @@ async def serve(
                 session_report=session_report or _default_report(),
             )
             hub = Hub()
-            make = make_pipeline or _default_pipeline()
-            sessions = Sessions(settings, archive=archive, hub=hub, slow_lane=slow_lane, make_pipeline=make)
+            lanes = Lanes(pipeline, n_workers=settings.pipeline_workers)
+            sessions = Sessions(settings, archive=archive, hub=hub, lanes=lanes, slow_lane=slow_lane)
             devices = DeviceRegister(sessions.agents, archive)
             parts = Parts(
-                settings=settings, archive=archive, hub=hub, sessions=sessions, slow_lane=slow_lane, devices=devices
+                settings=settings,
+                archive=archive,
+                hub=hub,
+                sessions=sessions,
+                lanes=lanes,
+                slow_lane=slow_lane,
+                devices=devices,
             )
             await sessions.restore()
             async with asyncio.TaskGroup() as group:
                 beside = [
                     group.create_task(archive.writer.run(), name="archive writer"),
+                    group.create_task(lanes.run(), name="pipelines"),
                     group.create_task(slow_lane.run(), name="slow lane"),
                     group.create_task(devices.run(), name="register of sensors"),
                     group.create_task(Upkeep(archive).run(), name="upkeep"),
@@ -141,6 +149,7 @@ async def _serve_network(
     async with asyncio.TaskGroup() as group:
         serving = group.create_task(server.serve(sockets=[listener]), name="network")
         door = group.create_task(keep_door(server), name="door")
+        await parts.lanes.wait_ready()
         on_ready(f"http://{shown}:{port}")
         await stop.wait()
         parts.hub.close_nowait(CloseCode.RESTART)
@@ -176,12 +185,6 @@ class _QuietServer(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
-
-
-def _default_pipeline() -> MakePipeline:
-    from becalm_signal.pipeline import Pipeline
-
-    return Pipeline
 
 
 def _default_window() -> WindowFunction:

@@ -1,13 +1,14 @@
-"""The switchboard of one session: accept(data) archives the raw event, feeds the pipeline, archives and publishes."""
+"""The switchboard of one session: accept(data) archives the raw event and gives it to the pipeline's process.
+
+What follows from it comes back later, and is archived and published.
+"""
 
 import asyncio
 import logging
 import time
-import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from enum import Enum, auto
-from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from becalm_protocol.derived import Derived
 from becalm_protocol.errors import WireError
@@ -17,7 +18,6 @@ from becalm_protocol.events import (
     Pacer,
     Phase,
     PhaseChange,
-    RawEvent,
     SignalKind,
     StreamInfo,
     StreamStatus,
@@ -30,27 +30,29 @@ from becalm_server.archive.raw_rows import to_row
 from becalm_server.archive.records import SessionRecord
 from becalm_server.archive.writer import ArchiveWriter, StreamMark, Write
 from becalm_server.clock_offset import ClockOffset
-from becalm_server.recent_beats import RecentBeats, Window
+from becalm_server.lane_messages import Finished, Row, Settlement, Wish, unpack, unpack_window
+from becalm_server.recent_beats import Window
+from becalm_server.seat import Seat
 
 log = logging.getLogger(__name__)
 
-Publish = Callable[["Session", LiveEvent, Ledger | None], None]
 _SHOWN_RAW = (Gap, StreamStatus, Battery)
 
 
-class LivePipeline(Protocol):
-    """What the server needs of becalm_signal.pipeline.Pipeline."""
+class Desk(Protocol):
+    """Whom a session tells what becomes of it."""
 
-    def feed(self, event: RawEvent | PhaseChange | BreathWish) -> tuple[Derived | Waveform, ...]:
-        """Take one event, return what followed from it."""
+    def publish(self, session: "Session", event: LiveEvent, ledger: Ledger | None) -> None:
+        """Give a live event to the clients."""
         ...
 
-    def finish(self) -> tuple[Derived | Waveform, ...]:
-        """Return what was still held back at the end."""
+    def settled(self, session: "Session", *, upto_ns: int, windows: Sequence[Window], spent_ns: int) -> None:
+        """Hear up to when a session is settled, which windows are due, and how long it took from the acceptance on."""
         ...
 
-
-MakePipeline = Callable[[Sequence[StreamInfo]], LivePipeline]
+    def unseated(self, session: "Session") -> None:
+        """Hear that the process of its pipeline is gone."""
+        ...
 
 
 class Verdict(Enum):
@@ -80,23 +82,34 @@ class StreamTail:
 
 
 class Session:
-    """One session in memory: its streams, its pipeline, its phase."""
+    """One session in memory: its streams, its seat in a process of pipelines, its phase."""
 
-    def __init__(self, record: SessionRecord, *, writer: ArchiveWriter, publish: Publish) -> None:
+    def __init__(
+        self,
+        record: SessionRecord,
+        *,
+        writer: ArchiveWriter,
+        desk: Desk,
+    ) -> None:
         self.record = record
         self.streams: dict[str, StreamTail] = {}
         self.clock: ClockOffset = ClockOffset()
         self.newest_ns = 0
         self.arrival_idx = 0
+        """Number of the next step: an event or a wish."""
+        self.published_idx = -1
+        """Up to here clients know what followed: steps that are heard once more are for the archive alone."""
         self.finished = False
         self.late = False
         """Ended before; its agent brings what it could not bring then. Clients do not see it again."""
         self.opening = asyncio.Lock()
         self.phase = SessionPhase.WAITING
-        self.beats = RecentBeats()
-        self._pipeline: LivePipeline | None = None
+        self.seat = Seat(settled=self._settled, lost=lambda: desk.unseated(self))
+        self._early_wish: tuple[SignalKind | None, ...] = ()
+        """What was wished before the sensors opened the session; the newest counts."""
+        self._trouble: str | None = None
         self._writer = writer
-        self._publish = publish
+        self._desk = desk
 
     # ------------------------------------------------------------------------------------------------- schedule
     @property
@@ -133,12 +146,14 @@ class Session:
         return True
 
     # -------------------------------------------------------------------------------------------------- opening
-    def install(self, pipeline: LivePipeline, *, streams: Iterable[StreamTail]) -> None:
-        """Take a pipeline that has heard everything up to the streams' positions."""
-        self._pipeline = pipeline
+    def install(self, streams: Iterable[StreamTail]) -> None:
+        """Take the streams' positions."""
         self.streams = {tail.info.stream_id: tail for tail in streams}
         if self.phase is SessionPhase.WAITING:
             self.phase = SessionPhase.BASELINE
+        wished, self._early_wish = self._early_wish, ()
+        for source in wished:
+            self.wish_breath(source)
 
     def acks(self) -> tuple[StreamAck, ...]:
         """Return where each stream is committed."""
@@ -150,11 +165,15 @@ class Session:
         tail.acked_seq = max(tail.acked_seq, seq)
 
     def wish_breath(self, source: SignalKind | None) -> None:
-        """Take the breath from this signal from now on, or from the best (None). A restart of the server forgets it."""
-        pipeline = self._pipeline
-        if pipeline is not None:
-            wish = BreathWish(t_ns=self.session_now_ns(at_least_ns=self.newest_ns), source=source)
-            _guarded(lambda: pipeline.feed(wish))
+        """Take the breath from this signal from now on, or from the best (None)."""
+        if not self.streams:
+            self._early_wish = (source,)
+            return
+        wish = BreathWish(t_ns=self.session_now_ns(at_least_ns=self.newest_ns), source=source)
+        step = Wish(0, self.arrival_idx, wish)
+        self.arrival_idx += 1
+        self._put(wish=(step.arrival_idx, wish))
+        self.seat.put_nowait(step)
 
     # ----------------------------------------------------------------------------------------------- sample path
     def accept(self, data: Data) -> Verdict:
@@ -171,74 +190,69 @@ class Session:
         self.clock.arrived(event.received_ns)
         accepted_ns = self.session_now_ns(at_least_ns=event.received_ns)
         tail.taken_seq = data.seq
-        derived = self._feed(event)
         raw = to_row(event, seq=data.seq, arrival_idx=self.arrival_idx)
         self.arrival_idx += 1
-        self._writer.put_nowait(
-            Write(
-                session_id=self.record.session_id,
-                raw=raw,
-                marks=(tail.mark(),),
-                conclusions=tuple(item for item in derived if not isinstance(item, Waveform)),
-                queued_ns=time.monotonic_ns(),
-            )
-        )
+        self._put(raw=raw, marks=(tail.mark(),))
+        self.seat.put_nowait(Row(0, raw.arrival_idx, accepted_ns, raw))
         self.newest_ns = max(self.newest_ns, event.received_ns)
-        self._publish_all(event, derived, accepted_ns=accepted_ns)
+        if isinstance(event, _SHOWN_RAW):
+            self._desk.publish(self, event, self._ledger(event, received_ns=event.received_ns, accepted_ns=accepted_ns))
         return Verdict.TAKEN
 
-    def finish(self) -> asyncio.Future[None]:
-        """Flush the pipeline once; the future is resolved when everything of the session is committed."""
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        derived: tuple[Derived | Waveform, ...] = ()
-        if not self.finished and self._pipeline is not None:
-            derived = _guarded(self._pipeline.finish)
+    async def wait_room(self) -> None:
+        """Return once the archive and the pipeline have caught up."""
+        await self._writer.wait_room()
+        await self.seat.wait_room()
+
+    async def flush(self) -> None:
+        """Have the pipeline settle everything, once, its tail too."""
+        if not self.finished and self.streams:
+            await self.seat.finish()
         self.finished = True
-        self._writer.put_nowait(
-            Write(
-                session_id=self.record.session_id,
-                marks=tuple(tail.mark() for tail in self.streams.values()),
-                conclusions=tuple(item for item in derived if not isinstance(item, Waveform)),
-                queued_ns=time.monotonic_ns(),
-                done=done,
-            )
-        )
-        now_ns = self.session_now_ns(at_least_ns=self.newest_ns)
+
+    async def wait_committed(self) -> None:
+        """Return once everything of the session is committed."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._put(marks=tuple(tail.mark() for tail in self.streams.values()), done=done)
+        await done
+
+    def _settled(self, told: Settlement | Finished) -> None:
+        """Archive and publish what followed from a step, or from the end."""
+        if told.trouble is not None and told.trouble != self._trouble:
+            log.error("the pipeline failed on an event with a %s; the raw event is kept", told.trouble)
+        self._trouble = told.trouble
+        derived = unpack(told.items)
+        conclusions = tuple(item for item in derived if not isinstance(item, Waveform))
+        if isinstance(told, Finished):
+            self._put(conclusions=conclusions)
+            now_ns = self.session_now_ns(at_least_ns=self.newest_ns)
+            for item in derived:
+                self._desk.publish(self, item, self._ledger(item, received_ns=self.newest_ns, accepted_ns=now_ns))
+            return
+        if conclusions or told.state is not None:
+            self._put(conclusions=conclusions, state=None if self.late else told.state)
+        if told.arrival_idx <= self.published_idx:
+            return
+        self.published_idx = told.arrival_idx
         for item in derived:
-            self._publish(self, item, self._ledger(item, received_ns=self.newest_ns, accepted_ns=now_ns))
-        return done
+            ledger = self._ledger(item, received_ns=told.received_ns, accepted_ns=told.accepted_ns)
+            self._desk.publish(self, item, ledger)
+        spent_ns = self.session_now_ns(at_least_ns=told.accepted_ns) - told.accepted_ns
+        windows = [unpack_window(window) for window in told.windows]
+        self._desk.settled(self, upto_ns=told.received_ns, windows=windows, spent_ns=spent_ns)
 
     def conclude(self, item: Derived) -> None:
         """Archive and publish what came late, from the slow lane."""
-        self._writer.put_nowait(
-            Write(session_id=self.record.session_id, conclusions=(item,), queued_ns=time.monotonic_ns())
-        )
-        self._publish(self, item, None)
+        self._put(conclusions=(item,))
+        self._desk.publish(self, item, None)
 
     def session_now_ns(self, *, at_least_ns: int) -> int:
         """Return session time now, and never less than what has already been."""
         now_ns = self.clock.session_ns()
         return at_least_ns if now_ns is None else max(now_ns, at_least_ns)
 
-    def windows_due(self) -> tuple[Window, ...]:
-        """Return the windows that the slow lane should compute now."""
-        return self.beats.due(self.newest_ns)
-
-    def _feed(self, event: RawEvent) -> tuple[Derived | Waveform, ...]:
-        pipeline = self._pipeline
-        if pipeline is None:
-            return ()
-        derived = _guarded(lambda: pipeline.feed(event))
-        for item in derived:
-            self.beats.feed(item)
-        return derived
-
-    def _publish_all(self, event: RawEvent, derived: Sequence[Derived | Waveform], *, accepted_ns: int) -> None:
-        received_ns = event.received_ns
-        if isinstance(event, _SHOWN_RAW):
-            self._publish(self, event, self._ledger(event, received_ns=received_ns, accepted_ns=accepted_ns))
-        for item in derived:
-            self._publish(self, item, self._ledger(item, received_ns=received_ns, accepted_ns=accepted_ns))
+    def _put(self, **content: Any) -> None:
+        self._writer.put_nowait(Write(session_id=self.record.session_id, queued_ns=time.monotonic_ns(), **content))
 
     def _ledger(self, item: LiveEvent, *, received_ns: int, accepted_ns: int) -> Ledger:
         return Ledger(
@@ -255,20 +269,3 @@ def _newest_sample_ns(item: LiveEvent) -> int:
     if isinstance(item, PhaseChange | Marker):
         return item.t_ns
     return item.received_ns if isinstance(item, _SHOWN_RAW) else item.emitted_ns
-
-
-def _guarded(step: Callable[[], tuple[Derived | Waveform, ...]]) -> tuple[Derived | Waveform, ...]:
-    # The record outranks the feedback: a fault in the pipeline must never cost a raw event, nor stop the stream. What
-    # it would have concluded can be derived again from the raw data.
-    try:
-        return step()
-    except Exception as exc:  # noqa: BLE001
-        # Where it happened, never the exception's own words: they may quote samples.
-        place = traceback.extract_tb(exc.__traceback__)[-1]
-        log.error(  # noqa: TRY400
-            "the pipeline failed on an event with a %s at %s:%s; the raw event is kept",
-            type(exc).__name__,
-            Path(place.filename).name,
-            place.lineno,
-        )
-        return ()

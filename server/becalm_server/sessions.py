@@ -1,9 +1,8 @@
 """The life of sessions: who starts, opens, carries and ends them, and which one clients see that chose none."""
 
-import asyncio
-import logging
 import secrets
 import time
+from collections.abc import Sequence
 
 from becalm_protocol.errors import StorageError, WireError
 from becalm_protocol.events import PhaseChange
@@ -26,34 +25,34 @@ from becalm_server.agent_link import AgentLink
 from becalm_server.agents import Agents
 from becalm_server.archive.records import SessionRecord
 from becalm_server.archive.store import Archive
+from becalm_server.ending import bring_to_end
 from becalm_server.hub import Hub
+from becalm_server.lanes import Lanes
 from becalm_server.latency import Latency
 from becalm_server.opening import Opener
+from becalm_server.recent_beats import Window
 from becalm_server.refusals import NoAgentError, SessionRunningError, UnknownSessionError
-from becalm_server.session import MakePipeline, Session, Verdict
+from becalm_server.session import Session, Verdict
 from becalm_server.settings import ServerSettings
 from becalm_server.slow_lane import SlowLane
 
-log = logging.getLogger(__name__)
-
 # A practice takes minutes: a session that a crash cut short this long ago is over.
 STALE_S = 2 * 3600.0
-# Commits take milliseconds; whoever asks for the end of a session is told when they do not come.
-END_LIMIT_S = 5.0
 
 
 class Sessions:
     """The open sessions, one an agent, and the agents that carry them."""
 
     def __init__(
-        self, settings: ServerSettings, *, archive: Archive, hub: Hub, slow_lane: SlowLane, make_pipeline: MakePipeline
+        self, settings: ServerSettings, *, archive: Archive, hub: Hub, lanes: Lanes, slow_lane: SlowLane
     ) -> None:
         self.current: Session | None = None
         """The session that clients see."""
         self.accept_latency = Latency()
-        """From a decoded Data message to all of its frames in every outbox."""
+        """From a decoded Data message to all that followed from it in every outbox."""
         self.agents = Agents(hub)
-        self._opener = Opener(settings, archive=archive, make_pipeline=make_pipeline)
+        self._opener = Opener(settings, archive=archive, lanes=lanes)
+        self._lanes = lanes
         self._archive = archive
         self._hub = hub
         self._slow_lane = slow_lane
@@ -171,27 +170,36 @@ class Sessions:
         link.put_nowait(SessionClosed(session_id=closed.session_id))
 
     def accept(self, link: AgentLink, data: Data) -> None:
-        """Take one event: the sample path, synchronous from the socket to every outbox."""
-        began_ns = time.monotonic_ns()
+        """Take one event: the sample path, synchronous from the socket to the pipeline's process."""
         stream_id = data.event.stream_id
         session = self._by_stream.get(stream_id)
         if session is None or session.record.session_id not in link.session_ids:
             raise WireError("data: expected a stream of a session opened on this connection, got another")
-        verdict = session.accept(data)
-        if verdict is Verdict.HOLE:
+        if session.accept(data) is Verdict.HOLE:
             link.put_nowait(Reset(stream_id=stream_id, seq=session.streams[stream_id].taken_seq))
-        if verdict is not Verdict.TAKEN:
-            return
-        self.advance(session)
-        for window in session.windows_due():
+
+    def settled(self, session: Session, *, upto_ns: int, windows: Sequence[Window], spent_ns: int) -> None:
+        """Hear what else followed from an event, beside what is published."""
+        self.accept_latency.add(spent_ns)
+        for window in windows:
             self._slow_lane.window_nowait(session, window)
-        self.accept_latency.add(time.monotonic_ns() - began_ns)
+        self.advance(session, now_ns=upto_ns)
+
+    def unseated(self, session: Session) -> None:
+        """Find another process for a session whose own is gone."""
+        self._lanes.move_nowait(self._opener.seat(session))
+
+    async def wait_room(self, data: Data) -> None:
+        """Return once its session takes more."""
+        session = self._by_stream.get(data.event.stream_id)
+        if session is not None:
+            await session.wait_room()
 
     def heard_clock(self, link: AgentLink, *, sent_ns: int, clock_ns: int) -> None:
         """Learn session time from an answered heartbeat."""
         for session in [self._open[key] for key in link.session_ids if key in self._open]:
             session.clock.answered(sent_ns=sent_ns, clock_ns=clock_ns)
-            self.advance(session)
+            self.advance(session, now_ns=session.session_now_ns(at_least_ns=0))
 
     def committed(self, acks: dict[str, int]) -> None:
         """Pass on what the archive has committed."""
@@ -204,9 +212,9 @@ class Sessions:
             if link is not None:
                 link.ack_nowait({stream_id: seq})
 
-    def advance(self, session: Session) -> None:
+    def advance(self, session: Session, *, now_ns: int) -> None:
         """Move a session on to the phase of its time, and tell the clients."""
-        if not session.advance(session.session_now_ns(at_least_ns=session.newest_ns)):
+        if not session.advance(now_ns):
             return
         self._tell_view(session)
         for change in session.schedule()[1:]:
@@ -238,7 +246,7 @@ class Sessions:
         self._hub.show(None if session is None else session.record.session_id)
 
     def _remember(self, record: SessionRecord) -> Session:
-        session = Session(record, writer=self._archive.writer, publish=self.publish)
+        session = Session(record, writer=self._archive.writer, desk=self)
         session.late = record.ended_at is not None
         self._open[record.session_id] = session
         if not session.late:
@@ -259,13 +267,7 @@ class Sessions:
 
     async def _end(self, session: Session) -> None:
         await self._opener.revive(session)
-        try:
-            async with asyncio.timeout(END_LIMIT_S):
-                await session.finish()
-        except TimeoutError as exc:
-            raise StorageError(
-                "database: no commit for a while. Everything is kept; stop again when it is back"
-            ) from exc
+        await bring_to_end(session)
         ended = await self._archive.end_session(session.record.session_id, duration_ns=session.newest_ns)
         session.record = ended or session.record
         session.phase = SessionPhase.ENDED
@@ -275,6 +277,7 @@ class Sessions:
             self._slow_lane.report_nowait(session.record.session_id)
 
     def _drop(self, session: Session) -> None:
+        session.seat.stand()
         self._open.pop(session.record.session_id, None)
         for stream_id in session.streams:
             self._by_stream.pop(stream_id, None)

@@ -3,11 +3,13 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from becalm_protocol.errors import ConfigError
 from becalm_protocol.events import value
 
 DATABASE_URL_VARIABLE = "BECALM_DATABASE_URL"
+PIPELINE_WORKERS_VARIABLE = "BECALM_PIPELINE_WORKERS"
 # A phone on the same network needs one retransmission of room beside the slowest sensor's own batching: a chest strap
 # sends 73 ECG samples at 130 Hz at once, 561 ms; 900 ms leaves 339 ms for radio, server and Wi-Fi.
 PLAYOUT_DELAY_MS = 900.0
@@ -31,12 +33,16 @@ class ServerSettings:
     inhale_s: float = 4.0
     exhale_s: float = 6.0
     playout_delay_ms: float = PLAYOUT_DELAY_MS
+    pipeline_workers: int = max(1, (os.cpu_count() or 1) - 1)
+    """Processes that carry live pipelines; the server itself and the database take the remaining core."""
     durable: bool = True
     """False skips fsync in the embedded database: for tests only, a power cut then loses data."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65_535:
             raise ConfigError(f"expected 0 to 65535, got {self.port}", setting="port")
+        if not 1 <= self.pipeline_workers <= 64:
+            raise ConfigError(f"expected 1 to 64, got {self.pipeline_workers}", setting="pipeline_workers")
         if not 0.1 <= self.heartbeat_s <= 60:
             raise ConfigError(f"expected 0.1 to 60 s, got {self.heartbeat_s}", setting="heartbeat_s")
 
@@ -52,4 +58,9 @@ class ServerSettings:
         """Return the defaults with these choices and what the environment says."""
         variables = os.environ if environment is None else environment
         database_url = variables.get(DATABASE_URL_VARIABLE) or None
-        return cls(host=host, port=port, data_dir=data_dir, database_url=database_url)
+        chosen: dict[str, Any] = {}
+        if workers := variables.get(PIPELINE_WORKERS_VARIABLE):
+            if not (workers.isascii() and workers.isdigit()):
+                raise ConfigError(f"expected a number of processes, got {workers!r:.20}", setting="pipeline_workers")
+            chosen["pipeline_workers"] = int(workers)
+        return cls(host=host, port=port, data_dir=data_dir, database_url=database_url, **chosen)

@@ -6,7 +6,6 @@ import logging
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
@@ -16,7 +15,8 @@ from becalm_server.archive.store import Archive
 from becalm_server.recent_beats import Window
 from becalm_server.recording import load_recording
 from becalm_server.session import Session
-from becalm_server.worker_process import WorkerProcess
+from becalm_server.worker_jobs import JobProcess
+from becalm_server.worker_process import WorkerGoneError
 from becalm_signal.neurokit_lane import WindowReport
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class SlowLane:
         self._archive = archive
         self._window_report = window_report
         self._session_report = session_report
-        self._worker = WorkerProcess()
+        self._worker = JobProcess()
         self._windows: deque[Job] = deque(maxlen=MAX_WINDOWS)
         self._reports: dict[str, Job] = {}
         self._filled = asyncio.Event()
@@ -86,13 +86,13 @@ class SlowLane:
                 else:
                     self._filled.clear()
         finally:
-            self._worker.close()
+            await self._worker.close()
 
     async def _attempt(self, job: Job) -> None:
         # The supervisor of this lane: whatever NeuroKit2 makes of odd data, the next job is done.
         try:
             await job()
-        except BrokenProcessPool:
+        except WorkerGoneError:
             self._n_failed += 1
             log.warning("the slow lane's process was ended; it starts anew with its next job")
         except Exception as exc:  # noqa: BLE001
@@ -120,18 +120,17 @@ class SlowLane:
         recording = await load_recording(self._archive, session_id)
         try:
             report = await self._compute(self._session_report, **recording)
-        except BrokenProcessPool:
+        except WorkerGoneError:
             report = {"failed": "the process that computes reports ended unexpectedly, or took too long"}
         await self._archive.put_report(session_id, body=json.dumps(_finite(report), allow_nan=False))
 
     async def _compute(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return what the process makes of it. Raises BrokenProcessPool where it died or took too long."""
+        """Return what the process makes of it. Raises WorkerGoneError where it died or took too long."""
         try:
             async with asyncio.timeout(JOB_LIMIT_S):
                 return await self._worker.run(function, *args, **kwargs)
         except TimeoutError as exc:
-            self._worker.close()
-            raise BrokenProcessPool from exc
+            raise WorkerGoneError("the job took too long") from exc
 
 
 def _finite(content: Any) -> Any:

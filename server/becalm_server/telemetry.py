@@ -48,7 +48,7 @@ class _PartsCollector(Collector):
         """Give the figures of the parts."""
         parts = self._parts
         writer, hub, slow_lane = parts.archive.writer, parts.hub.statistics(), parts.slow_lane.statistics()
-        accepted = parts.sessions.accept_latency
+        accepted, pipelines = parts.sessions.accept_latency, parts.lanes.statistics()
         yield CounterMetricFamily("becalm_ingest_events", "Raw events taken from agents", accepted.n_added)
         yield CounterMetricFamily("becalm_commits", "Transactions of the archive", writer.statistics()["commits"])
         yield _histogram("becalm_accept_seconds", "From an event through the pipeline to all outboxes", accepted)
@@ -58,12 +58,15 @@ class _PartsCollector(Collector):
         yield CounterMetricFamily("becalm_outbox_conflated", "Metrics that newer ones replaced", hub["conflated"])
         yield CounterMetricFamily("becalm_slow_jobs", "Jobs of the slow lane done", slow_lane["done"])
         yield CounterMetricFamily("becalm_slow_jobs_failed", "Jobs of the slow lane that failed", slow_lane["failed"])
+        yield CounterMetricFamily("becalm_pipeline_deaths", "Processes of pipelines that died", pipelines["deaths"])
         for name, meaning, number in (
             ("becalm_agents", "Agents connected", len(tuple(parts.sessions.agents.newest_first()))),
             ("becalm_clients", "Live clients connected", hub["clients"]),
             ("becalm_outbox_depth", "Frames waiting in all outboxes", hub["depth"]),
             ("becalm_writer_depth", "Writes waiting for their commit", writer.statistics()["depth"]),
             ("becalm_writer_in_trouble", "1 while nothing can be committed", int(writer.trouble is not None)),
+            ("becalm_pipeline_depth", "Events waiting for their pipeline", pipelines["depth"]),
+            ("becalm_pipeline_sessions", "Sessions that sit in a process of pipelines", pipelines["seats"]),
             ("becalm_slow_jobs_waiting", "Jobs waiting for the slow lane", slow_lane["depth"]),
         ):
             yield GaugeMetricFamily(name, meaning, number)

@@ -1,61 +1,97 @@
-"""The one worker process of the slow lane: started at its first job, gone with us however we end."""
+"""One child process of ours: frames of bytes to and from it. It is gone with us, however we end."""
 
 import asyncio
-import multiprocessing
+import contextlib
 import os
-import threading
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import Connection
-from typing import ParamSpec, TypeVar
+import socket
+import struct
+import subprocess
+import sys
 
-P = ParamSpec("P")
-T = TypeVar("T")
+LENGTH = struct.Struct("<I")
+# A child that was killed is gone in milliseconds; nobody waits for one that the system cannot end.
+REAP_LIMIT_S = 5.0
+
+
+class WorkerGoneError(Exception):
+    """The child ended, was ended, or was never there."""
 
 
 class WorkerProcess:
-    """Runs importable functions, one at a time, beside the event loop."""
+    """Runs `serve(parent)` of a module, given as "module:serve", in a fresh interpreter.
 
-    def __init__(self) -> None:
-        self._pool: ProcessPoolExecutor | None = None
-        self._lifeline: Connection | None = None
+    A socket pair is both the channel and the lifeline: each side takes its end for the other's death. It works on
+    every system and with every event loop, which the pipes of asyncio do not.
+    """
 
-    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return what `function` returns. Raises BrokenProcessPool where the process died."""
-        pool = self._pool or self._start()
+    def __init__(self, target: str, *arguments: str) -> None:
+        self._words = (target, *arguments)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process, while there is one."""
+        return None if self._process is None else self._process.pid
+
+    async def start(self) -> None:
+        """Start the child; it may still be importing when this returns."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                self._process = _spawn(self._words, theirs)
+            except OSError as exc:
+                ours.close()
+                raise WorkerGoneError("no process could be started") from exc
+        self._reader, self._writer = await asyncio.open_connection(sock=ours)
+
+    def send_nowait(self, frame: bytes) -> None:
+        """Queue a frame for the child, which reads at once whatever it computes."""
+        if self._writer is not None:
+            self._writer.writelines((LENGTH.pack(len(frame)), frame))
+
+    async def receive(self) -> bytes:
+        """Return the child's next frame. Raises WorkerGoneError."""
+        if self._reader is None:
+            raise WorkerGoneError("not started")
         try:
-            return await asyncio.wrap_future(pool.submit(function, *args, **kwargs))
-        except BrokenProcessPool:
-            self.close()
-            raise
+            (n_bytes,) = LENGTH.unpack(await self._reader.readexactly(LENGTH.size))
+            return await self._reader.readexactly(n_bytes)
+        except (asyncio.IncompleteReadError, OSError) as exc:
+            raise WorkerGoneError("the process ended") from exc
 
-    def close(self) -> None:
-        """End the process at once, whatever it computes."""
-        lifeline, pool = self._lifeline, self._pool
-        self._lifeline = self._pool = None
-        if lifeline is not None:
-            lifeline.close()
-        if pool is not None:
-            pool.shutdown(wait=False, cancel_futures=True)
+    def kill(self) -> None:
+        """End the child at once, whatever it does; whoever waits for it hears WorkerGoneError."""
+        if self._process is not None:
+            self._process.kill()
+        if self._writer is not None:
+            self._writer.transport.abort()
 
-    def _start(self) -> ProcessPoolExecutor:
-        # spawn: a fork of a process with threads and open sockets is not safe.
-        context = multiprocessing.get_context("spawn")
-        theirs, self._lifeline = context.Pipe(duplex=False)
-        self._pool = ProcessPoolExecutor(
-            max_workers=1, mp_context=context, initializer=_hold_lifeline, initargs=(theirs,)
-        )
-        return self._pool
+    async def close(self) -> None:
+        """End the child and wait until it is gone."""
+        self.kill()
+        process, writer = self._process, self._writer
+        self._process = self._reader = self._writer = None
+        if writer is not None:
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+        if process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                await asyncio.to_thread(process.wait, REAP_LIMIT_S)
 
 
-def _hold_lifeline(lifeline: Connection) -> None:
-    """In the worker: leave as soon as the other end of the pipe is closed, by close() or by our death."""
-
-    def watch() -> None:
-        try:
-            lifeline.recv_bytes()
-        except (EOFError, OSError):
-            os._exit(0)
-
-    threading.Thread(target=watch, name="lifeline", daemon=True).start()
+def _spawn(words: tuple[str, ...], theirs: socket.socket) -> "subprocess.Popen[bytes]":
+    # A fresh interpreter: a fork of a process with threads and open sockets is not safe. It finds what we find.
+    command = [sys.executable, "-m", "becalm_server.worker_main"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
+    if sys.platform == "win32":
+        process = subprocess.Popen([*command, "-", *words], stdin=subprocess.PIPE, env=environment)
+        assert process.stdin is not None  # noqa: S101  (asked for above)
+        process.stdin.write(theirs.share(process.pid))
+        process.stdin.close()
+        return process
+    number = str(theirs.fileno())
+    return subprocess.Popen(
+        [*command, number, *words], stdin=subprocess.DEVNULL, env=environment, pass_fds=(theirs.fileno(),)
+    )

@@ -80,7 +80,6 @@ class _Conversation:
                     message = await self._socket.receive(_EXPECTED)
                 if self._link.goodbye is None:
                     await self._take(message, group)
-                    await self._parts.archive.writer.wait_room()
             except PeerGoneError:
                 return
             except TimeoutError:
@@ -96,6 +95,7 @@ class _Conversation:
         match message:
             case Data():
                 sessions.accept(link, message)
+                await sessions.wait_room(message)
             case Ping(sent_ns=sent_ns):
                 link.put_nowait(Pong(sent_ns=sent_ns, clock_ns=sessions.session_ns()))
             case Pong(sent_ns=sent_ns, clock_ns=int(clock_ns)):

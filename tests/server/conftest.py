@@ -16,11 +16,11 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 import websockets
+from tests.server.counting_pipeline import CountingPipeline
 from websockets.asyncio.client import ClientConnection
 
 from becalm_protocol.codec import decode, encode
-from becalm_protocol.derived import Beat, BeatFlag, Derived, Index, Metrics, Reason
-from becalm_protocol.events import Clock, PhaseChange, RawEvent, RrBlock, SampleBlock, SignalKind, StreamInfo
+from becalm_protocol.events import Clock, RawEvent, RrBlock, SampleBlock, SignalKind, StreamInfo
 from becalm_protocol.forms import SUBPROTOCOL_2_MSGPACK, SUBPROTOCOL_JSON, VERSIONS
 from becalm_protocol.handshake import (
     Ack,
@@ -38,7 +38,6 @@ from becalm_protocol.handshake import (
     SessionOpened,
     Source,
     StreamAck,
-    Waveform,
 )
 from becalm_protocol.live import Subscribe, Subscribed
 from becalm_protocol.units import NS_PER_S
@@ -110,73 +109,6 @@ def any_database_url(request: pytest.FixtureRequest) -> str:
     """A fresh database, without and with TimescaleDB: what holds on one holds on the other."""
     url: str = request.getfixturevalue("database_url" if request.param == "plain" else "timescale_url")
     return url
-
-
-class CountingPipeline:
-    """A small, honest pipeline: a waveform a block, a confirmed beat an interval, metrics once a second."""
-
-    def __init__(self, streams: Sequence[StreamInfo]) -> None:
-        self._streams = {info.stream_id: info for info in streams}
-        self._n_beats = 0
-        self._t_ns = 0
-        self._tick_ns = 0
-        self.changes: list[PhaseChange] = []
-
-    def feed(self, event: RawEvent | PhaseChange) -> tuple[Derived | Waveform, ...]:
-        if isinstance(event, PhaseChange):
-            self.changes.append(event)
-            return ()
-        info = self._streams[event.stream_id]
-        out: list[Derived | Waveform] = []
-        if isinstance(event, SampleBlock) and info.sample_rate_hz:
-            values = tuple(count * info.unit_per_count for count in event.counts)
-            out.append(
-                Waveform(
-                    stream_id=info.stream_id,
-                    kind=info.kind,
-                    t_ns=round(event.first_sample_idx * NS_PER_S / info.sample_rate_hz),
-                    sample_period_ns=NS_PER_S / info.sample_rate_hz,
-                    values=values,
-                )
-            )
-        if isinstance(event, RrBlock):
-            out += [self._beat(ticks, event.received_ns) for ticks in event.rr_1024]
-        while event.received_ns >= self._tick_ns + NS_PER_S:
-            self._tick_ns += NS_PER_S
-            out.append(self._metrics())
-        return tuple(out)
-
-    def finish(self) -> tuple[Derived | Waveform, ...]:
-        return (self._beat(1000, self._t_ns),)
-
-    def _beat(self, ticks: int, emitted_ns: int) -> Beat:
-        self._t_ns += round(ticks / 1024 * NS_PER_S)
-        self._n_beats += 1
-        rr_ms = ticks / 1.024
-        return Beat(
-            beat_idx=self._n_beats - 1,
-            t_ns=self._t_ns,
-            emitted_ns=emitted_ns,
-            source=SignalKind.RR,
-            rr_ms=rr_ms,
-            rr_corrected_ms=rr_ms,
-            flag=BeatFlag.OK,
-            confirmed=True,
-        )
-
-    def _metrics(self) -> Metrics:
-        none = Index(reason=Reason.NO_SENSOR)
-        shown = Index(value=float(self._n_beats), bound=0.5, sample_ns=self._tick_ns)
-        return Metrics(
-            t_ns=self._tick_ns,
-            emitted_ns=self._tick_ns,
-            heart_rate_bpm=shown,
-            rmssd_ms=none,
-            breathing_rate_bpm=none,
-            scl_us=none,
-            scr_per_min=none,
-            arousal=none,
-        )
 
 
 @pytest.fixture
@@ -339,6 +271,8 @@ def start_server(tmp_path: Path, make_pipeline: Any) -> StartServer:
     async def start(database_url: str | None, **changes: Any) -> AsyncIterator[RunningServer]:
         parts = {"make_pipeline": make_pipeline, "window_report": window_of_tests, "session_report": report_of_tests}
         parts |= {name: changes.pop(name) for name in tuple(changes) if name in parts}
+        made: Any = parts.pop("make_pipeline")
+        parts["pipeline"] = f"{made.__module__}:{made.__qualname__}"
         given = {"port": 0, "data_dir": tmp_path, "database_url": database_url, "heartbeat_s": 0.5, **changes}
         settings = ServerSettings(**given)
         stop = asyncio.Event()

@@ -120,11 +120,11 @@ async def test_joining_sensor_keeps_what_came_before(server: Any, sensors: Any, 
         sensors.last[sensors.belt.stream_id] = 0
         second = sensors.second(1)
         await agent.send(*second)
-        await agent.wait_acks(sensors.last)
+        await agent.close_session(opened.session_id, sensors.last)
         counts = (await http.get(f"/v1/sessions/{opened.session_id}/counts")).json()
         assert counts["stored"] == {"ecg": 260, "rr": 2, "respiration": 10}
         beats = (await http.get(f"/v1/sessions/{opened.session_id}/beats")).json()["items"]
-        assert [beat["beat_idx"] for beat in beats] == [0, 1]
+        assert [beat["beat_idx"] for beat in beats] == [0, 1, 2]
 
 
 async def test_slow_lane_window_reaches_client_and_archive(server: Any, sensors: Any) -> None:

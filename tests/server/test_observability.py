@@ -131,8 +131,9 @@ async def test_every_reason_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         raise StorageError("database: away")
 
     archive = SimpleNamespace(server_version=away, writer=SimpleNamespace(trouble="the disk is full"))
-    parts: Any = SimpleNamespace(archive=archive, settings=ServerSettings(data_dir=tmp_path))
+    lanes = SimpleNamespace(trouble="its process ended")
+    parts: Any = SimpleNamespace(archive=archive, lanes=lanes, settings=ServerSettings(data_dir=tmp_path))
     told = await reasons_against(parts)
-    assert [reason.partition(":")[0] for reason in told] == ["database", "writer", "disk"]
+    assert [reason.partition(":")[0] for reason in told] == ["database", "writer", "pipelines", "disk"]
     parts.settings = ServerSettings(data_dir=tmp_path, database_url="elsewhere")  # that disk is its operator's
-    assert len(await reasons_against(parts)) == 2
+    assert len(await reasons_against(parts)) == 3

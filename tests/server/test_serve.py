@@ -111,9 +111,9 @@ async def test_fault_in_the_pipeline_costs_no_event_and_quotes_none(
 ) -> None:
     async with start_server(database_url, make_pipeline=FaultyPipeline) as server, server.agent() as agent:
         await agent.hello()
-        await agent.open(sensors.streams)
+        opened = await agent.open(sensors.streams)
         await agent.send(*sensors.second(0))
-        await agent.wait_acks(sensors.last)
+        await agent.close_session(opened.session_id, sensors.last)
     assert "the pipeline failed on an event with a ValueError at test_serve.py:" in caplog.text
     assert str(sensors.sent[0].event.counts) not in caplog.text
 

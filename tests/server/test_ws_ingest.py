@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from becalm_protocol.codec import encode_json, encode_msgpack
+from becalm_protocol.derived import Beat
 from becalm_protocol.envelope import seal
 from becalm_protocol.errors import CloseCode
 from becalm_protocol.events import SampleBlock
@@ -406,6 +407,7 @@ async def test_killed_database_costs_nothing(start_server: Any, sensors: Any, tr
             await agent.open(sensors.streams)
             await agent.send(*sensors.second(0))
             await agent.wait_acks(sensors.last)
+            await client.wait_live(Beat)
             assert database.pid is not None
             os.kill(database.pid, signal.SIGKILL)
             for n in range(1, 5):

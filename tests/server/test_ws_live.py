@@ -110,12 +110,13 @@ async def test_late_client_learns_where_the_session_is(server: Any, sensors: Any
             assert pong.clock_ns is not None
 
 
-async def test_slow_clients_cost_the_others_nothing(server: Any, sensors: Any) -> None:
+async def test_slow_clients_cost_the_others_nothing(start_server: Any, database_url: str, sensors: Any) -> None:
     """Three clients stop reading: the fourth still gets every frame, in order, and what they lose is counted."""
     n_seconds = 240  # 600 KB for each client: more than sockets and outboxes hold
     sensors.ecg = replace(sensors.ecg, unit_per_count=1 / 3)
     async with (
         AsyncExitStack() as stack,
+        start_server(database_url, heartbeat_s=10.0) as server,
         server.agent() as agent,
         server.client() as good,
         httpx.AsyncClient(base_url=server.url) as http,
@@ -125,13 +126,15 @@ async def test_slow_clients_cost_the_others_nothing(server: Any, sensors: Any) -
         for _ in range(3):
             await stack.enter_async_context(_stuck_client(server))
         await agent.open((sensors.ecg, sensors.rr, sensors.belt))
+        await agent.send(*sensors.second(0))
+        first = await _read_waveforms(good, 2)
         async with asyncio.TaskGroup() as group:
-            reading = group.create_task(_read_waveforms(good, 2 * n_seconds))
-            for n in range(n_seconds):
+            reading = group.create_task(_read_waveforms(good, 2 * n_seconds - 2))
+            for n in range(1, n_seconds):
                 await agent.send(*sensors.second(n))
                 if n % 20 == 19:
                     await agent.wait_acks(sensors.last)
-        first_values = [wave.values[0] for wave in reading.result() if wave.kind is SignalKind.ECG]
+        first_values = [wave.values[0] for wave in (*first, *reading.result()) if wave.kind is SignalKind.ECG]
         assert first_values == [data.event.counts[0] * (1 / 3) for data in sensors.sent[::3]]
         numbers = [frame.seq for frame in good.heard if isinstance(frame, Live)]
         assert numbers == list(range(1, len(numbers) + 1))

@@ -6,6 +6,7 @@ from typing import Any
 
 from becalm_protocol.events import Clock, SignalKind, StreamInfo, value
 from becalm_protocol.handshake import Source
+from becalm_protocol.wishes import BreathWish
 
 
 @value
@@ -51,3 +52,8 @@ def stream_record(row: Mapping[str, Any]) -> StreamRecord:
         device=row["device"],
     )
     return StreamRecord(info=info, acked_seq=row["acked_seq"], n_duplicates=row["n_duplicates"])
+
+
+def breath_wish(row: dict[str, Any]) -> BreathWish:
+    """Return a row of the wish table as a value."""
+    return BreathWish(t_ns=row["t_ns"], source=None if row["source"] is None else SignalKind(row["source"]))

@@ -88,8 +88,8 @@ class Archive:
         rows = await self.rows("select_stream_owner", stream_ids=list(stream_ids))
         return {row["stream_id"]: row["session_id"] for row in rows}
 
-    async def raw_events(self, session_id: str) -> AsyncIterator[list[tuple[int, int, RawEvent]]]:
-        """Give the (seq, arrival_idx, event) of a session in the order they were accepted, in pages."""
+    async def raw_rows(self, session_id: str) -> AsyncIterator[Sequence[RawRow]]:
+        """Give the rows of a session's raw events, packed or not, in the order they were accepted, in pages."""
         order = ArrivalOrder()
         async with (
             self._reading() as connection,
@@ -102,6 +102,11 @@ class Archive:
                     yield page
         for page in _pages(order.finish()):
             yield page
+
+    async def raw_events(self, session_id: str) -> AsyncIterator[list[tuple[int, int, RawEvent]]]:
+        """Give the (seq, arrival_idx, event) of a session in the order they were accepted, in pages."""
+        async for rows in self.raw_rows(session_id):
+            yield [(row.seq, row.arrival_idx, to_event(row)) for row in rows]
 
     async def page(self, statement: str, *, session_id: str, since_ns: int, limit: int) -> tuple[Rows, int | None]:
         """Return at most `limit` rows after `since_ns`, and where the next page begins, if there is one."""
@@ -216,9 +221,9 @@ async def open_archive(url: str) -> AsyncIterator[Archive]:
         await writer.close()
 
 
-def _pages(rows: Sequence[RawRow]) -> Iterator[list[tuple[int, int, RawEvent]]]:
+def _pages(rows: Sequence[RawRow]) -> Iterator[Sequence[RawRow]]:
     for first in range(0, len(rows), RAW_PAGE_ROWS):
-        yield [(row.seq, row.arrival_idx, to_event(row)) for row in rows[first : first + RAW_PAGE_ROWS]]
+        yield rows[first : first + RAW_PAGE_ROWS]
 
 
 def _session_columns(record: SessionRecord) -> dict[str, Any]:

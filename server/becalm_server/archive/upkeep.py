@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-from concurrent.futures.process import BrokenProcessPool
 
 import psycopg
 
@@ -11,7 +10,8 @@ from becalm_protocol.errors import StorageError
 from becalm_server.archive.packer import pack_session
 from becalm_server.archive.store import Archive
 from becalm_server.archive.trend_row import keep_trend
-from becalm_server.worker_process import WorkerProcess
+from becalm_server.worker_jobs import JobProcess
+from becalm_server.worker_process import WorkerGoneError
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class Upkeep:
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
         self._wake = asyncio.Event()
-        self._packing = WorkerProcess()
+        self._packing = JobProcess()
         archive.on_ended = self._wake.set
 
     async def run(self) -> None:
@@ -39,13 +39,13 @@ class Upkeep:
                 self._wake.clear()
                 try:
                     await self.once()
-                except (StorageError, BrokenProcessPool) as exc:
+                except (StorageError, WorkerGoneError) as exc:
                     log.warning("upkeep did not come to its end and tries again: %s", exc)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_AGAIN_S):
                         await self._wake.wait()
         finally:
-            self._packing.close()
+            await self._packing.close()
 
     async def once(self, *, settled_s: float = SETTLED_S) -> None:
         """Do what is to be done now. Raises StorageError where the database cannot answer."""
@@ -53,7 +53,7 @@ class Upkeep:
             await asyncio.to_thread(_keep_trend, self._archive.url, row["session_id"])
         for row in await self._archive.rows("select_unpacked", limit=MAX_FOUND, settled_s=settled_s):
             await self._packing.run(pack_session, self._archive.url, row["session_id"])
-        self._packing.close()
+        await self._packing.close()
 
 
 def _keep_trend(url: str, session_id: str) -> None:

@@ -12,9 +12,12 @@ import psycopg
 
 from becalm_protocol.errors import StorageError, UsageError
 from becalm_protocol.events import value
+from becalm_protocol.wishes import BreathWish
 from becalm_server.archive.derived_rows import Conclusion, columns, to_tables
+from becalm_server.archive.lane_rows import state_row, wish_row
 from becalm_server.archive.raw_rows import RawRow
 from becalm_server.archive.statements import SQL
+from becalm_server.lane_messages import LiveState
 from becalm_server.latency import Latency
 
 log = logging.getLogger(__name__)
@@ -46,12 +49,16 @@ class StreamMark:
 
 @value
 class Write:
-    """One event with what followed from it: committed together or not at all."""
+    """What is committed together or not at all; nothing is committed before what was put before it."""
 
     session_id: str
     raw: RawRow | None = None
     marks: tuple[StreamMark, ...] = ()
     conclusions: tuple[Conclusion, ...] = ()
+    wish: tuple[int, BreathWish] | None = None
+    """With its arrival_idx."""
+    state: LiveState | None = None
+    """Where the pipeline is after all conclusions so far."""
     queued_ns: int
     done: asyncio.Future[None] | None = None
     """Resolved once committed, for whoever waits."""
@@ -203,6 +210,7 @@ async def _commit(connection: psycopg.AsyncConnection[Any], batch: list[Write]) 
     raw = [write.raw for write in batch if write.raw is not None]
     conclusions = [(write.session_id, conclusion) for write in batch for conclusion in write.conclusions]
     statements = to_tables(conclusions)
+    statements |= _lane_statements(batch)
     if raw:
         statements["insert_raw"] = columns([{name: getattr(row, name) for name in _RAW_COLUMNS} for row in raw])
     marks = _newest(batch).values()
@@ -213,6 +221,18 @@ async def _commit(connection: psycopg.AsyncConnection[Any], batch: list[Write]) 
     async with connection.transaction():
         for name, parameters in statements.items():
             await connection.execute(SQL[name], parameters)
+
+
+def _lane_statements(batch: list[Write]) -> dict[str, dict[str, list[Any]]]:
+    """Return what keeps wishes and the newest state of each session."""
+    wishes = [
+        {"session_id": write.session_id, "arrival_idx": write.wish[0], **wish_row(write.wish[1])}
+        for write in batch
+        if write.wish is not None
+    ]
+    states = {write.session_id: write.state for write in batch if write.state is not None}
+    rows = {"insert_wishes": wishes, "upsert_live_states": [state_row(*item) for item in states.items()]}
+    return {statement: columns(found) for statement, found in rows.items() if found}
 
 
 _MARK_COLUMNS = ("stream_id", "seq", "n_duplicates")

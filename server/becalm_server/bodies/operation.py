@@ -25,7 +25,9 @@ class HealthBody(BaseModel):
             "timescale": "absent: this PostgreSQL does not offer TimescaleDB; everything works without it",
             "agent_connected": True, "session_id": None,
             "clients": {"clients": 1, "depth": 0, "peak": 3, "dropped": 0, "conflated": 0},
-            "archive": {"depth": 0, "peak": 12, "commits": 240}, "slow_lane": {"depth": 0, "done": 4, "failed": 0},
+            "archive": {"depth": 0, "peak": 12, "commits": 240},
+            "pipelines": {"seats": 1, "depth": 0, "peak": 6, "deaths": 0},
+            "slow_lane": {"depth": 0, "done": 4, "failed": 0},
             "accept_ms": _PERCENTILES, "publish_ms": _PERCENTILES, "commit_ms": _PERCENTILES,
         }
     )  # fmt: skip
@@ -39,6 +41,9 @@ class HealthBody(BaseModel):
     session_id: str | None
     clients: dict[str, int]
     archive: dict[str, int]
+    pipelines: dict[str, int] = Field(
+        description="Sessions that have a process, events that wait for it, the most of them, processes that died"
+    )
     slow_lane: dict[str, int]
     accept_ms: dict[str, float | None] = Field(description="From a received event to all outboxes: p50, p99")
     publish_ms: dict[str, float | None] = Field(description="From publish to a client's socket: p50, p99")
