@@ -84,7 +84,7 @@ def thinned(samples: dict[int, int], *, start_ns: int, end_ns: int, n_buckets: i
         highest = max(count for _, count in bucket_samples)
         found |= {bucket_samples[0], bucket_samples[-1]}
         found.add(next(one for one in bucket_samples if one[1] == lowest))
-        found.add(next(one for one in reversed(bucket_samples) if one[1] == highest))
+        found.add(next(one for one in bucket_samples if one[1] == highest))
     return sorted(found)
 
 

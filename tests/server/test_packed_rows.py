@@ -1,6 +1,6 @@
 import random
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from becalm_protocol.events import RawEvent, RrBlock, SampleBlock
 from becalm_protocol.units import NS_PER_S
 from becalm_server.archive.arrival_order import ArrivalOrder
 from becalm_server.archive.packed_bodies import deflate, inflate, inflate_counts
-from becalm_server.archive.packed_rows import EPOCH_UNIX_NS, MAX_EVENTS, PACKED_FORMS, pack, runs, second_of, unpack
+from becalm_server.archive.packed_rows import EPOCH_UNIX_NS, MAX_EVENTS, PACKED_FORMS, Packing, span_s_of, unpack
 from becalm_server.archive.raw_rows import RawRow, to_event, to_row
 
 STARTED_UNIX_NS = 1_763_855_970_123_456_789
@@ -48,9 +48,9 @@ def row_of(packed: Any, stream_id: str = "s") -> dict[str, Any]:
     return {**asdict(packed), "stream_id": stream_id}
 
 
-def packed_rows(rows: Sequence[RawRow], stream_id: str = "s") -> list[dict[str, Any]]:
-    made = [pack(run, started_unix_ns=STARTED_UNIX_NS) for run in runs(rows, started_unix_ns=STARTED_UNIX_NS)]
-    return [row_of(one, stream_id) for one in made]
+def packed_rows(rows: Sequence[RawRow], stream_id: str = "s", rate_hz: float | None = 130.0) -> list[dict[str, Any]]:
+    packing = Packing(started_unix_ns=STARTED_UNIX_NS, sample_rate_hz=rate_hz)
+    return [row_of(packing.pack(run), stream_id) for run in packing.runs(rows)]
 
 
 @given(events=streams(), first_seq=st.integers(1, 2**62), dice=st.randoms(use_true_random=False))
@@ -95,25 +95,29 @@ def block(seq: int, *, received_ns: int, sensor_ns: int | None = None) -> RawRow
     return to_row(event, seq=seq, arrival_idx=seq)
 
 
-def test_a_second_of_a_waveform_is_a_row() -> None:
+def test_a_second_of_a_strap_is_a_row() -> None:
     rows = [block(k, received_ns=k * NS_PER_S // 25) for k in range(250)]
     packed = packed_rows(rows)
-    assert [one["second"] for one in packed] == sorted({one["second"] for one in packed})
-    assert len(packed) == 11  # the session began within a second
     first_second = (STARTED_UNIX_NS - EPOCH_UNIX_NS) // NS_PER_S
-    assert packed[0]["second"] == second_of(rows[0], started_unix_ns=STARTED_UNIX_NS) == first_second
+    assert [one["second"] for one in packed] == list(range(first_second, first_second + 11))  # it began within one
 
 
-def test_a_minute_of_intervals_is_a_row() -> None:
+def test_slower_streams_and_intervals_take_longer_rows() -> None:
+    rates_hz = (1_000.0, 130.0, 100.0, 52.0, 25.0, 10.0, 8.0, 4.0, 1.0, None)
+    assert [span_s_of(rate_hz) for rate_hz in rates_hz] == [1, 1, 1, 2, 5, 10, 15, 30, 60, 60]
     beats = [RrBlock(stream_id="s", received_ns=k * NS_PER_S, rr_1024=(1000,)) for k in range(600)]
-    assert len(packed_rows([to_row(one, seq=k + 1, arrival_idx=k) for k, one in enumerate(beats)])) == 11
+    rows = [to_row(one, seq=k + 1, arrival_idx=k) for k, one in enumerate(beats)]
+    assert len(packed_rows(rows, rate_hz=None)) == 11
 
 
-def test_runs_end_at_a_hole_at_other_stamps_and_when_they_are_long() -> None:
+def test_runs_end_at_holes_at_other_stamps_and_when_they_are_long() -> None:
     def sizes(rows: Sequence[RawRow]) -> list[int]:
-        return [len(run) for run in runs(rows, started_unix_ns=STARTED_UNIX_NS)]
+        packing = Packing(started_unix_ns=STARTED_UNIX_NS, sample_rate_hz=130.0)
+        return [len(run) for run in packing.runs(rows)]
 
     assert sizes([block(1, received_ns=0), block(2, received_ns=0), block(4, received_ns=0)]) == [2, 1]
+    jump = replace(block(3, received_ns=0), first_sample_idx=7)
+    assert sizes([block(1, received_ns=0), block(2, received_ns=0), jump]) == [2, 1]
     assert sizes([block(1, received_ns=0), block(2, received_ns=0, sensor_ns=0)]) == [1, 1]
     assert sizes([block(k, received_ns=0) for k in range(1, MAX_EVENTS + 3)]) == [MAX_EVENTS, 2]
     assert sizes([]) == []

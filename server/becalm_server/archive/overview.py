@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from becalm_protocol.events import StreamInfo, require, value
 from becalm_protocol.units import NS_PER_S
 from becalm_server.archive.packed_bodies import SAMPLE_BYTES, Counts, inflate_counts
-from becalm_server.archive.packed_rows import EPOCH_UNIX_NS
+from becalm_server.archive.packed_rows import EPOCH_UNIX_NS, MAX_SPAN_S
 from becalm_server.archive.records import stream_record
 
 Times = NDArray[np.int64]
@@ -100,7 +100,7 @@ def received_bounds(borders: Times, *, started_unix_ns: int) -> dict[str, int]:
     return {
         "low_ns": low_ns,
         "high_ns": high_ns,
-        "low_second": (low_ns + ahead_ns) // NS_PER_S,
+        "low_second": (low_ns + ahead_ns) // NS_PER_S - MAX_SPAN_S,
         "high_second": (high_ns + ahead_ns) // NS_PER_S,
     }
 
@@ -112,7 +112,7 @@ def place(rows: Sequence[Mapping[str, Any]], info: StreamInfo, *, started_unix_n
     empty = np.zeros(0, np.int64)
     first_ns = np.concatenate([empty, *(part[1] for part in parts)])
     n_samples = np.concatenate([empty, *(part[2] for part in parts)])
-    counts = np.concatenate([np.zeros(0, np.int32), *(part[0] for part in parts)])
+    counts = np.concatenate([np.zeros(0, np.int16), *(part[0] for part in parts)])
     order = np.argsort(first_ns, kind="stable")
     if len(order) and np.any(np.diff(order) < 0):
         starts = n_samples.cumsum() - n_samples
@@ -132,15 +132,21 @@ def thin(placed: Placed, borders: Times) -> tuple[Times, Counts]:
     firsts, ends = edges[:-1][np.diff(edges) > 0], edges[1:][np.diff(edges) > 0]
     if not len(firsts):
         return np.zeros(0, np.int64), np.zeros(0, np.int32)
-    # A sample and its position in one number: the smallest number is the smallest sample, the earliest of equal ones.
-    window = placed.counts[firsts[0] : ends[-1]].astype(np.int64) << 32
-    window += np.arange(len(window))
-    lows = np.minimum.reduceat(window, firsts - firsts[0]) & 0xFFFF_FFFF
-    highs = np.maximum.reduceat(window, firsts - firsts[0]) & 0xFFFF_FFFF
-    kept = np.unique(np.concatenate([firsts, ends - 1, lows + firsts[0], highs + firsts[0]]))
+    window = placed.counts[firsts[0] : ends[-1]]
+    extremes = [_earliest(window, firsts - firsts[0], extreme) for extreme in (np.minimum, np.maximum)]
+    kept = np.unique(np.concatenate([firsts, ends - 1, *(found + firsts[0] for found in extremes)]))
     rows = np.searchsorted(starts, kept, side="right") - 1
     t_ns = placed.first_ns[rows] + np.rint((kept - starts[rows]) * placed.period_ns[rows]).astype(np.int64)
     return np.maximum.accumulate(t_ns), placed.counts[kept]
+
+
+def _earliest(window: Counts, firsts: NDArray[np.int64], extreme: np.ufunc) -> NDArray[np.int64]:
+    """Return the first position in each bucket of its smallest or largest sample; `firsts` are where buckets begin."""
+    n_samples = np.diff(firsts, append=len(window))
+    found = np.flatnonzero(window == np.repeat(extreme.reduceat(window, firsts), n_samples))
+    buckets = np.searchsorted(firsts, found, side="right")
+    earliest: NDArray[np.int64] = found[np.diff(buckets, prepend=0) > 0]
+    return earliest
 
 
 def _part(row: Mapping[str, Any], *, nominal_ns: float, started_unix_ns: int) -> tuple[Counts, Times, Times]:
@@ -150,7 +156,7 @@ def _part(row: Mapping[str, Any], *, nominal_ns: float, started_unix_ns: int) ->
         counts = inflate_counts(form, bodies)
         second_ns = np.asarray(row["seconds"], dtype=np.int64) * NS_PER_S - (started_unix_ns - EPOCH_UNIX_NS)
         return counts, second_ns + np.asarray(row["placed_us"], dtype=np.int64) * 1_000, n_samples
-    counts = np.frombuffer(b"".join(bodies), f"<i{SAMPLE_BYTES[form]}").astype(np.int32)
+    counts = np.frombuffer(b"".join(bodies), f"<i{SAMPLE_BYTES[form]}")
     received_ns = np.asarray(row["received_ns"], dtype=np.int64)
     return counts, received_ns - np.rint((n_samples - 1) * nominal_ns).astype(np.int64), n_samples
 

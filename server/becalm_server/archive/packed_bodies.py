@@ -19,7 +19,8 @@ SAMPLE_BYTES = {form: kind.itemsize for form, kind in _TYPES.items()}
 _BARE = -zlib.MAX_WBITS
 _LEVEL = _MEMORY_LEVEL = 9
 
-Counts = NDArray[np.int32]
+Counts = NDArray[Any]
+"""Integers of 16 or 32 bits."""
 
 
 def deflate(form: str, body: bytes) -> bytes:
@@ -39,16 +40,14 @@ def inflate(form: str, content: bytes) -> bytes:
 def inflate_counts(form: str, contents: Sequence[bytes]) -> Counts:
     """Return the samples of many rows, one after another."""
     bodies = [zlib.decompress(content, _BARE) for content in contents]
-    lengths = np.array([len(body) for body in bodies])
-    ends = lengths.cumsum() // SAMPLE_BYTES[form]
-    counts = np.empty(int(ends[-1]) if len(ends) else 0, dtype=np.int32)
+    lengths = np.array([len(body) for body in bodies], dtype=np.int64)
+    parts: list[Counts] = [np.zeros(0, _TYPES[form])] * len(bodies)
     for length in np.unique(lengths):  # a sensor's packets are of one size: rows have two or three lengths
-        alike = np.flatnonzero(lengths == length)
-        joined = b"".join([bodies[k] for k in alike])
-        n_samples = int(length) // SAMPLE_BYTES[form]
-        places = (ends[alike] - n_samples)[:, None] + np.arange(n_samples)
-        counts[places] = _from_planes(form, joined, n_rows=len(alike))
-    return counts
+        alike = np.flatnonzero(lengths == length).tolist()
+        samples = _from_planes(form, b"".join([bodies[k] for k in alike]), n_rows=len(alike))
+        for k, row in zip(alike, samples, strict=True):
+            parts[k] = row
+    return np.concatenate(parts) if parts else np.zeros(0, _TYPES[form])
 
 
 def _to_planes(form: str, body: bytes) -> bytes:
@@ -64,7 +63,10 @@ def _from_planes(form: str, body: bytes, *, n_rows: int) -> NDArray[Any]:
     """Return the samples of rows of equal length, shape (n_rows, n_samples)."""
     kind = _TYPES[form]
     planes = np.frombuffer(body, np.uint8).reshape(n_rows, kind.itemsize, -1)
-    folded = np.ascontiguousarray(planes.transpose(0, 2, 1)).view(f"<u{kind.itemsize}")[:, :, 0]
-    steps = (folded >> 1).astype(kind) ^ -(folded & 1).astype(kind)
+    folded = planes[:, 0].astype(f"<u{kind.itemsize}")
+    for k in range(1, kind.itemsize):
+        folded |= planes[:, k].astype(folded.dtype) << 8 * k
+    steps = (folded >> 1).astype(kind)
+    steps ^= -(folded & 1).astype(kind)
     samples: NDArray[Any] = steps.cumsum(axis=1, dtype=kind)
     return samples

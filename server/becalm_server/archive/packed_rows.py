@@ -1,8 +1,8 @@
 """Rows of raw events joined into one, and taken apart again: the same rows, byte for byte.
 
-`body` is the bodies of the joined rows, one after another, deflated. `side` is what else they hold: a flag whether the
-sensor stamped them, the first sequence number, then column after column a line through its numbers and how far each is
-off that line, in as few bits as the farthest needs. Stamps of a steady sensor take no bit but the line's.
+`body` is the bodies of the joined rows, one after another, deflated. `side` is what else they hold: flags, the first
+sequence number, then column after column a line through its numbers and how far each is off that line, in as few bits
+as the farthest needs; of positions the first, as they are consecutive. Steady stamps take no bit but the line's.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,15 +17,20 @@ PACKED_FORMS = (INT16, INT32, RR)
 """Other events are rare, and counted by their form: they stay rows of their own."""
 # `second` counts from here, 2020-01-01 UTC: four bytes reach from 1951 to 2088.
 EPOCH_UNIX_NS = 1_577_836_800 * NS_PER_S
-SPAN_S = {INT16: 1, INT32: 1, RR: 60}
-"""A second of a waveform; of intervals, of which there are one or two a second, a minute."""
+# A row has some 90 bytes of its own. A second of a strap's ECG is worth a row; of slower streams it takes some seconds
+# until there are so many samples, of intervals a minute.
+_SPANS_S = (1, 2, 5, 10, 15, 30, 60)
+_SAMPLES_WORTH_A_ROW = 100
+MAX_SPAN_S = _SPANS_S[-1]
+_STAMPED, _ALIKE = 1, 2
+"""Flags of `side`: the sensor stamped the events; they hold equally many samples."""
 # The time to build a row's bits grows faster than its events; a sensor sends some hundreds a second at most.
 MAX_EVENTS = 4_096
 
 
 @value
 class PackedRow:
-    """Consecutive events of one stream, all of one form, received in the same second or minute."""
+    """Consecutive events of one stream, all of one form, received in the same second, or span of seconds."""
 
     second: int
     arrival_idx: int
@@ -36,44 +41,52 @@ class PackedRow:
     side: bytes
 
 
-def second_of(row: RawRow, *, started_unix_ns: int) -> int:
-    """Return the second or minute in which an event was received, in seconds since the epoch of this table."""
-    span_ns = SPAN_S[row.form] * NS_PER_S
-    return (started_unix_ns - EPOCH_UNIX_NS + row.received_ns) // span_ns * SPAN_S[row.form]
+def span_s_of(sample_rate_hz: float | None) -> int:
+    """Return how many seconds of a stream make a row; None is the rate of intervals."""
+    rate_hz = sample_rate_hz or 0.0
+    return next((span for span in _SPANS_S if span * rate_hz >= _SAMPLES_WORTH_A_ROW), MAX_SPAN_S)
 
 
-def runs(rows: Iterable[RawRow], *, started_unix_ns: int) -> Iterator[list[RawRow]]:
-    """Give rows of one stream, which come in the order of their numbers, in groups that pack() takes."""
-    run: list[RawRow] = []
-    known: tuple[object, ...] = ()
-    for row in rows:
-        fitting = (row.form, row.sensor_ns is None, second_of(row, started_unix_ns=started_unix_ns))
-        if run and (fitting != known or row.seq != run[-1].seq + 1 or len(run) == MAX_EVENTS):
+class Packing:
+    """How the rows of one stream are joined."""
+
+    def __init__(self, *, started_unix_ns: int, sample_rate_hz: float | None) -> None:
+        self._ahead_ns = started_unix_ns - EPOCH_UNIX_NS
+        self._span_s = span_s_of(sample_rate_hz)
+
+    def second(self, row: RawRow) -> int:
+        """Return where the span begins in which an event was received, in seconds since the epoch of the table."""
+        return (self._ahead_ns + row.received_ns) // (self._span_s * NS_PER_S) * self._span_s
+
+    def runs(self, rows: Iterable[RawRow]) -> Iterator[list[RawRow]]:
+        """Give rows of one stream, which come in the order of their numbers, in groups that pack() takes."""
+        run: list[RawRow] = []
+        for row in rows:
+            if run and (len(run) == MAX_EVENTS or not self._fit(run[-1], row)):
+                yield run
+                run = []
+            run.append(row)
+        if run:
             yield run
-            run = []
-        run.append(row)
-        known = fitting
-    if run:
-        yield run
 
+    def _fit(self, last: RawRow, row: RawRow) -> bool:
+        """Tell whether a row follows on another without anything between them."""
+        follows = last.first_sample_idx is None or row.first_sample_idx == last.first_sample_idx + last.n_samples
+        alike = (last.form, last.sensor_ns is None) == (row.form, row.sensor_ns is None)
+        return alike and follows and row.seq == last.seq + 1 and self.second(last) == self.second(row)
 
-def pack(rows: Sequence[RawRow], *, started_unix_ns: int) -> PackedRow:
-    """Join a run of rows."""
-    first = rows[0]
-    stamped = first.sensor_ns is not None
-    side = bytearray([stamped])
-    _put_number(side, first.seq)
-    for numbers in _columns(rows, stamped=stamped):
-        _put_column(side, numbers)
-    return PackedRow(
-        second=second_of(first, started_unix_ns=started_unix_ns),
-        arrival_idx=first.arrival_idx,
-        n_samples=sum(row.n_samples for row in rows),
-        n_events=len(rows),
-        form=first.form,
-        body=deflate(first.form, b"".join(row.body for row in rows)),
-        side=bytes(side),
-    )
+    def pack(self, rows: Sequence[RawRow]) -> PackedRow:
+        """Join a run of rows."""
+        first = rows[0]
+        return PackedRow(
+            second=self.second(first),
+            arrival_idx=first.arrival_idx,
+            n_samples=sum(row.n_samples for row in rows),
+            n_events=len(rows),
+            form=first.form,
+            body=deflate(first.form, b"".join(row.body for row in rows)),
+            side=_side(rows),
+        )
 
 
 def unpack(row: Mapping[str, Any]) -> list[RawRow]:
@@ -81,17 +94,16 @@ def unpack(row: Mapping[str, Any]) -> list[RawRow]:
     form, n_events = row["form"], row["n_events"]
     body = inflate(form, bytes(row["body"]))
     side = _Side(bytes(row["side"]))
-    stamped = side.flag()
-    first_seq = side.number()
-    arrivals = side.column(n_events)
+    flags, first_seq = side.number(), side.number()
+    arrivals = [0, *side.column(n_events - 1)]
     received_ns = side.column(n_events)
-    sizes = side.column(n_events)
-    sensor_ns = side.column(n_events) if stamped else [None] * n_events
+    sizes = [row["n_samples"] // n_events] * n_events if flags & _ALIKE else side.column(n_events)
+    sensor_ns = side.column(n_events) if flags & _STAMPED else [None] * n_events
     sampled = form in SAMPLE_BYTES
-    firsts: Sequence[int | None] = side.column(n_events) if sampled else [None] * n_events
+    first_sample_idx = side.number() if sampled else 0
     lengths = [SAMPLE_BYTES[form] * size for size in sizes] if sampled else side.column(n_events)
     found, at = [], 0
-    for k, length in enumerate(lengths):
+    for k, (length, n_samples) in enumerate(zip(lengths, sizes, strict=True)):
         found.append(
             RawRow(
                 stream_id=row["stream_id"],
@@ -100,42 +112,47 @@ def unpack(row: Mapping[str, Any]) -> list[RawRow]:
                 form=form,
                 received_ns=received_ns[k],
                 sensor_ns=sensor_ns[k],
-                first_sample_idx=firsts[k],
-                n_samples=sizes[k],
+                first_sample_idx=first_sample_idx if sampled else None,
+                n_samples=n_samples,
                 body=body[at : at + length],
             )
         )
         at += length
+        first_sample_idx += n_samples
     return found
 
 
-def _columns(rows: Sequence[RawRow], *, stamped: bool) -> Iterator[list[int]]:
-    """Give the columns of `side` in the order in which unpack() reads them."""
-    yield [row.arrival_idx - rows[0].arrival_idx for row in rows]
-    yield [row.received_ns for row in rows]
-    yield [row.n_samples for row in rows]
+def _side(rows: Sequence[RawRow]) -> bytes:
+    """Write what unpack() reads, in that order."""
+    first, sizes = rows[0], [row.n_samples for row in rows]
+    stamped, alike = first.sensor_ns is not None, len(set(sizes)) == 1
+    out = bytearray()
+    _put_number(out, _STAMPED * stamped | _ALIKE * alike)
+    _put_number(out, first.seq)
+    _put_column(out, [row.arrival_idx - first.arrival_idx for row in rows[1:]])
+    _put_column(out, [row.received_ns for row in rows])
+    if not alike:
+        _put_column(out, sizes)
     if stamped:
-        yield [row.sensor_ns or 0 for row in rows]
-    if rows[0].form in SAMPLE_BYTES:
-        yield [row.first_sample_idx or 0 for row in rows]
+        _put_column(out, [row.sensor_ns or 0 for row in rows])
+    if first.form in SAMPLE_BYTES:
+        _put_number(out, first.first_sample_idx or 0)
     else:
-        yield [len(row.body) for row in rows]
+        _put_column(out, [len(row.body) for row in rows])
+    return bytes(out)
 
 
 def _put_column(out: bytearray, numbers: Sequence[int]) -> None:
-    first, n = numbers[0], len(numbers)
-    _put_number(out, first)
-    if n == 1:
-        return
-    step = (numbers[-1] - first) // (n - 1)
-    off = [number - first - step * k for k, number in enumerate(numbers)]
-    low = min(off)
-    n_bits = (max(off) - low).bit_length()
-    _put_number(out, step)
-    _put_number(out, n_bits)
-    if n_bits == 0:
-        return
-    _put_number(out, low)
+    n = len(numbers)
+    step = (numbers[-1] - numbers[0]) // (n - 1) if n > 1 else 0
+    off = [number - step * k for k, number in enumerate(numbers)]
+    low = min(off, default=0)
+    n_bits = (max(off, default=0) - low).bit_length()
+    if n > 1:
+        _put_number(out, step)
+        _put_number(out, n_bits)
+    if n:
+        _put_number(out, low)
     bits = 0
     for one in reversed(off):
         bits = bits << n_bits | (one - low)
@@ -158,10 +175,6 @@ class _Side:
         self._content = content
         self._at = 0
 
-    def flag(self) -> bool:
-        self._at += 1
-        return bool(self._content[self._at - 1])
-
     def number(self) -> int:
         rest = n_bits = 0
         while True:
@@ -173,15 +186,10 @@ class _Side:
                 return ~(rest >> 1) if rest & 1 else rest >> 1
 
     def column(self, n: int) -> list[int]:
-        first = self.number()
-        if n == 1:
-            return [first]
-        step, n_bits = self.number(), self.number()
-        if n_bits == 0:
-            return [first + step * k for k in range(n)]
-        low = self.number()
+        step, n_bits = (self.number(), self.number()) if n > 1 else (0, 0)
+        low = self.number() if n else 0
         n_bytes = (n_bits * n + 7) // 8
         bits = int.from_bytes(self._content[self._at : self._at + n_bytes], "little")
         self._at += n_bytes
         mask = (1 << n_bits) - 1
-        return [first + step * k + low + (bits >> n_bits * k & mask) for k in range(n)]
+        return [low + step * k + (bits >> n_bits * k & mask) for k in range(n)]

@@ -18,7 +18,7 @@ from becalm_protocol.handshake import Waveform
 from becalm_protocol.units import NS_PER_S
 from becalm_server.archive.arrival_order import ArrivalOrder
 from becalm_server.archive.derived_rows import columns
-from becalm_server.archive.packed_rows import EPOCH_UNIX_NS, PACKED_FORMS, PackedRow, pack, runs
+from becalm_server.archive.packed_rows import EPOCH_UNIX_NS, PACKED_FORMS, PackedRow, Packing
 from becalm_server.archive.raw_rows import RawRow, to_event
 from becalm_server.archive.records import stream_record
 from becalm_server.archive.statements import SQL
@@ -69,11 +69,13 @@ class _StreamPacking:
         """Pack the rest of the stream; return how many rows were made."""
         if self._stream["acked_seq"] <= self._mark:
             return 0
-        started_unix_ns = self._session["started_unix_ns"]
+        packing = Packing(
+            started_unix_ns=self._session["started_unix_ns"], sample_rate_hz=self._stream["sample_rate_hz"]
+        )
         piece: list[dict[str, Any]] = []
         n_rows = 0
-        for run in runs(self._unpacked(), started_unix_ns=started_unix_ns):
-            packed = pack(run, started_unix_ns=started_unix_ns)
+        for run in packing.runs(self._unpacked()):
+            packed = packing.pack(run)
             piece.append(asdict(packed) | {"placed_us": self._placed_us(run, packed)})
             if len(piece) == PIECE_ROWS:
                 self._commit(piece, mark=run[-1].seq)

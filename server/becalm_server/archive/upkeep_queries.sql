@@ -137,30 +137,22 @@ select * from unnest(
 -- move_mark: up to where a stream is packed, in the same transaction
 update stream set packed_seq = %(new_mark)s where stream_id = %(stream_id)s and packed_seq = %(mark)s
 
--- select_window: the sample rows of a stream that were received in a window: one row for all of a kind
+-- select_window: the sample rows of a stream that were received in a window, in no order: one row for all of a kind
 select
     true as packed, form, array_agg(second) as seconds, array_agg(placed_us) as placed_us, null::bigint[] as received_ns,
     array_agg(n_samples) as n_samples, array_agg(body) as bodies
-from (
-    select second, placed_us, n_samples, form, body
-    from raw_packed
-    where stream_no = %(stream_no)s and second between %(low_second)s and %(high_second)s
-        and form in ('i2', 'i4') and placed_us is not null
-    order by second, arrival_idx
-) as found
+from raw_packed
+where stream_no = %(stream_no)s and second between %(low_second)s and %(high_second)s
+    and form in ('i2', 'i4') and placed_us is not null
 group by form
 union all
 select
     false, form, null, null, array_agg(received_ns), array_agg(n_samples), array_agg(body)
-from (
-    select received_ns, n_samples, form, body
-    from raw_event
-    where stream_id = %(stream_id)s and received_ns between %(low_ns)s and %(high_ns)s
-        and time between 'epoch'::timestamptz + ((%(started_unix_ns)s + %(low_ns)s) / 1000) * interval '1 microsecond'
-            and 'epoch'::timestamptz + ((%(started_unix_ns)s + %(high_ns)s) / 1000) * interval '1 microsecond'
-        and form in ('i2', 'i4')
-    order by seq
-) as found
+from raw_event
+where stream_id = %(stream_id)s and received_ns between %(low_ns)s and %(high_ns)s
+    and time between 'epoch'::timestamptz + ((%(started_unix_ns)s + %(low_ns)s) / 1000) * interval '1 microsecond'
+        and 'epoch'::timestamptz + ((%(started_unix_ns)s + %(high_ns)s) / 1000) * interval '1 microsecond'
+    and form in ('i2', 'i4')
 group by form
 
 -- select_stream: one stream and the start of its session
