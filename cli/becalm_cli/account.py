@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from becalm_cli.asking import ask
 from becalm_cli.meter import LiveMeter
-from becalm_cli.places import ask
 
 Counts = dict[str, Any]
 KINDS = ("ecg", "rr", "respiration", "skin_conductance")

@@ -12,6 +12,7 @@ from pathlib import Path
 import typer
 
 from becalm_cli.account import Account, Counts, close_account, fetch_counts
+from becalm_cli.keys import token_source
 from becalm_cli.meter import LiveMeter
 from becalm_cli.places import usable_data_dir
 from becalm_cli.process import Child, Family, PartError, stop_on_signals
@@ -111,7 +112,8 @@ class DemoLoop:
         return await self._family.start(name, *words, *folder)
 
     async def _practise_and_count(self) -> Counts:
-        self._feed = Feed(self._url, client_name="becalm demo")
+        self._token = token_source(self._url)
+        self._feed = Feed(self._url, client_name="becalm demo", token=self._token)
         counts: Counts = {}
         async with asyncio.TaskGroup() as group:
             beside = [
@@ -144,7 +146,7 @@ class DemoLoop:
             self._errors.append(f"expected {N_STREAMS} sensor signals within {SENSORS_S:.0f} s, got: {seen}")
         if self._stop.is_set():
             return
-        self._session_ids.add(await start_session(self._url))
+        self._session_ids.add(await start_session(self._url, token=self._token()))
         self._say("The virtual person is wearing the sensors. A quiet minute first, then breathe with the pacer.")
         await self._wait(lambda: self._stop.is_set() or self._in_phase(*RUNNING), limit_s=SENSORS_S)
         try:
@@ -156,7 +158,7 @@ class DemoLoop:
     async def _finish(self) -> Counts:
         """Stop what still runs; return the counts of every session of this run (the person may start more)."""
         if self._session and not self._in_phase(SessionPhase.ENDED):
-            await stop_session(self._url, self._session.session_id)
+            await stop_session(self._url, self._session.session_id, token=self._token())
             if not await self._wait(lambda: self._in_phase(SessionPhase.ENDED), limit_s=CLOSING_S):
                 self._errors.append(f"the session did not end within {CLOSING_S:.0f} s")
         return await asyncio.to_thread(fetch_counts, self._url, sorted(self._session_ids))
@@ -199,7 +201,7 @@ class DemoLoop:
         if self._client == "terminal":
             from becalm_kivy.terminal import run_terminal
 
-            await run_terminal(self._url, stop=self._stop)
+            await run_terminal(self._url, token=self._token, stop=self._stop)
             self._stop.set()
         elif self._client == "kivy":
             window = await self._family.start("client", "client", "--kind", "kivy", "--server", self._url)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from becalm_cli.keys import token_source
 from becalm_cli.parts import radio_backend
 from becalm_ingest.doctor import DoctorSettings, Finding, Verdict, examine
 
@@ -16,7 +17,9 @@ async def run_doctor(*, server: str, radio: str | None, data_dir: Path, as_json:
     """Examine and tell; return 0 where nothing keeps an agent from its work. Raises ConfigError."""
     async with AsyncExitStack() as stack:
         backend = await radio_backend(radio, stack) if radio is not None else None
-        settings = DoctorSettings(data_dir=data_dir / "agent", server_url=server, backend=backend)
+        settings = DoctorSettings(
+            data_dir=data_dir / "agent", server_url=server, token=token_source(server), backend=backend
+        )
         findings = await examine(settings)
     is_well = all(finding.verdict is not Verdict.BAD for finding in findings)
     if as_json:

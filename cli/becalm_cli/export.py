@@ -4,14 +4,13 @@ import json
 import os
 import shutil
 import urllib.error
-import urllib.request
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, urlencode
 
-from becalm_cli.places import ask, http_url, require_server
-from becalm_protocol.errors import BecalmError, ConfigError, RecordingError
+from becalm_cli.asking import ask, open_answer, refusal, require_server
+from becalm_cli.places import http_url
+from becalm_protocol.errors import ConfigError, RecordingError
 
 LAST = "last"
 """In place of an identifier: the newest session."""
@@ -28,13 +27,12 @@ def export_session(session_id: str, *, server: str, export_format: str, out: Pat
     wanted = _newest(server) if session_id == LAST else session_id
     query = urlencode({"format": export_format, "device_names": str(device_names).lower()})
     address = f"{http_url(server)}/v1/sessions/{quote(wanted, safe='')}/export?{query}"
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # it stands in the same house
     try:
-        with opener.open(address, timeout=ANSWER_LIMIT_S) as answer:
+        with open_answer(address, limit_s=ANSWER_LIMIT_S) as answer:
             return _save(answer, out)
     except urllib.error.HTTPError as exc:
         with exc:
-            raise _refused(exc) from exc
+            raise ConfigError(refusal(exc), setting="export") from exc
     except (urllib.error.URLError, TimeoutError, ConnectionError, HTTPException) as exc:
         raise ConfigError(f"the server did not send the whole file ({exc}); try again", setting="--server") from exc
 
@@ -70,13 +68,3 @@ def _save(answer: HTTPResponse, out: Path) -> int:
             f"expected a file we can write ({exc.strerror}); choose another --out", path=str(out)
         ) from exc
     return n_bytes
-
-
-def _refused(exc: urllib.error.HTTPError) -> BecalmError:
-    """Say what the server said."""
-    try:
-        told: dict[str, Any] = json.loads(exc.read())
-        detail = str(told["detail"])
-    except (ValueError, KeyError, TypeError):
-        detail = f"the server refused with status {exc.code}"
-    return ConfigError(detail, setting="export")

@@ -8,7 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
-from becalm_cli import archive, bench
+from becalm_cli import access, archive, bench
+from becalm_cli.options import (
+    DataDirOption,
+    RadioOption,
+    RateOption,
+    RecordingArgument,
+    ServerOption,
+    SignalOption,
+    SupervisedOption,
+)
 from becalm_cli.places import DEFAULT_PORT, DEFAULT_SERVER, default_data_dir, http_url, usable_data_dir, ws_url
 from becalm_protocol.errors import BecalmError, ConfigError
 
@@ -24,27 +33,8 @@ agent_app = typer.Typer(pretty_exceptions_enable=False)
 app.add_typer(agent_app, name="agent")
 app.add_typer(bench.app, name="bench")
 archive.add_commands(app)
-
-ServerOption = Annotated[str, typer.Option("--server", help="Address of the becalm server.")]
-DataDirOption = Annotated[
-    Path | None, typer.Option("--data-dir", help="Folder for becalm's data [default: the user's data folder].")
-]
-RadioOption = Annotated[
-    str | None, typer.Option("--radio", help="Use a virtual radio: the address that `becalm simulate` shows.")
-]
-SupervisedOption = Annotated[bool, typer.Option("--supervised", hidden=True)]
-RateOption = Annotated[
-    float | None, typer.Option("--rate-hz", help="Samples a second, for a CSV file without a time column.")
-]
-SignalOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--signal", help="Which signal is which: LABEL=KIND or LABEL=KIND:UNIT (ecg, resp, eda, rr); repeat for more."
-    ),
-]
-RecordingArgument = Annotated[
-    Path, typer.Argument(help="CSV, EDF, BDF, WFDB, XDF, FIT, RR text, or a file made by `becalm agent --record`.")
-]
+for command in (access.invite, access.pair, access.devices):
+    app.command()(command)
 
 
 @app.command()
@@ -149,11 +139,14 @@ def client(
     kind: Annotated[str, typer.Option("--kind", help="kivy (a window) or terminal.")] = "kivy",
     server: ServerOption = DEFAULT_SERVER,
     start: Annotated[bool, typer.Option("--start", help="Begin a session at once (terminal).")] = False,
+    pair: Annotated[str | None, typer.Option("--pair", help="Pair first, by a link that the server made.")] = None,
     supervised: SupervisedOption = False,
 ) -> None:
     """Open the practice screen."""
     from becalm_cli.parts import run_client
 
+    if pair is not None:
+        server = access.pair_with(pair, label=f"{kind} client")
     run_client(kind=kind, server=ws_url(server), start=start, supervised=supervised)
 
 

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from becalm_cli.places import require_server
+from becalm_cli.access import invitation_in_words
+from becalm_cli.asking import require_server
+from becalm_cli.keys import announce_own_server, token_source, withdraw_own_server
 from becalm_cli.process import stop_on_signals, tell_parent, terminate_with_parent
 from becalm_protocol.errors import ConfigError, LinkError
+from becalm_protocol.pairing import no_token
 
 if TYPE_CHECKING:
     from becalm_ingest.devices import Family
@@ -20,11 +23,16 @@ if TYPE_CHECKING:
 
 async def run_server(*, host: str, port: int, data_dir: Path, supervised: bool) -> None:
     """Serve until told to stop."""
+    from becalm_server.access.first_start import OPERATOR_TOKEN_FILE
     from becalm_server.logs import configure_logs
     from becalm_server.serve import serve
     from becalm_server.settings import ServerSettings
 
+    urls: list[str] = []
+
     def on_ready(url: str) -> None:
+        urls.append(url)
+        announce_own_server(url, token_file=settings.data_dir / OPERATOR_TOKEN_FILE)
         if supervised:
             tell_parent("ready", url)
         else:
@@ -32,8 +40,18 @@ async def run_server(*, host: str, port: int, data_dir: Path, supervised: bool) 
 
     # A supervisor shows our last words to a person: those are about trouble, not about requests.
     configure_logs(level=logging.WARNING if supervised else logging.INFO)
+
+    def on_invitation(link: str) -> None:
+        if not supervised:
+            typer.echo(invitation_in_words(link))
+
     settings = ServerSettings.from_environment(host=host, port=port, data_dir=data_dir / "server")
-    await serve(settings, on_ready=on_ready, stop=stop_on_signals(supervised=supervised))
+    try:
+        stop = stop_on_signals(supervised=supervised)
+        await serve(settings, on_ready=on_ready, on_invitation=on_invitation, stop=stop)
+    finally:
+        for url in urls:
+            withdraw_own_server(url)
 
 
 async def run_sensor_scan(*, devices: tuple[str, ...], radio: str | None) -> None:
@@ -87,6 +105,7 @@ async def run_sensor_agent(
     async with AsyncExitStack() as stack:
         settings = AgentSettings(
             server_url=server,
+            token=token_source(server),
             data_dir=data_dir / "agent",
             devices=devices,
             signals=signals,
@@ -149,7 +168,7 @@ async def run_recording(
     from becalm_ingest.agent import AgentSettings, run_replay
 
     await asyncio.to_thread(require_server, server)
-    settings = AgentSettings(server_url=server, data_dir=data_dir / "replay")
+    settings = AgentSettings(server_url=server, token=token_source(server), data_dir=data_dir / "replay")
     stop = stop_on_signals(supervised=False)
     with ExitStack() as stack:
         on_report = None if as_json else stack.enter_context(AgentView()).show
@@ -166,7 +185,7 @@ def run_client(*, kind: str, server: str, start: bool, supervised: bool) -> None
 
         if supervised:
             terminate_with_parent()
-        run_app(server)
+        run_app(server, token=token_source(server))
     elif kind == "terminal":
         asyncio.run(_run_terminal(server, start=start))
     else:
@@ -176,7 +195,7 @@ def run_client(*, kind: str, server: str, start: bool, supervised: bool) -> None
 async def _run_terminal(server: str, *, start: bool) -> None:
     from becalm_kivy.terminal import run_terminal
 
-    await run_terminal(server, stop=stop_on_signals(supervised=False), start=start)
+    await run_terminal(server, token=token_source(server), stop=stop_on_signals(supervised=False), start=start)
 
 
 async def run_virtual_person(
@@ -204,6 +223,7 @@ async def run_virtual_person(
         seed=seed,
         radio=radio,
         server_url=server,
+        token=no_token if server is None else token_source(server),
         faults=tuple(parse_fault(line) for line in faults),
         wear=USUAL if wear is None else tuple(wear.split(",")),
     )

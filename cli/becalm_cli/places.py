@@ -2,14 +2,12 @@
 
 import os
 import sys
-import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from becalm_protocol.errors import ConfigError
 
 DEFAULT_PORT = 8765
-ANSWER_LIMIT_S = 5.0
 DEFAULT_SERVER = f"http://127.0.0.1:{DEFAULT_PORT}"
 
 
@@ -63,22 +61,3 @@ def _names_host(url: str) -> bool:
 def http_url(server: str) -> str:
     """Return the HTTP address of a server. Raises ConfigError."""
     return "http" + ws_url(server).removeprefix("ws")
-
-
-def require_server(server: str) -> None:
-    """Raise ConfigError unless a becalm server answers at this address."""
-    try:
-        ask(f"{http_url(server)}/v1/health")
-    except OSError as exc:
-        raise ConfigError(
-            f"expected a becalm server at {http_url(server)}, got no answer; start one with: becalm serve",
-            setting="--server",
-        ) from exc
-
-
-def ask(address: str) -> bytes:
-    """Return what a becalm server answers at this address. Raises OSError where it gives none, or refuses."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # it stands in the same house
-    with opener.open(address, timeout=ANSWER_LIMIT_S) as answer:
-        content: bytes = answer.read()
-    return content

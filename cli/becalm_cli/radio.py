@@ -13,6 +13,7 @@ from becalm_cli.radio_account import StoredStream
 from becalm_cli.radio_plan import WearerPlan, plan_sha256, plan_wearers
 from becalm_cli.radio_score import RadioScore
 from becalm_cli.radio_wear import Wearer, WearerLog
+from becalm_server.access.first_start import OPERATOR_TOKEN_FILE
 from becalm_server.archive.embedded import EmbeddedPostgres
 from becalm_server.archive.store import Archive, open_archive
 from becalm_server.serve import serve
@@ -69,10 +70,11 @@ async def _practise(plans: tuple[WearerPlan, ...], *, folder: Path) -> tuple[lis
             server = group.create_task(serve(settings, on_ready=ready.set_result, stop=stop), name="server")
             server.add_done_callback(lambda _: ready.cancel())  # it ended before it was ready
             url = await ready
+            token = (settings.data_dir / OPERATOR_TOKEN_FILE).read_text(encoding="ascii")
             try:
                 logs = await asyncio.gather(
                     *(
-                        loop.run_in_executor(pool, wear, plan, url, str(folder / f"wearer-{plan.wearer}"))
+                        loop.run_in_executor(pool, wear, plan, url, token, str(folder / f"wearer-{plan.wearer}"))
                         for plan in plans
                     )
                 )
@@ -81,12 +83,12 @@ async def _practise(plans: tuple[WearerPlan, ...], *, folder: Path) -> tuple[lis
     return list(logs), time.process_time() - cpu_s
 
 
-def wear(plan: WearerPlan, server_url: str, folder: str) -> WearerLog:
+def wear(plan: WearerPlan, server_url: str, token: str, folder: str) -> WearerLog:
     """Run one wearer in this process."""
     place = Path(folder)
     place.mkdir()
     time.sleep(BEGIN_APART_S * plan.wearer)
-    return asyncio.run(Wearer(plan, server_url=server_url, folder=place).run())
+    return asyncio.run(Wearer(plan, server_url=server_url, token=token, folder=place).run())
 
 
 async def _read_back(logs: list[WearerLog], *, folder: Path, score: RadioScore) -> None:

@@ -80,9 +80,10 @@ class WearerLog:
 class Wearer:
     """Runs a plan against a server and returns what was seen."""
 
-    def __init__(self, plan: WearerPlan, *, server_url: str, folder: Path) -> None:
+    def __init__(self, plan: WearerPlan, *, server_url: str, token: str, folder: Path) -> None:
         self._plan = plan
         self._server_url = server_url
+        self._token = token
         self._folder = folder
         self._tap = Tap()
         self._measured = asyncio.Event()
@@ -174,6 +175,7 @@ class Wearer:
         return Conductor(
             sensors,
             server_url=self._server_url,
+            token=lambda: self._token,
             data_dir=self._folder / "agent",
             quota_bytes=DEFAULT_QUOTA_BYTES,
             start_now=start_now,

@@ -16,6 +16,7 @@ from becalm_ingest.spool import DEFAULT_QUOTA_BYTES
 from becalm_protocol.errors import BecalmError
 from becalm_protocol.events import value
 from becalm_protocol.handshake import Source as SourceKind
+from becalm_protocol.pairing import TokenSource, no_token
 
 if TYPE_CHECKING:
     from becalm_ingest.link import Backend
@@ -28,6 +29,8 @@ class AgentSettings:
     """How to run an agent."""
 
     server_url: str
+    token: TokenSource = no_token
+    """What to show to the server."""
     data_dir: Path
     devices: tuple[str, ...] = ("auto",)
     """Names or addresses of sensors; `auto` takes every known one in range; `lsl` and `lsl:NAME` are LSL streams."""
@@ -52,6 +55,7 @@ async def run_agent(settings: AgentSettings, *, stop: asyncio.Event, on_report: 
     conductor = Conductor(
         _source(settings),
         server_url=settings.server_url,
+        token=settings.token,
         data_dir=settings.data_dir,
         quota_bytes=settings.quota_bytes,
         start_now=settings.start_now,
@@ -79,6 +83,7 @@ async def run_replay(
     conductor = Conductor(
         player,
         server_url=settings.server_url,
+        token=settings.token,
         data_dir=settings.data_dir,
         quota_bytes=settings.quota_bytes,
         start_now=True,

@@ -18,6 +18,7 @@ from becalm_ingest.uplink import Uplink
 from becalm_protocol.events import UNTIMED_KINDS, value
 from becalm_protocol.handshake import AgentStatus
 from becalm_protocol.handshake import Source as SourceKind
+from becalm_protocol.pairing import TokenSource, no_token
 
 OnReport = Callable[[AgentReport], None]
 
@@ -48,6 +49,7 @@ class Conductor:
         source: Source,
         *,
         server_url: str,
+        token: TokenSource = no_token,
         data_dir: Path,
         quota_bytes: int,
         start_now: bool,
@@ -59,7 +61,11 @@ class Conductor:
             agent_id = identity.agent_id(data_dir)
             self._spool = Spool(data_dir / "spool.db", quota_bytes=quota_bytes)
             self._uplink = Uplink(
-                server_url=server_url, agent_id=agent_id, spool=self._spool, session_clock=self._session_ns
+                server_url=server_url,
+                token=token,
+                agent_id=agent_id,
+                spool=self._spool,
+                session_clock=self._session_ns,
             )
         except BaseException:
             self._claim.release()

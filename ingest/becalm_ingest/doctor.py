@@ -13,6 +13,7 @@ from becalm_ingest import doctor_machine, doctor_server
 from becalm_ingest.doctor_finding import Finding, Verdict
 from becalm_protocol.errors import LinkError
 from becalm_protocol.events import value
+from becalm_protocol.pairing import TokenSource, no_token
 
 if TYPE_CHECKING:
     from becalm_ingest.link import Backend
@@ -33,6 +34,8 @@ class DoctorSettings:
     """The agent's own folder."""
     server_url: str
     """Base address of the server, `http://HOST:PORT`."""
+    token: TokenSource = no_token
+    """What to show to the server."""
     backend: "Backend | None" = None
     """None: the Bluetooth of this machine."""
 
@@ -40,7 +43,7 @@ class DoctorSettings:
 async def examine(settings: DoctorSettings) -> tuple[Finding, ...]:
     """Look at everything an agent needs, the radio last; never raises for what it finds."""
     findings = [doctor_machine.python(), *await asyncio.to_thread(doctor_machine.folder, settings.data_dir)]
-    findings += await asyncio.to_thread(doctor_server.examine, settings.server_url)
+    findings += await asyncio.to_thread(doctor_server.examine, settings.server_url, token=settings.token())
     findings.append(bleak())
     if settings.backend is None and sys.platform == "linux":
         from becalm_ingest import doctor_linux

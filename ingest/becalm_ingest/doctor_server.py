@@ -28,10 +28,13 @@ class _Health:
     unsure_s: float
 
 
-def examine(server_url: str) -> tuple[Finding, ...]:
+def examine(server_url: str, *, token: str | None = None) -> tuple[Finding, ...]:
     """Ask the server how it is."""
     try:
-        health = _ask(server_url)
+        health = _ask(server_url, token=token)
+    except urllib.error.HTTPError as exc:
+        with exc:
+            return (_refused(server_url, status=exc.code),)
     except (OSError, ValueError, HTTPException) as exc:
         found = f"no becalm server answers at {server_url} ({_reason(exc)})"
         advice = "Start it: becalm serve; for another machine give --server http://HOST:PORT"
@@ -64,15 +67,30 @@ def _clock(health: _Health) -> Finding:
     )
 
 
+def _refused(server_url: str, *, status: int) -> Finding:
+    if status not in (401, 403):
+        found = f"what answers at {server_url} is no becalm server (status {status})"
+        return Finding(subject="server", verdict=Verdict.BAD, found=found, advice="Give its address with --server")
+    return Finding(
+        subject="server",
+        verdict=Verdict.BAD,
+        found=f"the server at {server_url} does not know this device",
+        advice="There: becalm invite --role agent; here, with the link it prints: becalm pair LINK",
+    )
+
+
 def _reason(exc: Exception) -> str:
     cause = getattr(exc, "reason", exc)
     return str(getattr(cause, "strerror", None) or cause)[:100]
 
 
-def _ask(server_url: str) -> _Health:
+def _ask(server_url: str, *, token: str | None) -> _Health:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # it stands in the same house
     asked_s = time.time()
-    with opener.open(f"{server_url.rstrip('/')}/v1/health", timeout=_ANSWER_WITHIN_S) as answer:
+    request = urllib.request.Request(f"{server_url.rstrip('/')}/v1/health")  # noqa: S310  (http and https only)
+    if token is not None:
+        request.add_unredirected_header("Authorization", f"Bearer {token}")
+    with opener.open(request, timeout=_ANSWER_WITHIN_S) as answer:
         told = json.loads(answer.read(_MAX_ANSWER_BYTES))
         date = answer.headers.get("Date")
     answered_s = time.time()

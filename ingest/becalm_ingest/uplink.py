@@ -15,6 +15,7 @@ from becalm_protocol import limits
 from becalm_protocol.errors import CloseCode, ConfigError, WireError
 from becalm_protocol.forms import AGENT_SUBPROTOCOLS
 from becalm_protocol.handshake import AgentStatus
+from becalm_protocol.pairing import TokenSource, no_token
 
 PATH = "/v1/ingest"
 
@@ -37,8 +38,15 @@ class Uplink:
     """Sends what the spool holds, in order, within the server's credit, until it is acknowledged."""
 
     def __init__(
-        self, *, server_url: str, agent_id: str, spool: Spool, session_clock: Callable[[], int | None]
+        self,
+        *,
+        server_url: str,
+        agent_id: str,
+        spool: Spool,
+        session_clock: Callable[[], int | None],
+        token: TokenSource = no_token,
     ) -> None:
+        self.token = token
         self._url = ingest_url(server_url)
         self._agent_id = agent_id
         self._spool = spool

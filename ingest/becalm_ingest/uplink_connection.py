@@ -104,7 +104,7 @@ class Connection:
 
     async def _greet(self) -> None:
         async with asyncio.timeout(_WELCOME_WITHIN_S):
-            await self._send(AgentHello(versions=VERSIONS, agent_id=self._agent_id))
+            await self._send(AgentHello(versions=VERSIONS, agent_id=self._agent_id, token=self._uplink.token()))
             answer: AgentWelcome | Problem = decode(await self._socket.recv(), subprotocol=self._subprotocol)
         if isinstance(answer, Problem):
             self.problem = answer.detail

@@ -16,6 +16,7 @@ from becalm_protocol.errors import UnknownTypeError, WireError
 from becalm_protocol.events import Pacer
 from becalm_protocol.handshake import ClientHello, ClientWelcome, Ping, Pong, SessionPhase, SessionView, Source
 from becalm_protocol.limits import MAX_FRAME_BYTES
+from becalm_protocol.pairing import TokenSource, no_token
 
 OPEN_TIMEOUT_S = 5.0
 FIRST_BACK_OFF_S = 0.2
@@ -34,11 +35,13 @@ class PacerEar:
         self,
         server_url: str,
         *,
+        token: TokenSource = no_token,
         hear: Callable[[Pacer | None], None],
         now_ns: Callable[[], int],
         on_presence: Callable[[bool], None] = lambda _: None,
     ) -> None:
         self._url = server_url.rstrip("/") + "/v1/live"
+        self._token = token
         self._hear = hear
         self._on_presence = on_presence
         self._was_there = True
@@ -78,9 +81,10 @@ class PacerEar:
             pass  # the server is away, restarting or of another version: try again
 
     async def _listen(self, connection: ClientConnection) -> None:
-        await connection.send(
-            encode_json(ClientHello(versions=handshake.VERSIONS, client="becalm virtual patient", waveforms=False))
+        hello = ClientHello(
+            versions=handshake.VERSIONS, client="becalm virtual patient", waveforms=False, token=self._token()
         )
+        await connection.send(encode_json(hello))
         heartbeat: asyncio.Task[None] | None = None
         async with asyncio.TaskGroup() as group:
             async for frame in connection:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from becalm_protocol.events import SignalKind, value
+from becalm_protocol.pairing import TokenSource, no_token
 from becalm_protocol.units import s_from_ns
 from becalm_simulator.air import Air
 from becalm_simulator.body import Body
@@ -27,6 +28,7 @@ class SimulatorSettings:
     radio: str | None = None
     """Where to offer the radio: `unix:PATH`, or `tcp:127.0.0.1:PORT` (port 0: a free one); None: any free place."""
     server_url: str | None = None
+    token: TokenSource = no_token
     """Base address of the server whose pacer the person hears (`ws://HOST:PORT`); None: breathe freely."""
     faults: tuple[Fault, ...] = ()
     wear: tuple[str, ...] = USUAL
@@ -92,7 +94,9 @@ async def run_simulator(
         running.append(group.create_task(_live(body, clock), name="body"))
         running.append(group.create_task(line.run(), name="faults"))
         if settings.server_url is not None:
-            ear = PacerEar(settings.server_url, hear=body.hear, now_ns=clock.now_ns, on_presence=on_server)
+            ear = PacerEar(
+                settings.server_url, token=settings.token, hear=body.hear, now_ns=clock.now_ns, on_presence=on_server
+            )
             running.append(group.create_task(ear.run(), name="pacer ear"))
         on_ready(dial)
         await stop.wait()

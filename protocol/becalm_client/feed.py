@@ -6,6 +6,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
@@ -19,6 +20,7 @@ from becalm_protocol import limits
 from becalm_protocol.forms import CLIENT_SUBPROTOCOLS, SEALED, SUBPROTOCOL_MSGPACK, VERSIONS
 from becalm_protocol.handshake import ClientHello, ServerToClient
 from becalm_protocol.live import Subscribe
+from becalm_protocol.pairing import TokenSource, no_token
 
 Told = ServerToClient | LinkChange
 """What a follower of the feed is told."""
@@ -43,6 +45,7 @@ class Feed:
         *,
         client_name: str,
         wishes: Sequence[Subscribe] = (Subscribe(),),
+        token: TokenSource = no_token,
         clock_ns: Callable[[], int] = time.monotonic_ns,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -54,6 +57,7 @@ class Feed:
         self._wishes = tuple(wishes)
         waveforms = any(wish.waveforms != () for wish in wishes)
         self._hello = ClientHello(versions=VERSIONS, client=client_name, waveforms=waveforms)
+        self._token = token
         self._clock_ns = clock_ns
         self._jitter = jitter
         self._books = FeedBooks(session_id=self._wishes[0].session_id if self._wishes else None)
@@ -108,7 +112,7 @@ class Feed:
             ) as socket:
                 conversation = Conversation(socket, books=self._books, clock_ns=self._clock_ns, on_message=pass_on)
                 try:
-                    return await conversation.run(self._hello, wishes=self._wishes)
+                    return await conversation.run(replace(self._hello, token=self._token()), wishes=self._wishes)
                 finally:
                     await socket.close()  # a cancelled client says goodbye too
         except (OSError, TimeoutError, WebSocketException, EOFError):

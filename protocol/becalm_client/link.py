@@ -25,6 +25,8 @@ class Ending(StrEnum):
     RESTARTING = "restarting"
     BUSY = "busy"
     OTHER_VERSION = "other_version"
+    NOT_PAIRED = "not_paired"
+    """The server knows no token of this device, or lets it see nothing any more."""
 
     @classmethod
     def of_close_code(cls, code: int | None) -> "Ending":
@@ -36,6 +38,8 @@ _CLOSINGS: dict[int, Ending] = {
     CloseCode.RESTART: Ending.RESTARTING,
     CloseCode.OVERLOADED: Ending.BUSY,
     CloseCode.VERSION: Ending.OTHER_VERSION,
+    CloseCode.AUTH: Ending.NOT_PAIRED,
+    CloseCode.SCOPE: Ending.NOT_PAIRED,
 }
 
 

@@ -22,9 +22,12 @@ class CloseCode(IntEnum):
     RESTART = 1012
     OVERLOADED = 1013
     VERSION = 4400
+    AUTH = 4401
+    SCOPE = 4403
     FENCED = 4409
     TOO_BIG = 4413
     MALFORMED = 4422
+    RATE = 4429
 
 
 class BecalmError(Exception):

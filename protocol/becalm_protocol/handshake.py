@@ -3,6 +3,7 @@
 PROTOCOL.md beside this file tells the conversation; here is its vocabulary.
 """
 
+from dataclasses import field
 from enum import StrEnum
 
 from becalm_protocol import limits
@@ -16,6 +17,13 @@ from becalm_protocol.live import Live as Live
 from becalm_protocol.live import LiveEvent as LiveEvent
 from becalm_protocol.live import Waveform as Waveform
 from becalm_protocol.sensor_state import SensorState as SensorState
+
+
+def require_token(token: str | None) -> None:
+    """Raise ValueError for a token of another size than any that a server gives out; it is never quoted."""
+    n_max = limits.MAX_TOKEN_CHARS
+    if token is not None:
+        require(0 < len(token) <= n_max, "token", f"1 to {n_max} characters", len(token))
 
 
 class Source(StrEnum):
@@ -32,9 +40,12 @@ class AgentHello:
     versions: tuple[int, ...]
     agent_id: str
     """Random, kept by the agent; says nothing about the person."""
+    token: str | None = field(default=None, repr=False)
+    """What opens the server, where the connection's Authorization header does not carry it."""
 
     def __post_init__(self) -> None:
         require_text("agent_id", self.agent_id)
+        require_token(self.token)
         require(0 < len(self.versions) <= 16, "versions", "1 to 16 versions", len(self.versions))
 
 
@@ -179,9 +190,12 @@ class ClientHello:
     """Name of the program, for the operator's log."""
     waveforms: bool = True
     """Version 1 only. False: indices, beats and breaths only."""
+    token: str | None = field(default=None, repr=False)
+    """A device's token or a one-time ticket, where the connection's Authorization header carries none."""
 
     def __post_init__(self) -> None:
         require_text("client", self.client)
+        require_token(self.token)
         require(0 < len(self.versions) <= 16, "versions", "1 to 16 versions", len(self.versions))
 
 

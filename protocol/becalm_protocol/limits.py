@@ -12,6 +12,8 @@ MAX_STREAMS = 64
 MAX_NAME_CHARS = 64
 # A note is a sentence or two.
 MAX_NOTE_CHARS = 500
+# A signed token is some 400 characters; longer ones are an attack.
+MAX_TOKEN_CHARS = 1_000
 # 1 Hz temperature to 4 kHz EMG; outside this a rate label is wrong.
 MIN_SAMPLE_RATE_HZ = 0.1
 MAX_SAMPLE_RATE_HZ = 4_000.0

@@ -22,8 +22,10 @@ class Goodbye:
 class AgentLink:
     """Filled without waiting, emptied by one sender. Acknowledgements are cumulative: only the newest waits."""
 
-    def __init__(self, agent_id: str) -> None:
+    def __init__(self, agent_id: str, *, person_id: str | None) -> None:
         self.agent_id = agent_id
+        self.person_id = person_id
+        """Whose body it stands beside."""
         self.sensors: tuple[SensorState, ...] = ()
         self.session_ids: set[str] = set()
         """Sessions this agent has opened on this link."""

@@ -1,12 +1,13 @@
 """The agents that are connected, one link each; who carries which session."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from becalm_protocol.errors import CloseCode
 from becalm_protocol.handshake import AgentPresence, AgentStatus
 from becalm_server.agent_link import AgentLink
 from becalm_server.archive.records import SessionRecord
 from becalm_server.hub import Hub
+from becalm_server.listener import Sees, everybody
 
 
 class Agents:
@@ -22,28 +23,29 @@ class Agents:
         if older is not None:
             older.close_nowait(CloseCode.FENCED, detail="a newer connection of this agent took over")
         self._links[link.agent_id] = link
-        self._hub.tell(self.presence())
+        self._tell()
 
     def leave(self, link: AgentLink) -> None:
         """Forget a connection."""
         if self._links.get(link.agent_id) is link:
             del self._links[link.agent_id]
-            self._hub.tell(self.presence())
+            self._tell()
 
     def status(self, link: AgentLink, status: AgentStatus) -> None:
         """Learn how an agent's sensors are."""
         if link.sensors != status.sensors:
             link.sensors = status.sensors
-            self._hub.tell(self.presence())
+            self._tell()
 
-    def presence(self) -> AgentPresence:
-        """Return which sensors are there."""
-        sensors = tuple(sensor for link in self._links.values() for sensor in link.sensors)
-        return AgentPresence(agent_connected=bool(self._links), sensors=sensors)
+    def presence(self, sees: Sees = everybody) -> AgentPresence:
+        """Return which sensors are there, of the people that somebody sees."""
+        links = [link for link in self._links.values() if sees(link.person_id)]
+        sensors = tuple(sensor for link in links for sensor in link.sensors)
+        return AgentPresence(agent_connected=bool(links), sensors=sensors)
 
-    def newest_first(self) -> Iterator[AgentLink]:
-        """Give the agents, the one that connected last first."""
-        return reversed(self._links.values())
+    def newest_first(self, people: Collection[str] | None = None) -> Iterator[AgentLink]:
+        """Give the agents beside these people (None: beside anybody), the one that connected last first."""
+        return (link for link in reversed(self._links.values()) if people is None or link.person_id in people)
 
     def owner(self, record: SessionRecord) -> AgentLink | None:
         """Return the link of the agent that a session belongs to."""
@@ -53,6 +55,10 @@ class Agents:
         """Return the link on which a session is open."""
         link = self.owner(record)
         return link if link is not None and record.session_id in link.session_ids else None
+
+    def _tell(self) -> None:
+        for listener in self._hub.listeners():
+            listener.outbox.put_nowait(self.presence(listener.sees))
 
     def close_nowait(self, code: CloseCode) -> None:
         """Disconnect every agent; what is not acknowledged they keep."""

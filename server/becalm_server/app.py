@@ -7,12 +7,14 @@ from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 
 from becalm_server import (
+    http_access,
     http_annotations,
     http_asyncapi,
     http_devices,
     http_docs,
     http_exports,
     http_health,
+    http_people,
     http_recordings,
     http_sessions,
     http_signals,
@@ -20,6 +22,7 @@ from becalm_server import (
     ws_ingest,
     ws_live,
 )
+from becalm_server.access.gate import gate
 from becalm_server.body_cap import BodyCap
 from becalm_server.documented_app import DocumentedApp
 from becalm_server.exports.office import ExportOffice
@@ -27,6 +30,7 @@ from becalm_server.known_query import refuse_unknown_query
 from becalm_server.origin import OriginGuard
 from becalm_server.parts import Parts
 from becalm_server.problems import install_problem_handlers, responses
+from becalm_server.refusals import NotAllowedError, WhoError
 from becalm_server.request_line import RequestLine
 from becalm_server.telemetry import Telemetry
 
@@ -36,6 +40,8 @@ Live values come over the WebSocket `/v1/live`: see `/v1/asyncapi.json`, and `PR
 TAGS = [
     {"name": "sessions", "description": "Start, stop and find sessions; mark moments and keep notes"},
     {"name": "recordings", "description": "What is stored of a session, raw and derived; reports and exports"},
+    {"name": "access", "description": "Pairing, devices that may come in, accounts"},
+    {"name": "people", "description": "Whose sessions are kept, and which clinicians may see them"},
     {"name": "devices", "description": "Sensors that were seen, and the agents that read them"},
     {"name": "operation", "description": "How the server is, for its operator"},
 ]
@@ -44,6 +50,8 @@ EDGES = (
     http_docs,
     http_asyncapi,
     http_health,
+    http_access,
+    http_people,
     http_sessions,
     http_annotations,
     http_recordings,
@@ -51,9 +59,10 @@ EDGES = (
     http_exports,
     http_trends,
     http_devices,
-    ws_ingest,
-    ws_live,
 )
+"""All of them behind the gate, which knows the few routes that are open."""
+SOCKETS = (ws_ingest, ws_live)
+"""They have a gate of their own, behind the hello."""
 
 
 def create_app(parts: Parts) -> FastAPI:
@@ -74,8 +83,11 @@ def create_app(parts: Parts) -> FastAPI:
     app.state.telemetry = Telemetry(parts)
     app.state.exports = ExportOffice(parts.archive)
     install_problem_handlers(app)
+    refusals = responses(WhoError, HTTPStatus.FORBIDDEN, NotAllowedError)
     for edge in EDGES:
-        app.include_router(edge.router)
+        app.include_router(edge.router, dependencies=[Depends(gate)], responses=refusals)
+    for socket in SOCKETS:
+        app.include_router(socket.router)
     app.add_middleware(BodyCap)
     app.add_middleware(OriginGuard, allowed_hosts=parts.settings.allowed_hosts)
     app.add_middleware(RequestLine, telemetry=app.state.telemetry)  # outermost: it sees what the others refuse

@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.routing import compile_path
 
+from becalm_server.access.gate import describe
 from becalm_server.bodies.problems import ProblemDetails
 
 _REF = "#/components/schemas/{model}"
@@ -16,9 +17,11 @@ class DocumentedApp(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document."""
         if self.openapi_schema is None:
-            schemas = super().openapi()["components"]["schemas"]
+            document = super().openapi()
+            schemas = document["components"]["schemas"]
             problem = ProblemDetails.model_json_schema(ref_template=_REF)
             schemas |= problem.pop("$defs") | {"ProblemDetails": problem}
+            describe(document)
             for schema in schemas.values():
                 if "example" in schema:
                     schema["example"] = _with_nulls(schema["example"], schema, schemas=schemas)

@@ -22,8 +22,9 @@ _MARK_EVERY = 64
 class Feed:
     """One session as its clients follow it. `clock` tells its session time now, None where that is unknown."""
 
-    def __init__(self, session_id: str, *, clock: Callable[[], int | None]) -> None:
+    def __init__(self, session_id: str, *, person_id: str | None, clock: Callable[[], int | None]) -> None:
         self.session_id = session_id
+        self.person_id = person_id
         self.feed_id = secrets.token_hex(8)
         self.clock = clock
         self.seq = 0

@@ -1,6 +1,7 @@
 """`/v1/sessions`: start, stop, find."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 
@@ -9,6 +10,8 @@ from fastapi import APIRouter, Path, Query, Request
 from becalm_protocol.events import SignalKind
 from becalm_protocol.handshake import SessionPhase, Source
 from becalm_protocol.units import NS_PER_S, s_from_ns
+from becalm_server.access.gate import CallerIs
+from becalm_server.access.rules import Action, may, people_of
 from becalm_server.archive.records import SessionRecord
 from becalm_server.bodies.examples import SESSION_ID
 from becalm_server.bodies.fields import MAX_ID_CHARS, Moment
@@ -30,6 +33,7 @@ _Cursor = Annotated[str | None, Query(pattern=_CURSOR, description="`next_cursor
 @router.get("", summary="List sessions")
 async def list_sessions(
     request: Request,
+    caller: CallerIs,
     *,
     before: Annotated[Moment | None, Query(description="Created before this moment")] = None,
     since: Annotated[Moment | None, Query(description="Created at or after this moment")] = None,
@@ -41,7 +45,9 @@ async def list_sessions(
     """Return sessions, newest first."""
     parts: Parts = request.app.state.parts
     after_created_at, after_session_id = _place(cursor)
+    people = people_of(caller, Action.READ)
     records = await parts.archive.session_page(
+        people=None if people is None else list(people),
         after_created_at=after_created_at,
         after_session_id=after_session_id,
         before=before,
@@ -60,7 +66,7 @@ async def list_sessions(
     status_code=HTTPStatus.CREATED,
     responses=responses(HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, NoAgentError, SessionRunningError),
 )
-async def start_session(request: Request, wish: SessionWish | None = None) -> SessionBody:
+async def start_session(request: Request, caller: CallerIs, wish: SessionWish | None = None) -> SessionBody:
     """Start a session: the agent beside the body opens it, then clients see it begin."""
     parts: Parts = request.app.state.parts
     wished, settings = wish or SessionWish(), parts.settings
@@ -68,15 +74,16 @@ async def start_session(request: Request, wish: SessionWish | None = None) -> Se
         baseline_s=settings.baseline_s if wished.baseline_s is None else wished.baseline_s,
         inhale_s=settings.inhale_s if wished.inhale_s is None else wished.inhale_s,
         exhale_s=settings.exhale_s if wished.exhale_s is None else wished.exhale_s,
+        people=people_of(caller, Action.CONTROL),
         agent_id=wished.agent_id,
     )
     return _body(record, live=parts.sessions.live(record.session_id))
 
 
 @router.get("/current", summary="The session under way", responses=responses(UnknownSessionError))
-async def current_session(request: Request) -> SessionBody:
+async def current_session(request: Request, caller: CallerIs) -> SessionBody:
     """Return the session that is under way; of several, the one that clients see who chose none."""
-    current = request.app.state.parts.sessions.current
+    current = request.app.state.parts.sessions.shown(partial(may, caller, Action.READ))
     if current is None:
         raise UnknownSessionError("No session is under way.")
     return _body(current.record, live=current)
@@ -150,6 +157,7 @@ def _body(record: SessionRecord, *, live: Session | None) -> SessionBody:
     return SessionBody(
         session_id=record.session_id,
         agent_id=record.agent_id,
+        person_id=record.person_id,
         phase=SessionPhase.ENDED if live is None else live.phase,
         source=record.source,
         baseline_s=record.baseline_s,

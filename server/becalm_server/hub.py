@@ -10,7 +10,7 @@ from becalm_protocol.handshake import Ledger, LiveEvent, ServerToClient, Session
 from becalm_protocol.live import Subscribe
 from becalm_server.feed import KEPT_NS, Feed
 from becalm_server.latency import Latency
-from becalm_server.listener import Listener
+from becalm_server.listener import Listener, Sees
 
 # 64 kB each at most: a machine in a clinic has room for every screen in the house, and one in a home for any.
 MAX_CLIENTS = 1_000
@@ -29,11 +29,11 @@ class Hub:
         self._of_gone: Counter[str] = Counter()
 
     # -------------------------------------------------------------------------------------------------- clients
-    def join(self, *, version: int) -> Listener | None:
+    def join(self, *, version: int, sees: Sees) -> Listener | None:
         """Return the place of a new client; None where there are too many."""
         if len(self._listeners) >= MAX_CLIENTS:
             return None
-        listener = Listener(version=version)
+        listener = Listener(version=version, sees=sees)
         self._listeners.add(listener)
         return listener
 
@@ -47,28 +47,34 @@ class Hub:
     def subscribe(self, listener: Listener, wish: Subscribe) -> bool:
         """Send a client the frames it asks for; False where there is no such session, or one too many."""
         if wish.session_id is None:
-            listener.follow(wish, shown=self._shown)
+            listener.follow(wish, shown=self._shown_to(listener.sees))
             return True
         feed = self._feeds.get(wish.session_id)
-        return feed is not None and listener.listen(feed, wish)
+        return feed is not None and listener.sees(feed.person_id) and listener.listen(feed, wish)
 
-    def session_ns(self, session_id: str | None) -> int | None:
+    def session_ns(self, session_id: str | None, *, sees: Sees) -> int | None:
         """Return the time of a session now; None: of the one that is shown."""
-        feed = self._shown if session_id is None else self._feeds.get(session_id)
-        return feed.clock() if feed is not None else None
+        feed = self._shown_to(sees) if session_id is None else self._feeds.get(session_id)
+        return feed.clock() if feed is not None and sees(feed.person_id) else None
+
+    def listeners(self) -> tuple[Listener, ...]:
+        """Return every client."""
+        return tuple(self._listeners)
 
     # ------------------------------------------------------------------------------------------------- sessions
-    def open(self, session_id: str, *, clock: Callable[[], int | None]) -> None:
+    def open(self, session_id: str, *, person_id: str | None, clock: Callable[[], int | None]) -> None:
         """Begin to number the frames of a session, or go on."""
         self._forget_old()
-        feed = self._feeds.setdefault(session_id, Feed(session_id, clock=clock))
+        feed = self._feeds.setdefault(session_id, Feed(session_id, person_id=person_id, clock=clock))
         feed.clock, feed.ended_ns = clock, None
+        self._show_again()
 
     def end(self, session_id: str) -> None:
         """Nothing more will be published of a session; clients may still ask for the last of it."""
         feed = self._feeds.get(session_id)
         if feed is not None:
             feed.ended_ns = self._clock_ns()
+            self._show_again()
 
     def show(self, session_id: str | None) -> None:
         """Have those who follow whatever is under way follow this session."""
@@ -76,8 +82,7 @@ class Hub:
         if feed is self._shown:
             return
         self._shown = feed
-        for listener in self._listeners:
-            listener.show(feed)
+        self._show_again()
 
     def publish(self, session_id: str, event: LiveEvent, *, ledger: Ledger | None) -> None:
         """Give an event of a session to those who want it."""
@@ -116,6 +121,18 @@ class Hub:
             "dropped": sum(one["dropped"] for one in each) + self._of_gone["dropped"],
             "conflated": sum(one["conflated"] for one in each) + self._of_gone["conflated"],
         }
+
+    def _shown_to(self, sees: Sees) -> Feed | None:
+        """Return the session under way for somebody: where it is not theirs to see, the newest that is."""
+        shown = self._shown
+        if shown is None or sees(shown.person_id):
+            return shown
+        theirs = (feed for feed in reversed(self._feeds.values()) if feed.ended_ns is None and sees(feed.person_id))
+        return next(theirs, None)
+
+    def _show_again(self) -> None:
+        for listener in self._listeners:
+            listener.show(self._shown_to(listener.sees))
 
     def _forget_old(self) -> None:
         now_ns = self._clock_ns()

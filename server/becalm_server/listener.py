@@ -1,5 +1,7 @@
 """One client at the hub: the sessions it listens to, how its frames are numbered, and its outbox."""
 
+from collections.abc import Callable
+
 from becalm_protocol.live import Ages, Subscribe, Subscribed
 from becalm_server.choice import Choice
 from becalm_server.feed import Feed
@@ -8,13 +10,21 @@ from becalm_server.outbox import Outbox
 
 # As many as a session may have streams: a wall of screens in a clinic, each on its own connection, needs fewer.
 MAX_SUBSCRIPTIONS = 64
+Sees = Callable[[str | None], bool]
+"""Whether a client may learn anything about a person."""
+
+
+def everybody(_person_id: str | None) -> bool:
+    """See every person: for the server itself."""
+    return True
 
 
 class Listener:
     """Takes what it asked for. Version 1 follows the session under way, and counts the frames of its connection."""
 
-    def __init__(self, *, version: int) -> None:
+    def __init__(self, *, version: int, sees: Sees = everybody) -> None:
         self.outbox = Outbox()
+        self.sees = sees
         self._version = version
         self._asked: dict[str, tuple[Feed, Choice]] = {}
         self._wish: Subscribe | None = None
@@ -38,7 +48,7 @@ class Listener:
 
     def show(self, feed: Feed | None) -> None:
         """Another session is under way, or none."""
-        if self._wish is None:
+        if self._wish is None or (self._followed is not None and self._followed[0] is feed):
             return
         self._followed = None if feed is None else (feed, self._begin(feed, self._wish))
 

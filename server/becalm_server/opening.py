@@ -34,7 +34,7 @@ class Opener:
         self._lanes = lanes
         self._movers = asyncio.Semaphore(MAX_MOVERS)
 
-    async def recall(self, opened: OpenSession, *, agent_id: str) -> SessionRecord:
+    async def recall(self, opened: OpenSession, *, agent_id: str, person_id: str | None) -> SessionRecord:
         """Return a session from the archive, or keep a new one that nobody asked for."""
         record = await self._archive.session(opened.session_id)
         if record is not None:
@@ -43,6 +43,7 @@ class Opener:
             SessionRecord(
                 session_id=opened.session_id,
                 agent_id=agent_id,
+                person_id=person_id,
                 source=opened.source,
                 baseline_s=self._settings.baseline_s,
                 inhale_s=self._settings.inhale_s,
@@ -50,9 +51,11 @@ class Opener:
             )
         )
 
-    async def check_owner(self, record: SessionRecord, *, agent_id: str, opened: OpenSession) -> None:
+    async def check_owner(
+        self, record: SessionRecord, *, agent_id: str, person_id: str | None, opened: OpenSession
+    ) -> None:
         """Raise WireError where the session or one of its streams is not this agent's own."""
-        if record.agent_id not in (None, agent_id):
+        if record.agent_id not in (None, agent_id) or record.person_id != person_id:
             raise WireError("open_session: expected a session of this agent, got one of another")
         owners = await self._archive.owners([info.stream_id for info in opened.streams])
         if set(owners.values()) - {opened.session_id}:

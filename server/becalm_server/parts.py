@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from becalm_server.access.desk import Access
 from becalm_server.archive.store import Archive
 from becalm_server.device_register import DeviceRegister
 from becalm_server.hub import Hub
@@ -16,6 +17,7 @@ class Parts:
     """What app.state.parts holds."""
 
     settings: ServerSettings
+    access: Access
     archive: Archive
     hub: Hub
     sessions: Sessions

@@ -16,14 +16,21 @@ from becalm_server.refusals import (
     ExportsBusyError,
     FormatUnavailableError,
     NoAgentError,
+    NotAllowedError,
     NothingToExportError,
     NotReadyError,
+    OwnerStaysError,
     ReportPendingError,
     SessionRunningError,
     TooManyAnnotationsError,
+    UnknownAccountError,
     UnknownAnnotationError,
+    UnknownDeviceError,
+    UnknownGrantError,
+    UnknownPersonError,
     UnknownSessionError,
     UnknownStreamError,
+    WhoError,
 )
 
 log = logging.getLogger(__name__)
@@ -34,7 +41,14 @@ NO_STORE = {"Cache-Control": "no-store"}
 RETRY_AFTER_S = 2
 _MAX_FIELDS = 10
 STATUSES: dict[type[Exception], HTTPStatus] = {
+    WhoError: HTTPStatus.UNAUTHORIZED,
+    NotAllowedError: HTTPStatus.FORBIDDEN,
     UnknownSessionError: HTTPStatus.NOT_FOUND,
+    UnknownPersonError: HTTPStatus.NOT_FOUND,
+    UnknownAccountError: HTTPStatus.NOT_FOUND,
+    UnknownDeviceError: HTTPStatus.NOT_FOUND,
+    UnknownGrantError: HTTPStatus.NOT_FOUND,
+    OwnerStaysError: HTTPStatus.CONFLICT,
     UnknownStreamError: HTTPStatus.NOT_FOUND,
     UnknownAnnotationError: HTTPStatus.NOT_FOUND,
     ReportPendingError: HTTPStatus.NOT_FOUND,
@@ -110,6 +124,8 @@ def problem(
     told = NO_STORE | (headers or {})
     body = _details(status, detail, problem_type=problem_type or _general_type(status))
     body.errors, body.reasons = errors, reasons
+    if status == HTTPStatus.UNAUTHORIZED:
+        told["WWW-Authenticate"] = "Bearer"
     if body.retry_after_s is not None:
         told["Retry-After"] = str(body.retry_after_s)
     return JSONResponse(

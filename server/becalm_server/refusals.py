@@ -19,6 +19,34 @@ class TooManyAnnotationsError(BecalmError):
     """The session has as many markers or notes as it may have."""
 
 
+class UnknownPersonError(BecalmError):
+    """There is no such person."""
+
+
+class UnknownAccountError(BecalmError):
+    """There is no such account."""
+
+
+class UnknownDeviceError(BecalmError):
+    """There is no such paired device."""
+
+
+class UnknownGrantError(BecalmError):
+    """There is no such grant."""
+
+
+class OwnerStaysError(BecalmError):
+    """The owner cannot be sent away."""
+
+
+class WhoError(BecalmError):
+    """The token does not tell who asks: none, an unknown one, or one that was taken back."""
+
+
+class NotAllowedError(BecalmError):
+    """The role of who asks does not cover it."""
+
+
 class NoAgentError(BecalmError):
     """Nothing beside the body is connected that could start."""
 

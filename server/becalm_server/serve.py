@@ -11,6 +11,8 @@ import uvicorn
 
 from becalm_protocol.errors import CloseCode, ConfigError
 from becalm_protocol.limits import MAX_FRAME_BYTES
+from becalm_server.access.desk import open_access
+from becalm_server.access.invitations import invite
 from becalm_server.app import create_app
 from becalm_server.archive.embedded import EmbeddedPostgres
 from becalm_server.archive.store import Archive, open_archive
@@ -45,17 +47,24 @@ async def serve(
     *,
     on_ready: Callable[[str], None],
     stop: asyncio.Event,
+    on_invitation: Callable[[str], None] = lambda _link: None,
     pipeline: str = LIVE_PIPELINE,
     window_report: WindowFunction | None = None,
     session_report: ReportFunction | None = None,
 ) -> None:
-    """Serve until `stop`; `on_ready` gets the real http address. `pipeline` is imported by processes of their own.
+    """Serve until `stop`; `on_ready` gets the real http address, `on_invitation` the first start's pairing link.
+
+    `pipeline` is imported by processes of their own.
 
     Raises ConfigError for a busy port or an unusable folder, StorageError where the database does not start.
     """
     listener = listen(settings)
     try:
-        async with _database(settings) as (url, database), open_archive(url) as archive:
+        async with (
+            _database(settings) as (url, database),
+            open_archive(url) as archive,
+            open_access(url, data_dir=settings.data_dir) as access,
+        ):
             slow_lane = SlowLane(
                 archive=archive,
                 window_report=window_report or _default_window(),
@@ -67,6 +76,7 @@ async def serve(
             devices = DeviceRegister(sessions.agents, archive)
             parts = Parts(
                 settings=settings,
+                access=access,
                 archive=archive,
                 hub=hub,
                 sessions=sessions,
@@ -75,6 +85,9 @@ async def serve(
                 devices=devices,
             )
             await sessions.restore()
+            if access.owner.is_new:
+                invitation = await invite(access.store, account_id=access.owner.account_id)
+                on_invitation(invitation.link(address_for_others(listener)))
             async with asyncio.TaskGroup() as group:
                 beside = [
                     group.create_task(archive.writer.run(), name="archive writer"),
@@ -82,6 +95,7 @@ async def serve(
                     group.create_task(slow_lane.run(), name="slow lane"),
                     group.create_task(devices.run(), name="register of sensors"),
                     group.create_task(Upkeep(archive).run(), name="upkeep"),
+                    group.create_task(access.visitors.run(), name="look at visitors"),
                 ]
                 if database is not None:
                     beside.append(group.create_task(database.supervise(), name="embedded database"))
@@ -114,6 +128,25 @@ def listen(settings: ServerSettings) -> socket.socket:
     return listener
 
 
+def own_address(listener: socket.socket) -> str:
+    """Return the http address that a socket listens on."""
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def address_for_others(listener: socket.socket) -> str:
+    """Return the http address under which another machine may reach us: of every address, the one of the usual way."""
+    host, port = listener.getsockname()[:2]
+    if host not in {"0.0.0.0", "::"}:  # noqa: S104  (asked for, not chosen)
+        return own_address(listener)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # RFC 5737, and UDP: nothing is sent, the system only picks a way
+            return f"http://{probe.getsockname()[0]}:{port}"
+        except OSError:
+            return f"http://{socket.gethostname()}:{port}"
+
+
 @asynccontextmanager
 async def _database(settings: ServerSettings) -> AsyncIterator[tuple[str, EmbeddedPostgres | None]]:
     """Give the URL of the operator's database, or of an embedded one that lives as long as we do."""
@@ -144,13 +177,11 @@ async def _serve_network(
         server_header=False,
     )
     server = _QuietServer(config)
-    host, port = listener.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
     async with asyncio.TaskGroup() as group:
         serving = group.create_task(server.serve(sockets=[listener]), name="network")
         door = group.create_task(keep_door(server), name="door")
         await parts.lanes.wait_ready()
-        on_ready(f"http://{shown}:{port}")
+        on_ready(own_address(listener))
         await stop.wait()
         parts.hub.close_nowait(CloseCode.RESTART)
         parts.sessions.agents.close_nowait(CloseCode.RESTART)

@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from becalm_protocol.errors import StorageError, WireError
 from becalm_protocol.events import PhaseChange
@@ -16,7 +16,6 @@ from becalm_protocol.handshake import (
     SessionClosed,
     SessionOpened,
     SessionPhase,
-    SessionView,
     Source,
     StartSession,
     StopSession,
@@ -29,6 +28,7 @@ from becalm_server.ending import bring_to_end
 from becalm_server.hub import Hub
 from becalm_server.lanes import Lanes
 from becalm_server.latency import Latency
+from becalm_server.listener import Sees
 from becalm_server.opening import Opener
 from becalm_server.recent_beats import Window
 from becalm_server.refusals import NoAgentError, SessionRunningError, UnknownSessionError
@@ -71,9 +71,11 @@ class Sessions:
             self._show(session)
 
     # --------------------------------------------------------------------------------------------------- clients
-    def view(self) -> SessionView | None:
-        """Return the current session as clients see it."""
-        return self.current.view() if self.current else None
+    def shown(self, sees: Sees) -> Session | None:
+        """Return the session under way for somebody: where it is not theirs to see, the newest that is."""
+        under_way = [one for one in reversed(self._open.values()) if not one.late]
+        sessions = under_way if self.current is None else [self.current, *under_way]
+        return next((one for one in sessions if sees(one.record.person_id)), None) if self.current else None
 
     def session_ns(self) -> int | None:
         """Return the current session's time now."""
@@ -85,13 +87,20 @@ class Sessions:
         return None if session is None or session.late else session
 
     async def start(
-        self, *, baseline_s: float, inhale_s: float, exhale_s: float, agent_id: str | None = None
+        self,
+        *,
+        baseline_s: float,
+        inhale_s: float,
+        exhale_s: float,
+        people: Collection[str] | None,
+        agent_id: str | None = None,
     ) -> SessionRecord:
-        """Ask an agent, or else the free one that connected last, to open a new session."""
-        link = self._free_agent(agent_id)
+        """Ask an agent beside one of these people (None: anybody), or else the free one that connected last."""
+        link = self._free_agent(agent_id, people=people)
         record = SessionRecord(
             session_id=secrets.token_hex(16),
             agent_id=link.agent_id,
+            person_id=link.person_id,
             source=Source.LIVE,
             baseline_s=baseline_s,
             inhale_s=inhale_s,
@@ -137,9 +146,9 @@ class Sessions:
         """Let an agent begin, resume or extend a session. Raises WireError where it is not its own."""
         session = self._open.get(opened.session_id)
         if session is None:
-            record = await self._opener.recall(opened, agent_id=link.agent_id)
+            record = await self._opener.recall(opened, agent_id=link.agent_id, person_id=link.person_id)
             session = self._open.get(opened.session_id) or self._remember(record)
-        await self._opener.check_owner(session.record, agent_id=link.agent_id, opened=opened)
+        await self._opener.check_owner(session.record, agent_id=link.agent_id, person_id=link.person_id, opened=opened)
         await self._opener.begin(session, agent_id=link.agent_id, opened=opened)
         if link.goodbye is not None:
             return
@@ -226,9 +235,9 @@ class Sessions:
             self._hub.publish(session.record.session_id, event, ledger=ledger)
 
     # ------------------------------------------------------------------------------------------------------ parts
-    def _free_agent(self, agent_id: str | None) -> AgentLink:
+    def _free_agent(self, agent_id: str | None, *, people: Collection[str] | None) -> AgentLink:
         """Return the agent of this name, or the newest that carries no session. Raises where there is none."""
-        links = [link for link in self.agents.newest_first() if agent_id in (None, link.agent_id)]
+        links = [link for link in self.agents.newest_first(people) if agent_id in (None, link.agent_id)]
         if not links:
             which = "No sensors' agent" if agent_id is None else f"No agent {agent_id!r:.70}"
             raise NoAgentError(f"{which} is connected. Start it beside the body with: becalm agent")
@@ -250,7 +259,7 @@ class Sessions:
         session.late = record.ended_at is not None
         self._open[record.session_id] = session
         if not session.late:
-            self._hub.open(record.session_id, clock=session.clock.session_ns)
+            self._hub.open(record.session_id, person_id=record.person_id, clock=session.clock.session_ns)
         return session
 
     def _make_current(self, session: Session) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from functools import partial
 
 from fastapi import APIRouter, WebSocket
 
@@ -20,6 +21,8 @@ from becalm_protocol.handshake import (
     Problem,
 )
 from becalm_protocol.limits import CREDIT_FRAMES
+from becalm_server.access.rules import Action
+from becalm_server.access.socket_gate import REVOKED, admit
 from becalm_server.agent_link import AgentLink
 from becalm_server.parts import Parts
 from becalm_server.wire_socket import N_SILENT_HEARTBEATS, PeerGoneError, WireSocket
@@ -40,11 +43,17 @@ async def ingest(websocket: WebSocket) -> None:
         hello = await socket.greet(AgentHello)
         if hello is None:
             return
+        try:
+            caller = await admit(websocket, hello, access=parts.access, action=Action.STREAM)
+        except WireError as exc:
+            await socket.close(exc.close_code, detail=exc.problem)
+            return
         await socket.send(
             AgentWelcome(version=socket.version, heartbeat_s=parts.settings.heartbeat_s, credit_frames=CREDIT_FRAMES)
         )
-        conversation = _Conversation(socket, link=AgentLink(hello.agent_id), parts=parts)
-        await conversation.run()
+        link = AgentLink(hello.agent_id, person_id=caller.person_id)
+        with parts.access.visitors.inside(caller, send_away=partial(link.close_nowait, CloseCode.AUTH, detail=REVOKED)):
+            await _Conversation(socket, link=link, parts=parts).run()
 
 
 class _Conversation:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from functools import partial
 
 from fastapi import APIRouter, WebSocket
 
@@ -10,12 +11,15 @@ from becalm_protocol.errors import CloseCode, WireError
 from becalm_protocol.forms import CLIENT_SUBPROTOCOLS
 from becalm_protocol.handshake import ClientHello, ClientWelcome, Ping, Pong, Problem
 from becalm_protocol.live import Subscribe, Unsubscribe
+from becalm_server.access.rules import Action, may
+from becalm_server.access.socket_gate import REVOKED, admit
 from becalm_server.frames import LiveFrame
-from becalm_server.listener import Listener
+from becalm_server.listener import Listener, Sees
 from becalm_server.parts import Parts
 from becalm_server.wire_socket import N_SILENT_HEARTBEATS, PeerGoneError, WireSocket
 
 router = APIRouter()
+_GOODBYE = "this client reads too slowly, or the server restarts"
 _NOT_LIVE = (
     "subscribe: expected a session that is live, and no more than 64 of them, got {session_id!r:.70}. "
     "What was recorded is at /v1/sessions"
@@ -31,26 +35,32 @@ async def live(websocket: WebSocket) -> None:
         hello = await socket.greet(ClientHello)
         if hello is None:
             return
-        listener = parts.hub.join(version=socket.version)
+        try:
+            caller = await admit(websocket, hello, access=parts.access, action=Action.READ)
+        except WireError as exc:
+            await socket.close(exc.close_code, detail=exc.problem)
+            return
+        listener = parts.hub.join(version=socket.version, sees=partial(may, caller, Action.READ))
         if listener is None:
             await socket.close(CloseCode.OVERLOADED, detail="too many clients are connected. Close one, then try again")
             return
         try:
-            listener.outbox.put_nowait(_welcome(parts, version=socket.version))
+            listener.outbox.put_nowait(_welcome(parts, version=socket.version, sees=listener.sees))
             if socket.version == 1:
                 parts.hub.subscribe(listener, Subscribe(waveforms=None if hello.waveforms else ()))
-            await _Conversation(socket, listener=listener, parts=parts).run()
+            with parts.access.visitors.inside(caller, send_away=partial(listener.outbox.close_nowait, CloseCode.AUTH)):
+                await _Conversation(socket, listener=listener, parts=parts).run()
         finally:
             parts.hub.leave(listener)
 
 
-def _welcome(parts: Parts, *, version: int) -> ClientWelcome:
-    presence = parts.sessions.agents.presence()
+def _welcome(parts: Parts, *, version: int, sees: Sees) -> ClientWelcome:
+    presence, shown = parts.sessions.agents.presence(sees), parts.sessions.shown(sees)
     return ClientWelcome(
         version=version,
         heartbeat_s=parts.settings.heartbeat_s,
         playout_delay_ms=parts.settings.playout_delay_ms,
-        session=parts.sessions.view(),
+        session=shown.view() if shown else None,
         sensors=presence.sensors,
         agent_connected=presence.agent_connected,
     )
@@ -97,8 +107,9 @@ class _Conversation:
         match message:
             case Ping(sent_ns=sent_ns, session_id=session_id):
                 # Answered past the queue: the round trip must not include frames that wait.
+                clock_ns = self._parts.hub.session_ns(session_id, sees=self._listener.sees)
                 with contextlib.suppress(PeerGoneError):
-                    await self._socket.send(Pong(sent_ns=sent_ns, clock_ns=self._parts.hub.session_ns(session_id)))
+                    await self._socket.send(Pong(sent_ns=sent_ns, clock_ns=clock_ns))
             case Subscribe():
                 if not self._parts.hub.subscribe(self._listener, message):
                     self._outbox.put_nowait(Problem(detail=_NOT_LIVE.format(session_id=message.session_id)))
@@ -114,9 +125,8 @@ class _Conversation:
                     self._parts.hub.sent_latency.add(time.monotonic_ns() - item.queued_ns)
                 else:
                     await self._socket.send(item)
-            await self._socket.close(
-                self._outbox.closing or CloseCode.RESTART, detail="this client reads too slowly, or the server restarts"
-            )
+            code = self._outbox.closing or CloseCode.RESTART
+            await self._socket.close(code, detail=REVOKED if code is CloseCode.AUTH else _GOODBYE)
 
     async def _keep_time(self) -> None:
         while True:

@@ -68,6 +68,7 @@ DERIVED: tuple[d.Derived, ...] = (
 )  # fmt: skip
 CONTROL: tuple[object, ...] = (
     h.AgentHello(versions=(1,), agent_id="a9e7"),
+    h.AgentHello(versions=(1,), agent_id="a9e7", token="becalm-device-example"),
     h.AgentWelcome(version=1, heartbeat_s=2.0, credit_frames=256),
     h.OpenSession(session_id="5e55", started_unix_ns=1_700_000_000_000_000_000, source=h.Source.LIVE, streams=(INFO,)),
     h.SessionOpened(session_id="5e55", acks=ACKS),
@@ -83,6 +84,7 @@ CONTROL: tuple[object, ...] = (
     h.Pong(sent_ns=5, clock_ns=6),
     h.Problem(close_code=4400, detail="versions: expected 1, got 9; update the agent"),
     h.ClientHello(versions=(1,), client="example", waveforms=True),
+    h.ClientHello(versions=(1,), client="example", waveforms=True, token="becalm-device-example"),
     h.ClientWelcome(
         version=1, heartbeat_s=2.0, playout_delay_ms=900.0, session=VIEW, sensors=(SENSOR,), agent_connected=True
     ),
@@ -136,6 +138,7 @@ def all_messages() -> dict[str, object]:
     named: dict[str, object] = {}
     for message in CONTROL:
         form = ".link" if isinstance(message, h.AgentStatus) and BELT in message.sensors else ""
+        form += ".token" if getattr(message, "token", None) else ""
         named[f"{type(message).__name__}{form}"] = message
     for seq, event in enumerate(RAW, 1):
         form = ".ppi" if getattr(event, "usable", None) else ""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+import httpx
 import psycopg
 import pytest
 import websockets
@@ -243,21 +244,40 @@ class RunningServer:
     def ws_url(self) -> str:
         return self.url.replace("http://", "ws://")
 
+    @property
+    def token(self) -> str:
+        """The key of the operator's own programs on this machine."""
+        return (self.settings.data_dir / "operator_token").read_text(encoding="ascii")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The key as an HTTP header."""
+        return {"Authorization": f"Bearer {self.token}"}
+
+    def http(self, token: str | None = None) -> httpx.AsyncClient:
+        """A caller of the HTTP interface: the operator, or whoever holds a token."""
+        headers = self.headers if token is None else {"Authorization": f"Bearer {token}"}
+        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=30.0)
+
     @asynccontextmanager
     async def agent(self, subprotocol: str = SUBPROTOCOL_2_MSGPACK) -> AsyncIterator[AgentPeer]:
-        async with _connect(f"{self.ws_url}/v1/ingest", subprotocol) as connection:
+        async with self.connect("/v1/ingest", subprotocol) as connection:
             yield AgentPeer(connection, subprotocol)
 
     @asynccontextmanager
     async def client(self, subprotocol: str = SUBPROTOCOL_JSON) -> AsyncIterator[ClientPeer]:
-        async with _connect(f"{self.ws_url}/v1/live", subprotocol) as connection:
+        async with self.connect("/v1/live", subprotocol) as connection:
             yield ClientPeer(connection, subprotocol)
 
-
-def _connect(url: str, subprotocol: str) -> Any:
-    return websockets.connect(
-        url, subprotocols=[websockets.Subprotocol(subprotocol)], compression=None, proxy=None, close_timeout=1
-    )
+    def connect(self, path: str, subprotocol: str, *, headers: dict[str, str] | None = None) -> Any:
+        return websockets.connect(
+            f"{self.ws_url}{path}",
+            subprotocols=[websockets.Subprotocol(subprotocol)],
+            additional_headers=self.headers if headers is None else headers,
+            compression=None,
+            proxy=None,
+            close_timeout=1,
+        )
 
 
 StartServer = Callable[..., Any]
@@ -296,6 +316,13 @@ def start_server(tmp_path: Path, make_pipeline: Any) -> StartServer:
 async def server(start_server: StartServer, database_url: str) -> AsyncIterator[RunningServer]:
     async with start_server(database_url) as running:
         yield running
+
+
+@pytest.fixture
+async def http(server: RunningServer) -> AsyncIterator[httpx.AsyncClient]:
+    """The operator's HTTP."""
+    async with server.http() as client:
+        yield client
 
 
 def window_of_tests(*, rr_ms: Sequence[float], **_more: Any) -> WindowReport:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import httpx
 import pytest
 
 from becalm_protocol.derived import Beat, HrvWindow, Metrics
@@ -44,7 +43,7 @@ async def test_session_from_start_to_end(server: Any, sensors: Any, form: str, c
     async with (
         server.agent(form) as agent,
         server.client(client_form) as client,
-        httpx.AsyncClient(base_url=server.url) as http,
+        server.http() as http,
     ):
         assert (await agent.hello()).version == version_of(form)
         welcome = await client.hello()
@@ -110,7 +109,7 @@ async def test_sensors_are_told_to_clients(server: Any) -> None:
 
 async def test_joining_sensor_keeps_what_came_before(server: Any, sensors: Any, fetch: Any) -> None:
     early = sensors.streams[:2]
-    async with server.agent() as agent, httpx.AsyncClient(base_url=server.url) as http:
+    async with server.agent() as agent, server.http() as http:
         await agent.hello()
         opened = await agent.open(early)
         first = [data for data in sensors.second(0) if data.event.stream_id in {info.stream_id for info in early}]
@@ -131,7 +130,7 @@ async def test_slow_lane_window_reaches_client_and_archive(server: Any, sensors:
     async with (
         server.agent() as agent,
         server.client() as client,
-        httpx.AsyncClient(base_url=server.url) as http,
+        server.http() as http,
     ):
         await agent.hello()
         await client.hello(waveforms=False)

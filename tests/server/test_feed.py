@@ -21,7 +21,7 @@ def ledger(t_ns: int) -> Ledger:
 
 
 def filled(n: int, *, step_ns: int = STEP_NS) -> Feed:
-    feed = Feed("5e55", clock=lambda: 7)
+    feed = Feed("5e55", person_id="p", clock=lambda: 7)
     for k in range(1, n + 1):
         event = Battery(stream_id="strap", received_ns=k * step_ns, level_pct=k % 101)
         feed.append(event, ledger=ledger(k * step_ns), now_ns=k * step_ns)

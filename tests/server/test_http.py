@@ -8,12 +8,6 @@ PROBLEM = "application/problem+json"
 NS = 1_000_000_000
 
 
-@pytest.fixture
-async def http(server: Any) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=server.url) as client:
-        yield client
-
-
 async def finished_session(server: Any, sensors: Any, n_seconds: int = 6) -> str:
     async with server.agent() as agent:
         await agent.hello()

@@ -14,7 +14,7 @@ from becalm_protocol.units import NS_PER_S
 from becalm_server.feed import Feed
 from becalm_server.frames import LiveFrame
 from becalm_server.hub import Hub
-from becalm_server.listener import MAX_SUBSCRIPTIONS, Listener
+from becalm_server.listener import MAX_SUBSCRIPTIONS, Listener, everybody
 from becalm_server.outbox import MAX_WAVEFORMS
 
 WITHHELD: dict[str, Any] = dict.fromkeys(Metrics.index_names(), Index(reason=Reason.NO_SENSOR))
@@ -37,7 +37,7 @@ def beat(t_ns: int) -> Beat:
 def hub_with(*session_ids: str) -> Hub:
     hub = Hub()
     for session_id in session_ids:
-        hub.open(session_id, clock=lambda: None)
+        hub.open(session_id, person_id="p", clock=lambda: None)
     return hub
 
 
@@ -52,7 +52,7 @@ def publish(hub: Hub, session_id: str, *events: LiveEvent) -> None:
 
 
 def joined(hub: Hub, *, version: int = 2) -> Listener:
-    listener = hub.join(version=version)
+    listener = hub.join(version=version, sees=everybody)
     assert listener is not None
     return listener
 
@@ -174,13 +174,13 @@ def test_a_client_can_leave_a_session_and_cannot_follow_any_number() -> None:
     hub = Hub()
     listener = joined(hub)
     for n in range(MAX_SUBSCRIPTIONS + 1):
-        hub.open(str(n), clock=lambda: None)
+        hub.open(str(n), person_id="p", clock=lambda: None)
         assert hub.subscribe(listener, Subscribe(session_id=str(n))) == (n < MAX_SUBSCRIPTIONS)
     assert len(listener.ages()) == MAX_SUBSCRIPTIONS
     listener.forget("0")
     assert not listener.hears("0")
     assert hub.subscribe(listener, Subscribe(session_id=str(MAX_SUBSCRIPTIONS)))
-    listener.follow(Subscribe(), shown=Feed("other", clock=lambda: None))
+    listener.follow(Subscribe(), shown=Feed("other", person_id="p", clock=lambda: None))
     assert listener.hears("other")
     listener.forget(None)
     assert not listener.hears("other")
@@ -189,12 +189,36 @@ def test_a_client_can_leave_a_session_and_cannot_follow_any_number() -> None:
 def test_the_last_of_an_ended_session_is_kept_for_a_while() -> None:
     now_ns = 0
     hub = Hub(clock_ns=lambda: now_ns)
-    hub.open("a", clock=lambda: None)
+    hub.open("a", person_id="p", clock=lambda: None)
     publish(hub, "a", beat(1))
     hub.end("a")
-    hub.open("b", clock=lambda: None)
+    hub.open("b", person_id="p", clock=lambda: None)
     assert hub.subscribe(joined(hub), Subscribe(session_id="a", resume=Resume(feed_id="?", seq=0)))
     now_ns = 31 * NS_PER_S
-    hub.open("c", clock=lambda: None)
+    hub.open("c", person_id="p", clock=lambda: None)
     assert not hub.subscribe(joined(hub), Subscribe(session_id="a"))
     publish(hub, "a", beat(2))  # late, of the slow lane: nobody follows it any more
+
+
+def test_who_may_not_see_a_person_hears_nothing_of_their_session() -> None:
+    hub = Hub(clock_ns=lambda: 0)
+    hub.open("ann-s", person_id="ann", clock=lambda: 5)
+    mine = hub.join(version=2, sees=lambda person_id: person_id == "ann")
+    other = hub.join(version=2, sees=lambda person_id: person_id == "ben")
+    nobody = hub.join(version=2, sees=lambda _person_id: False)
+    assert mine is not None
+    assert other is not None
+    assert nobody is not None
+    hub.open("ben-s", person_id="ben", clock=lambda: 9)
+    hub.show("ben-s")
+    for listener in (mine, other, nobody):
+        assert hub.subscribe(listener, Subscribe())
+    assert (mine.hears("ann-s"), mine.hears("ben-s")) == (True, False)
+    assert (other.hears("ann-s"), other.hears("ben-s")) == (False, True)
+    assert (nobody.hears("ann-s"), nobody.hears("ben-s")) == (False, False)
+    assert not hub.subscribe(other, Subscribe(session_id="ann-s"))
+    assert hub.subscribe(mine, Subscribe(session_id="ann-s"))
+    assert hub.session_ns("ann-s", sees=other.sees) is None
+    assert (hub.session_ns(None, sees=mine.sees), hub.session_ns(None, sees=other.sees)) == (5, 9)
+    hub.end("ann-s")
+    assert hub.session_ns(None, sees=mine.sees) is None

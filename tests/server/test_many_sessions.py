@@ -3,8 +3,6 @@
 from contextlib import AsyncExitStack
 from typing import Any
 
-import httpx
-
 from becalm_protocol.handshake import SessionView, StartSession, Waveform
 
 AGENTS = ("first-agent", "second-agent")
@@ -13,7 +11,7 @@ AGENTS = ("first-agent", "second-agent")
 async def test_each_agent_carries_a_session(server: Any, make_sensors: Any) -> None:
     async with AsyncExitStack() as stack:
         agents = [await stack.enter_async_context(server.agent()) for _ in AGENTS]
-        http = await stack.enter_async_context(httpx.AsyncClient(base_url=server.url))
+        http = await stack.enter_async_context(server.http())
         for agent, agent_id in zip(agents, AGENTS, strict=True):
             await agent.hello(agent_id)
         named = (await http.post("/v1/sessions", json={"agent_id": AGENTS[0]})).json()["session_id"]
@@ -37,7 +35,7 @@ async def test_each_agent_carries_a_session(server: Any, make_sensors: Any) -> N
 
 
 async def test_an_unknown_agent_cannot_be_asked(server: Any) -> None:
-    async with server.agent() as agent, httpx.AsyncClient(base_url=server.url) as http:
+    async with server.agent() as agent, server.http() as http:
         await agent.hello()
         refused = await http.post("/v1/sessions", json={"agent_id": "nobody"})
         assert refused.status_code == 409
@@ -49,7 +47,7 @@ async def test_restart_takes_up_every_session(start_server: Any, database_url: s
     session_ids = {AGENTS[0]: "a" * 32, AGENTS[1]: "b" * 32}
     for seconds in (range(3), range(3, 6)):
         async with start_server(database_url) as server, AsyncExitStack() as stack:
-            http = await stack.enter_async_context(httpx.AsyncClient(base_url=server.url))
+            http = await stack.enter_async_context(server.http())
             for agent_id, worn in sensors.items():
                 known = (await http.get(f"/v1/sessions/{session_ids[agent_id]}")).json()
                 assert known.get("phase") == ("baseline" if seconds[0] else None)

@@ -31,7 +31,7 @@ def logged() -> Iterator[io.StringIO]:
 
 @pytest.fixture
 async def http(server: Any) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=server.url, timeout=30.0) as client:
+    async with server.http() as client:
         yield client
 
 

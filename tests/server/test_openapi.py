@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 
 PROBLEM = "application/problem+json"
@@ -12,7 +11,7 @@ PROBLEM = "application/problem+json"
 
 @pytest.fixture
 async def document(server: Any) -> dict[str, Any]:
-    async with httpx.AsyncClient(base_url=server.url) as client:
+    async with server.http() as client:
         told: dict[str, Any] = (await client.get("/openapi.json")).json()
         return told
 
@@ -79,7 +78,7 @@ async def test_every_type_of_refusal_has_its_page(server: Any, document: dict[st
         if int(status) >= 400
         for example in answer["content"][PROBLEM]["examples"].values()
     }
-    async with httpx.AsyncClient(base_url=server.url) as client:
+    async with server.http() as client:
         pages = await asyncio.gather(*(client.get(one) for one in types))
     assert [page.status_code for page in pages] == [200] * len(types)
 

@@ -5,13 +5,16 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import becalm_protocol
 
 PAGE = Path(becalm_protocol.__file__).with_name("PROTOCOL.md")
 CALL = "asyncio.run(main())"
 
 
-async def test_client_of_the_page_works_as_printed(server: Any, sensors: Any) -> None:
+async def test_client_of_the_page_works_as_printed(server: Any, sensors: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BECALM_TOKEN", server.token)
     (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     assert code.count(CALL) == code.count("ws://127.0.0.1:8765") == 1
     said: asyncio.Queue[str] = asyncio.Queue()

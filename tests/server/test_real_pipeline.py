@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import httpx
 import numpy as np
 
 from becalm_protocol.derived import Beat, BreathTurn
@@ -55,7 +54,7 @@ async def test_rows_equal_an_uninterrupted_pipeline(start_server: Any, database_
         async with (
             start_server(database_url, make_pipeline=Pipeline, session_report=session_report) as server,
             server.agent() as agent,
-            httpx.AsyncClient(base_url=server.url) as http,
+            server.http() as http,
         ):
             await agent.hello()
             await agent.open((ECG, BELT), session_id=session_id, source=Source.REPLAY)

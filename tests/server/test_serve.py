@@ -6,7 +6,6 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import websockets
 
@@ -69,7 +68,7 @@ async def test_everything_embedded_starts_and_stops(start_server: Any, traversab
         assert await agent.closed() == 1012
     async with (
         start_server(None, data_dir=traversable_dir, durable=False) as server,
-        httpx.AsyncClient(base_url=server.url) as http,
+        server.http() as http,
     ):
         assert (await http.get("/v1/sessions/current")).json()["session_id"] == "4" * 32
     assert not list((traversable_dir / "postgres" / "run").glob(".s.PGSQL*"))
@@ -92,7 +91,7 @@ async def test_client_that_hears_no_goodbye_is_cut_off_quietly(
         plug.connect(("127.0.0.1", int(server.url.rpartition(":")[2])))
         plug.setblocking(False)
         client = await websockets.connect(f"{server.ws_url}/v1/live", sock=plug, compression=None)
-        await client.send(encode_json(ClientHello(versions=(1,), client="stuck")))
+        await client.send(encode_json(ClientHello(versions=(1,), client="stuck", token=server.token)))
         client.transport.pause_reading()
         question = encode_json(Ping(sent_ns=2**62))
         with contextlib.suppress(TimeoutError):

@@ -3,7 +3,6 @@
 import asyncio
 from typing import Any
 
-import httpx
 import pytest
 
 from becalm_server.recent_beats import Window
@@ -72,7 +71,7 @@ async def test_windows_never_push_a_report_out() -> None:
 async def test_report_left_undone_is_made_for_whoever_asks(
     server: Any, sensors: Any, fetch: Any, database_url: str, n_seconds: int
 ) -> None:
-    async with server.agent() as agent, httpx.AsyncClient(base_url=server.url) as http:
+    async with server.agent() as agent, server.http() as http:
         await agent.hello()
         opened = await agent.open(sensors.streams)
         path = f"/v1/sessions/{opened.session_id}/report"

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import httpx
 import pytest
 
 from becalm_protocol.derived import Beat, Metrics
@@ -59,7 +58,7 @@ async def test_who_comes_too_late_is_told_what_the_record_has(
     server: Any, sensors: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feed_module, "MAX_KEPT", 6)
-    async with server.agent() as agent, httpx.AsyncClient(base_url=server.url) as http:
+    async with server.agent() as agent, server.http() as http:
         await agent.hello()
         session_id = (await agent.open(sensors.streams)).session_id
         async with server.client(SUBPROTOCOL_2_JSON) as first:

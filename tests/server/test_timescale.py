@@ -2,18 +2,16 @@
 
 from typing import Any
 
-import httpx
-
 
 async def answers(server: Any, sensors: Any) -> dict[str, Any]:
     session_id = "3" * 32
-    async with server.agent() as agent, httpx.AsyncClient(base_url=server.url) as http:
+    async with server.agent() as agent, server.http() as http:
         await agent.hello()
         await agent.open(sensors.streams, session_id=session_id)
         for n in range(5):
             await agent.send(*sensors.second(n))
         await agent.close_session(session_id, sensors.last)
-    async with server.agent() as agent, httpx.AsyncClient(base_url=server.url) as http:
+    async with server.agent() as agent, server.http() as http:
         await agent.hello()
         await agent.open(sensors.streams, session_id=session_id)
         await agent.send(*sensors.sent)  # every event again: the hypertable's key must not double

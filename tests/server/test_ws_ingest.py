@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 
@@ -65,7 +64,7 @@ async def test_every_event_is_stored_once_whatever_the_link_does(
     )
     ecg = next(row for row in stored if row["stream_id"] == sensors.ecg.stream_id)
     assert (ecg["form"], ecg["n_samples"], len(ecg["body"])) == ("i2", 130, 260)
-    async with httpx.AsyncClient(base_url=server.url) as http:
+    async with server.http() as http:
         counts = (await http.get(f"/v1/sessions/{session_id}/counts")).json()
     assert counts["n_duplicates_prevented"] == 15
     assert [stream["last_seq"] for stream in counts["streams"]] == [5, 5, 5]
@@ -342,7 +341,7 @@ async def test_silent_agent_is_let_go(server: Any) -> None:
 
 
 async def test_waiting_session_finds_its_agent_again(server: Any, sensors: Any) -> None:
-    async with httpx.AsyncClient(base_url=server.url) as http:
+    async with server.http() as http:
         async with server.agent() as agent:
             await agent.hello()
             session_id = (await http.post("/v1/sessions")).json()["session_id"]

@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
-import httpx
 import pytest
 import websockets
 
@@ -34,7 +33,7 @@ async def test_unknown_version_is_refused(server: Any) -> None:
 
 async def test_program_without_a_subprotocol_speaks_json(server: Any) -> None:
     async with websockets.connect(f"{server.ws_url}/v1/live", compression=None, proxy=None) as connection:
-        await connection.send(encode_json(ClientHello(versions=(1,), client="curl")))
+        await connection.send(encode_json(ClientHello(versions=(1,), client="curl", token=server.token)))
         assert str(await connection.recv()).startswith('{"type":"client_welcome","version":1')
 
 
@@ -82,7 +81,7 @@ async def test_own_page_may_connect(server: Any) -> None:
     async with websockets.connect(
         f"{server.ws_url}/v1/live", origin=websockets.Origin(server.url), compression=None, proxy=None
     ) as connection:
-        await connection.send(encode_json(ClientHello(versions=(1,), client="own page")))
+        await connection.send(encode_json(ClientHello(versions=(1,), client="own page", token=server.token)))
         assert "client_welcome" in str(await connection.recv())
 
 
@@ -119,7 +118,7 @@ async def test_slow_clients_cost_the_others_nothing(start_server: Any, database_
         start_server(database_url, heartbeat_s=10.0) as server,
         server.agent() as agent,
         server.client() as good,
-        httpx.AsyncClient(base_url=server.url) as http,
+        server.http() as http,
     ):
         await agent.hello()
         await good.hello()
@@ -148,7 +147,7 @@ async def _stuck_client(server: Any) -> AsyncIterator[None]:
     plug.connect(("127.0.0.1", int(server.url.rpartition(":")[2])))
     plug.setblocking(False)
     connection = await websockets.connect(f"{server.ws_url}/v1/live", sock=plug, compression=None, close_timeout=0.1)
-    await connection.send(encode_json(ClientHello(versions=(1,), client="stuck")))
+    await connection.send(encode_json(ClientHello(versions=(1,), client="stuck", token=server.token)))
     await connection.recv()
     connection.transport.pause_reading()
     try:

@@ -13,6 +13,7 @@ from becalm_kivy.own_folder import own_folder
 from becalm_kivy.preferences import PreferenceFile
 from becalm_kivy.screen_check import can_open_window
 from becalm_protocol.errors import ConfigError
+from becalm_protocol.pairing import TokenSource, no_token
 
 if TYPE_CHECKING:
     from becalm_kivy.screens.becalm_app import BecalmApp
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 CLIENT_NAME = "becalm window"
 
 
-def run_app(url: str, *, stop_after_s: float | None = None) -> None:
+def run_app(url: str, *, token: TokenSource = no_token, stop_after_s: float | None = None) -> None:
     """Show the practice until the window is closed or `stop_after_s` has passed.
 
     Raises ConfigError where no window can open or the address is none.
@@ -30,10 +31,10 @@ def run_app(url: str, *, stop_after_s: float | None = None) -> None:
     if not possible and os.environ.get("SDL_VIDEODRIVER") != "offscreen":
         raise ConfigError(f"no window can open here: {why_not}; use --kind terminal", setting="screen")
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(run_app_async(url, stop_after_s=stop_after_s))
+        asyncio.run(run_app_async(url, token=token, stop_after_s=stop_after_s))
 
 
-async def run_app_async(url: str, *, stop_after_s: float | None = None) -> None:
+async def run_app_async(url: str, *, token: TokenSource = no_token, stop_after_s: float | None = None) -> None:
     """Show the practice in the running loop. Raises ConfigError where no window can open."""
     folder = own_folder()
     prepare_kivy(folder)
@@ -42,8 +43,8 @@ async def run_app_async(url: str, *, stop_after_s: float | None = None) -> None:
     open_window()
     from becalm_kivy.screens.becalm_app import BecalmApp
 
-    feed = Feed(url, client_name=CLIENT_NAME)
-    app = BecalmApp(feed, url=url, preference_file=PreferenceFile(folder / "client.json"))
+    feed = Feed(url, client_name=CLIENT_NAME, token=token)
+    app = BecalmApp(feed, url=url, token=token, preference_file=PreferenceFile(folder / "client.json"))
     async with asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(feed.run(app.take), name="feed"),

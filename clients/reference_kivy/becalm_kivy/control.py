@@ -21,27 +21,35 @@ class RequestRefusedError(BecalmError):
 
 
 async def start_session(
-    url: str, *, baseline_s: float | None = None, inhale_s: float | None = None, exhale_s: float | None = None
+    url: str,
+    *,
+    token: str | None = None,
+    baseline_s: float | None = None,
+    inhale_s: float | None = None,
+    exhale_s: float | None = None,
 ) -> str:
     """Start a session and return its identifier. Raises RequestRefusedError."""
     wishes = {"baseline_s": baseline_s, "inhale_s": inhale_s, "exhale_s": exhale_s}
     body = {name: wish for name, wish in wishes.items() if wish is not None}
-    answer = await asyncio.to_thread(_post, f"{http_address(url)}/v1/sessions", body)
+    answer = await asyncio.to_thread(_post, f"{http_address(url)}/v1/sessions", body, token=token)
     session_id = answer.get("session_id")
     if not isinstance(session_id, str):
         raise RequestRefusedError(words.NOT_BECALM)
     return session_id
 
 
-async def stop_session(url: str, session_id: str) -> None:
+async def stop_session(url: str, session_id: str, *, token: str | None = None) -> None:
     """Stop a session. Raises RequestRefusedError."""
-    await asyncio.to_thread(_post, f"{http_address(url)}/v1/sessions/{quote(session_id, safe='')}/stop", {})
+    address = f"{http_address(url)}/v1/sessions/{quote(session_id, safe='')}/stop"
+    await asyncio.to_thread(_post, address, {}, token=token)
 
 
-def _post(address: str, body: dict[str, float]) -> dict[str, object]:
+def _post(address: str, body: dict[str, float], *, token: str | None) -> dict[str, object]:
     request = urllib.request.Request(  # noqa: S310 - http and https only, see address.py
         address, data=json.dumps(body).encode(), headers={"Content-Type": "application/json"}, method="POST"
     )
+    if token is not None:
+        request.add_unredirected_header("Authorization", f"Bearer {token}")
     # The server stands in the same house: a proxy of the system would only lead away from it.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:

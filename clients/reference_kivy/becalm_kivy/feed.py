@@ -11,6 +11,7 @@ from becalm_kivy.control import RequestRefusedError, start_session, stop_session
 from becalm_kivy.link_state import LinkState
 from becalm_protocol.handshake import ServerToClient
 from becalm_protocol.live import Subscribe
+from becalm_protocol.pairing import TokenSource, no_token
 
 __all__ = ["Feed", "FeedStatistics", "RequestRefusedError", "Told", "start_session", "stop_session"]
 
@@ -27,11 +28,14 @@ class Feed:
         *,
         client_name: str,
         waveforms: bool = True,
+        token: TokenSource = no_token,
         clock_ns: Callable[[], int] = time.monotonic_ns,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         wish = Subscribe(waveforms=None if waveforms else ())
-        self._feed = client_feed.Feed(url, client_name=client_name, wishes=(wish,), clock_ns=clock_ns, jitter=jitter)
+        self._feed = client_feed.Feed(
+            url, client_name=client_name, wishes=(wish,), token=token, clock_ns=clock_ns, jitter=jitter
+        )
 
     @property
     def state(self) -> LinkState:

@@ -12,6 +12,7 @@ _SENTENCES = {
     Ending.RESTARTING: words.SERVER_RESTARTING,
     Ending.BUSY: words.SERVER_BUSY,
     Ending.OTHER_VERSION: words.OTHER_VERSION,
+    Ending.NOT_PAIRED: words.NOT_PAIRED,
 }
 
 

@@ -18,6 +18,7 @@ from becalm_kivy.pacer import PacerPhase
 from becalm_kivy.practice_view import PracticeState, PracticeView
 from becalm_kivy.signals import SignalView
 from becalm_protocol.handshake import AgentPresence, ClientWelcome
+from becalm_protocol.pairing import TokenSource, no_token
 
 TEXT, MUTED, TEAL, SAND, LAVENDER = "#e6edf2", "#9eb0bf", "#5cc2ba", "#edc27a", "#a8adf2"
 # Eight pictures a second are smooth for a bar of characters and cost 1 % of a core.
@@ -26,10 +27,17 @@ BAR_CELLS = 40
 NAME_CELLS = 26
 
 
-async def run_terminal(url: str, *, stop: asyncio.Event, start: bool = False, console: Console | None = None) -> None:
+async def run_terminal(
+    url: str,
+    *,
+    stop: asyncio.Event,
+    token: TokenSource = no_token,
+    start: bool = False,
+    console: Console | None = None,
+) -> None:
     """Show the practice until `stop` is set; with `start`, start a session as soon as an agent is there."""
-    feed = Feed(url, client_name="becalm terminal")
-    practice = TerminalPractice(feed, url=url, start=start)
+    feed = Feed(url, client_name="becalm terminal", token=token)
+    practice = TerminalPractice(feed, url=url, token=token, start=start)
     with LiveDisplay(console=console, auto_refresh=False, screen=console is None) as display:
         async with asyncio.TaskGroup() as group:
             tasks = [
@@ -51,8 +59,9 @@ async def _draw_for_ever(display: LiveDisplay, practice: "TerminalPractice") -> 
 class TerminalPractice:
     """Feeds a model and draws it."""
 
-    def __init__(self, feed: Feed, *, url: str, start: bool) -> None:
+    def __init__(self, feed: Feed, *, url: str, start: bool, token: TokenSource = no_token) -> None:
         self._feed = feed
+        self._token = token
         self._url = url
         self._model = PracticeModel()
         self._wants_start = start
@@ -74,7 +83,7 @@ class TerminalPractice:
             if self.view().state.is_under_way:
                 return
             try:
-                await start_session(self._url)
+                await start_session(self._url, token=self._token())
             except RequestRefusedError as exc:
                 self._refusal = str(exc)
                 self._agent_here.clear()

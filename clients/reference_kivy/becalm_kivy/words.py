@@ -12,6 +12,7 @@ SERVER_SILENT = "The server does not answer. Check that it runs and that this de
 SERVER_QUIET = "The server has gone quiet. Trying again."
 SERVER_GONE = "The link to the server broke off. Trying again."
 SERVER_RESTARTING = "The server is restarting. Trying again."
+NOT_PAIRED = "The server does not know this device yet. Ask for a link there (becalm invite), then pair this one."
 SERVER_BUSY = "The server has too much to do. Trying again."
 OTHER_VERSION = "This app and the server speak different versions. Update the older one."
 NOT_BECALM = "Something answered at this address, but not a becalm server. Check the address."

@@ -2,6 +2,7 @@
 select * from session
 where (%(after_created_at)s::timestamptz is null
         or (created_at, session_id) < (%(after_created_at)s::timestamptz, %(after_session_id)s::text))
+    and (%(people)s::text[] is null or person_id = any(%(people)s))
     and (%(before)s::timestamptz is null or created_at < %(before)s)
     and (%(since)s::timestamptz is null or created_at >= %(since)s)
     and (%(source)s::text is null or source = %(source)s)

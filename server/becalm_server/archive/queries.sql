@@ -1,6 +1,9 @@
 -- insert_session: a client started a session, or an agent opened one unasked
-insert into session (session_id, agent_id, source, baseline_s, inhale_s, exhale_s, started_unix_ns)
-values (%(session_id)s, %(agent_id)s, %(source)s, %(baseline_s)s, %(inhale_s)s, %(exhale_s)s, %(started_unix_ns)s)
+insert into session (session_id, agent_id, person_id, source, baseline_s, inhale_s, exhale_s, started_unix_ns)
+values (
+    %(session_id)s, %(agent_id)s, %(person_id)s, %(source)s, %(baseline_s)s, %(inhale_s)s, %(exhale_s)s,
+    %(started_unix_ns)s
+)
 returning *
 
 -- begin_session: the agent opened it; the first start that is told counts for ever

@@ -14,8 +14,9 @@ class SessionRecord:
     """A session as it stands in the archive."""
 
     session_id: str
-    person_id: str | None = None
     agent_id: str | None = None
+    person_id: str | None = None
+    """Whose body it is of."""
     source: Source
     baseline_s: float
     inhale_s: float | None = None

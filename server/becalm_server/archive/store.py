@@ -230,6 +230,7 @@ def _session_columns(record: SessionRecord) -> dict[str, Any]:
     return {
         "session_id": record.session_id,
         "agent_id": record.agent_id,
+        "person_id": record.person_id,
         "source": record.source.value,
         "baseline_s": record.baseline_s,
         "inhale_s": record.inhale_s,

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from becalm_protocol.events import Phase
 from becalm_protocol.handshake import SessionPhase, Source
-from becalm_server.bodies.examples import AGENT_ID, CREATED_AT, SESSION_ID, example_of, shown, strict
+from becalm_server.bodies.examples import AGENT_ID, CREATED_AT, PERSON_ID, SESSION_ID, example_of, shown, strict
 from becalm_server.bodies.fields import Label, NoteText, SessionNs
 
 BreathSource = Literal["respiration", "acceleration_x", "acceleration_y", "acceleration_z", "ecg"]
@@ -41,6 +41,7 @@ class SessionBody(BaseModel):
         {
             "session_id": SESSION_ID,
             "agent_id": AGENT_ID,
+            "person_id": PERSON_ID,
             "phase": "practice",
             "source": "live",
             "baseline_s": 60,
@@ -54,6 +55,7 @@ class SessionBody(BaseModel):
     )
     session_id: str = Field(description="Random; says nothing about the person")
     agent_id: str | None = Field(description="The agent whose sensors it reads")
+    person_id: str | None = Field(description="Whose body it is of: random too")
     phase: SessionPhase = Field(description="waiting: the sensors have not opened it yet; baseline, practice, ended")
     source: Source = Field(description="live, or a recording that is replayed")
     baseline_s: float

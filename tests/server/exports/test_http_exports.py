@@ -1,8 +1,10 @@
 """`/v1/sessions/{id}/export` and `becalm export` against a running server."""
 
 import asyncio
+import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ PROBLEM = "application/problem+json"
 @pytest.fixture
 async def http(session_id: str, server: Any) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a server whose archive has the session."""
-    async with httpx.AsyncClient(base_url=server.url, timeout=30.0) as client:
+    async with server.http() as client:
         yield client
 
 
@@ -60,7 +62,7 @@ async def test_refusals_are_problems_in_words(http: httpx.AsyncClient, session_i
 
 
 async def test_nothing_to_export_is_a_404(empty_session_id: str, server: Any) -> None:
-    async with httpx.AsyncClient(base_url=server.url, timeout=30.0) as client:
+    async with server.http() as client:
         response = await client.get(path(empty_session_id, "kubios"))
     assert (response.status_code, response.headers["content-type"]) == (404, PROBLEM)
     assert "no interval" in response.json()["detail"]
@@ -113,17 +115,22 @@ def test_a_file_name_is_safe_whatever_the_identifier() -> None:
     assert file_name('a/../b\\c"d\r\né', ExportFormat.EDF) == "becalm_a____b_c_d___.edf"
 
 
-async def becalm(*words: object) -> tuple[int | None, str, str]:
+@pytest.fixture
+def becalm(server: Any) -> Callable[..., Any]:
+    return partial(run_becalm, server.token)
+
+
+async def run_becalm(token: str, *words: object) -> tuple[int | None, str, str]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "becalm_cli", *map(str, words),
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=os.environ | {"BECALM_TOKEN": token},
     )  # fmt: skip
     out, err = await process.communicate()
     return process.returncode, out.decode(), err.decode()
 
 
 async def test_the_command_saves_what_the_server_sends(
-    http: httpx.AsyncClient, server: Any, session_id: str, export: Any, tmp_path: Path
+    becalm: Any, server: Any, session_id: str, export: Any, tmp_path: Path
 ) -> None:
     target = tmp_path / "out.edf"
     code, out, err = await becalm("export", "last", "--format", "edf", "--out", target, "--server", server.url)
@@ -142,7 +149,7 @@ async def test_the_command_saves_what_the_server_sends(
     ],
 )
 async def test_the_command_says_what_is_wrong(
-    http: httpx.AsyncClient, server: Any, tmp_path: Path, session: str, export_format: str, out: str, words: str
+    becalm: Any, server: Any, tmp_path: Path, session: str, export_format: str, out: str, words: str
 ) -> None:
     given = ("export", session, "--format", export_format, "--out", tmp_path / out, "--server", server.url)
     code, told, err = await becalm(*given)
@@ -153,6 +160,8 @@ async def test_the_command_says_what_is_wrong(
 
 
 async def test_the_command_names_a_server_that_is_not_there(tmp_path: Path) -> None:
-    code, _, err = await becalm("export", "last", "--format", "edf", "--out", tmp_path / "x", "--server", "127.0.0.1:9")
+    code, _, err = await run_becalm(
+        "", "export", "last", "--format", "edf", "--out", tmp_path / "x", "--server", "127.0.0.1:9"
+    )
     assert code == 2
     assert "becalm serve" in err

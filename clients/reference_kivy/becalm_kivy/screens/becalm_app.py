@@ -22,6 +22,7 @@ from becalm_kivy.screens.options import OptionsSheet
 from becalm_kivy.screens.practice import PracticeScreen
 from becalm_kivy.screens.summary import SummaryScreen
 from becalm_kivy.screens.window import PICTURES_HZ
+from becalm_protocol.pairing import TokenSource, no_token
 from becalm_protocol.units import NS_PER_S
 
 # Long enough to read a refusal twice.
@@ -39,6 +40,7 @@ class BecalmApp(App):
         *,
         url: str,
         preference_file: PreferenceFile,
+        token: TokenSource = no_token,
         clock_ns: Callable[[], int] = time.monotonic_ns,
         **kwargs: Any,
     ) -> None:
@@ -47,6 +49,7 @@ class BecalmApp(App):
         self.options: OptionsSheet | None = None
         self._feed = feed
         self._url = url
+        self._token = token
         self._preference_file = preference_file
         self._preferences = preference_file.read()
         self._clock_ns = clock_ns
@@ -127,13 +130,13 @@ class BecalmApp(App):
         elif view.state is PracticeState.NO_SERVER:
             self.model.start_alone(now_ns=self._clock_ns())
         elif view.session_id is None:
-            await start_session(self._url)
+            await start_session(self._url, token=self._token())
         else:
             await self._stop_session(view.session_id)
 
     async def _stop_session(self, session_id: str) -> None:
         try:
-            await stop_session(self._url, session_id)
+            await stop_session(self._url, session_id, token=self._token())
         except RequestRefusedError:
             if self._feed.state.link is Link.CONNECTED:
                 raise

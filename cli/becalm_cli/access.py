@@ -1,0 +1,85 @@
+"""`becalm invite`, `pair` and `devices`: who else may come in."""
+
+import platform
+from typing import Annotated, Any
+
+import typer
+
+from becalm_cli.asking import tell
+from becalm_cli.keys import key_ring
+from becalm_cli.options import ServerOption
+from becalm_cli.places import DEFAULT_SERVER, http_url
+from becalm_protocol.limits import MAX_NAME_CHARS
+from becalm_protocol.pairing import parse_link, redeem
+
+LinkArgument = Annotated[str, typer.Argument(help="What `becalm invite` printed: http://HOST:PORT/pair#CODE.")]
+
+
+def invite(
+    *,
+    role: Annotated[
+        str | None,
+        typer.Option(
+            help="participant, clinician, agent or operator: a new account [default: one more device of your own]."
+        ),
+    ] = None,
+    person: Annotated[str | None, typer.Option(help="Whose body or account it is [default: a new person].")] = None,
+    label: Annotated[str, typer.Option(help="A word to find it again in the lists.")] = "",
+    server: ServerOption = DEFAULT_SERVER,
+) -> None:
+    """Make a one-time link with which a phone, an agent or somebody else is paired."""
+    wish: dict[str, Any] = {"label": label}
+    if role is not None:
+        wish["role"] = role
+    if person is not None:
+        wish["person_id"] = person
+    made = tell(f"{http_url(server)}/v1/access/invitations", method="POST", body=wish)
+    typer.echo(invitation_in_words(made["link"]))
+
+
+def pair(
+    link: LinkArgument,
+    *,
+    label: Annotated[str, typer.Option(help="What this device is called in the list of devices.")] = "",
+) -> None:
+    """Pair this account on this machine with a server, by a one-time link."""
+    typer.echo(f"Paired with {pair_with(link, label=label or platform.node())}")
+
+
+def pair_with(link: str, *, label: str) -> str:
+    """Keep a token of this account's own; return the server's address. Raises ConfigError."""
+    place = parse_link(link)
+    key_ring().keep(place.server_url, redeem(place, label=label[:MAX_NAME_CHARS]))
+    return place.server_url
+
+
+def devices(
+    *,
+    revoke: Annotated[str | None, typer.Option(help="Take the token of this device back, at once.")] = None,
+    server: ServerOption = DEFAULT_SERVER,
+) -> None:
+    """List the paired devices, or revoke one."""
+    address = f"{http_url(server)}/v1/access/devices"
+    if revoke is not None:
+        taken = tell(f"{address}/{revoke}", method="DELETE")
+        typer.echo(f"{taken['label'] or taken['device_id']} may not come in any more")
+        return
+    for device in tell(address)["items"]:
+        state = "revoked" if device["revoked_at"] else f"seen {(device['seen_at'] or 'never')[:16]}"
+        typer.echo(f"{device['device_id']}  {device['role']:12} {state:22} {device['label']}")
+
+
+def invitation_in_words(link: str) -> str:
+    """Return the link with its QR code, for a terminal."""
+    return f"{qr_code(link)}\nPair a phone or another machine within ten minutes, once:\n{link}"
+
+
+def qr_code(text: str) -> str:
+    """Return a QR code of half-block characters, light on dark as most terminals are."""
+    import segno
+
+    rows = [list(row) for row in segno.make(text, error="l", micro=False).matrix_iter(border=2)]
+    rows += [[0] * len(rows[0])] * (len(rows) % 2)
+    blocks = {(0, 0): "\u2588", (0, 1): "\u2580", (1, 0): "\u2584", (1, 1): " "}
+    pairs = zip(rows[::2], rows[1::2], strict=True)
+    return "\n".join("".join(blocks[bool(a), bool(b)] for a, b in zip(*pair, strict=True)) for pair in pairs)

@@ -1,0 +1,55 @@
+"""The parts of access, as the server's edges reach them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from becalm_server.access.first_start import Owner, ensure_operator_token, ensure_owner
+from becalm_server.access.identities import Identities
+from becalm_server.access.visitors import Visitors
+from becalm_server.archive.access_store import AccessStore, open_access_store
+
+# Whose a session is never changes; so many are asked for again and again.
+MAX_REMEMBERED_SESSIONS = 4_096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """What parts.access holds."""
+
+    store: AccessStore
+    owner: Owner
+    identities: Identities
+    visitors: Visitors
+    _session_people: dict[str, str] = field(default_factory=dict)
+
+    async def session_person(self, session_id: str) -> str | None:
+        """Return whose body a session is of; None where there is no such session. Raises StorageError."""
+        if "\0" in session_id:  # PostgreSQL has no such text
+            return None
+        known = self._session_people.get(session_id)
+        if known is not None:
+            return known
+        row = await self.store.one("select_session_person", session_id=session_id)
+        if row is None or row["person_id"] is None:
+            return None
+        if len(self._session_people) >= MAX_REMEMBERED_SESSIONS:
+            self._session_people.clear()
+        person_id = self._session_people[session_id] = str(row["person_id"])
+        return person_id
+
+    def changed(self) -> None:
+        """Have every next request be judged anew."""
+        self.identities.forget()
+        self._session_people.clear()
+
+
+@asynccontextmanager
+async def open_access(url: str, *, data_dir: Path) -> AsyncIterator[Access]:
+    """Give the access to a migrated database; the first time its owner is made. Raises StorageError, ConfigError."""
+    async with open_access_store(url) as store:
+        owner = await ensure_owner(store)
+        await ensure_operator_token(store, owner=owner, data_dir=data_dir)
+        identities = Identities(store)
+        yield Access(store=store, owner=owner, identities=identities, visitors=Visitors(identities))

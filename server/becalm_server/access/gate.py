@@ -1,0 +1,108 @@
+"""The one gate before every HTTP route: a valid token, an action that the role may do, a person it may do it about.
+
+A route that is added is behind it by itself: what it needs is told from its method and from the identifiers in its
+path; the exceptions are in the two tables here.
+"""
+
+import re
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from starlette.requests import HTTPConnection
+
+from becalm_server.access.caller import Caller
+from becalm_server.access.desk import Access
+from becalm_server.access.rules import Action, Scope, knows, may, scope
+from becalm_server.refusals import NotAllowedError, UnknownPersonError, UnknownSessionError, WhoError
+
+OPEN_PATHS = frozenset({"/healthz", "/readyz", "/docs", "/openapi.json", "/v1/access/pair"})
+"""Routes that anybody may reach; none of them tells anything about anybody."""
+
+ACTIONS: dict[tuple[str, str], Action] = {
+    ("GET", "/v1/health"): Action.OWN,
+    ("GET", "/metrics"): Action.MANAGE,
+    ("POST", "/v1/people"): Action.MANAGE,
+    ("GET", "/v1/sessions/{session_id}/export"): Action.EXPORT,
+    ("DELETE", "/v1/sessions/{session_id}"): Action.SHARE,
+    ("DELETE", "/v1/people/{person_id}"): Action.SHARE,
+}
+"""Routes whose action does not follow from their method."""
+
+_PREFIXES: tuple[tuple[re.Pattern[str], Action], ...] = (
+    (re.compile(r"/v1/people/\{person_id\}/(grants|consents|export)\b"), Action.SHARE),
+    (re.compile(r"/v1/access/(me|devices)\b"), Action.OWN),
+    (re.compile(r"/v1/access/"), Action.MANAGE),
+)
+_UNKNOWN_SESSION = "There is no session {!r:.70}."
+_UNKNOWN_PERSON = "There is no person {!r:.70}."
+
+
+async def gate(request: Request) -> None:
+    """Let a request pass, or refuse it: 401 who are you, 403 not with this role, 404 nothing here for you."""
+    path = request.scope["route"].path
+    if path in OPEN_PATHS:
+        return
+    access: Access = request.app.state.parts.access
+    caller = request.state.caller = await identify(request, access)
+    action = action_of(request.method, path)
+    for name, refuse in (("session_id", _no_session), ("person_id", _no_person)):
+        identifier = request.path_params.get(name, request.query_params.get(name))
+        if identifier is not None:
+            person_id = await access.session_person(identifier) if name == "session_id" else identifier
+            if not knows(caller, person_id):
+                raise refuse(identifier)
+            if not may(caller, action, person_id):
+                raise _not_allowed(caller, action)
+    if scope(caller, action) is Scope.NOBODY:
+        raise _not_allowed(caller, action)
+
+
+def describe(document: dict[str, Any]) -> None:
+    """Add to an OpenAPI document which routes want a token."""
+    document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            operation["security"] = [] if path in OPEN_PATHS else [{"token": []}]
+
+
+def caller_of(request: Request) -> Caller:
+    """Return who asks; for routes behind the gate."""
+    caller: Caller = request.state.caller
+    return caller
+
+
+CallerIs = Annotated[Caller, Depends(caller_of)]
+
+
+async def identify(connection: HTTPConnection, access: Access) -> Caller:
+    """Return who asks by the Authorization header. Raises WhoError."""
+    kind, _, token = connection.headers.get("authorization", "").partition(" ")
+    if kind.lower() != "bearer" or not token.strip():
+        raise WhoError("Expected a token (Authorization: Bearer ...), got none. Pair this device: becalm pair LINK")
+    caller = await access.identities.of_token(token.strip())
+    if caller is None:
+        raise WhoError("The token is unknown, has run out or was taken back. Pair this device again: becalm pair LINK")
+    return caller
+
+
+def action_of(method: str, path: str) -> Action:
+    """Return what a route does, by its method and its path template."""
+    named = ACTIONS.get((method, path))
+    if named is not None:
+        return named
+    for pattern, action in _PREFIXES:
+        if pattern.match(path):
+            return action
+    return Action.READ if method in {"GET", "HEAD"} else Action.CONTROL
+
+
+def _no_session(session_id: str) -> UnknownSessionError:
+    return UnknownSessionError(_UNKNOWN_SESSION.format(session_id))
+
+
+def _no_person(person_id: str) -> UnknownPersonError:
+    return UnknownPersonError(_UNKNOWN_PERSON.format(person_id))
+
+
+def _not_allowed(caller: Caller, action: Action) -> NotAllowedError:
+    return NotAllowedError(f"An account with the role {caller.role} may not {action} here. Ask the operator.")

@@ -1,0 +1,57 @@
+"""The gate of the two WebSockets: who speaks is told by the handshake's Authorization header, or by the hello."""
+
+from starlette.websockets import WebSocket
+
+from becalm_protocol.errors import CloseCode, StorageError, WireError
+from becalm_protocol.handshake import AgentHello, ClientHello
+from becalm_server.access.caller import Caller
+from becalm_server.access.desk import Access
+from becalm_server.access.rules import Action, Scope, scope
+
+_PAIR = "Pair this device: becalm pair LINK, with a link that the server's operator makes by: becalm invite"
+
+REVOKED = "this device may not come in any more, or may see other people than before. Connect again, or pair it anew"
+
+
+async def admit(websocket: WebSocket, hello: AgentHello | ClientHello, *, access: Access, action: Action) -> Caller:
+    """Return who speaks. Raises WireError with 4401 (who are you), 4403 (not with this role) or 1013."""
+    kind, _, token = websocket.headers.get("authorization", "").partition(" ")
+    shown = token.strip() if kind.lower() == "bearer" else hello.token
+    if not shown:
+        raise WireError(f"token: expected one, got none. {_PAIR}", close_code=CloseCode.AUTH)
+    try:
+        caller = await access.identities.of_token(shown)
+        if caller is None:
+            raise WireError(f"token: it is unknown, has run out or was taken back. {_PAIR}", close_code=CloseCode.AUTH)
+        if scope(caller, action) is Scope.NOBODY:
+            raise WireError(f"role: a {caller.role} may not {action} here. {_PAIR}", close_code=CloseCode.SCOPE)
+        if isinstance(hello, AgentHello):
+            await _bind(caller, hello.agent_id, access=access)
+    except StorageError as exc:
+        raise WireError(str(exc), close_code=CloseCode.OVERLOADED) from exc
+    return caller
+
+
+async def _bind(caller: Caller, agent_id: str, *, access: Access) -> None:
+    """Keep an agent to the device whose token it first came with. Raises WireError."""
+    if caller.person_id is None:
+        raise WireError(
+            f"role: expected an account beside a person, got one without. {_PAIR} --role agent",
+            close_code=CloseCode.SCOPE,
+        )
+    if "\0" in agent_id:
+        raise WireError("agent_id: expected printable characters")
+    bound = await access.store.one("select_agent_device", agent_id=agent_id)
+    if bound is not None and bound["device_id"] != caller.device_id:
+        raise WireError(
+            "agent_id: expected this device's own, got another's. Give the agent a data folder of its own",
+            close_code=CloseCode.SCOPE,
+        )
+    if caller.is_local or caller.device_id is None:
+        return
+    row = await access.store.one("bind_agent", device_id=caller.device_id, agent_id=agent_id)
+    if row is not None and row["agent_id"] != agent_id:
+        raise WireError(
+            "agent_id: expected the agent that this token was given to, got another. Pair each agent by itself",
+            close_code=CloseCode.SCOPE,
+        )

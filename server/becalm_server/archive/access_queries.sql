@@ -1,0 +1,100 @@
+-- select_owner: the first operator, who owns this server
+select account_id, person_id from account where role = 'operator' order by created_at, account_id limit 1
+
+-- insert_person: somebody whose sessions are kept
+insert into person (person_id, label) values (%(person_id)s, %(label)s) returning *
+
+-- insert_account: somebody or something that may come in
+insert into account (account_id, role, person_id, label)
+values (%(account_id)s, %(role)s, %(person_id)s, %(label)s)
+returning *
+
+-- adopt_sessions: sessions from before there were people belong to the owner
+update session set person_id = %(person_id)s where person_id is null
+
+-- select_account: one account
+select * from account where account_id = %(account_id)s
+
+-- select_accounts: every account, oldest first
+select account_id, role, person_id, label, login, created_at, disabled_at from account order by created_at, account_id
+
+-- disable_account: it may not come in any more; what it did stays in the audit log
+update account set disabled_at = coalesce(disabled_at, now()) where account_id = %(account_id)s returning *
+
+-- insert_device: a phone, an agent or a program that was paired
+insert into access_device (device_id, account_id, token_sha256, label, is_local)
+values (%(device_id)s, %(account_id)s, %(token_sha256)s, %(label)s, %(is_local)s)
+returning *
+
+-- select_device_of_token: the device that holds a token, with its account
+select device_id, agent_id, is_local, revoked_at, account.*
+from access_device
+join account using (account_id)
+where token_sha256 = %(token_sha256)s
+
+-- select_devices: devices of one account, or of all
+select device_id, account_id, access_device.label, role, agent_id, is_local, access_device.created_at, seen_at, revoked_at
+from access_device
+join account using (account_id)
+where %(account_id)s::text is null or account_id = %(account_id)s
+order by access_device.created_at, device_id
+
+-- revoke_device: its token opens nothing any more
+update access_device set revoked_at = coalesce(revoked_at, now())
+where device_id = %(device_id)s and (%(account_id)s::text is null or account_id = %(account_id)s)
+returning *
+
+-- bind_agent: the first agent that comes with a token keeps it
+update access_device set agent_id = coalesce(agent_id, %(agent_id)s)
+where device_id = %(device_id)s
+returning agent_id
+
+-- select_agent_device: which device an agent is bound to
+select device_id, account_id from access_device where agent_id = %(agent_id)s and revoked_at is null
+
+-- touch_device: it was here
+update access_device set seen_at = now() where device_id = %(device_id)s
+
+-- insert_invitation: a one-time code for an account
+insert into invitation (code_sha256, account_id, expires_at)
+values (%(code_sha256)s, %(account_id)s, now() + %(lasts_s)s * interval '1 second')
+returning expires_at
+
+-- use_invitation: at most one caller gets the account of a code
+update invitation set used_at = now()
+where code_sha256 = %(code_sha256)s and used_at is null and expires_at > now()
+returning account_id
+
+-- clear_invitations: codes that nobody can use any more
+delete from invitation where used_at is not null or expires_at < now()
+
+-- select_granted: people whom a clinician may see now
+select person_id from access_grant
+where clinician_id = %(account_id)s and withdrawn_at is null and (until_at is null or until_at > now())
+
+-- insert_grant: a clinician may see a person
+insert into access_grant (grant_id, person_id, clinician_id, granted_by, until_at)
+values (%(grant_id)s, %(person_id)s, %(clinician_id)s, %(granted_by)s, %(until_at)s)
+returning *
+
+-- select_grants: who may see a person, and who could
+select * from access_grant where person_id = %(person_id)s order by granted_at, grant_id
+
+-- withdraw_grant: the clinician may not see the person any more
+update access_grant set withdrawn_at = coalesce(withdrawn_at, now())
+where grant_id = %(grant_id)s and person_id = %(person_id)s
+returning *
+
+-- select_person: one person
+select * from person where person_id = %(person_id)s
+
+-- select_people: people in the order they came
+select * from person
+where %(people)s::text[] is null or person_id = any(%(people)s)
+order by created_at, person_id
+
+-- rename_person: a local label, or none
+update person set label = %(label)s where person_id = %(person_id)s returning *
+
+-- select_session_person: whose body a session is of
+select person_id from session where session_id = %(session_id)s

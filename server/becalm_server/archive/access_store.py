@@ -1,0 +1,87 @@
+"""Rows about people, accounts and devices, on connections of their own: busy readers of recordings lock nobody out."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from becalm_protocol.errors import StorageError
+from becalm_server.archive.statements import load_statements
+
+Row = dict[str, Any]
+_SQL = load_statements(Path(__file__).with_name("access_queries.sql"))
+MAX_CONNECTIONS = 2
+WAIT_LIMIT_S = 3.0
+QUERY_LIMIT_MS = 20_000
+
+
+class AccessStore:
+    """Open with open_access_store(). Every method raises StorageError where the database cannot answer."""
+
+    def __init__(self, pool: AsyncConnectionPool[Any]) -> None:
+        self._pool = pool
+
+    async def rows(self, statement: str, **parameters: object) -> list[Row]:
+        """Return the rows of a statement of access_queries.sql."""
+        async with self._connected() as connection:
+            return await Steps(connection).rows(statement, **parameters)
+
+    async def one(self, statement: str, **parameters: object) -> Row | None:
+        """Return the first row."""
+        rows = await self.rows(statement, **parameters)
+        return rows[0] if rows else None
+
+    @asynccontextmanager
+    async def together(self) -> AsyncIterator["Steps"]:
+        """Give statements that are committed together or not at all."""
+        async with self._connected() as connection, connection.transaction():
+            yield Steps(connection)
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+        try:
+            async with self._pool.connection() as connection:
+                yield connection
+        except PoolTimeout as exc:
+            raise StorageError(
+                f"database: no answer within {WAIT_LIMIT_S:.0f} s. It may be restarting; try again"
+            ) from exc
+        except (psycopg.Error, OSError) as exc:
+            raise StorageError(f"database: {type(exc).__name__}. It may be restarting; try again") from exc
+
+
+class Steps:
+    """Statements of one transaction."""
+
+    def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        self._connection = connection
+
+    async def rows(self, statement: str, **parameters: object) -> list[Row]:
+        """Return the rows of a statement."""
+        cursor = await self._connection.execute(_SQL[statement], parameters)
+        return await cursor.fetchall() if cursor.description else []
+
+
+@asynccontextmanager
+async def open_access_store(url: str) -> AsyncIterator[AccessStore]:
+    """Give the store of a migrated database."""
+    pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
+        url,
+        kwargs={
+            "autocommit": True,
+            "row_factory": dict_row,
+            "connect_timeout": 5,
+            "options": f"-c timezone=UTC -c statement_timeout={QUERY_LIMIT_MS}",
+        },
+        min_size=1,
+        max_size=MAX_CONNECTIONS,
+        timeout=WAIT_LIMIT_S,
+        check=AsyncConnectionPool.check_connection,
+        open=False,
+    )
+    async with pool:
+        yield AccessStore(pool)

@@ -1,0 +1,69 @@
+"""People and what they allow."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, Field
+
+from becalm_server.bodies.examples import ACCOUNT_ID, CREATED_AT, GRANT_ID, PERSON_ID, example_of, shown, strict
+from becalm_server.bodies.fields import Label, Moment
+
+
+class PersonBody(BaseModel):
+    """Somebody whose sessions are kept; the label is the operator's own word, if any."""
+
+    model_config = shown({"person_id": PERSON_ID, "label": None, "created_at": CREATED_AT})
+    person_id: str = Field(description="Random; says nothing about the person")
+    label: str | None
+    created_at: datetime
+
+
+class PersonList(BaseModel):
+    """People in the order they came."""
+
+    model_config = shown({"items": [example_of(PersonBody)]})
+    items: list[PersonBody]
+
+
+class PersonWish(BaseModel):
+    """A new person, or a new label."""
+
+    model_config = strict({"label": "window seat"})
+    label: Label | None = Field(default=None, description="A local word to tell people apart; no name is needed")
+
+
+class GrantWish(BaseModel):
+    """Whom to let see a person, and until when."""
+
+    model_config = strict({"clinician_id": ACCOUNT_ID, "until_at": "2027-02-22T08:00:00Z"})
+    clinician_id: Label = Field(description="Account of the clinician")
+    until_at: Moment | None = Field(default=None, description="When it ends by itself; without it: when withdrawn")
+
+
+class GrantBody(BaseModel):
+    """A clinician may see a person."""
+
+    model_config = shown(
+        {
+            "grant_id": GRANT_ID,
+            "person_id": PERSON_ID,
+            "clinician_id": ACCOUNT_ID,
+            "granted_by": ACCOUNT_ID,
+            "granted_at": CREATED_AT,
+            "until_at": "2027-02-22T08:00:00Z",
+            "withdrawn_at": None,
+        }
+    )
+    grant_id: str
+    person_id: str
+    clinician_id: str
+    granted_by: str
+    granted_at: datetime
+    until_at: datetime | None
+    withdrawn_at: datetime | None
+
+
+class GrantList(BaseModel):
+    """Grants, oldest first."""
+
+    model_config = shown({"items": [example_of(GrantBody)]})
+    items: list[GrantBody]

@@ -1,0 +1,167 @@
+"""`/v1/access`: pairing, one's own devices, accounts and invitations."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+
+from becalm_server.access import invitations
+from becalm_server.access.caller import Caller, Role
+from becalm_server.access.desk import Access
+from becalm_server.access.gate import CallerIs
+from becalm_server.access.rules import RULES, Action, Scope, scope
+from becalm_server.access.tokens import new_id
+from becalm_server.bodies.access import (
+    AccountBody,
+    AccountList,
+    InvitationBody,
+    InvitationWish,
+    MeBody,
+    PairedBody,
+    PairedDeviceBody,
+    PairedDeviceList,
+    PairWish,
+)
+from becalm_server.bodies.fields import MAX_ID_CHARS
+from becalm_server.problems import responses
+from becalm_server.refusals import (
+    OwnerStaysError,
+    UnknownAccountError,
+    UnknownDeviceError,
+    UnknownPersonError,
+    WhoError,
+)
+
+_BUSY, _BAD, _LARGE = HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+router = APIRouter(prefix="/v1/access", tags=["access"], responses=responses(_BUSY))
+AccountId = Annotated[str, Path(max_length=MAX_ID_CHARS, description="Identifier of an account")]
+DeviceId = Annotated[str, Path(max_length=MAX_ID_CHARS, description="Identifier of a paired device")]
+
+
+@router.post("/pair", summary="Pair a device", status_code=HTTPStatus.CREATED, responses=responses(_BAD, _LARGE))
+async def pair(request: Request, wish: PairWish) -> PairedBody:
+    """Exchange a one-time code for a token of this device's own; the code is used up."""
+    paired = await invitations.pair(_access(request).store, code=wish.code, label=wish.label or "")
+    if paired is None:
+        raise WhoError("The link was used already, has run out or never was one. Make another: becalm invite")
+    account = paired.account
+    return PairedBody(
+        device_id=paired.device_id,
+        account_id=account["account_id"],
+        role=account["role"],
+        person_id=account["person_id"],
+        token=paired.token,
+    )
+
+
+@router.get("/me", summary="Who asks")
+async def me(caller: CallerIs) -> MeBody:
+    """Return who asks, and what it may do."""
+    return MeBody(
+        account_id=caller.account_id,
+        role=caller.role,
+        person_id=caller.person_id,
+        granted=sorted(caller.granted),
+        device_id=caller.device_id,
+        may=sorted(RULES[caller.role]),
+    )
+
+
+@router.get("/devices", summary="Paired devices")
+async def devices(request: Request, caller: CallerIs) -> PairedDeviceList:
+    """Return one's own paired devices; the operator's list is everybody's."""
+    rows = await _access(request).store.rows("select_devices", account_id=_own_account(caller))
+    return PairedDeviceList(items=[PairedDeviceBody(**row) for row in rows])
+
+
+@router.delete("/devices/{device_id}", summary="Revoke a device", responses=responses(UnknownDeviceError))
+async def revoke_device(request: Request, caller: CallerIs, device_id: DeviceId) -> PairedDeviceBody:
+    """Take a device's token back: it opens nothing any more, and its open connections are closed. Again is harmless."""
+    access = _access(request)
+    row = None
+    if "\0" not in device_id:  # PostgreSQL has no such text
+        row = await access.store.one("revoke_device", device_id=device_id, account_id=_own_account(caller))
+    if row is None:
+        raise UnknownDeviceError(f"There is no device {device_id!r:.70}.")
+    access.changed()
+    access.visitors.send_away(device_id=device_id)
+    known = await access.store.rows("select_devices", account_id=row["account_id"])
+    return next(PairedDeviceBody(**one) for one in known if one["device_id"] == device_id)
+
+
+@router.post(
+    "/invitations",
+    summary="Invite",
+    status_code=HTTPStatus.CREATED,
+    responses=responses(_BAD, _LARGE, UnknownAccountError, UnknownPersonError),
+)
+async def invite(request: Request, caller: CallerIs, wish: InvitationWish) -> InvitationBody:
+    """Make a one-time link: for a known account, for a new one of a role, or for one more device of the caller's."""
+    access = _access(request)
+    if wish.account_id is not None:
+        account_id = (await _account(access, wish.account_id)).account_id
+    elif wish.role is not None:
+        account_id = await _new_account(access, caller, wish, role=wish.role)
+    else:
+        account_id = caller.account_id
+    made = await invitations.invite(access.store, account_id=account_id)
+    return InvitationBody(
+        account_id=account_id, code=made.code, link=made.link(str(request.base_url)), expires_at=made.expires_at
+    )
+
+
+@router.get("/accounts", summary="Accounts")
+async def accounts(request: Request) -> AccountList:
+    """Return every account."""
+    rows = await _access(request).store.rows("select_accounts")
+    return AccountList(items=[AccountBody(**row) for row in rows])
+
+
+@router.delete(
+    "/accounts/{account_id}",
+    summary="Disable an account",
+    responses=responses(UnknownAccountError, OwnerStaysError),
+)
+async def disable_account(request: Request, account_id: AccountId) -> AccountBody:
+    """Let an account in no more; its open connections are closed. Its person and sessions stay."""
+    access = _access(request)
+    await _account(access, account_id)
+    if account_id == access.owner.account_id:
+        raise OwnerStaysError("The owner's account cannot be disabled: nobody could run this server any more.")
+    row = await access.store.one("disable_account", account_id=account_id)
+    access.changed()
+    access.visitors.send_away(account_id=account_id)
+    return AccountBody.model_validate(row)
+
+
+async def _new_account(access: Access, caller: Caller, wish: InvitationWish, *, role: Role) -> str:
+    """Make an account: an agent's stands beside the caller's own person unless another is named."""
+    person_id = wish.person_id or (caller.person_id if role is Role.AGENT else None)
+    account_id = new_id()
+    async with access.store.together() as steps:
+        if person_id is not None and not await steps.rows("select_person", person_id=person_id):
+            raise UnknownPersonError(f"There is no person {person_id!r:.70}.")
+        if person_id is None and role is Role.PARTICIPANT:
+            person_id = new_id()
+            await steps.rows("insert_person", person_id=person_id, label=wish.label)
+        await steps.rows(
+            "insert_account", account_id=account_id, role=role.value, person_id=person_id, label=wish.label or ""
+        )
+    return account_id
+
+
+async def _account(access: Access, account_id: str) -> AccountBody:
+    row = None if "\0" in account_id else await access.store.one("select_account", account_id=account_id)
+    if row is None:
+        raise UnknownAccountError(f"There is no account {account_id!r:.70}.")
+    return AccountBody.model_validate(row)
+
+
+def _own_account(caller: Caller) -> str | None:
+    """Return whose devices a caller may list and revoke; None: everybody's."""
+    return None if scope(caller, Action.MANAGE) is Scope.EVERYBODY else caller.account_id
+
+
+def _access(request: Request) -> Access:
+    access: Access = request.app.state.parts.access
+    return access
