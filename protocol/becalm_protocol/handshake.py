@@ -19,13 +19,6 @@ from becalm_protocol.live import Waveform as Waveform
 from becalm_protocol.sensor_state import SensorState as SensorState
 
 
-def require_token(token: str | None) -> None:
-    """Raise ValueError for a token of another size than any that a server gives out; it is never quoted."""
-    n_max = limits.MAX_TOKEN_CHARS
-    if token is not None:
-        require(0 < len(token) <= n_max, "token", f"1 to {n_max} characters", len(token))
-
-
 class Source(StrEnum):
     """Where a session's events come from."""
 
@@ -45,7 +38,9 @@ class AgentHello:
 
     def __post_init__(self) -> None:
         require_text("agent_id", self.agent_id)
-        require_token(self.token)
+        require(
+            0 < len(self.token or "-") <= limits.MAX_TOKEN_CHARS, "token", "1 to 1,000 characters", "another number"
+        )
         require(0 < len(self.versions) <= 16, "versions", "1 to 16 versions", len(self.versions))
 
 
@@ -195,7 +190,9 @@ class ClientHello:
 
     def __post_init__(self) -> None:
         require_text("client", self.client)
-        require_token(self.token)
+        require(
+            0 < len(self.token or "-") <= limits.MAX_TOKEN_CHARS, "token", "1 to 1,000 characters", "another number"
+        )
         require(0 < len(self.versions) <= 16, "versions", "1 to 16 versions", len(self.versions))
 
 
