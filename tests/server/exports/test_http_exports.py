@@ -116,7 +116,7 @@ def test_a_file_name_is_safe_whatever_the_identifier() -> None:
 
 
 @pytest.fixture
-def becalm(server: Any) -> Callable[..., Any]:
+def becalm(session_id: str, server: Any) -> Callable[..., Any]:
     return partial(run_becalm, server.token)
 
 
