@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import fields
 from typing import Any
 
@@ -58,10 +58,15 @@ class DeviceRegister:
         columns = {field.name: [getattr(one, field.name) for one in seen] for field in fields(Seen)}
         await self._archive.rows("upsert_devices", device_id=[secrets.token_hex(16) for _ in seen], **columns)
 
-    async def devices(self) -> list[dict[str, Any]]:
-        """Return every sensor that was ever seen, those seen last first. Raises StorageError."""
+    async def devices(self, people: Collection[str] | None) -> list[dict[str, Any]]:
+        """Return every sensor that was ever seen beside these people (None: anybody), those seen last first.
+
+        Raises StorageError.
+        """
         await self.once()
-        return await self._archive.rows("select_devices", limit=MAX_DEVICES)
+        agents = [link.agent_id for link in self._agents.newest_first(people)]
+        wanted = None if people is None else list(people)
+        return await self._archive.rows("select_devices", people=wanted, agents=agents, limit=MAX_DEVICES)
 
 
 def seen_now(links: Iterable[AgentLink]) -> list[Seen]:

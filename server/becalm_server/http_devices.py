@@ -6,6 +6,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from becalm_protocol.sensor_state import SensorState
+from becalm_server.access.gate import CallerIs
+from becalm_server.access.rules import Action, people_of
 from becalm_server.bodies.devices import AgentBody, AgentList, DeviceBody, DeviceList
 from becalm_server.device_register import seen_now
 from becalm_server.parts import Parts
@@ -15,24 +17,24 @@ router = APIRouter(prefix="/v1", tags=["devices"])
 
 
 @router.get("/devices", summary="Sensors", responses=responses(HTTPStatus.SERVICE_UNAVAILABLE))
-async def list_devices(request: Request) -> DeviceList:
+async def list_devices(request: Request, caller: CallerIs) -> DeviceList:
     """Return every sensor that was ever seen: battery, firmware, and how its connection is now."""
     parts: Parts = request.app.state.parts
-    rows = await parts.devices.devices()
-    told = {
-        (link.agent_id, state.device): state for link in parts.sessions.agents.newest_first() for state in link.sensors
-    }
+    people = people_of(caller, Action.READ)
+    rows = await parts.devices.devices(people)
+    links = parts.sessions.agents.newest_first(people)
+    told = {(link.agent_id, state.device): state for link in links for state in link.sensors}
     return DeviceList(items=[_device(row, now=told.get((row["agent_id"], row["name"]))) for row in rows])
 
 
 @router.get("/agents", summary="Agents")
-async def list_agents(request: Request) -> AgentList:
+async def list_agents(request: Request, caller: CallerIs) -> AgentList:
     """Return the agents that are connected, and the sessions that they carry."""
     parts: Parts = request.app.state.parts
     return AgentList(
         items=[
             AgentBody(agent_id=link.agent_id, n_sensors=len(seen_now([link])), session_ids=sorted(link.session_ids))
-            for link in parts.sessions.agents.newest_first()
+            for link in parts.sessions.agents.newest_first(people_of(caller, Action.READ))
         ]
     )
 

@@ -14,7 +14,7 @@ from becalm_server.access.gate import CallerIs
 from becalm_server.access.rules import Action, may, people_of
 from becalm_server.archive.records import SessionRecord
 from becalm_server.bodies.examples import SESSION_ID
-from becalm_server.bodies.fields import MAX_ID_CHARS, Moment
+from becalm_server.bodies.fields import MAX_ID_CHARS, Moment, PersonQuery
 from becalm_server.bodies.sessions import PhaseList, PhaseRow, SessionBody, SessionChange, SessionPage, SessionWish
 from becalm_server.parts import Parts
 from becalm_server.problems import responses
@@ -35,6 +35,7 @@ async def list_sessions(
     request: Request,
     caller: CallerIs,
     *,
+    person_id: PersonQuery = None,
     before: Annotated[Moment | None, Query(description="Created before this moment")] = None,
     since: Annotated[Moment | None, Query(description="Created at or after this moment")] = None,
     source: Annotated[Source | None, Query(description="live, or replay: of recordings")] = None,
@@ -45,7 +46,7 @@ async def list_sessions(
     """Return sessions, newest first."""
     parts: Parts = request.app.state.parts
     after_created_at, after_session_id = _place(cursor)
-    people = people_of(caller, Action.READ)
+    people = people_of(caller, Action.READ, only=person_id)
     records = await parts.archive.session_page(
         people=None if people is None else list(people),
         after_created_at=after_created_at,

@@ -8,7 +8,9 @@ from fastapi import APIRouter, Query, Request
 
 from becalm_protocol.derived import Metrics, SlowMetrics
 from becalm_protocol.units import NS_PER_S, s_from_ns
-from becalm_server.bodies.fields import Moment
+from becalm_server.access.gate import CallerIs
+from becalm_server.access.rules import Action, people_of
+from becalm_server.bodies.fields import Moment, PersonQuery
 from becalm_server.bodies.trends import TrendList, TrendRow
 from becalm_server.parts import Parts
 from becalm_server.problems import responses
@@ -30,14 +32,16 @@ IndexNames = Annotated[
 @router.get("", summary="Trends over sessions")
 async def trends(
     request: Request,
+    caller: CallerIs,
     *,
+    person_id: PersonQuery = None,
     since: Annotated[Moment | None, Query(description="Sessions that began at or after this moment")] = None,
     indices: IndexNames = None,
     limit: Annotated[int, Query(ge=1, le=500, description="At most so many")] = 500,
 ) -> TrendList:
     """Return what finished sessions were like, newest first: each index before and during practice."""
     parts: Parts = request.app.state.parts
-    rows = await parts.archive.trends(since=since, limit=limit)
+    rows = await parts.archive.trends(people_of(caller, Action.READ, only=person_id), since=since, limit=limit)
     wanted = set(_NAMES if indices is None else indices.split(","))
     return TrendList(items=[_row(row, wanted=wanted) for row in rows])
 

@@ -259,6 +259,10 @@ class RunningServer:
         headers = self.headers if token is None else {"Authorization": f"Bearer {token}"}
         return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=30.0)
 
+    def stranger(self) -> httpx.AsyncClient:
+        """A caller without a token."""
+        return httpx.AsyncClient(base_url=self.url, timeout=30.0)
+
     @asynccontextmanager
     async def agent(self, subprotocol: str = SUBPROTOCOL_2_MSGPACK) -> AsyncIterator[AgentPeer]:
         async with self.connect("/v1/ingest", subprotocol) as connection:

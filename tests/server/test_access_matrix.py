@@ -35,7 +35,7 @@ class House:
 
 async def paired(server: Any, operator: httpx.AsyncClient, **wish: str) -> tuple[dict[str, Any], httpx.AsyncClient]:
     invitation = (await operator.post("/v1/access/invitations", json=wish)).json()
-    async with httpx.AsyncClient(base_url=server.url) as fresh:
+    async with server.stranger() as fresh:
         told = (await fresh.post("/v1/access/pair", json={"code": invitation["code"]})).json()
     return told, server.http(told["token"])
 
@@ -45,7 +45,7 @@ async def house(server: Any) -> AsyncIterator[House]:
     async with AsyncExitStack() as stack:
         operator = await stack.enter_async_context(server.http())
         house = House(document=(await operator.get("/openapi.json")).json())
-        house.callers[NOBODY] = await stack.enter_async_context(httpx.AsyncClient(base_url=server.url))
+        house.callers[NOBODY] = await stack.enter_async_context(server.stranger())
         house.callers[OPERATOR] = operator
         me, house.callers[PARTICIPANT] = await paired(server, operator, role="participant")
         other, unused = await paired(server, operator, role="participant")

@@ -22,7 +22,7 @@ BELT = SensorState(
 
 @pytest.fixture
 async def http(server: Any) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=server.url, timeout=30.0) as client:
+    async with server.http() as client:
         yield client
 
 

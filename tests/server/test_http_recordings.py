@@ -14,7 +14,7 @@ NS = 1_000_000_000
 
 @pytest.fixture
 async def http(server: Any) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=server.url, timeout=30.0) as client:
+    async with server.http() as client:
         yield client
 
 
@@ -79,7 +79,7 @@ async def test_gaps_are_those_that_were_told(server: Any, sensors: Any, http: ht
 async def test_quality_is_told_in_spans_without_a_hole(start_server: Any, database_url: str, sensors: Any) -> None:
     async with start_server(database_url, make_pipeline=SpeakingPipeline) as server:
         session_id = await recorded(server, sensors)
-        async with httpx.AsyncClient(base_url=server.url, timeout=30.0) as http:
+        async with server.http() as http:
             items = (await http.get(f"/v1/sessions/{session_id}/quality")).json()["items"]
     assert [(one["kind"], one["start_ns"], one["end_ns"], one["reason"]) for one in items] == [
         ("ecg", 0, NS, "warming_up"), ("ecg", NS, 3 * NS, None), ("ecg", 3 * NS, None, "flat"),

@@ -28,6 +28,7 @@ class Prepared:
 
     url: str
     session_id: str
+    headers: dict[str, str]
 
 
 @pytest.fixture
@@ -43,6 +44,7 @@ def prepared(start_server: Any, database_url: str, sensors: Any) -> Iterator[Pre
                 for n in range(3):
                     await agent.send(*sensors.second(n))
                 await agent.close_session(opened.session_id, sensors.last)
+            found.headers = server.headers
             found.url, found.session_id = server.url, opened.session_id
             ready.set()
             await asyncio.to_thread(over.wait)
@@ -75,7 +77,7 @@ def test_no_request_surprises_the_server(prepared: Prepared, api: Any) -> None:
         if "session_id" in (case.path_parameters or {}) and _is_whole(case):
             case.path_parameters["session_id"] = prepared.session_id
         if _is_possible(case):
-            case.call_and_validate(base_url=prepared.url, checks=CHECKED)
+            case.call_and_validate(base_url=prepared.url, headers=prepared.headers, checks=CHECKED)
 
     config = HypothesisTestConfig(project=api.config, modes=list(HypothesisTestMode), settings=SETTINGS)
     surprises = {}

@@ -75,8 +75,10 @@ def knows(caller: Caller, person_id: str | None) -> bool:
     return person_id in caller.people or any(may(caller, action, person_id) for action in Action)
 
 
-def people_of(caller: Caller, action: Action) -> frozenset[str] | None:
-    """Return the people about whom a caller may do something; None: everybody."""
+def people_of(caller: Caller, action: Action, *, only: str | None = None) -> frozenset[str] | None:
+    """Return the people about whom a caller may do something, of whom it may have named one; None: everybody."""
+    if only is not None:
+        return frozenset({only} if may(caller, action, only) else ())
     match scope(caller, action):
         case Scope.EVERYBODY:
             return None

@@ -67,6 +67,9 @@ set model = coalesce(excluded.model, device.model), firmware = coalesce(excluded
 -- select_devices: sensors that were ever seen, the one seen last first
 select device_id, agent_id, name, model, firmware, battery_pct, kinds, first_seen_at, last_seen_at
 from device
+where %(people)s::text[] is null
+    or agent_id = any(%(agents)s)
+    or exists (select from session where session.agent_id = device.agent_id and person_id = any(%(people)s))
 order by last_seen_at desc, device_id
 limit %(limit)s
 

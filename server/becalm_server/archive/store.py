@@ -1,7 +1,7 @@
 """The archive as the server sees it: sessions and streams, the writer, and everything that is read back."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -130,10 +130,13 @@ class Archive:
         found = await self.rows(versions_statement(statement), session_id=session_id)
         return newest_version(row["pipeline_version"] for row in found)
 
-    async def trends(self, person_id: str | None = None, *, since: datetime | None = None, limit: int = 500) -> Rows:
-        """Return what finished sessions were like, newest first; of one person, or of all (None)."""
+    async def trends(
+        self, people: Collection[str] | None = None, *, since: datetime | None = None, limit: int = 500
+    ) -> Rows:
+        """Return what finished sessions were like, newest first; of these people, or of all (None)."""
+        wanted = None if people is None else list(people)
         return await self.rows(
-            "select_trends", person_id=person_id, since=since, limit=limit, pipeline_version=PIPELINE_VERSION
+            "select_trends", people=wanted, since=since, limit=limit, pipeline_version=PIPELINE_VERSION
         )
 
     async def overview(self, stream_id: str, *, start_ns: int, end_ns: int, n_buckets: int) -> Overview | None:

@@ -107,7 +107,7 @@ join lateral (
     order by pipeline_version = %(pipeline_version)s desc, length(pipeline_version) desc, pipeline_version desc
     limit 1
 ) as kept on true
-where (%(person_id)s::text is null or session.person_id = %(person_id)s)
+where (%(people)s::text[] is null or session.person_id = any(%(people)s))
     and (%(since)s::timestamptz is null or session.started_unix_ns >= extract(epoch from %(since)s::timestamptz) * 1e9)
 order by session.started_unix_ns desc
 limit %(limit)s

@@ -4,6 +4,7 @@ import re
 from datetime import datetime
 from typing import Annotated
 
+from fastapi import Query
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from becalm_protocol.limits import MAX_NAME_CHARS, MAX_SESSION_NS
@@ -67,3 +68,7 @@ Moment = Annotated[
 """A moment on the wall clock, with its zone."""
 SessionNs = Annotated[int, BeforeValidator(_integer), Field(strict=True, ge=-MAX_SESSION_NS, le=MAX_SESSION_NS)]
 """Session time in a body."""
+PersonQuery = Annotated[
+    str | None, Query(max_length=MAX_ID_CHARS, pattern="^[0-9a-zA-Z_-]+$", description="Of this person only")
+]
+"""One person of those whom the caller may see."""
