@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import itertools
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -49,6 +50,7 @@ async def measure(arguments: argparse.Namespace, *, folder: Path) -> dict[str, A
     try:
         http_url = json.loads(await server.stdout.readline())["ready"]
         url = http_url.replace("http://", "ws://")
+        os.environ["BECALM_TOKEN"] = (folder / "server" / "operator_token").read_text(encoding="ascii")
         figures: dict[str, Any] = {}
         async with Body(url).streaming() as body:
             await asyncio.sleep(SETTLE_S)
@@ -127,7 +129,9 @@ async def half_open(url: str, http_url: str) -> dict[str, Any]:
 
 def _n_clients(http_url: str) -> int:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(f"{http_url}/v1/health", timeout=10) as answer:
+    headers = {"Authorization": f"Bearer {os.environ['BECALM_TOKEN']}"}
+    request = urllib.request.Request(f"{http_url}/v1/health", headers=headers)
+    with opener.open(request, timeout=10) as answer:
         return int(json.loads(answer.read())["clients"]["clients"])
 
 
@@ -144,7 +148,7 @@ async def resume(url: str) -> dict[str, Any]:
     took_s = []
     async with Proxy(seed=1).running() as proxy, asyncio.TaskGroup() as group:
         proxy.target_port = int(url.rpartition(":")[2])
-        feed = Feed(f"ws://127.0.0.1:{proxy.port}", client_name="bench")
+        feed = Feed(f"ws://127.0.0.1:{proxy.port}", client_name="bench", token=lambda: os.environ["BECALM_TOKEN"])
         following = group.create_task(feed.run(take))
         for _ in range(N_RESUMES):
             await _next(came)

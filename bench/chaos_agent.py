@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import csv
 import json
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -185,7 +186,12 @@ async def run(arguments: argparse.Namespace) -> None:
     terminate_with_parent()
     person = RecordedPerson(read_counts(arguments.recording), seconds=arguments.seconds)
     conductor = Conductor(
-        person, server_url=arguments.server, data_dir=arguments.data_dir, quota_bytes=50_000_000, start_now=True
+        person,
+        server_url=arguments.server,
+        token=lambda: os.environ["BECALM_TOKEN"],
+        data_dir=arguments.data_dir,
+        quota_bytes=50_000_000,
+        start_now=True,
     )
     async with asyncio.TaskGroup() as group:
         jumping = group.create_task(_jump_wall_clock(arguments.wall_jumps_s))

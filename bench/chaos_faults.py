@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -124,7 +125,9 @@ async def second_connection(stage: Stage, _dice: random.Random) -> None:
             f"ws://127.0.0.1:{stage.port}/v1/ingest", subprotocols=[websockets.Subprotocol(SUBPROTOCOL_JSON)],
             proxy=None, compression=None,
         ) as rival:  # fmt: skip
-            await rival.send(encode_json(AgentHello(versions=(1,), agent_id=agent_id)))
+            await rival.send(
+                encode_json(AgentHello(versions=(1,), agent_id=agent_id, token=os.environ["BECALM_TOKEN"]))
+            )
             with suppress(websockets.ConnectionClosed, TimeoutError):
                 async with asyncio.timeout(5.0):
                     while True:
@@ -201,7 +204,7 @@ async def _knock(stage: Stage) -> None:
 async def _welcomed(stage: Stage) -> AsyncIterator[str]:
     """One client of many; gives the type of the answer to its hello."""
     async with _follower(stage) as client:
-        await client.send(encode_json(ClientHello(versions=(2,), client="herd")))
+        await client.send(encode_json(ClientHello(versions=(2,), client="herd", token=os.environ["BECALM_TOKEN"])))
         welcome = str(await client.recv())
         await client.send(encode_json(Subscribe(events=("metrics",))))
         yield str(json.loads(welcome)["type"])

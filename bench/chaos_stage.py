@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import sys
 import time
@@ -50,6 +51,8 @@ class Stage:
             line = await self.server.stdout.readline()
         if not line:
             raise SystemExit("the server ended before it was ready")
+        # Of our own agents and clients, who come through proxies whose addresses no key ring knows.
+        os.environ["BECALM_TOKEN"] = (self.folder / "server" / "server" / "operator_token").read_text(encoding="ascii")
         self.port = self.proxy.target_port = int(json.loads(line)["ready"].rpartition(":")[2])
 
     async def start_agent(self) -> None:

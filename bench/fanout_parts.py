@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import os
 import secrets
 import socket
 import time
@@ -68,7 +69,7 @@ class Body:
         """Stream for as long as the block lasts."""
         async with connect(f"{self._url}/v1/ingest", SUBPROTOCOL_2_MSGPACK) as link:
             self._link = link
-            await self._say(AgentHello(versions=(2,), agent_id=secrets.token_hex(8)))
+            await self._say(AgentHello(versions=(2,), agent_id=secrets.token_hex(8), token=os.environ["BECALM_TOKEN"]))
             await self._say(
                 OpenSession(
                     session_id=self.session_id, started_unix_ns=time.time_ns(), source=Source.LIVE,
@@ -136,7 +137,7 @@ async def client(url: str, *, rcvbuf_bytes: int | None = None) -> AsyncIterator[
     plug.connect((host, int(port)))
     plug.setblocking(False)
     async with connect(f"{url}/v1/live", SUBPROTOCOL_2_JSON, plug=plug) as link:
-        await link.send(encode_json(ClientHello(versions=(2,), client="bench")))
+        await link.send(encode_json(ClientHello(versions=(2,), client="bench", token=os.environ["BECALM_TOKEN"])))
         await link.recv()
         await link.send(encode_json(Subscribe()))
         yield link

@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-import httpx
 import jsonschema_rs
 
 from becalm_protocol.derived import Metrics
@@ -34,7 +33,7 @@ async def test_every_frame_of_a_session_follows_the_document(server: Any, sensor
         server.agent(SUBPROTOCOL_JSON) as agent,
         server.client(SUBPROTOCOL_2_JSON) as client,
         server.client(SUBPROTOCOL_JSON) as older,
-        httpx.AsyncClient(base_url=server.url) as http,
+        server.http() as http,
     ):
         for peer, channel in ((agent, "ingest"), (client, "live"), (older, "live")):
             listen(peer, frames, channel)

@@ -3,7 +3,6 @@
 import asyncio
 from typing import Any
 
-import httpx
 import pytest
 
 from becalm_server import doorkeeper
@@ -45,7 +44,7 @@ async def test_half_of_a_second_request_neither(server: Any) -> None:
 
 
 async def test_clients_and_idle_connections_stay(server: Any) -> None:
-    async with server.client() as client, httpx.AsyncClient(base_url=server.url) as http:
+    async with server.client() as client, server.http() as http:
         await client.hello()
         assert (await http.get("/v1/health")).status_code == 200
         await asyncio.sleep(1.0)  # three times the limit

@@ -44,7 +44,7 @@ async def recorded(server: Any, sensors: Any) -> AsyncIterator[Recorded]:
         for n in range(N_SECONDS):
             await agent.send(*sensors.second(n))
         await agent.close_session(opened.session_id, sensors.last)
-    async with httpx.AsyncClient(base_url=server.url, timeout=30.0) as http:
+    async with server.http() as http:
         yield Recorded(http, opened.session_id, sensors)
 
 
