@@ -21,8 +21,14 @@ from becalm_server import feed as server_feed
 class Follower:
     """A running feed, what it told, and the socket it sits on."""
 
-    def __init__(self, url: str, *wishes: Subscribe) -> None:
-        self.feed = Feed(url, client_name="test", wishes=wishes or (Subscribe(),), jitter=lambda: 0.0)
+    def __init__(self, server: Any, *wishes: Subscribe) -> None:
+        self.feed = Feed(
+            server.url,
+            client_name="test",
+            wishes=wishes or (Subscribe(),),
+            token=lambda: server.token,
+            jitter=lambda: 0.0,
+        )
         self.told: list[Told] = []
         self.sockets: list[ClientConnection] = []
         self._changed = asyncio.Event()
@@ -55,8 +61,8 @@ def following(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Run a feed for as long as the context lasts."""
 
     @asynccontextmanager
-    async def follow(url: str, *wishes: Subscribe) -> AsyncIterator[Follower]:
-        follower = Follower(url, *wishes)
+    async def follow(server: Any, *wishes: Subscribe) -> AsyncIterator[Follower]:
+        follower = Follower(server, *wishes)
 
         class Connect(websockets_connect):
             async def __aenter__(self) -> ClientConnection:
@@ -74,7 +80,7 @@ def following(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 async def test_a_broken_link_leaves_no_hole(server: Any, sensors: Any, following: Any) -> None:
-    async with server.agent() as agent, following(server.url) as follower:
+    async with server.agent() as agent, following(server) as follower:
         await agent.hello()
         await agent.open(sensors.streams)
         await follower.until(follower.subscribed)
@@ -97,7 +103,7 @@ async def test_what_the_server_keeps_no_more_is_counted(
 ) -> None:
     monkeypatch.setattr(server_feed, "MAX_KEPT", 4)
     monkeypatch.setattr(feed_module, "FIRST_RETRY_S", 1.0)
-    async with server.agent() as agent, following(server.url) as follower:
+    async with server.agent() as agent, following(server) as follower:
         await agent.hello()
         await agent.open(sensors.streams)
         await follower.until(follower.subscribed)
@@ -118,7 +124,7 @@ async def test_what_the_server_keeps_no_more_is_counted(
 
 async def test_only_what_was_wished_for_comes(server: Any, sensors: Any, following: Any) -> None:
     wish = Subscribe(events=("metrics",), metrics_hz=0.5)
-    async with server.agent() as agent, following(server.url, wish) as follower:
+    async with server.agent() as agent, following(server, wish) as follower:
         await agent.hello()
         await agent.open(sensors.streams)
         await follower.until(follower.subscribed)
@@ -136,7 +142,7 @@ async def test_session_time_of_a_named_session(server: Any, make_sensors: Any, f
         await neighbour.hello("other")
         await agent.open(one.streams)
         session_id = (await neighbour.open(other.streams)).session_id
-        async with following(server.url, Subscribe(session_id=session_id)) as follower:
+        async with following(server, Subscribe(session_id=session_id)) as follower:
             await follower.until(follower.subscribed)
             await follower.until(lambda: follower.feed.session_now_ns() is not None)
             now_ns, true_ns = follower.feed.session_now_ns(), neighbour.now_ns()
