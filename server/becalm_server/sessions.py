@@ -73,9 +73,8 @@ class Sessions:
     # --------------------------------------------------------------------------------------------------- clients
     def shown(self, sees: Sees) -> Session | None:
         """Return the session under way for somebody: where it is not theirs to see, the newest that is."""
-        under_way = [one for one in reversed(self._open.values()) if not one.late]
-        sessions = under_way if self.current is None else [self.current, *under_way]
-        return next((one for one in sessions if sees(one.record.person_id)), None) if self.current else None
+        sessions = (self.current, *reversed(self._open.values())) if self.current else ()
+        return next((one for one in sessions if not one.late and sees(one.record.person_id)), None)
 
     def session_ns(self) -> int | None:
         """Return the current session's time now."""
