@@ -10,6 +10,7 @@ from becalm_protocol.events import value
 
 DATABASE_URL_VARIABLE = "BECALM_DATABASE_URL"
 PIPELINE_WORKERS_VARIABLE = "BECALM_PIPELINE_WORKERS"
+ALLOWED_HOSTS_VARIABLE = "BECALM_ALLOWED_HOSTS"
 # A phone on the same network needs one retransmission of room beside the slowest sensor's own batching: a chest strap
 # sends 73 ECG samples at 130 Hz at once, 561 ms; 900 ms leaves 339 ms for radio, server and Wi-Fi.
 PLAYOUT_DELAY_MS = 900.0
@@ -58,7 +59,8 @@ class ServerSettings:
         """Return the defaults with these choices and what the environment says."""
         variables = os.environ if environment is None else environment
         database_url = variables.get(DATABASE_URL_VARIABLE) or None
-        chosen: dict[str, Any] = {}
+        hosts = variables.get(ALLOWED_HOSTS_VARIABLE, "").split(",")
+        chosen: dict[str, Any] = {"allowed_hosts": tuple(host.strip() for host in hosts if host.strip())}
         if workers := variables.get(PIPELINE_WORKERS_VARIABLE):
             if not (workers.isascii() and workers.isdigit()):
                 raise ConfigError(f"expected a number of processes, got {workers!r:.20}", setting="pipeline_workers")

@@ -136,6 +136,11 @@ def test_environment_names_a_database(tmp_path: Path) -> None:
     given = ServerSettings.from_environment(data_dir=tmp_path, port=1, environment={"BECALM_DATABASE_URL": "x"})
     assert (given.database_url, given.port) == ("x", 1)
     assert ServerSettings.from_environment(data_dir=tmp_path, environment={}).database_url is None
+    hosts = {"BECALM_ALLOWED_HOSTS": "calm.example.org, home"}
+    assert ServerSettings.from_environment(data_dir=tmp_path, environment=hosts).allowed_hosts == (
+        "calm.example.org",
+        "home",
+    )
 
 
 @pytest.mark.parametrize(("name", "choice"), [("port", 70_000), ("port", -1), ("heartbeat_s", 0.0)])
