@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from becalm_cli import access, archive, bench
+from becalm_cli import access, archive, bench, outlet
 from becalm_cli.options import (
     DataDirOption,
     RadioOption,
@@ -32,6 +32,7 @@ app = typer.Typer(
 agent_app = typer.Typer(pretty_exceptions_enable=False)
 app.add_typer(agent_app, name="agent")
 app.add_typer(bench.app, name="bench")
+app.add_typer(outlet.app, name="outlet")
 archive.add_commands(app)
 for command in (access.invite, access.pair, access.devices):
     app.command()(command)

@@ -122,6 +122,9 @@ class _Conversation:
                 if isinstance(item, LiveFrame):
                     frame = self._listener.encode(item, subprotocol=self._socket.subprotocol)
                     await self._socket.send_frame(frame)
+                    await asyncio.sleep(
+                        0
+                    )  # a send that need not wait lets nobody in, not even the news that it is over
                     self._parts.hub.sent_latency.add(time.monotonic_ns() - item.queued_ns)
                 else:
                     await self._socket.send(item)

@@ -49,7 +49,8 @@ GATES = {
     "pyarrow": ("server/becalm_server/exports/parquet_zip.py",),
     "structlog": ("server/becalm_server/logs.py",),
     "prometheus_client": ("server/becalm_server/telemetry.py",),
-    "pylsl": ("ingest/becalm_ingest/lsl.py",),
+    "pylsl": ("ingest/becalm_ingest/lsl.py", "protocol/becalm_client/outlets/lsl_outlet.py"),
+    "pythonosc": ("protocol/becalm_client/outlets/osc_outlet.py",),
     "numpy": (
         "signal/becalm_signal/",
         "ingest/becalm_simulator/",

@@ -150,3 +150,48 @@ async def test_session_time_of_a_named_session(server: Any, make_sensors: Any, f
             await neighbour.send(*other.second(0))
             await follower.until(follower.frames)
             assert {frame.session_id for frame in follower.frames()} == {session_id}
+
+
+async def test_live_values_reach_another_program_over_osc(server: Any, sensors: Any) -> None:
+    osc_message = pytest.importorskip("pythonosc.osc_message", reason="python-osc, of the extra `osc`, is missing")
+    from becalm_client.outlets.osc_outlet import OscOutlet
+
+    heard: list[tuple[str, list[Any]]] = []
+    more = asyncio.Event()
+
+    class Listener(asyncio.DatagramProtocol):
+        def datagram_received(self, data: bytes, _: Any) -> None:
+            message = osc_message.OscMessage(data)
+            heard.append((message.address, message.params))
+            more.set()
+
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(Listener, local_addr=("127.0.0.1", 0))
+    outlet = OscOutlet(host="127.0.0.1", port=transport.get_extra_info("sockname")[1])
+    wish = Subscribe(waveforms=("ecg",))
+    feed = Feed(server.url, client_name="test", wishes=(wish,), token=lambda: server.token)
+    async with server.agent() as agent, asyncio.TaskGroup() as group, asyncio.timeout(20.0):
+        following = group.create_task(feed.run(outlet.take))
+        await agent.hello()
+        await agent.open(sensors.streams)
+        for n in range(60):  # bounded: what is sent before the subscription is not heard
+            await agent.send(*sensors.second(n))
+            await agent.wait_acks(sensors.last)
+            if "/becalm/beat" in dict(heard):
+                break
+        wanted = {
+            "/becalm/link",
+            "/becalm/session",
+            "/becalm/waveform/ecg",
+            "/becalm/metrics/heart_rate_bpm",
+            "/becalm/beat",
+        }
+        while not wanted <= set(dict(heard)):
+            more.clear()
+            await more.wait()
+        following.cancel()
+    transport.close()
+    outlet.close()
+    assert "/becalm/waveform/respiration" not in dict(heard)
+    (wave,) = {len(arguments) for address, arguments in heard if address == "/becalm/waveform/ecg"}
+    assert wave == 2 + 130

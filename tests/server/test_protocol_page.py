@@ -1,7 +1,10 @@
-"""The client printed in PROTOCOL.md, run as it stands."""
+"""The clients printed in PROTOCOL.md, run as they stand."""
 
 import asyncio
+import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -35,3 +38,55 @@ async def test_client_of_the_page_works_as_printed(server: Any, sensors: Any, mo
     finally:
         client.cancel()
         await asyncio.wait([client])
+
+
+@pytest.fixture
+def node() -> list[str]:
+    """Node with a WebSocket of its own, or a skip that says why."""
+    program = shutil.which("node")
+    if program is None:
+        pytest.skip("node is not installed")
+    asked = ["-e", "process.exit(typeof WebSocket === 'undefined' ? 1 : 0)"]
+    for words in ([program], [program, "--experimental-websocket"]):
+        if subprocess.run([*words, *asked], capture_output=True, check=False).returncode == 0:
+            return words
+    pytest.skip("this node has no WebSocket; version 20.10 or newer has")
+
+
+async def test_javascript_of_the_page_works_as_printed_and_comes_back(
+    start_server: Any, sensors: Any, database_url: str, node: list[str], tmp_path: Path
+) -> None:
+    (code,) = re.findall(r"```javascript\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(code.strip().splitlines()) <= 34
+    session_id, port, seconds = "7" * 32, 0, iter(range(100))
+    script = tmp_path / "client.js"
+    program: asyncio.subprocess.Process | None = None
+    try:
+        for part in range(2):  # the server is restarted in between: the page must find it again
+            async with start_server(database_url, port=port) as server, server.agent() as agent, asyncio.timeout(30.0):
+                port = int(server.url.rpartition(":")[2])
+                if program is None:
+                    script.write_text(code.replace("ws://127.0.0.1:8765", server.ws_url), encoding="utf-8")
+                    program = await asyncio.create_subprocess_exec(
+                        *node,
+                        str(script),
+                        stdout=asyncio.subprocess.PIPE,
+                        stderr=asyncio.subprocess.PIPE,
+                        env={**os.environ, "BECALM_TOKEN": server.token},
+                    )
+                assert program.stdout is not None
+                await agent.hello()
+                await agent.open(sensors.streams, session_id=session_id)
+                while (await program.stdout.readline()).decode().strip() != "session baseline":
+                    pass
+                said: list[str] = []
+                while len(said) < 4:
+                    await agent.send(*sensors.second(next(seconds)))
+                    await agent.wait_acks(sensors.last)
+                    said.append((await program.stdout.readline()).decode().strip())
+                assert any(re.fullmatch(r"beat [\d.]+ ms", line) for line in said), (part, said)
+                assert any(re.fullmatch(r"heart rate [\d.]+ \+- 0.5, -?[\d.]+ s old", line) for line in said), said
+    finally:
+        if program is not None:
+            program.kill()
+            await program.communicate()
