@@ -15,7 +15,9 @@ from becalm_server.access.desk import Access
 from becalm_server.access.rules import Action, Scope, knows, may, scope
 from becalm_server.refusals import NotAllowedError, UnknownPersonError, UnknownSessionError, WhoError
 
-OPEN_PATHS = frozenset({"/healthz", "/readyz", "/docs", "/openapi.json", "/asyncapi.json", "/v1/access/pair"})
+OPEN_PATHS = frozenset(
+    {"/healthz", "/readyz", "/docs", "/problems/{name}", "/openapi.json", "/asyncapi.json", "/v1/access/pair"}
+)
 """Routes that anybody may reach; none of them tells anything about anybody."""
 
 ACTIONS: dict[tuple[str, str], Action] = {
