@@ -104,7 +104,7 @@ def test_a_second_of_a_strap_is_a_row() -> None:
 
 def test_slower_streams_and_intervals_take_longer_rows() -> None:
     rates_hz = (1_000.0, 130.0, 100.0, 52.0, 25.0, 10.0, 8.0, 4.0, 1.0, None)
-    assert [span_s_of(rate_hz) for rate_hz in rates_hz] == [1, 1, 1, 2, 5, 10, 15, 30, 60, 60]
+    assert [span_s_of(rate_hz) for rate_hz in rates_hz] == [1, 1, 1, 5, 10, 30, 30, 60, 60, 60]
     beats = [RrBlock(stream_id="s", received_ns=k * NS_PER_S, rr_1024=(1000,)) for k in range(600)]
     rows = [to_row(one, seq=k + 1, arrival_idx=k) for k, one in enumerate(beats)]
     assert len(packed_rows(rows, rate_hz=None)) == 11

@@ -67,7 +67,7 @@ async def test_packed_session_reads_as_before(any_database_url: str, sensors: An
         counted = await archive.derived_rows("select_counts", session_id="one")
         n_rows = await asyncio.to_thread(pack_session, any_database_url, "one")
         assert await fetch(any_database_url, SIZES) == [{"n_held": 2, "n_packed": n_rows}]
-        assert n_rows == 131 + 14 + 3  # ECG by the second, the belt by ten, intervals by the minute
+        assert n_rows == 131 + 5 + 3  # ECG by the second, the belt by thirty, intervals by the minute
         assert await events_of(archive) == before
         assert await archive.derived_rows("select_counts", session_id="one") == counted
         with open_snapshot(any_database_url, "one") as snapshot:
@@ -127,7 +127,7 @@ async def test_two_packers_do_not_meet(database_url: str, sensors: Any) -> None:
     async with kept(database_url, sensors, range(30)) as archive:
         before = await events_of(archive)
         made = await asyncio.gather(*(asyncio.to_thread(pack_session, database_url, "one") for _ in range(3)))
-        assert sum(made) == 30 + 4 + 2
+        assert sum(made) == 30 + 2 + 2
         assert await events_of(archive) == before
 
 

@@ -1,8 +1,8 @@
 """Rows of raw events joined into one, and taken apart again: the same rows, byte for byte.
 
-`body` is the bodies of the joined rows, one after another, deflated. `side` is what else they hold: flags, the first
-sequence number, then column after column a line through its numbers and how far each is off that line, in as few bits
-as the farthest needs; of positions the first, as they are consecutive. Steady stamps take no bit but the line's.
+`body` is the bodies of the joined rows, one after another, deflated. What else they hold is told of the first; of the
+others `side` has, column after column, a line through their numbers and how far each is off that line, in as few bits as
+the farthest needs. Steady stamps take no bit but the line's; positions are consecutive.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,13 +17,12 @@ PACKED_FORMS = (INT16, INT32, RR)
 """Other events are rare, and counted by their form: they stay rows of their own."""
 # `second` counts from here, 2020-01-01 UTC: four bytes reach from 1951 to 2088.
 EPOCH_UNIX_NS = 1_577_836_800 * NS_PER_S
-# A row has some 90 bytes of its own. A second of a strap's ECG is worth a row; of slower streams it takes some seconds
-# until there are so many samples, of intervals a minute.
-_SPANS_S = (1, 2, 5, 10, 15, 30, 60)
-_SAMPLES_WORTH_A_ROW = 100
+# A row has some 100 bytes of its own. A second of a strap's ECG is worth a row; a slower stream takes so many seconds
+# until there are this many samples, of intervals a minute.
+_SPANS_S = (2, 5, 10, 15, 30, 60)
+_FAST_HZ = 100.0
+_SAMPLES_WORTH_A_ROW = 240
 MAX_SPAN_S = _SPANS_S[-1]
-_STAMPED, _ALIKE = 1, 2
-"""Flags of `side`: the sensor stamped the events; they hold equally many samples."""
 # The time to build a row's bits grows faster than its events; a sensor sends some hundreds a second at most.
 MAX_EVENTS = 4_096
 
@@ -34,6 +33,10 @@ class PackedRow:
 
     second: int
     arrival_idx: int
+    seq: int
+    first_sample_idx: int | None
+    received_ns: int
+    sensor_ns: int | None
     n_samples: int
     n_events: int
     form: str
@@ -44,6 +47,8 @@ class PackedRow:
 def span_s_of(sample_rate_hz: float | None) -> int:
     """Return how many seconds of a stream make a row; None is the rate of intervals."""
     rate_hz = sample_rate_hz or 0.0
+    if rate_hz >= _FAST_HZ:
+        return 1
     return next((span for span in _SPANS_S if span * rate_hz >= _SAMPLES_WORTH_A_ROW), MAX_SPAN_S)
 
 
@@ -81,6 +86,10 @@ class Packing:
         return PackedRow(
             second=self.second(first),
             arrival_idx=first.arrival_idx,
+            seq=first.seq,
+            first_sample_idx=first.first_sample_idx,
+            received_ns=first.received_ns,
+            sensor_ns=first.sensor_ns,
             n_samples=sum(row.n_samples for row in rows),
             n_events=len(rows),
             form=first.form,
@@ -91,53 +100,44 @@ class Packing:
 
 def unpack(row: Mapping[str, Any]) -> list[RawRow]:
     """Return the rows that were joined, in their order; `row` also tells the stream_id."""
-    form, n_events = row["form"], row["n_events"]
-    body = inflate(form, bytes(row["body"]))
-    side = _Side(bytes(row["side"]))
-    flags, first_seq = side.number(), side.number()
-    arrivals = [0, *side.column(n_events - 1)]
-    received_ns = side.column(n_events)
-    sizes = [row["n_samples"] // n_events] * n_events if flags & _ALIKE else side.column(n_events)
-    sensor_ns = side.column(n_events) if flags & _STAMPED else [None] * n_events
+    form, n_events, n_others = row["form"], row["n_events"], row["n_events"] - 1
+    body, side = inflate(form, bytes(row["body"])), _Side(bytes(row["side"]))
+    arrivals, received_ns = [0, *side.column(n_others)], [0, *side.column(n_others)]
+    stamps = None if row["sensor_ns"] is None else [0, *side.column(n_others)]
+    sizes = side.column(n_events)
     sampled = form in SAMPLE_BYTES
-    first_sample_idx = side.number() if sampled else 0
     lengths = [SAMPLE_BYTES[form] * size for size in sizes] if sampled else side.column(n_events)
+    first_sample_idx = row["first_sample_idx"]
     found, at = [], 0
     for k, (length, n_samples) in enumerate(zip(lengths, sizes, strict=True)):
         found.append(
             RawRow(
                 stream_id=row["stream_id"],
-                seq=first_seq + k,
+                seq=row["seq"] + k,
                 arrival_idx=row["arrival_idx"] + arrivals[k],
                 form=form,
-                received_ns=received_ns[k],
-                sensor_ns=sensor_ns[k],
-                first_sample_idx=first_sample_idx if sampled else None,
+                received_ns=row["received_ns"] + received_ns[k],
+                sensor_ns=None if stamps is None else row["sensor_ns"] + stamps[k],
+                first_sample_idx=first_sample_idx,
                 n_samples=n_samples,
                 body=body[at : at + length],
             )
         )
         at += length
-        first_sample_idx += n_samples
+        first_sample_idx = first_sample_idx + n_samples if sampled else None
     return found
 
 
 def _side(rows: Sequence[RawRow]) -> bytes:
     """Write what unpack() reads, in that order."""
-    first, sizes = rows[0], [row.n_samples for row in rows]
-    stamped, alike = first.sensor_ns is not None, len(set(sizes)) == 1
+    first, others = rows[0], rows[1:]
     out = bytearray()
-    _put_number(out, _STAMPED * stamped | _ALIKE * alike)
-    _put_number(out, first.seq)
-    _put_column(out, [row.arrival_idx - first.arrival_idx for row in rows[1:]])
-    _put_column(out, [row.received_ns for row in rows])
-    if not alike:
-        _put_column(out, sizes)
-    if stamped:
-        _put_column(out, [row.sensor_ns or 0 for row in rows])
-    if first.form in SAMPLE_BYTES:
-        _put_number(out, first.first_sample_idx or 0)
-    else:
+    _put_column(out, [row.arrival_idx - first.arrival_idx for row in others])
+    _put_column(out, [row.received_ns - first.received_ns for row in others])
+    if first.sensor_ns is not None:
+        _put_column(out, [(row.sensor_ns or 0) - first.sensor_ns for row in others])
+    _put_column(out, [row.n_samples for row in rows])
+    if first.form not in SAMPLE_BYTES:
         _put_column(out, [len(row.body) for row in rows])
     return bytes(out)
 

@@ -58,7 +58,7 @@ join stream using (stream_id)
 where session_id = %(session_id)s and (%(stream_id)s::text is null or stream.stream_id = %(stream_id)s)
 union all
 select
-    stream.stream_id, null, arrival_idx, form, null, null, null, n_samples, body, n_events, side
+    stream.stream_id, seq, arrival_idx, form, received_ns, sensor_ns, first_sample_idx, n_samples, body, n_events, side
 from raw_packed
 join stream using (stream_no)
 where session_id = %(session_id)s and (%(stream_id)s::text is null or stream.stream_id = %(stream_id)s)

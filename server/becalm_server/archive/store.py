@@ -6,8 +6,10 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import psycopg
 from psycopg.rows import dict_row
+from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from becalm_protocol.derived import PIPELINE_VERSION
@@ -213,6 +215,7 @@ async def open_archive(url: str) -> AsyncIterator[Archive]:
         min_size=1,
         max_size=MAX_READERS,
         timeout=WAIT_LIMIT_S,
+        configure=_configure,
         check=AsyncConnectionPool.check_connection,
         open=False,
     )
@@ -222,6 +225,10 @@ async def open_archive(url: str) -> AsyncIterator[Archive]:
             yield Archive(pool, url=url, writer=writer, timescale=migrated.timescale)
     finally:
         await writer.close()
+
+
+async def _configure(connection: psycopg.AsyncConnection[Any]) -> None:
+    set_json_loads(msgspec.json.decode, connection)  # documents of 500 trends are 2 MB: in half the time
 
 
 def _pages(rows: Sequence[RawRow]) -> Iterator[Sequence[RawRow]]:

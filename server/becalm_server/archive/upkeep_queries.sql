@@ -128,9 +128,13 @@ delete from raw_event
 where stream_id = %(stream_id)s and seq > %(mark)s and seq <= %(new_mark)s and form = any(%(forms)s)
 
 -- insert_packed: joined events, in the transaction that takes the single ones away
-insert into raw_packed (stream_no, second, arrival_idx, placed_us, n_samples, n_events, form, body, side)
+insert into raw_packed (
+    stream_no, second, arrival_idx, seq, first_sample_idx, received_ns, sensor_ns, placed_us, n_samples, n_events, form,
+    body, side
+)
 select * from unnest(
-    %(stream_no)b::integer[], %(second)b::integer[], %(arrival_idx)b::bigint[], %(placed_us)b::integer[],
+    %(stream_no)b::integer[], %(second)b::integer[], %(arrival_idx)b::bigint[], %(seq)b::bigint[],
+    %(first_sample_idx)b::bigint[], %(received_ns)b::bigint[], %(sensor_ns)b::bigint[], %(placed_us)b::integer[],
     %(n_samples)b::integer[], %(n_events)b::smallint[], %(form)b::text[], %(body)b::bytea[], %(side)b::bytea[]
 )
 
