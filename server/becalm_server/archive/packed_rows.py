@@ -1,11 +1,12 @@
 """Rows of raw events joined into one, and taken apart again: the same rows, byte for byte.
 
 `body` is the bodies of the joined rows, one after another, deflated. What else they hold is told of the first; of the
-others `side` has, column after column, a line through their numbers and how far each is off that line, in as few bits as
+others `side` has column after column: a line through their numbers, and how far each is off that line in as few bits as
 the farthest needs. Steady stamps take no bit but the line's; positions are consecutive.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, pairwise
 from typing import Any
 
 from becalm_protocol.events import value
@@ -102,7 +103,8 @@ def unpack(row: Mapping[str, Any]) -> list[RawRow]:
     """Return the rows that were joined, in their order; `row` also tells the stream_id."""
     form, n_events, n_others = row["form"], row["n_events"], row["n_events"] - 1
     body, side = inflate(form, bytes(row["body"])), _Side(bytes(row["side"]))
-    arrivals, received_ns = [0, *side.column(n_others)], [0, *side.column(n_others)]
+    arrivals = list(accumulate(side.column(n_others), initial=row["arrival_idx"]))
+    received_ns = [0, *side.column(n_others)]
     stamps = None if row["sensor_ns"] is None else [0, *side.column(n_others)]
     sizes = side.column(n_events)
     sampled = form in SAMPLE_BYTES
@@ -114,7 +116,7 @@ def unpack(row: Mapping[str, Any]) -> list[RawRow]:
             RawRow(
                 stream_id=row["stream_id"],
                 seq=row["seq"] + k,
-                arrival_idx=row["arrival_idx"] + arrivals[k],
+                arrival_idx=arrivals[k],
                 form=form,
                 received_ns=row["received_ns"] + received_ns[k],
                 sensor_ns=None if stamps is None else row["sensor_ns"] + stamps[k],
@@ -132,7 +134,7 @@ def _side(rows: Sequence[RawRow]) -> bytes:
     """Write what unpack() reads, in that order."""
     first, others = rows[0], rows[1:]
     out = bytearray()
-    _put_column(out, [row.arrival_idx - first.arrival_idx for row in others])
+    _put_column(out, [row.arrival_idx - last.arrival_idx for last, row in pairwise(rows)])
     _put_column(out, [row.received_ns - first.received_ns for row in others])
     if first.sensor_ns is not None:
         _put_column(out, [(row.sensor_ns or 0) - first.sensor_ns for row in others])
@@ -143,8 +145,9 @@ def _side(rows: Sequence[RawRow]) -> bytes:
 
 
 def _put_column(out: bytearray, numbers: Sequence[int]) -> None:
-    n = len(numbers)
-    step = (numbers[-1] - numbers[0]) // (n - 1) if n > 1 else 0
+    n, half = len(numbers), len(numbers) // 2
+    # Between the means of both halves: one late stamp at an end does not tilt the line.
+    step = (sum(numbers[n - half :]) - sum(numbers[:half])) // (half * (n - half)) if half else 0
     off = [number - step * k for k, number in enumerate(numbers)]
     low = min(off, default=0)
     n_bits = (max(off, default=0) - low).bit_length()
