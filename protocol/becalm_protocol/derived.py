@@ -158,15 +158,11 @@ class Index:
     """Session time of the newest sample behind the value; its age follows from it."""
 
     def __post_init__(self) -> None:
-        require(
-            (self.value is None) == (self.reason is not None),
-            "reason",
-            "a reason exactly when there is no value",
-            self.reason,
-        )
-        require(
-            (self.value is None) == (self.bound is None), "bound", "a bound exactly when there is a value", self.bound
-        )
+        is_withheld = self.value is None
+        if is_withheld is (self.reason is None):
+            require(False, "reason", "a reason exactly when there is no value", self.reason)
+        if is_withheld is not (self.bound is None):
+            require(False, "bound", "a bound exactly when there is a value", self.bound)
 
 
 @value

@@ -201,7 +201,9 @@ def _norm(values: list[float], feature: Feature) -> _Norm:
 
 
 def _score(feature: Feature, reading: Reading, norm: _Norm) -> _Score:
-    z = max(-Z_CLIP, min(Z_CLIP, (reading.value - norm.centre) / norm.scale))
+    z = (reading.value - norm.centre) / norm.scale
+    if abs(z) > Z_CLIP:
+        z = math.copysign(Z_CLIP, z)
     # A clipped z cannot be off by more than from one end to the other.
     error_z = min(2.0 * Z_CLIP, reading.bound / Z_95 / norm.scale)
     # Smoothing halves an error that lasts as long as it does, and hardly moves one that stays.

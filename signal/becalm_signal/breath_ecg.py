@@ -24,6 +24,7 @@ BASE_S = (-0.09, -0.05)
 # Beats further apart than this are no even trace.
 MAX_BEAT_GAP_S = 2.5
 N_USUAL = 21
+N_MODULATIONS = 3
 # Further from the usual than this many median deviations is an artefact or an early beat, not a breath.
 CLIP_MADS = 5.0
 # Told from this sharpness on, and on until it falls below the lower one. Beats that vary at random are told as breath
@@ -65,7 +66,7 @@ class EcgBreath:
 
     def _forget_beats(self) -> None:
         self._before: tuple[float, list[float]] | None = None
-        self._usual: deque[list[float]] = deque(maxlen=N_USUAL)
+        self._usual = [deque[float](maxlen=N_USUAL) for _ in range(N_MODULATIONS)]
         self._rr_s: deque[float] = deque(maxlen=9)
         self._grid: deque[list[float]] = deque(maxlen=N_WINDOW)
         self._next_grid: int | None = None
@@ -121,11 +122,11 @@ class EcgBreath:
         return [top - bottom, height, base]
 
     def _clipped(self, read: Sequence[float]) -> list[float]:
-        self._usual.append(list(read))
         level = []
-        for k, x in enumerate(read):
-            middle = median(row[k] for row in self._usual)
-            reach = CLIP_MADS * median(abs(row[k] - middle) for row in self._usual)
+        for x, usual in zip(read, self._usual, strict=True):
+            usual.append(x)
+            middle = median(usual)
+            reach = CLIP_MADS * median([abs(known - middle) for known in usual])
             level.append(min(max(x, middle - reach), middle + reach))
         return level
 

@@ -55,7 +55,7 @@ def phase_between(
 
 def _line(part: Sequence[float], wave: Sequence[complex]) -> complex:
     mean = sum(part) / len(part)
-    return sum((x - mean) * w for x, w in zip(part, wave, strict=True))
+    return sum([(x - mean) * w for x, w in zip(part, wave, strict=True)])
 
 
 def _rates(rr: Sequence[tuple[float, float]], times_s: Sequence[float]) -> list[float]:

@@ -66,24 +66,25 @@ def common_breath(traces: Sequence[Sequence[float]], *, heart_bpm: float) -> Com
     if not spectra:
         return None
     weight = sum(w for _, _, w in spectra)
-    total = [sum(w * shares[k] for _, shares, w in spectra) / weight for k in range(n_rates)]
+    weighed = ([w * share for share in shares] for _, shares, w in spectra)
+    total = [sum(column) / weight for column in zip(*weighed, strict=True)]
     rate_bpm = _peak_bpm(total)
     lines = [(even, _line(even, rate_bpm), w) for even, _, w in spectra]
     lead = max(lines, key=lambda line: line[2] * abs(line[1]))[1]
     turned = [(even, w if (line * lead.conjugate()).real >= 0.0 else -w) for even, line, w in lines]
     # The first trace that was given says which way is up.
     up = 1.0 if turned[0][1] >= 0.0 else -1.0
-    trace_out = tuple(up * sum(w * even[k] for even, w in turned) / weight for k in range(N_WINDOW))
-    return Common(rate_bpm, _sharpness(total), trace_out)
+    columns = zip(*([w * x for x in even] for even, w in turned), strict=True)
+    return Common(rate_bpm, _sharpness(total), tuple([up * sum(column) / weight for column in columns]))
 
 
 def _even(trace: Sequence[float]) -> list[float] | None:
     """Return the trace without its straight line, in standard deviations; None where it is flat."""
     n = len(trace)
     mean, middle = sum(trace) / n, (n - 1) / 2.0
-    slope = sum((k - middle) * x for k, x in enumerate(trace)) / (n * (n * n - 1) / 12.0)
+    slope = sum([(k - middle) * x for k, x in enumerate(trace)]) / (n * (n * n - 1) / 12.0)
     level = [x - mean - slope * (k - middle) for k, x in enumerate(trace)]
-    deviation = math.sqrt(sum(x * x for x in level) / n)
+    deviation = math.sqrt(sum(map(mul, level, level)) / n)
     return [x / deviation for x in level] if deviation > 1e-9 * (abs(mean) + 1e-9) else None
 
 

@@ -56,7 +56,7 @@ class RecordingClock:
         if not self._anchored:
             last = block.first_sample_idx + len(block.counts) - 1
             stamp_ns = block.received_ns if block.sensor_ns is None else block.sensor_ns
-            offset_ns = stamp_ns - self._elapsed_ns(last)
+            offset_ns = stamp_ns - round(last * NS_PER_S / self._rate_hz)
             self._offset_ns = (offset_ns + ANCHOR_STEP_NS // 2) // ANCHOR_STEP_NS * ANCHOR_STEP_NS
             self._anchored = True
         return True
@@ -71,11 +71,8 @@ class RecordingClock:
 
     def session_ns(self, at: float) -> int:
         """Return nanoseconds."""
-        return session_time(self._offset_ns + self._elapsed_ns(at))
+        return session_time(self._offset_ns + round(at * NS_PER_S / self._rate_hz))
 
     def error_ns(self, at: float) -> float:  # noqa: ARG002 - the same everywhere
         """Return the rounding of the anchor."""
         return ANCHOR_STEP_NS / 2
-
-    def _elapsed_ns(self, at: float) -> int:
-        return round(at * NS_PER_S / self._rate_hz)

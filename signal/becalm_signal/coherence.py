@@ -49,7 +49,7 @@ def coherence_share(times_s: Sequence[float], rr_ms: Sequence[float]) -> tuple[f
         return 0.0, 1.0
     top = max(_PEAKS, key=power.__getitem__)
     share = sum(power[max(0, top - _N_NEAR) : top + _N_NEAR + 1]) / whole
-    variance = sum(x * x for x in even) / len(even)
+    variance = sum(map(mul, even, even)) / len(even)
     mean_s = sum(rr_ms) / len(rr_ms) / 1000.0
     in_band = min(1.0, 2.0 * BAND_HZ[1] * mean_s)
     noise = in_band * JITTER_MS**2 / max(variance, 1e-9)
@@ -70,5 +70,5 @@ def _even(times_s: Sequence[float], rr_ms: Sequence[float]) -> list[float]:
         share = min(1.0, max(0.0, (t_s - a_s) / max(b_s - a_s, 1e-3)))
         grid.append(rr_ms[k] + share * (rr_ms[k + 1] - rr_ms[k]))
     mean, middle = sum(grid) / N_GRID, (N_GRID - 1) / 2.0
-    slope = sum((n - middle) * x for n, x in enumerate(grid)) / (N_GRID * (N_GRID**2 - 1) / 12.0)
+    slope = sum([(n - middle) * x for n, x in enumerate(grid)]) / (N_GRID * (N_GRID**2 - 1) / 12.0)
     return [x - mean - slope * (n - middle) for n, x in enumerate(grid)]

@@ -120,7 +120,7 @@ class BeatWindow:
             recent = list(self._heard)
         n = len(recent)
         mean = sum(rr for rr, _ in recent) / n
-        variance = sum((rr - mean) ** 2 for rr, _ in recent) / max(1, n - 1)
+        variance = sum([(rr - mean) ** 2 for rr, _ in recent]) / max(1, n - 1)
         if n < 3:  # two intervals say little of their own spread: 50 ms is a usual one at rest
             variance = max(variance, 2500.0)
         error_ms = math.hypot(Z_95 * math.sqrt(variance / n + 2.0 * (BEAT_JITTER_MS / n) ** 2), newest - mean)

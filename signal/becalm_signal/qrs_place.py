@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
+from operator import mul
 
 from becalm_signal.filters import parabola_vertex, smoothing_taps
 
@@ -89,7 +90,7 @@ class PeakPlacer:
         half = len(self._taps) // 2
         part = [samples[k] for k in range(low - half, high + half)]
         taps = self._taps
-        return [sum(map(float.__mul__, taps, part[k : k + len(taps)])) for k in range(high - low)]
+        return [sum(map(mul, taps, part[k : k + len(taps)])) for k in range(high - low)]
 
     def _baseline(self, smooth: list[float]) -> float:
         edge = min(self._edge, len(smooth) // 2)

@@ -93,8 +93,8 @@ class RangeWatch:
         segments = self._segments
         if len(segments) < (segments.maxlen or 0):
             return self.reason
-        low = min(segment.low for segment in segments)
-        high = max(segment.high for segment in segments)
+        low = min([segment.low for segment in segments])
+        high = max([segment.high for segment in segments])
         if high - low <= self._flat_range:
             return Reason.FLAT
         if high - low >= self._saturated_range and self._at_rail(low, high):
@@ -104,6 +104,8 @@ class RangeWatch:
     def _at_rail(self, low: float, high: float) -> bool:
         """Return whether the last second lies on both rails, or on one that cuts it off and is no resting level."""
         recent = list(self._segments)[-2:]
+        if all(low < segment.low and segment.high < high for segment in recent):
+            return False
         shares = {rail: [segment.share_on(rail) for segment in recent] for rail in (low, high)}
         if min(map(sum, shares.values())) > BOTH_RAILS_SHARE * len(recent):
             return True

@@ -7,6 +7,7 @@ later, and whatever of a slow fall the electrodes may have made.
 import math
 from collections import deque
 from dataclasses import dataclass
+from itertools import islice
 
 from becalm_signal.bounds import Z_95
 from becalm_signal.filters import OnePole, low_pass
@@ -119,17 +120,18 @@ class SkinLevelFilter:
     def _dried_us(self, now_us: float) -> float:
         dried_us, after_us = 0.0, now_us
         for earlier_us in reversed(self._levels_us):
-            dried_us += max(0.0, min(earlier_us - after_us, DRYING_SHARE_PER_S * DRYING_STEP_S * earlier_us))
+            if earlier_us > after_us:
+                dried_us += max(0.0, min(earlier_us - after_us, DRYING_SHARE_PER_S * DRYING_STEP_S * earlier_us))
             after_us = earlier_us
         return dried_us
 
     def _seen_from(self, n_later: int) -> float:
         """Return the level of so many samples ago: smoothed backwards over what came since."""
-        keep, past = self._keep, self._past
+        keep, take = self._keep, 1.0 - self._keep
         # As if the cleaned signal went on where it is, smoothed both ways.
         smooth = (self.clean_us + self.slow_us) / 2.0
-        for at in range(len(past) - 2, len(past) - 2 - n_later, -1):
-            smooth = keep * smooth + (1.0 - keep) * past[at]
+        for slow_us in islice(reversed(self._past), 1, n_later + 1):
+            smooth = keep * smooth + take * slow_us
         return smooth
 
     def _look_back(self) -> None:
