@@ -7,8 +7,8 @@ lies near the centre of its steepness instead, between the two.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from statistics import median
 from operator import mul
+from statistics import median
 
 from becalm_signal.filters import parabola_vertex, smoothing_taps
 
