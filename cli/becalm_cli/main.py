@@ -66,13 +66,18 @@ def serve(
         str, typer.Option(help="Address to listen on; the default lets only this machine in.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = DEFAULT_PORT,
+    announce: Annotated[
+        bool | None, typer.Option(help="Say on the local network that it is here [default: where others can reach it].")
+    ] = None,
     data_dir: DataDirOption = None,
     supervised: SupervisedOption = False,
 ) -> None:
     """Start the server (and its database, unless BECALM_DATABASE_URL names one)."""
     from becalm_cli.parts import run_server
 
-    asyncio.run(run_server(host=host, port=port, data_dir=_data_dir(data_dir), supervised=supervised))
+    asyncio.run(
+        run_server(host=host, port=port, announce=announce, data_dir=_data_dir(data_dir), supervised=supervised)
+    )
 
 
 @agent_app.callback(invoke_without_command=True)

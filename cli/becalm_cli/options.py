@@ -1,11 +1,32 @@
 """Options that several commands have."""
 
+import asyncio
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-ServerOption = Annotated[str, typer.Option("--server", help="Address of the becalm server.")]
+from becalm_protocol.errors import ConfigError
+
+
+def found_server(server: str) -> str:
+    """Return a named server as it is, or the one that `auto` finds on the network. Raises ConfigError."""
+    if server != "auto":
+        return server
+    from becalm_client.discovery import find_servers
+
+    found = [one.url for one in asyncio.run(find_servers())]
+    if len(found) != 1:
+        told = f"got {', '.join(found)}; name one" if found else "got none; name it, or start one where others reach it"
+        raise ConfigError(f"expected one becalm server that announces itself, {told}", setting="--server auto")
+    typer.echo(f"becalm server at {found[0]}", err=True)
+    return found[0]
+
+
+ServerOption = Annotated[
+    str,
+    typer.Option("--server", callback=found_server, help="Address of the becalm server; auto: found on the network."),
+]
 DataDirOption = Annotated[
     Path | None, typer.Option("--data-dir", help="Folder for becalm's data [default: the user's data folder].")
 ]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from becalm_ingest.devices import Family
 
 
-async def run_server(*, host: str, port: int, data_dir: Path, supervised: bool) -> None:
+async def run_server(*, host: str, port: int, announce: bool | None, data_dir: Path, supervised: bool) -> None:
     """Serve until told to stop."""
     from becalm_server.access.first_start import OPERATOR_TOKEN_FILE
     from becalm_server.logs import configure_logs
@@ -45,7 +45,7 @@ async def run_server(*, host: str, port: int, data_dir: Path, supervised: bool) 
         if not supervised:
             typer.echo(invitation_in_words(link))
 
-    settings = ServerSettings.from_environment(host=host, port=port, data_dir=data_dir / "server")
+    settings = ServerSettings.from_environment(host=host, port=port, announce=announce, data_dir=data_dir / "server")
     try:
         stop = stop_on_signals(supervised=supervised)
         await serve(settings, on_ready=on_ready, on_invitation=on_invitation, stop=stop)

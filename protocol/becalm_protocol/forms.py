@@ -2,6 +2,8 @@
 
 VERSIONS = (2, 1)
 """Wire versions this code speaks, newest first."""
+SERVICE_TYPE = "_becalm._tcp.local."
+"""A server on the local network (RFC 6763); TXT `version`: the newest it speaks, `path`: where clients go."""
 SUBPROTOCOL_JSON = "becalm.v1.json"
 SUBPROTOCOL_MSGPACK = "becalm.v1.msgpack"
 SUBPROTOCOL_2_JSON = "becalm.v2.json"

@@ -13,6 +13,7 @@ from becalm_protocol.errors import CloseCode, ConfigError
 from becalm_protocol.limits import MAX_FRAME_BYTES
 from becalm_server.access.desk import open_access
 from becalm_server.access.invitations import invite
+from becalm_server.announcement import announced, is_to_be_announced
 from becalm_server.app import create_app
 from becalm_server.archive.embedded import EmbeddedPostgres
 from becalm_server.archive.store import Archive, open_archive
@@ -180,6 +181,9 @@ async def _serve_network(
     async with asyncio.TaskGroup() as group:
         serving = group.create_task(server.serve(sockets=[listener]), name="network")
         door = group.create_task(keep_door(server), name="door")
+        host, port = listener.getsockname()[:2]
+        if is_to_be_announced(host, announce=parts.settings.announce):
+            group.create_task(_announce(host, port, stop=stop), name="announcement")  # says goodbye by itself
         await parts.lanes.wait_ready()
         on_ready(own_address(listener))
         await stop.wait()
@@ -187,6 +191,12 @@ async def _serve_network(
         parts.sessions.agents.close_nowait(CloseCode.RESTART)
         await _leave(server, serving)
         door.cancel()
+
+
+async def _announce(host: str, port: int, *, stop: asyncio.Event) -> None:
+    """Off the way to readiness: the network is asked for a second and a half whether the name is taken."""
+    async with announced(host, port):
+        await stop.wait()
 
 
 async def _leave(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:

@@ -29,6 +29,8 @@ class ServerSettings:
     """A PostgreSQL to use in place of the embedded one."""
     allowed_hosts: tuple[str, ...] = ()
     """Names, beside addresses and this machine's own, under which browsers may reach the server."""
+    announce: bool | None = None
+    """Whether to say on the local network that a server is here; None: where others can reach it."""
     heartbeat_s: float = 2.0
     baseline_s: float = 60.0
     inhale_s: float = 4.0
@@ -54,6 +56,7 @@ class ServerSettings:
         data_dir: Path,
         host: str = "127.0.0.1",
         port: int = 8765,
+        announce: bool | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> "ServerSettings":
         """Return the defaults with these choices and what the environment says."""
@@ -65,4 +68,4 @@ class ServerSettings:
             if not (workers.isascii() and workers.isdigit()):
                 raise ConfigError(f"expected a number of processes, got {workers!r:.20}", setting="pipeline_workers")
             chosen["pipeline_workers"] = int(workers)
-        return cls(host=host, port=port, data_dir=data_dir, database_url=database_url, **chosen)
+        return cls(host=host, port=port, announce=announce, data_dir=data_dir, database_url=database_url, **chosen)

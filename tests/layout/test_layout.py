@@ -44,6 +44,7 @@ GATES = {
     "rich": ("clients/reference_kivy/becalm_kivy/terminal.py", "cli/becalm_cli/"),
     "typer": ("cli/becalm_cli/",),
     "scipy": ("signal/becalm_signal/", "cli/becalm_cli/signal_bench/"),
+    "zeroconf": ("server/becalm_server/announcement.py", "protocol/becalm_client/discovery.py"),
     "pyxdf": ("ingest/becalm_ingest/formats/xdf_file.py",),
     "fitdecode": ("ingest/becalm_ingest/formats/fit_file.py",),
     "pyarrow": ("server/becalm_server/exports/parquet_zip.py",),
