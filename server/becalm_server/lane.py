@@ -25,6 +25,7 @@ from becalm_server.lane_messages import (
     decode_from_lane,
     encode,
 )
+from becalm_server.lane_worker import CAREFUL, QUICK
 from becalm_server.seat import Seat
 from becalm_server.worker_process import WorkerGoneError, WorkerProcess
 
@@ -51,7 +52,8 @@ class Lane:
         """Why there is no process at the moment."""
         self.ready = asyncio.Event()
         """Set while there is a process that has imported its pipeline."""
-        self._worker = WorkerProcess("becalm_server.lane_worker:serve", target)
+        self._target = target
+        self._worker = self._make_worker(QUICK)
         self._up = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -131,6 +133,7 @@ class Lane:
                     self.trouble = f"{exc}; the record goes on, feedback waits"
                     log.warning("a process of pipelines is gone (%s); its %d sessions move", exc, self.n_seats)
                 await self._worker.close()
+                self._worker = self._make_worker(CAREFUL)
                 self._lose_all()
                 await asyncio.sleep(pause_s)
         finally:
@@ -151,6 +154,9 @@ class Lane:
                 await asyncio.sleep(0)  # what it settled goes to the clients before more is
         finally:
             watch.cancel()
+
+    def _make_worker(self, pace: str) -> WorkerProcess:
+        return WorkerProcess("becalm_server.lane_worker:serve", self._target, pace)
 
     async def _watch(self) -> None:
         """Kill a process that hangs. Looks are counted, not time: while we were suspended ourselves it was not."""

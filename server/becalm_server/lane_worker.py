@@ -40,6 +40,12 @@ STATE_EVERY_NS = 10 * NS_PER_S
 # Answers to a long frame go out on the way: the first must not wait for the last, nor all come at once to the clients.
 FLUSH_NS = 5 * NS_PER_MS
 MAX_ANSWERS = 16
+# After a death every answer goes out by itself, for as long as a session may be fed its past: the step that kills a
+# process is then the first without an answer.
+CAREFUL_STEPS = 50_000
+
+
+QUICK, CAREFUL = "quick", "careful"
 
 
 class LivePipeline(Protocol):
@@ -150,21 +156,25 @@ class LaneWorker:
             body = self._codec.pack((*content, seated.saved_ns))
         except Exception as exc:  # noqa: BLE001  (a pipeline that cannot be packed still gives feedback)
             return None, _place(exc)
-        return LiveState(arrival_idx, seated.newest_ns, seated.seqs, self._codec.code_sha256, body), None
+        return LiveState(arrival_idx, seated.newest_ns, dict(seated.seqs), self._codec.code_sha256, body), None
 
 
-def serve(parent: Parent, target: str) -> None:
-    """Serve pipelines made by `target` ("module:name") until the server is gone."""
+def serve(parent: Parent, target: str, pace: str) -> None:
+    """Serve pipelines made by `target` ("module:name") until the server is gone; `pace`: "quick", or "careful"."""
     worker = LaneWorker(resolve(target))
     parent.send(encode([Pong()]))
+    n_careful = CAREFUL_STEPS if pace == CAREFUL else 0
     while True:
         answers: list[FromLane] = []
         flushed_ns = time.monotonic_ns()
         for message in decode_to_lane(parent.receive()):
             answer = worker.take(message)
+            n_careful -= n_careful > 0
             if answer is not None:
                 answers.append(answer)
-            if len(answers) >= MAX_ANSWERS or (answers and time.monotonic_ns() - flushed_ns > FLUSH_NS):
+            if len(answers) >= (1 if n_careful else MAX_ANSWERS) or (
+                answers and time.monotonic_ns() - flushed_ns > FLUSH_NS
+            ):
                 parent.send(encode(answers))
                 answers, flushed_ns = [], time.monotonic_ns()
         if answers:

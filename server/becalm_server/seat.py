@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 # Minutes of a session. Policy of a full queue: all of it is dropped, for the archive has it too and is read once more.
 MAX_WAITING = 8_192
-# A step that ended its process so often does it by itself; the session is recorded, and goes without feedback.
+# A session whose next step ended its process so often does it by itself; it is recorded, and goes without feedback.
 N_DEADLY = 3
 
 
@@ -54,7 +54,7 @@ class Seat:
         self._waiting: deque[Step] = deque()
         self._overflown = False
         self._finishing: asyncio.Future[None] | None = None
-        self._deadly = (-1, 0)
+        self._blamed_idx, self._n_blamed = -1, 0
 
     @property
     def is_seated(self) -> bool:
@@ -114,6 +114,8 @@ class Seat:
     # --------------------------------------------------------------------------------------------------- the lane
     def settle(self, settlement: Settlement) -> None:
         """Hear what followed from a step."""
+        if settlement.arrival_idx > self._blamed_idx:
+            self._n_blamed = 0
         self._settled(settlement)
 
     def finished(self, finished: Finished) -> None:
@@ -123,10 +125,9 @@ class Seat:
             self._finishing.set_result(None)
 
     def suspect(self, step: int) -> None:
-        """Hear that the process ended over this step."""
-        known, n_times = self._deadly
-        self._deadly = (step, n_times + 1 if step == known else 1)
-        if self._deadly[1] >= N_DEADLY:
+        """Hear that the process ended over this step, or over one just before it."""
+        self._blamed_idx, self._n_blamed = max(step, self._blamed_idx), self._n_blamed + 1
+        if self._n_blamed >= N_DEADLY:
             log.error("a session ended its process of pipelines %d times; it is recorded without feedback", N_DEADLY)
             self.is_given_up = True
             self._seated.set()  # whoever waits for the end of the session need not wait for a process

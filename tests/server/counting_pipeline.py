@@ -1,6 +1,8 @@
-"""A pipeline whose every number can be counted by hand; the processes of the server under test import it."""
+"""Pipelines whose every number can be counted by hand; the processes of the server under test import them."""
 
+import os
 from collections.abc import Sequence
+from typing import Any
 
 from becalm_protocol.derived import Beat, BeatFlag, Derived, Index, Metrics, Reason
 from becalm_protocol.events import PhaseChange, RawEvent, RrBlock, SampleBlock, SignalKind, StreamInfo
@@ -75,3 +77,36 @@ class CountingPipeline:
             scr_per_min=none,
             arousal=none,
         )
+
+
+class WishfulPipeline:
+    """Says with each beat how many wishes it has heard."""
+
+    def __init__(self, _streams: Any) -> None:
+        self._n_wishes = 0
+        self._n_beats = 0
+
+    def feed(self, event: Any) -> tuple[Beat, ...]:
+        if isinstance(event, BreathWish):
+            self._n_wishes += 1
+        if not isinstance(event, RrBlock):
+            return ()
+        self._n_beats += 1
+        told = Beat(
+            beat_idx=self._n_beats, t_ns=event.received_ns, emitted_ns=event.received_ns, source=SignalKind.RR,
+            rr_ms=float(self._n_wishes), flag=BeatFlag.OK, confirmed=True,
+        )  # fmt: skip
+        return (told,)
+
+    def finish(self) -> tuple[Beat, ...]:
+        return ()
+
+
+class DeadlyPipeline(WishfulPipeline):
+    """Takes its whole process along at the third beat of a session, whenever it hears it."""
+
+    def feed(self, event: Any) -> tuple[Beat, ...]:
+        told = super().feed(event)
+        if self._n_beats == 3:
+            os._exit(7)
+        return told
