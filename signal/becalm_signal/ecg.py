@@ -9,6 +9,7 @@ from becalm_signal.breath_ecg import EcgBreath
 from becalm_signal.breath_turns import BreathMaker, TurnAt
 from becalm_signal.clock import StreamClock
 from becalm_signal.ecg_contact import ContactWatch
+from becalm_signal.ecg_trust import HeartTrust
 from becalm_signal.qrs import Peak, QrsDetector
 from becalm_signal.quality import RangeWatch, pieces
 from becalm_signal.rr import RrFlagger
@@ -23,6 +24,8 @@ HEART_ABOVE = 2.2
 # Known late, an open lead is told of from here on after the last beat.
 OFF_AFTER_NS = 300 * NS_PER_MS
 DEAD = frozenset({Reason.FLAT, Reason.SATURATED})
+# What comes after these may be no heart any more.
+DOUBTED = DEAD | {Reason.OFF_BODY}
 
 
 class EcgStage:
@@ -40,6 +43,7 @@ class EcgStage:
         )
         self._detector = QrsDetector(rate_hz)
         self._contact = ContactWatch(rate_hz)
+        self._trust = HeartTrust()
         self._flagger = RrFlagger(SignalKind.ECG)
         self._quality = QualityReporter(SignalKind.ECG)
         self._breath = EcgBreath(rate_hz)
@@ -54,6 +58,7 @@ class EcgStage:
         self._watch.restart()
         self._detector.restart()
         self._contact.restart()
+        self._trust.restart()
         self._breath.restart()
         self._breaths.restart()
         self._origin = None
@@ -98,17 +103,20 @@ class EcgStage:
     def _settle(self, peaks: Sequence[Peak], *, at: int, clock: StreamClock) -> list[Output]:
         emitted_ns = clock.session_ns(at)
         was = self._quality.reason
+        told: list[Peak] = []
         for peak in peaks:
             self._contact.beat(peak.at, is_known=peak.is_known)
+            told += self._trust.hear(peak)
         out = self._judge(emitted_ns, clock=clock)
         if was in DEAD and self._quality.reason is None:
             # The step from the rail back to the heart is no beat, and levels learned on a dead lead are none.
             self._detector.begin_anew()
             self._contact.restart()
+            self._trust.restart()
             self._breath.restart()
             self._origin = at + 1
             return out
-        for peak in peaks:
+        for peak in told:
             out += self._beat(peak, clock=clock, emitted_ns=emitted_ns)
         return out
 
@@ -117,7 +125,10 @@ class EcgStage:
         if peakiness > 0.0:
             self._ghost = peakiness < (HEART_ABOVE if self._ghost else GHOST_BELOW)
         contact = self._contact.judge()
-        reason = self._watch.reason or contact or (Reason.NOISY if self._ghost else None)
+        no_heart = self._ghost or self._trust.is_refused
+        reason = self._watch.reason or contact or (Reason.NOISY if no_heart else None)
+        if reason in DOUBTED:
+            self._trust.doubt()
         self._detector.learn_shapes(is_heart=reason is not Reason.OFF_BODY)
         since_ns = t_ns
         if reason is Reason.OFF_BODY and self._contact.silent_since is not None:

@@ -52,8 +52,8 @@ class Peak:
 
     at: float
     height: float
-    is_known: bool = False
-    """Whether it looks like beats before it."""
+    is_known: bool = False  # looks like beats before it
+    is_steady: bool = False  # and is like one of them in size, too
 
 
 class QrsDetector:
@@ -242,7 +242,7 @@ class QrsDetector:
                 self._quiet_since = beat.hump.at
                 self._set_deadline()
             self._placer.learn(beat.peak.balance)
-            found.append(Peak(beat.at * self._decimator.factor, beat.peak.height, beat.is_known))
+            found.append(Peak(beat.at * self._decimator.factor, beat.peak.height, beat.is_known, beat.is_steady))
 
     def _set_deadline(self) -> None:
         typical = median(self._rr) if len(self._rr) >= 2 else self.rate_hz

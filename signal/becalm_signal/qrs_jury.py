@@ -44,6 +44,8 @@ class Found:
     like: Likeness
     is_known: bool = False
     """Whether it looked like beats before it."""
+    is_steady: bool = False
+    """Whether it was like one of them in size, too."""
 
     @property
     def at(self) -> float:
@@ -153,10 +155,11 @@ class Jury:
         if self._last is not None and found.at - self._last < MAX_RR_S * self._rate_hz:
             self._rr.append(found.at - self._last)
         self._last = found.at
-        is_known = found.like.is_known(found.hump.energy, least=LIKE)
+        energy = found.hump.energy
+        is_known, is_steady = found.like.is_known(energy, least=LIKE), found.like.is_steady(energy)
         if self.is_learning:
             self.shapes.learn(found.like, energy=found.hump.energy, side=found.peak.side)
-        return replace(found, is_known=is_known)
+        return replace(found, is_known=is_known, is_steady=is_steady)
 
     def _is_regular(self) -> bool:
         if len(self._rr) < 5:

@@ -1,0 +1,50 @@
+"""Is what was found a heart? Beats of a heart are alike in shape and size; those found in noise rarely are."""
+
+from collections import deque
+
+from becalm_signal.qrs import Peak
+
+# Hearts of 27 annotated and ICU records had so many within their first 5 s; white, muscle and mains noise rarely ever.
+N_JUDGED = 5
+N_STEADY = 3
+# Where a heart has been heard before, its shapes are known, and fewer will do.
+N_STEADY_AGAIN = 2
+# So many beats without any trust: they are none.
+N_DOUBTED = 8
+
+
+class HeartTrust:
+    """Holds beats back, at first and after `doubt`, until most of the last five have a shape and size seen before."""
+
+    def __init__(self) -> None:
+        self._held: deque[Peak] = deque(maxlen=N_DOUBTED)
+        self._is_trusted = False
+        self._n_needed = N_STEADY
+
+    def doubt(self) -> None:
+        """Hold back what comes until it has been steady again."""
+        if self._is_trusted:
+            self._is_trusted, self._n_needed = False, N_STEADY_AGAIN
+
+    def restart(self) -> None:
+        """Forget what is held: positions begin anew."""
+        self._held.clear()
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether beats have come for long enough without being those of a heart."""
+        return len(self._held) == N_DOUBTED
+
+    def hear(self, peak: Peak) -> list[Peak]:
+        """Take a beat; return those to tell, oldest first."""
+        if self._is_trusted:
+            return [peak]
+        self._held.append(peak)
+        steady = [k for k, held in enumerate(self._held) if held.is_steady]
+        if sum(k >= len(self._held) - N_JUDGED for k in steady) < self._n_needed:
+            return []
+        self._is_trusted = True
+        # The one before the first steady one is what that was like.
+        told = list(self._held)[max(0, steady[0] - 1) :]
+        self._held.clear()
+        return told
