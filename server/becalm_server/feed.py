@@ -13,7 +13,7 @@ from becalm_server.frames import LiveFrame
 
 # A phone that changes its access point is back after 5 to 10 s, and the longest back-off of our clients is 8 s.
 KEPT_NS = 30 * NS_PER_S
-# Nine waveforms, beats and indices for those 30 s; three signals alone make 600 frames of 1.3 kB, 0.8 MB a session.
+# Nine waveforms, beats and indices for those 30 s. Three signals make 600 frames: 0.6 MB a session, 1 MB while watched.
 MAX_KEPT = 1_500
 # When frames that are kept no more were published is known to this many frames: three seconds, for 1 byte a second.
 _MARK_EVERY = 64
