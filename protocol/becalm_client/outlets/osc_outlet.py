@@ -65,7 +65,7 @@ class OscOutlet:
             case Ages(clock_ns=int(clock_ns)):
                 ages = {self._kinds.get(key, key): t_ns for key, t_ns in (told.streams | told.events).items()}
                 for name, t_ns in ages.items():
-                    yield f"/age/{name}", [s_from_ns(clock_ns - t_ns)]
+                    yield f"/age/{name}", [s_from_ns(max(0, clock_ns - t_ns))]  # a fast replay outruns the clock
             case Live(event=Waveform() as wave):
                 yield from _waveform(wave)
             case Live(event=Metrics() as metrics):
