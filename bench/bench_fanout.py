@@ -55,6 +55,7 @@ async def measure(arguments: argparse.Namespace, *, folder: Path) -> dict[str, A
         async with Body(url).streaming() as body:
             await asyncio.sleep(SETTLE_S)
             figures |= await fan_out(url, body, arguments)
+            figures["publish_to_socket_ms"] = (await asyncio.to_thread(_health, http_url))["publish_ms"]
             figures |= await memory(url, server.pid, n_idle=arguments.idle)
             figures |= await half_open(url, http_url)
             figures |= await resume(url)
@@ -128,11 +129,16 @@ async def half_open(url: str, http_url: str) -> dict[str, Any]:
 
 
 def _n_clients(http_url: str) -> int:
+    return int(_health(http_url)["clients"]["clients"])
+
+
+def _health(http_url: str) -> dict[str, Any]:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     headers = {"Authorization": f"Bearer {os.environ['BECALM_TOKEN']}"}
     request = urllib.request.Request(f"{http_url}/v1/health", headers=headers)
     with opener.open(request, timeout=10) as answer:
-        return int(json.loads(answer.read())["clients"]["clients"])
+        told: dict[str, Any] = json.loads(answer.read())
+    return told
 
 
 async def resume(url: str) -> dict[str, Any]:
