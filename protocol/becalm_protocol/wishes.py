@@ -10,7 +10,7 @@ class BreathWish:
 
     t_ns: int
     source: SignalKind | None = None
-    """respiration, any axis of acceleration, or ecg; one that the session does not have changes nothing."""
+    """respiration, any axis of acceleration, ecg, rr or ppi; one that the session does not have changes nothing."""
 
     def __post_init__(self) -> None:
         require_time("t_ns", self.t_ns)

@@ -90,7 +90,7 @@ class Board:
         self.breath.choose(now_ns, bad=self._bad, lost=lost)
         heart_bpm = self._guard(self._beats[self.heart].heart_rate(now_ns), heart, lost=lost, strict=True)
         rmssd = self._guard(self._beats[self.heart].rmssd(now_ns), heart, lost=lost)
-        breathing = self._guard(self.breath.rate(now_ns), self.breath.kinds, lost=lost, strict=True)
+        breathing = self._guard(self.breath.rate(now_ns, pacing=pacing), self.breath.kinds, lost=lost, strict=True)
         level = self._guard(self._skin.level(now_ns), skin, lost=lost, strict=True)
         responses = self._guard(self._skin.response_rate(now_ns), skin, lost=lost, strict=True)
         readings = {

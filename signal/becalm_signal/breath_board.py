@@ -15,12 +15,15 @@ BREATH_RANKS: tuple[tuple[SignalKind, ...], ...] = (
     (SignalKind.RESPIRATION,),
     (SignalKind.ACCELERATION_X, SignalKind.ACCELERATION_Y, SignalKind.ACCELERATION_Z),
     (SignalKind.ECG,),
+    (SignalKind.RR, SignalKind.PPI),
 )
-"""The best first: a belt hears the chest, a strap's tilt follows it, the heart's axis only hints at it."""
+"""The best first: a belt hears the chest, a strap's tilt follows it, axis and rhythm of the heart only hint at it."""
+HINTS = frozenset({SignalKind.ECG, SignalKind.RR, SignalKind.PPI})
+"""Sources that tell a rate, but neither depth nor which way is in."""
 N_BREATHS = 3
 N_IRREGULARITY = 6
-# What comes out of an ECG is this much older than its newest sample (`breath_ecg`).
-LAG_S = {SignalKind.ECG: 12.0}
+# What comes out of a heart is this much older than its newest sample (`breath_trace`; a strap is up to 4 s late).
+LAG_S = {SignalKind.ECG: 12.0, SignalKind.RR: 16.0}
 # A better source that is back must breathe this often before it counts again.
 N_RETURN = 3
 # Breaths that change their length at once (a pacer begins) are still breaths; a bound as large as the rate is none.
@@ -28,13 +31,19 @@ MAX_BOUND_SHARE = 1.0
 UNEVEN = 2.5
 # A turn is placed to this share of a breath (virtual people at rest: half within 0.01, 95 % within 0.04).
 TURN_SD_SHARE = 0.02
-# What an ECG tells is within this share of the annotators' rate in 95 % of windows (BIDMC).
+# Slower than this the heart has waves of its own (blood pressure, 4 to 8 a minute): its intervals alone tell a breath
+# as slow only while a pacer asks for one.
+SLOWEST_FREE_BPM = 8.0
+# What a heart tells is within this share of the true rate in 95 % of windows (BIDMC; intervals alone: virtual people).
 HINT_SHARE = 0.33
 
 
 def rank_of(source: SignalKind | None) -> int | None:
     """Return how good a source of breath a signal is, 0 the best; None for no source."""
     return next((rank for rank, kinds in enumerate(BREATH_RANKS) if source in kinds), None)
+
+
+_INTERVALS_ALONE = rank_of(SignalKind.RR)
 
 
 class BreathWindow:
@@ -197,9 +206,15 @@ class BreathBoard:
                 self._rank = rank
                 return
 
-    def rate(self, now_ns: int) -> Index:
-        """Return the rate of the chosen source."""
-        return Index(reason=Reason.NO_SENSOR) if self._rank is None else self._windows[self._rank].rate(now_ns)
+    def rate(self, now_ns: int, *, pacing: bool) -> Index:
+        """Return the rate of the chosen source; `pacing`: a pacer sets the breath."""
+        if self._rank is None:
+            return Index(reason=Reason.NO_SENSOR)
+        told = self._windows[self._rank].rate(now_ns)
+        is_slow = told.value is not None and told.value < SLOWEST_FREE_BPM
+        if self._rank == _INTERVALS_ALONE and is_slow and not pacing:
+            return Index(reason=Reason.CANNOT_TELL)
+        return told
 
     def irregularity(self) -> Reading | None:
         """Return the coefficient of variation of the last six breaths of the chosen source."""

@@ -9,6 +9,7 @@ from becalm_protocol.derived import Breath, BreathPhase, BreathTurn, Index, Reas
 from becalm_protocol.events import Pacer, Phase, SignalKind
 from becalm_protocol.units import NS_PER_S
 from becalm_signal.bounds import Z_95
+from becalm_signal.breath_board import HINTS
 from becalm_signal.slow_board import Moment
 from becalm_signal.stage import Output
 
@@ -71,7 +72,7 @@ class BreathSection:
         }
 
     def _depth(self, last: list[_Whole], source: SignalKind) -> Index:
-        if source is SignalKind.ECG:
+        if source in HINTS:
             return Index(reason=Reason.CANNOT_TELL)
         if len(last) < N_BREATHS:
             return Index(reason=Reason.WARMING_UP)
@@ -82,7 +83,7 @@ class BreathSection:
 
     def _ventilation(self, moment: Moment, source: SignalKind) -> Index:
         """Return volume a minute over that of the first minute with breaths enough, of the same source."""
-        if source is SignalKind.ECG:
+        if source in HINTS:
             return Index(reason=Reason.CANNOT_TELL)
         since_s = moment.now_ns / NS_PER_S - WINDOW_S
         window = [b for b in self._breaths if b.source is source and b.start_s >= since_s]

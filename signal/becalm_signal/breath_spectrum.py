@@ -4,13 +4,11 @@ import cmath
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from operator import add, mul, sub
 
 GRID_HZ = 2.5
 """Traces are read on an even grid: three points and more to the fastest breath told of here."""
-N_WINDOW = 60
-"""Grid points of a spectrum: 24 s hold two breaths at 5 a minute, and are soon free of what is over."""
-N_HALF = N_WINDOW // 2
 LOWEST_BPM = 4.5
 HIGHEST_BPM = 42.0
 # A Hann window of 24 s resolves 5 a minute; a quarter of that and a parabola lose nothing.
@@ -20,15 +18,7 @@ PEAK_STEPS = 2
 # A sharp trace counts for much more than a blurred one (on BIDMC: linear 1.73, cubed 1.65 a minute).
 SHARPNESS_POWER = 3
 
-_HANN = [0.5 - 0.5 * math.cos(2.0 * math.pi * (k + 0.5) / N_WINDOW) for k in range(N_WINDOW)]
 _RATES_BPM = [LOWEST_BPM + k * STEP_BPM for k in range(round((HIGHEST_BPM - LOWEST_BPM) / STEP_BPM) + 1)]
-_WAVES = [
-    (
-        [math.cos(2.0 * math.pi * bpm / 60.0 * (N_WINDOW - 1 - 2 * k) / 2.0 / GRID_HZ) for k in range(N_HALF)],
-        [math.sin(2.0 * math.pi * bpm / 60.0 * (N_WINDOW - 1 - 2 * k) / 2.0 / GRID_HZ) for k in range(N_HALF)],
-    )
-    for bpm in _RATES_BPM
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,40 +32,85 @@ class Common:
     """The traces, each in its own standard deviation, weighed and turned the same way; newest last."""
 
 
-def common_breath(traces: Sequence[Sequence[float]], *, heart_bpm: float) -> Common | None:
-    """Return the common rate of traces of shape (N_WINDOW,) each; None where all are flat.
+class _Tables:
+    """What every spectrum of a window of so many points needs; made once."""
 
-    Beats sample a breath once each, so that nothing above half the heart rate can be told. After the fusion of
-    modulations by Karlen 2013 (10.1109/TBME.2013.2246160) and Charlton 2016 (10.1088/0967-3334/37/4/610): spectra are
-    added here, so that a trace without breath adds a floor and no false peak.
+    def __init__(self, n_window: int, tilt: float) -> None:
+        self.hann = [0.5 - 0.5 * math.cos(2.0 * math.pi * (k + 0.5) / n_window) for k in range(n_window)]
+        turns_s = [(n_window - 1 - 2 * k) / 2.0 / GRID_HZ for k in range(n_window // 2)]
+        self.waves = [
+            (
+                [math.cos(2.0 * math.pi * bpm / 60.0 * t_s) for t_s in turns_s],
+                [math.sin(2.0 * math.pi * bpm / 60.0 * t_s) for t_s in turns_s],
+            )
+            for bpm in _RATES_BPM
+        ]
+        self.weights = [(bpm / LOWEST_BPM) ** tilt for bpm in _RATES_BPM]
+
+
+_tables = cache(_Tables)
+
+
+class BreathSpectrum:
+    """The rate that traces of so many seconds have in common.
+
+    `tilt`: power is weighed by this power of its rate, for a trace whose slow wander is larger than its quick one.
     """
-    n_rates = sum(bpm <= heart_bpm / 2.0 for bpm in _RATES_BPM)
-    spectra = []
-    for trace in traces:
-        even = _even(trace)
-        if even is None or n_rates < 3:
-            continue
-        tapered = list(map(mul, even, _HANN))
+
+    def __init__(self, window_s: float, *, tilt: float = 0.0) -> None:
+        self.n_window = 2 * round(window_s * GRID_HZ / 2.0)
+        """Grid points of a window."""
+        self._tilt = tilt
+
+    def common_breath(self, traces: Sequence[Sequence[float]], *, heart_bpm: float) -> Common | None:
+        """Return the common rate of traces of shape (n_window,) each; None where all are flat.
+
+        Beats sample a breath once each, so that nothing above half the heart rate can be told. After the fusion of
+        modulations by Karlen 2013 (10.1109/TBME.2013.2246160) and Charlton 2016 (10.1088/0967-3334/37/4/610): spectra
+        are added here, so that a trace without breath adds a floor and no false peak.
+        """
+        n_rates = sum(bpm <= heart_bpm / 2.0 for bpm in _RATES_BPM)
+        spectra = []
+        for trace in traces:
+            even = _even(trace)
+            if even is None or n_rates < 3:
+                continue
+            power = self._power(even, n_rates)
+            whole = sum(power)
+            shares = [p / whole for p in power]
+            spectra.append((even, shares, _sharpness(shares) ** SHARPNESS_POWER))
+        if not spectra:
+            return None
+        weight = sum(w for _, _, w in spectra)
+        weighed = ([w * share for share in shares] for _, shares, w in spectra)
+        total = [sum(column) / weight for column in zip(*weighed, strict=True)]
+        rate_bpm = _peak_bpm(total)
+        lines = [(even, self._line(even, rate_bpm), w) for even, _, w in spectra]
+        lead = max(lines, key=lambda line: line[2] * abs(line[1]))[1]
+        turned = [(even, w if (line * lead.conjugate()).real >= 0.0 else -w) for even, line, w in lines]
+        # The first trace that was given says which way is up.
+        up = 1.0 if turned[0][1] >= 0.0 else -1.0
+        columns = zip(*([w * x for x in even] for even, w in turned), strict=True)
+        return Common(rate_bpm, _sharpness(total), tuple([up * sum(column) / weight for column in columns]))
+
+    def _power(self, even: Sequence[float], n_rates: int) -> list[float]:
+        half, tables = self.n_window // 2, _tables(self.n_window, self._tilt)
+        tapered = list(map(mul, even, tables.hann))
         # Cosines about the middle see only what is the same on both sides of it, sines only what is opposite.
-        same = list(map(add, tapered[:N_HALF], tapered[: -N_HALF - 1 : -1]))
-        opposite = list(map(sub, tapered[:N_HALF], tapered[: -N_HALF - 1 : -1]))
-        power = [sum(map(mul, same, c)) ** 2 + sum(map(mul, opposite, s)) ** 2 for c, s in _WAVES[:n_rates]]
-        whole = sum(power)
-        shares = [p / whole for p in power]
-        spectra.append((even, shares, _sharpness(shares) ** SHARPNESS_POWER))
-    if not spectra:
-        return None
-    weight = sum(w for _, _, w in spectra)
-    weighed = ([w * share for share in shares] for _, shares, w in spectra)
-    total = [sum(column) / weight for column in zip(*weighed, strict=True)]
-    rate_bpm = _peak_bpm(total)
-    lines = [(even, _line(even, rate_bpm), w) for even, _, w in spectra]
-    lead = max(lines, key=lambda line: line[2] * abs(line[1]))[1]
-    turned = [(even, w if (line * lead.conjugate()).real >= 0.0 else -w) for even, line, w in lines]
-    # The first trace that was given says which way is up.
-    up = 1.0 if turned[0][1] >= 0.0 else -1.0
-    columns = zip(*([w * x for x in even] for even, w in turned), strict=True)
-    return Common(rate_bpm, _sharpness(total), tuple([up * sum(column) / weight for column in columns]))
+        same = list(map(add, tapered[:half], tapered[: -half - 1 : -1]))
+        opposite = list(map(sub, tapered[:half], tapered[: -half - 1 : -1]))
+        return [
+            weight * (sum(map(mul, same, c)) ** 2 + sum(map(mul, opposite, s)) ** 2)
+            for weight, (c, s) in zip(tables.weights[:n_rates], tables.waves, strict=False)
+        ]
+
+    def _line(self, even: Sequence[float], rate_bpm: float) -> complex:
+        turn = cmath.exp(-2j * math.pi * rate_bpm / 60.0 / GRID_HZ)
+        total, wave = 0j, 1.0 + 0j
+        for x, taper in zip(even, _tables(self.n_window, self._tilt).hann, strict=True):
+            total += x * taper * wave
+            wave *= turn
+        return total
 
 
 def _even(trace: Sequence[float]) -> list[float] | None:
@@ -101,12 +136,3 @@ def _peak_bpm(power: Sequence[float]) -> float:
     curvature = before - 2.0 * at + after
     shift = 0.5 * (before - after) / curvature if curvature < 0.0 else 0.0
     return _RATES_BPM[top] + STEP_BPM * max(-0.5, min(0.5, shift))
-
-
-def _line(even: Sequence[float], rate_bpm: float) -> complex:
-    turn = cmath.exp(-2j * math.pi * rate_bpm / 60.0 / GRID_HZ)
-    total, wave = 0j, 1.0 + 0j
-    for x, taper in zip(even, _HANN, strict=True):
-        total += x * taper * wave
-        wave *= turn
-    return total

@@ -152,6 +152,8 @@ class EcgStage:
     def _breathe(self, at: float, *, clock: StreamClock, emitted_ns: int) -> list[Output]:
         out: list[Output] = []
         for turn in self._breath.beat(at):
+            if turn.is_torn:
+                self._breaths.restart()
             placed = TurnAt(clock.session_ns((self._origin or 0) + turn.at), 0.0, turn.is_peak)
             out += self._breaths.turn(placed, source=SignalKind.ECG, emitted_ns=emitted_ns)
         return out

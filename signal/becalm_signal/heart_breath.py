@@ -9,6 +9,7 @@ from statistics import median
 from becalm_protocol.derived import Beat, BeatFlag, Breath, BreathTurn, Index, Reason
 from becalm_protocol.events import SignalKind
 from becalm_protocol.units import NS_PER_S
+from becalm_signal.breath_board import HINTS
 from becalm_signal.breath_phase import phase_between
 from becalm_signal.coherence import COHERENCE_S, coherence_share
 from becalm_signal.slow_board import Moment
@@ -118,9 +119,9 @@ class HeartBreathSection:
     def _phase(self, rr: list[Rr], *, rate_bpm: float | None, source: SignalKind) -> Index:
         """Return how far the heart's rate is ahead of the breath, at the breathing rate.
 
-        A breath told from the ECG itself has no phase of its own.
+        A breath told from the heart itself has no phase of its own.
         """
-        if source is SignalKind.ECG or rate_bpm is None:
+        if source in HINTS or rate_bpm is None:
             return Index(reason=Reason.CANNOT_TELL)
         turns = [(t.t_ns / NS_PER_S, t.phase) for t in self._turns]
         if not rr or len(turns) < 4:

@@ -4,6 +4,7 @@ import itertools
 import math
 from collections import deque
 from collections.abc import Sequence
+from statistics import median
 
 from becalm_protocol.derived import Beat, BeatFlag, Index, Reason
 from becalm_protocol.events import UNTIMED_KINDS, SignalKind
@@ -28,6 +29,9 @@ MAX_BOUND_SHARE = 0.15
 # What flags may be to blame for: an artefact now and then must not show.
 MAX_FLAGGED_SHARE = 0.05
 MIN_PAIRS = 10
+# A difference of so many usual deviations may be a beat in the wrong place that no flag has caught.
+OUTLYING_DEVIATIONS = 4.0
+DEVIATIONS_OF_MEDIAN = 1.4826
 
 
 def rmssd_ms(rr_ms: Sequence[float]) -> float:
@@ -47,6 +51,13 @@ def why_short(window: Sequence[Interval], *, window_s: float) -> Reason | None:
     return Reason.TOO_MANY_ARTEFACTS if sum([rr.rr_ms for rr in window]) >= needed_ms else Reason.WARMING_UP
 
 
+def outlying_square(steps_ms: Sequence[float]) -> float:
+    """Return what differences far outside of the usual add to the mean square, in ms^2."""
+    usual_ms = DEVIATIONS_OF_MEDIAN * median(map(abs, steps_ms))
+    far = [step * step for step in steps_ms if abs(step) > OUTLYING_DEVIATIONS * usual_ms]
+    return sum(square - usual_ms**2 for square in far) / len(steps_ms)
+
+
 def rmssd_index(found: Differences, window: Sequence[Interval]) -> Index:
     """Return RMSSD with its bound, or why it is withheld."""
     mean = found.mean_square
@@ -59,7 +70,8 @@ def rmssd_index(found: Differences, window: Sequence[Interval]) -> Index:
     flagged = Z_95 * found.repairing / (2.0 * value) + (math.sqrt(mean + found.doubted) - value)
     if flagged > MAX_FLAGGED_SHARE * value:
         return Index(reason=Reason.TOO_MANY_ARTEFACTS)
-    bound = math.hypot(jitter, flagged, Z_95 * found.sampling / (2.0 * value))
+    outlying = value - math.sqrt(max(0.0, mean - outlying_square(found.steps_ms)))
+    bound = math.hypot(jitter, flagged, outlying, Z_95 * found.sampling / (2.0 * value))
     if bound > MAX_BOUND_SHARE * value:
         return Index(reason=Reason.TOO_MANY_ARTEFACTS if found.sampling > 0.0 else Reason.NOISY)
     return Index(value=value, bound=bound, sample_ns=window[-1].t_ns)

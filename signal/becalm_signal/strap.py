@@ -1,10 +1,13 @@
 """Beat times from a sensor's own intervals: untimed, 0-4 s late, laid on the session clock by their sum."""
 
 from collections import deque
+from collections.abc import Sequence
 
 from becalm_protocol.derived import Beat, Reason
 from becalm_protocol.events import RrBlock, SignalKind
 from becalm_protocol.units import NS_PER_MS, NS_PER_S, ms_from_rr_ticks
+from becalm_signal.breath_rr import RrBreath
+from becalm_signal.breath_turns import BreathMaker, TurnAt
 from becalm_signal.packet_clock import session_time
 from becalm_signal.rr import MAX_RR_MS, RrFlagger
 from becalm_signal.stage import Output, QualityReporter
@@ -48,6 +51,8 @@ class StrapStage:
     def __init__(self, kind: SignalKind = SignalKind.RR) -> None:
         self.kind = kind
         self._flagger = RrFlagger(kind)
+        self._breath = RrBreath()
+        self._breaths = BreathMaker(is_hint=True)
         self._quality = QualityReporter(kind)
         self._sum_ns = 0
         self._late_ns: deque[tuple[int, int]] = deque(maxlen=256)
@@ -58,7 +63,10 @@ class StrapStage:
     def restart(self, *, emitted_ns: int) -> list[Output]:
         """Begin again after a gap."""
         self._newest_ns = None
-        return list(self._flagger.flush(emitted_ns=emitted_ns))
+        out = self._breathe(self._flagger.flush(emitted_ns=emitted_ns), emitted_ns=emitted_ns)
+        self._breath.restart()
+        self._breaths.restart()
+        return out
 
     def feed(self, block: RrBlock) -> list[Output]:
         """Take one notification; return its beats. Intervals that the sensor itself does not trust break the run."""
@@ -71,13 +79,25 @@ class StrapStage:
         if reason is not None:
             return [*out, *self.restart(emitted_ns=now_ns)]
         rr_ns = [round(ms_from_rr_ticks(ticks) * NS_PER_MS) for ticks in block.rr_1024]
-        return out + self._beats(block, rr_ns)
+        return out + self._breathe(self._beats(block, rr_ns), emitted_ns=now_ns)
 
     def finish(self) -> list[Output]:
         """Confirm the last beats."""
-        return list(self._flagger.flush(emitted_ns=self._latest_ns))
+        return self._breathe(self._flagger.flush(emitted_ns=self._latest_ns), emitted_ns=self._latest_ns)
 
-    def _beats(self, block: RrBlock, rr_ns: list[int]) -> list[Output]:
+    def _breathe(self, beats: Sequence[Beat], *, emitted_ns: int) -> list[Output]:
+        """Return beats and what they settle of the breath."""
+        out: list[Output] = [*beats]
+        for beat in beats:
+            if beat.confirmed:
+                for turn in self._breath.beat(beat):
+                    if turn.is_torn:
+                        self._breaths.restart()
+                    placed = TurnAt(round(turn.at * NS_PER_S), 0.0, turn.is_peak)
+                    out += self._breaths.turn(placed, source=self.kind, emitted_ns=emitted_ns)
+        return out
+
+    def _beats(self, block: RrBlock, rr_ns: list[int]) -> list[Beat]:
         now_ns = block.received_ns
         before_ns = self._newest_ns
         begins = before_ns is None or now_ns - (before_ns + sum(rr_ns)) > BREAK_NS
@@ -85,7 +105,7 @@ class StrapStage:
         error_ms = self._error_ns() / NS_PER_MS
         newest_ns = self._newest_ns if not begins and self._newest_ns is not None else None
         ahead_ns = sum(rr_ns)
-        out: list[Output] = []
+        out: list[Beat] = []
         for position, interval_ns in enumerate(rr_ns):
             self._sum_ns += interval_ns
             ahead_ns -= interval_ns

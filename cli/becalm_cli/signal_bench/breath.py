@@ -1,4 +1,7 @@
-"""Breathing rates against annotators: from impedance, and from the ECG alone, in windows of 32 s every 4 s."""
+"""Breathing rates against annotators: from impedance, from the ECG alone, and from nothing but its intervals.
+
+In windows of 32 s every 4 s.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from becalm_cli.analyse import run_pipeline
 from becalm_cli.signal_bench import records, rivals
 from becalm_cli.signal_bench.heart import BIDMC_RATE_HZ
 from becalm_cli.signal_bench.records import Samples, columns, derive, stream
+from becalm_cli.signal_bench.variability import STRAP, notifications
 from becalm_protocol.derived import BreathPhase, BreathTurn, Derived
 from becalm_protocol.events import SignalKind
 from becalm_protocol.units import s_from_ns
@@ -28,6 +33,11 @@ def from_impedance(data: Path, *, quick: bool) -> dict[str, Any]:
 def from_ecg(data: Path, *, quick: bool) -> dict[str, Any]:
     """Score the breathing rate from the ECG alone on `bidmc/`."""
     return _score(data, quick=quick, kind=SignalKind.ECG)
+
+
+def from_intervals(data: Path, *, quick: bool) -> dict[str, Any]:
+    """Score the breathing rate from the intervals of `bidmc/` alone, as a strap without an ECG would tell them."""
+    return _score(data, quick=quick, kind=SignalKind.RR)
 
 
 def _score(data: Path, *, quick: bool, kind: SignalKind) -> dict[str, Any]:
@@ -51,11 +61,14 @@ def _score(data: Path, *, quick: bool, kind: SignalKind) -> dict[str, Any]:
 
 
 def _onsets_s(told: dict[str, Samples], kind: SignalKind) -> Samples:
+    if kind is SignalKind.RESPIRATION:
+        return np.array(_inhalations_s(derive((stream(kind, rate_hz=BIDMC_RATE_HZ), told["rsp_au"]))))
+    derived = derive((stream(SignalKind.ECG, rate_hz=BIDMC_RATE_HZ), 1000.0 * told["ecg_mv"]))
     if kind is SignalKind.ECG:
-        track = (stream(kind, rate_hz=BIDMC_RATE_HZ), 1000.0 * told["ecg_mv"])
-    else:
-        track = (stream(kind, rate_hz=BIDMC_RATE_HZ), told["rsp_au"])
-    return np.array(_inhalations_s(derive(track)))
+        return np.array(_inhalations_s(derived))
+    rr_ms = np.array([beat.rr_ms for beat in records.beats(derived, confirmed=True) if beat.rr_ms is not None])
+    begun_s = next(s_from_ns(beat.t_ns) for beat in records.beats(derived, confirmed=True))
+    return begun_s + np.array(_inhalations_s(run_pipeline([STRAP], notifications(rr_ms))))
 
 
 def _inhalations_s(derived: Sequence[Derived]) -> list[float]:
@@ -64,7 +77,7 @@ def _inhalations_s(derived: Sequence[Derived]) -> list[float]:
 
 
 def _rival_s(told: dict[str, Samples], kind: SignalKind) -> Samples:
-    if kind is SignalKind.ECG:
+    if kind is not SignalKind.RESPIRATION:
         found = rivals.ecg_breath_onsets_s(told["ecg_mv"], rate_hz=BIDMC_RATE_HZ)
     else:
         found = rivals.breath_onsets_s(told["rsp_au"], rate_hz=BIDMC_RATE_HZ)

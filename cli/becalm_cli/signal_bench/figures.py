@@ -33,6 +33,11 @@ FIGURES: tuple[Figure, ...] = (
     Figure(name="artefacts", asked="RMSSD within 5 % or withheld", measure=variability.artefacts),
     Figure(name="breath_impedance", asked="MAE <= 0.4 /min on >= 95 % of windows", measure=breath.from_impedance),
     Figure(name="breath_ecg", asked="MAE <= 2.0 /min on >= 60 % of windows", measure=breath.from_ecg),
+    Figure(
+        name="breath_intervals",
+        asked="withheld in who has little RSA; within 2 /min where told",
+        measure=breath.from_intervals,
+    ),
     Figure(name="skin_calm_rest", asked="<= 1 a minute", measure=skin.calm_rest),
     Figure(name="skin_stimuli", asked="each of four found, fewer others than NeuroKit2", measure=skin.four_stimuli),
     Figure(name="skin_virtual", asked="F1 ahead of NeuroKit2", measure=skin.virtual_skin),

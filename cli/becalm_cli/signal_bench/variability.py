@@ -25,6 +25,9 @@ SECONDS = 120
 ARTEFACT_SHARE = 0.02
 KINDS = ("missed", "extra", "ectopic")
 SEEDS = 20
+STRAP = StreamInfo(
+    stream_id="rr", kind=SignalKind.RR, unit="1/1024 s", unit_per_count=1.0, clock=Clock.ARRIVAL, device="strap"
+)
 
 
 def beat_times(data: Path, *, quick: bool) -> dict[str, Any]:
@@ -136,10 +139,7 @@ def _spoil(rr_ms: Samples, *, kind: str, rng: Generator) -> Samples:
 
 def _live_rmssd(rr_ms: Samples) -> dict[int, float | None]:
     """Return the index at every tick after its first minute, None where it was withheld."""
-    info = StreamInfo(
-        stream_id="rr", kind=SignalKind.RR, unit="1/1024 s", unit_per_count=1.0, clock=Clock.ARRIVAL, device="strap"
-    )
-    derived: list[Derived] = run_pipeline([info], notifications(rr_ms))
+    derived: list[Derived] = run_pipeline([STRAP], notifications(rr_ms))
     ticks = [event for event in derived if isinstance(event, Metrics) and event.t_ns > 75 * NS_PER_S]
     return {tick.t_ns: tick.rmssd_ms.value for tick in ticks if tick.t_ns % NS_PER_S == 0}
 
