@@ -35,7 +35,7 @@ FIGURES: tuple[Figure, ...] = (
     Figure(name="breath_ecg", asked="MAE <= 2.0 /min on >= 60 % of windows", measure=breath.from_ecg),
     Figure(
         name="breath_intervals",
-        asked="withheld in who has little RSA; within 2 /min where told",
+        asked="few (patients have little RSA), MAE <= 2.0 /min",
         measure=breath.from_intervals,
     ),
     Figure(name="skin_calm_rest", asked="<= 1 a minute", measure=skin.calm_rest),
