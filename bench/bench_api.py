@@ -76,7 +76,8 @@ async def measured(url: str, folder: Path, given: argparse.Namespace) -> dict[st
     serving = asyncio.ensure_future(serve(settings, on_ready=ready.set_result, stop=stop))
     try:
         address = (await ready).removeprefix("http://")
-        told = await asyncio.to_thread(ask_all, address, seconds)
+        token = await asyncio.to_thread((folder / "operator_token").read_text)
+        told = await asyncio.to_thread(ask_all, address, seconds, token)
     finally:
         stop.set()
         await serving
@@ -87,9 +88,30 @@ async def measured(url: str, folder: Path, given: argparse.Namespace) -> dict[st
     }  # fmt: skip
 
 
-def ask_all(address: str, seconds: int) -> dict[str, Any]:
-    connection = http.client.HTTPConnection(address)
-    streams = json.loads(get(connection, f"/v1/sessions/{SESSION_ID}/streams"))["items"]
+class Asking:
+    """One connection that stays open, as a browser's does."""
+
+    def __init__(self, address: str, token: str) -> None:
+        self._connection = http.client.HTTPConnection(address)
+        self._headers = {"Authorization": f"Bearer {token}"}
+
+    def get(self, path: str) -> bytes:
+        """Return the body of an answer."""
+        self._connection.request("GET", path, headers=self._headers)
+        answer = self._connection.getresponse()
+        body = answer.read()
+        if answer.status != 200:
+            raise RuntimeError(f"{path}: expected 200, got {answer.status} {body[:200]!r}")
+        return body
+
+    def close(self) -> None:
+        """Leave."""
+        self._connection.close()
+
+
+def ask_all(address: str, seconds: int, token: str) -> dict[str, Any]:
+    connection = Asking(address, token)
+    streams = json.loads(connection.get(f"/v1/sessions/{SESSION_ID}/streams"))["items"]
     windows: dict[str, Any] = {}
     for one in streams:
         if one["sample_rate_hz"] is None:
@@ -109,18 +131,9 @@ def ask_all(address: str, seconds: int) -> dict[str, Any]:
     return {"windows": windows, "trends": trends}
 
 
-def asked(connection: http.client.HTTPConnection, path: str, *, n: int = N_ASKED) -> dict[str, float]:
-    size = len(get(connection, path))  # the first one also opens the server's connections
-    return timed(lambda: get(connection, path), n=n) | {"kb": round(size / 1_000, 1)}
-
-
-def get(connection: http.client.HTTPConnection, path: str) -> bytes:
-    connection.request("GET", path)
-    answer = connection.getresponse()
-    body = answer.read()
-    if answer.status != 200:
-        raise RuntimeError(f"{path}: expected 200, got {answer.status} {body[:200]!r}")
-    return body
+def asked(connection: Asking, path: str, *, n: int = N_ASKED) -> dict[str, float]:
+    size = len(connection.get(path))  # the first one also opens the server's connections
+    return timed(lambda: connection.get(path), n=n) | {"kb": round(size / 1_000, 1)}
 
 
 def timed(work: Callable[[], Any], *, n: int) -> dict[str, float]:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from becalm_protocol.derived import Beat, BeatFlag, Derived, Index, Metrics, Reason
+from becalm_protocol.derived import Beat, BeatFlag, Derived, Index, Metrics, Reason, SignalQuality
 from becalm_protocol.events import PhaseChange, RawEvent, RrBlock, SampleBlock, SignalKind, StreamInfo
 from becalm_protocol.handshake import Waveform
 from becalm_protocol.units import NS_PER_S
@@ -110,3 +110,25 @@ class DeadlyPipeline(WishfulPipeline):
         if self._n_beats == 3:
             os._exit(7)
         return told
+
+
+class SpeakingPipeline:
+    """Tells of quality as real ones do: a reason from when on, null once it is over."""
+
+    def __init__(self, _streams: Any) -> None:
+        self._told = [
+            SignalQuality(t_ns=t_s * NS_PER_S, emitted_ns=t_s * NS_PER_S, kind=kind, reason=reason)
+            for t_s, kind, reason in (
+                (0, SignalKind.ECG, Reason.WARMING_UP), (0, SignalKind.RESPIRATION, None), (1, SignalKind.ECG, None),
+                (2, SignalKind.ECG, None), (3, SignalKind.ECG, Reason.FLAT),
+            )
+        ]  # fmt: skip
+
+    def feed(self, event: Any) -> tuple[Any, ...]:
+        if not isinstance(event, SampleBlock):
+            return ()
+        told, self._told = tuple(self._told), []
+        return told
+
+    def finish(self) -> tuple[Any, ...]:
+        return ()

@@ -13,6 +13,7 @@ import pytest
 from becalm_server import http_signals
 from becalm_server.archive.packer import pack_session
 from becalm_server.binary_window import MEDIA_TYPE, narrow, pack
+from becalm_server.bodies.signals import OverviewBody, SamplesBody
 
 NS = 1_000_000_000
 N_SECONDS = 6
@@ -68,6 +69,7 @@ def times_ns(runs: Any) -> list[float]:
 
 async def test_every_sample_comes_with_its_time(recorded: Recorded) -> None:
     body = (await recorded.get("samples")).json()
+    SamplesBody.model_validate(body)
     assert body["counts"] == recorded.ecg
     assert (body["unit"], body["unit_per_count"], body["placed"], body["next_start_ns"]) == ("uV", 1.0, False, None)
     at_ns = times_ns(body["runs"])
@@ -122,6 +124,7 @@ async def test_bytes_say_what_json_says(recorded: Recorded) -> None:
 
 async def test_an_overview_loses_no_peak(recorded: Recorded) -> None:
     body = (await recorded.get("overview", n_buckets=10)).json()
+    OverviewBody.model_validate(body)
     assert len(body["t_us"]) == len(body["counts"]) <= 40
     assert {min(recorded.ecg), max(recorded.ecg)} <= set(body["counts"])
     assert (body["counts"][0], body["counts"][-1]) == (recorded.ecg[0], recorded.ecg[-1])
