@@ -8,6 +8,7 @@ from becalm_protocol.units import NS_PER_MS
 from becalm_signal.breath_ecg import EcgBreath
 from becalm_signal.breath_turns import BreathMaker, TurnAt
 from becalm_signal.clock import StreamClock
+from becalm_signal.ecg_cause import NoiseCause
 from becalm_signal.ecg_contact import ContactWatch
 from becalm_signal.ecg_trust import HeartTrust
 from becalm_signal.qrs import Peak, QrsDetector
@@ -24,6 +25,7 @@ HEART_ABOVE = 2.2
 # Known late, an open lead is told of from here on after the last beat.
 OFF_AFTER_NS = 300 * NS_PER_MS
 DEAD = frozenset({Reason.FLAT, Reason.SATURATED})
+CAUSES = frozenset({Reason.NOISY, Reason.CLIPPED, Reason.POWERLINE})
 # What comes after these may be no heart any more.
 DOUBTED = DEAD | {Reason.OFF_BODY}
 
@@ -43,6 +45,7 @@ class EcgStage:
         )
         self._detector = QrsDetector(rate_hz)
         self._contact = ContactWatch(rate_hz)
+        self._cause = NoiseCause(rate_hz, unit_per_count=unit_per_count)
         self._trust = HeartTrust()
         self._flagger = RrFlagger(SignalKind.ECG)
         self._quality = QualityReporter(SignalKind.ECG)
@@ -58,6 +61,7 @@ class EcgStage:
         self._watch.restart()
         self._detector.restart()
         self._contact.restart()
+        self._cause.restart()
         self._trust.restart()
         self._breath.restart()
         self._breaths.restart()
@@ -93,6 +97,7 @@ class EcgStage:
         done = 0
         for n_taken, peaks in self._detector.feed(piece):
             self._contact.feed(piece[done:n_taken])
+            self._cause.feed(piece[done:n_taken])
             self._breath.feed(piece[done:n_taken])
             done = n_taken
             judged = n_taken == len(piece) and self._watch.feed(piece)
@@ -127,6 +132,9 @@ class EcgStage:
         contact = self._contact.judge()
         no_heart = self._ghost or self._trust.is_refused
         reason = self._watch.reason or contact or (Reason.NOISY if no_heart else None)
+        if reason is Reason.NOISY:  # told once, as it began
+            was = self._quality.reason
+            reason = was if was in CAUSES else self._cause.judge()
         if reason in DOUBTED:
             self._trust.doubt()
         self._detector.learn_shapes(is_heart=reason is not Reason.OFF_BODY)

@@ -1,0 +1,58 @@
+"""Why an ECG is no use: mains, an amplifier at its end, or noise of another kind."""
+
+import cmath
+import math
+from collections import deque
+from collections.abc import Sequence
+from itertools import pairwise
+
+from becalm_protocol.derived import Reason
+
+WINDOW_S = 1.0
+MAINS_HZ = (50.0, 60.0)
+# Share of the power of the steps between samples that lies at the mains: muscle and white noise have a tenth.
+MAINS_SHARE = 0.5
+# Samples exactly on the highest or lowest value of a second; a heart has one or two there.
+CLIPPED_SHARE = 0.1
+# Coarse signals repeat their extremes all the time.
+MIN_CLIPPED_STEPS = 24
+
+
+class NoiseCause:
+    """Keeps the last second; `judge` says what it is made of. Called only where the signal is of no use."""
+
+    def __init__(self, rate_hz: float, *, unit_per_count: float) -> None:
+        self._rate_hz = rate_hz
+        self._least_range = MIN_CLIPPED_STEPS * unit_per_count
+        self._samples: deque[float] = deque(maxlen=round(WINDOW_S * rate_hz))
+
+    def feed(self, samples: Sequence[float]) -> None:
+        """Take samples, shape (n_samples,)."""
+        self._samples.extend(samples)
+
+    def restart(self) -> None:
+        """Begin again after a gap."""
+        self._samples.clear()
+
+    def judge(self) -> Reason:
+        """Return CLIPPED, POWERLINE or, where it is neither, NOISY."""
+        if len(self._samples) < (self._samples.maxlen or 0):
+            return Reason.NOISY
+        if self._is_clipped():
+            return Reason.CLIPPED
+        steps = [after - before for before, after in pairwise(self._samples)]
+        share = max(_share_at(mains_hz / self._rate_hz, steps) for mains_hz in MAINS_HZ)
+        return Reason.POWERLINE if share > MAINS_SHARE else Reason.NOISY
+
+    def _is_clipped(self) -> bool:
+        low, high = min(self._samples), max(self._samples)
+        on_rail = max(self._samples.count(low), self._samples.count(high))
+        return high - low >= self._least_range and on_rail > CLIPPED_SHARE * len(self._samples)
+
+
+def _share_at(cycles_per_sample: float, steps: Sequence[float]) -> float:
+    """Return the share of the power at a frequency, aliased or not."""
+    power = sum(step * step for step in steps)
+    turn = -2.0j * math.pi * cycles_per_sample
+    line = abs(sum(step * cmath.exp(turn * k) for k, step in enumerate(steps))) ** 2
+    return 2.0 * line / (len(steps) * power) if power > 0.0 else 0.0
