@@ -95,7 +95,7 @@ async def serve(
                     group.create_task(lanes.run(), name="pipelines"),
                     group.create_task(slow_lane.run(), name="slow lane"),
                     group.create_task(devices.run(), name="register of sensors"),
-                    group.create_task(Upkeep(archive).run(), name="upkeep"),
+                    group.create_task(Upkeep(archive, metrics_days=settings.metrics_days).run(), name="upkeep"),
                     group.create_task(access.visitors.run(), name="look at visitors"),
                 ]
                 if database is not None:

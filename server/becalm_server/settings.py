@@ -11,6 +11,7 @@ from becalm_protocol.events import value
 DATABASE_URL_VARIABLE = "BECALM_DATABASE_URL"
 PIPELINE_WORKERS_VARIABLE = "BECALM_PIPELINE_WORKERS"
 ALLOWED_HOSTS_VARIABLE = "BECALM_ALLOWED_HOSTS"
+METRICS_DAYS_VARIABLE = "BECALM_METRICS_DAYS"
 # A phone on the same network needs one retransmission of room beside the slowest sensor's own batching: a chest strap
 # sends 73 ECG samples at 130 Hz at once, 561 ms; 900 ms leaves 339 ms for radio, server and Wi-Fi.
 PLAYOUT_DELAY_MS = 900.0
@@ -38,6 +39,8 @@ class ServerSettings:
     playout_delay_ms: float = PLAYOUT_DELAY_MS
     pipeline_workers: int = max(1, (os.cpu_count() or 1) - 1)
     """Processes that carry live pipelines; the server itself and the database take the remaining core."""
+    metrics_days: int | None = None
+    """Indices of each second are deleted so many days after their session; raw events, beats and trends stay."""
     durable: bool = True
     """False skips fsync in the embedded database: for tests only, a power cut then loses data."""
 
@@ -46,6 +49,8 @@ class ServerSettings:
             raise ConfigError(f"expected 0 to 65535, got {self.port}", setting="port")
         if not 1 <= self.pipeline_workers <= 64:
             raise ConfigError(f"expected 1 to 64, got {self.pipeline_workers}", setting="pipeline_workers")
+        if self.metrics_days is not None and self.metrics_days < 1:
+            raise ConfigError(f"expected 1 or more, got {self.metrics_days}", setting="metrics_days")
         if not 0.1 <= self.heartbeat_s <= 60:
             raise ConfigError(f"expected 0.1 to 60 s, got {self.heartbeat_s}", setting="heartbeat_s")
 
@@ -64,8 +69,12 @@ class ServerSettings:
         database_url = variables.get(DATABASE_URL_VARIABLE) or None
         hosts = variables.get(ALLOWED_HOSTS_VARIABLE, "").split(",")
         chosen: dict[str, Any] = {"allowed_hosts": tuple(host.strip() for host in hosts if host.strip())}
-        if workers := variables.get(PIPELINE_WORKERS_VARIABLE):
-            if not (workers.isascii() and workers.isdigit()):
-                raise ConfigError(f"expected a number of processes, got {workers!r:.20}", setting="pipeline_workers")
-            chosen["pipeline_workers"] = int(workers)
+        for setting, variable in (
+            ("pipeline_workers", PIPELINE_WORKERS_VARIABLE),
+            ("metrics_days", METRICS_DAYS_VARIABLE),
+        ):
+            if told := variables.get(variable):
+                if not (told.isascii() and told.isdigit()):
+                    raise ConfigError(f"expected a whole number, got {told!r:.20}", setting=setting)
+                chosen[setting] = int(told)
         return cls(host=host, port=port, announce=announce, data_dir=data_dir, database_url=database_url, **chosen)

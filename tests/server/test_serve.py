@@ -141,9 +141,15 @@ def test_environment_names_a_database(tmp_path: Path) -> None:
         "calm.example.org",
         "home",
     )
+    days = {"BECALM_METRICS_DAYS": "365"}
+    assert ServerSettings.from_environment(data_dir=tmp_path, environment=days).metrics_days == 365
+    with pytest.raises(ConfigError, match="metrics_days: expected a whole number"):
+        ServerSettings.from_environment(data_dir=tmp_path, environment={"BECALM_METRICS_DAYS": "a year"})
 
 
-@pytest.mark.parametrize(("name", "choice"), [("port", 70_000), ("port", -1), ("heartbeat_s", 0.0)])
+@pytest.mark.parametrize(
+    ("name", "choice"), [("port", 70_000), ("port", -1), ("heartbeat_s", 0.0), ("metrics_days", 0)]
+)
 def test_unusable_settings_are_named(tmp_path: Path, name: str, choice: Any) -> None:
     with pytest.raises(ConfigError, match=name):
         ServerSettings(data_dir=tmp_path, **{name: choice})

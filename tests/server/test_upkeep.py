@@ -160,6 +160,25 @@ async def test_trends_are_of_one_person_since_a_time_newest_first(database_url: 
         assert await found(["bob"]) == []
 
 
+async def test_indices_are_kept_as_long_as_the_operator_wants(any_database_url: str) -> None:
+    counts = "select (select count(*) from metrics), (select count(*) from slow_metrics), (select count(*) from beat)"
+    async with opened(any_database_url) as archive:
+        for session_id in ("old", "new"):
+            conclusions: list[Conclusion] = [
+                *seconds_of([60.0] * 10),
+                *five_seconds_of([30.0] * 2, subsidence=told(1.0)),
+                beat(0, source=SignalKind.ECG, flag=BeatFlag.OK),
+            ]
+            await keep_session(archive, conclusions, session_id=session_id)
+        with psycopg.connect(any_database_url) as connection:
+            connection.execute("update session set ended_at = now() - interval '8 days' where session_id = 'old'")
+            for metrics_days, left in ((None, (20, 4, 2)), (9, (20, 4, 2)), (7, (10, 2, 2))):
+                connection.commit()
+                await Upkeep(archive, metrics_days=metrics_days).once()
+                assert connection.execute(counts).fetchone() == left
+        assert {row["session_id"] for row in await archive.trends()} == {"old", "new"}
+
+
 class CountedUpkeep(Upkeep):
     def __init__(self, archive: Archive) -> None:
         super().__init__(archive)

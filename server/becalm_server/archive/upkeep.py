@@ -26,8 +26,9 @@ SETTLED_S = 300.0
 class Upkeep:
     """run() works until cancelled; what it did not do, the next run finds again."""
 
-    def __init__(self, archive: Archive) -> None:
+    def __init__(self, archive: Archive, *, metrics_days: int | None = None) -> None:
         self._archive = archive
+        self._metrics_days = metrics_days
         self._wake = asyncio.Event()
         self._packing = JobProcess()
         archive.on_ended = self._wake.set
@@ -51,6 +52,9 @@ class Upkeep:
         """Do what is to be done now. Raises StorageError where the database cannot answer."""
         for row in await self._archive.rows("select_untrended", limit=MAX_FOUND):
             await asyncio.to_thread(_keep_trend, self._archive.url, row["session_id"])
+        if self._metrics_days is not None:
+            for row in await self._archive.rows("select_outlived", days=self._metrics_days, limit=MAX_FOUND):
+                await self._archive.rows("forget_metrics", session_id=row["session_id"])
         for row in await self._archive.rows("select_unpacked", limit=MAX_FOUND, settled_s=settled_s):
             await self._packing.run(pack_session, self._archive.url, row["session_id"])
         await self._packing.close()

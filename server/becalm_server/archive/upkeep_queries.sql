@@ -167,3 +167,16 @@ where stream_id = %(stream_id)s
 
 -- select_finished: sessions that ended, the oldest first
 select session_id from session where ended_at is not null and started_unix_ns is not null order by created_at
+
+-- select_outlived: sessions whose second-by-second indices are older than the operator wants to keep
+select session_id from session
+where ended_at < now() - %(days)s * interval '1 day'
+    and (
+        exists (select from metrics where metrics.session_id = session.session_id)
+        or exists (select from slow_metrics where slow_metrics.session_id = session.session_id)
+    )
+limit %(limit)s
+
+-- forget_metrics: the indices of a session, in one statement; raw events, beats, breaths and its trend stay
+with slow as (delete from slow_metrics where session_id = %(session_id)s)
+delete from metrics where session_id = %(session_id)s
