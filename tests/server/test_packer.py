@@ -123,6 +123,23 @@ async def test_a_session_under_way_is_not_packed(database_url: str, sensors: Any
         assert await asyncio.to_thread(pack_session, database_url, "one") == 0
 
 
+async def test_a_session_that_cannot_be_packed_stops_no_other(database_url: str, sensors: Any, fetch: Any) -> None:
+    odd = """
+        insert into session (session_id, source, baseline_s, started_unix_ns, ended_at)
+            values ('odd', 'live', 60, 0, now() - interval '1 day');
+        insert into stream (stream_id, session_id, position, kind, unit, unit_per_count, sample_rate_hz, clock, device,
+            acked_seq) values ('odd', 'odd', 0, 'ecg', 'uV', 1, 130, 'arrival', 'x', 1);
+        insert into raw_event (stream_id, seq, time, arrival_idx, form, received_ns, n_samples, body)
+            values ('odd', 1, now(), 0, 'of a later becalm', 0, 1, 'x');
+    """
+    async with kept(database_url, sensors, range(3)) as archive:
+        with psycopg.connect(database_url) as connection:
+            connection.execute(odd.encode())
+        await Upkeep(archive).once(settled_s=0.0)
+    left = await fetch(database_url, b"select stream_id from raw_event")
+    assert [row["stream_id"] for row in left] == ["odd"]
+
+
 async def test_two_packers_do_not_meet(database_url: str, sensors: Any) -> None:
     async with kept(database_url, sensors, range(30)) as archive:
         before = await events_of(archive)

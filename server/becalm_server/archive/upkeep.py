@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+from collections.abc import Awaitable
 
 import psycopg
 
@@ -11,7 +12,6 @@ from becalm_server.archive.packer import pack_session
 from becalm_server.archive.store import Archive
 from becalm_server.archive.trend_row import keep_trend
 from becalm_server.worker_jobs import JobProcess
-from becalm_server.worker_process import WorkerGoneError
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +40,8 @@ class Upkeep:
                 self._wake.clear()
                 try:
                     await self.once()
-                except (StorageError, WorkerGoneError) as exc:
-                    log.warning("upkeep did not come to its end and tries again: %s", exc)
+                except StorageError as exc:
+                    log.warning("upkeep waits for the database: %s", exc)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_AGAIN_S):
                         await self._wake.wait()
@@ -51,18 +51,22 @@ class Upkeep:
     async def once(self, *, settled_s: float = SETTLED_S) -> None:
         """Do what is to be done now. Raises StorageError where the database cannot answer."""
         for row in await self._archive.rows("select_untrended", limit=MAX_FOUND):
-            await asyncio.to_thread(_keep_trend, self._archive.url, row["session_id"])
+            await self._attempt(asyncio.to_thread(_keep_trend, self._archive.url, row["session_id"]))
         if self._metrics_days is not None:
             for row in await self._archive.rows("select_outlived", days=self._metrics_days, limit=MAX_FOUND):
-                await self._archive.rows("forget_metrics", session_id=row["session_id"])
+                await self._attempt(self._archive.rows("forget_metrics", session_id=row["session_id"]))
         for row in await self._archive.rows("select_unpacked", limit=MAX_FOUND, settled_s=settled_s):
-            await self._packing.run(pack_session, self._archive.url, row["session_id"])
+            await self._attempt(self._packing.run(pack_session, self._archive.url, row["session_id"]))
         await self._packing.close()
+
+    async def _attempt(self, work: Awaitable[object]) -> None:
+        # The supervisor of this lane: what cannot be done for one session is done for the next, and tried again later.
+        try:
+            await work
+        except Exception as exc:  # noqa: BLE001
+            log.warning("upkeep of a session failed with a %s; it is tried again", type(exc).__name__)
 
 
 def _keep_trend(url: str, session_id: str) -> None:
-    try:
-        with psycopg.connect(url, autocommit=True, options="-c timezone=UTC") as connection:
-            keep_trend(connection, session_id)
-    except psycopg.Error as exc:
-        raise StorageError(f"database: {type(exc).__name__} while a trend was kept") from exc
+    with psycopg.connect(url, autocommit=True, options="-c timezone=UTC") as connection:
+        keep_trend(connection, session_id)
