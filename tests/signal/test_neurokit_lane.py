@@ -79,6 +79,42 @@ def test_live_indices_of_a_resting_adult_equal_neurokits_on_the_same_beats(
     assert tick.scl_us.value == pytest.approx(oracle["EDA_Tonic_Mean"], rel=0.05)  # a causal level against zero phase
 
 
+def test_live_rsa_of_a_resting_adult_is_near_neurokits_peak_to_trough(
+    data_folder: Path, read_columns: Any, make_track: Any, run_tracks: Any
+) -> None:
+    """The same beats, each with its own breaths: minute by minute within a fifth, on the whole within a tenth.
+
+    NeuroKit2 takes the longest interval of an exhalation less the shortest of an inhalation (Grossman 1990), here both
+    may lie anywhere in the breath: that is more where the heart lags behind a slow breath.
+    """
+    told = read_columns(data_folder / "neurokit" / "resting_8min_100hz.csv.gz", "ecg_mv", "rsp_au", limit=30_000)
+    derived = run_tracks(
+        make_track(told["ecg_mv"] * 1000.0, kind=SignalKind.ECG, rate_hz=100.0),
+        make_track(told["rsp_au"], kind=SignalKind.RESPIRATION, rate_hz=100.0),
+    )
+    settled = {(e.source, e.beat_idx): e for e in derived if isinstance(e, Beat) and e.confirmed}
+    ours, theirs = [], []
+    for end_s in range(120, 301, 60):
+        beats = [beat for beat in settled.values() if end_s - 60 < beat.t_ns / 1e9 <= end_s and beat.rr_ms]
+        breathing = raw(SignalKind.RESPIRATION, told["rsp_au"][100 * (end_s - 60) : 100 * end_s], rate_hz=100.0)
+        oracle = window_report(
+            rr_ms=[beat.rr_ms or 0.0 for beat in beats],
+            beats_s=[beat.t_ns / 1e9 - end_s + 60.0 for beat in beats],
+            signals=[breathing],
+        ).indices
+        of_minute = [
+            event.rsa_ms.value
+            for event in derived
+            if isinstance(event, SlowMetrics) and end_s - 20 < event.t_ns / 1e9 <= end_s and event.rsa_ms.value
+        ]
+        if of_minute and "RSA_P2T_Mean" in oracle:
+            ours.append(float(np.mean(of_minute)))
+            theirs.append(oracle["RSA_P2T_Mean"])
+    assert len(ours) == 4
+    assert ours == pytest.approx(theirs, rel=0.2)
+    assert np.mean(ours) == pytest.approx(np.mean(theirs), rel=0.1)
+
+
 def test_a_window_of_heart_breath_and_skin(make_rr: Any) -> None:
     rr = make_rr(66, rsa_ms=50.0)
     t_s = np.arange(round(60 * RATE_HZ)) / RATE_HZ
