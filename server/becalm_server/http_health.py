@@ -1,11 +1,14 @@
 """`/v1/health`, `/readyz`, `/metrics`: how the server is, without a word about anybody's body."""
 
+from functools import partial
 from importlib.metadata import version
 
 from fastapi import APIRouter, Request, Response
 
 from becalm_protocol.derived import PIPELINE_VERSION
 from becalm_protocol.errors import StorageError
+from becalm_server.access.gate import CallerIs
+from becalm_server.access.rules import Action, may
 from becalm_server.bodies.operation import HealthBody, ReadyBody
 from becalm_server.latency import Latency
 from becalm_server.parts import Parts
@@ -35,10 +38,10 @@ async def figures(request: Request) -> Response:
 
 
 @router.get("/v1/health", summary="Health")
-async def health(request: Request) -> HealthBody:
+async def health(request: Request, caller: CallerIs) -> HealthBody:
     """Return how the server is; always 200, so that a degraded one can say why."""
     parts: Parts = request.app.state.parts
-    writer, current = parts.archive.writer, parts.sessions.current
+    writer, current = parts.archive.writer, parts.sessions.shown(partial(may, caller, Action.READ))
     trouble = writer.trouble or parts.lanes.trouble
     try:
         database_version = await parts.archive.server_version()

@@ -36,6 +36,17 @@ async def test_health_tells_how_the_server_is(http: httpx.AsyncClient) -> None:
     assert body["commit_ms"] == {"p50": None, "p99": None}
 
 
+async def test_health_names_no_session_of_somebody_else(server: Any, http: httpx.AsyncClient) -> None:
+    invitation = (await http.post("/v1/access/invitations", json={"role": "participant"})).json()
+    async with server.stranger() as fresh:
+        token = (await fresh.post("/v1/access/pair", json={"code": invitation["code"]})).json()["token"]
+    async with server.agent() as agent, server.http(token) as participant:
+        await agent.hello()
+        started = (await http.post("/v1/sessions")).json()
+        assert (await http.get("/v1/health")).json()["session_id"] == started["session_id"]
+        assert (await participant.get("/v1/health")).json()["session_id"] is None
+
+
 async def test_start_needs_an_agent(http: httpx.AsyncClient) -> None:
     assert_problem(await http.post("/v1/sessions"), 409, "becalm agent")
     assert_problem(await http.get("/v1/sessions/current"), 404, "No session")

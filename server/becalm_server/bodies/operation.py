@@ -38,7 +38,7 @@ class HealthBody(BaseModel):
     database_version: str | None
     timescale: str
     agent_connected: bool
-    session_id: str | None
+    session_id: str | None = Field(description="Under way, where the caller may see it")
     clients: dict[str, int]
     archive: dict[str, int]
     pipelines: dict[str, int] = Field(
