@@ -22,10 +22,12 @@ from typing import Any
 
 from chaos_proxy import Proxy
 from chaos_stage import rss_mb
-from fanout_parts import Arrivals, Body, client, latencies_ms, percentile, read
+from fanout_parts import Arrivals, Body, client, connect, latencies_ms, percentile, read
 
 from becalm_client.feed import Feed, Told
-from becalm_protocol.handshake import Live
+from becalm_protocol.codec import encode_json
+from becalm_protocol.forms import SUBPROTOCOL_JSON
+from becalm_protocol.handshake import AgentHello, Live
 
 ASKED = {
     "p99_ms": 100,
@@ -59,6 +61,7 @@ async def measure(arguments: argparse.Namespace, *, folder: Path) -> dict[str, A
             figures |= await memory(url, server.pid, n_idle=arguments.idle)
             figures |= await half_open(url, http_url)
             figures |= await resume(url)
+        figures["half_open_agent_s"] = await half_open_agent(url, http_url)
     finally:
         if server.returncode is None:
             server.terminate()
@@ -126,6 +129,21 @@ async def half_open(url: str, http_url: str) -> dict[str, Any]:
             while await asyncio.to_thread(_n_clients, http_url) >= n_before:  # noqa: ASYNC110 - another process
                 await asyncio.sleep(0.1)
         return {"half_open_s": round(time.monotonic() - began_s, 1)}
+
+
+async def half_open_agent(url: str, http_url: str) -> float:
+    """How soon an agent whose network is gone is noticed."""
+    async with connect(f"{url}/v1/ingest", SUBPROTOCOL_JSON) as link:
+        hello = AgentHello(versions=(1,), agent_id="half open", token=os.environ["BECALM_TOKEN"])
+        await link.send(encode_json(hello))
+        await link.recv()
+        link.transport.pause_reading()
+        began_s = time.monotonic()
+        async with asyncio.timeout(LIMIT_S):
+            while (await asyncio.to_thread(_health, http_url))["agent_connected"]:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.1)
+        link.transport.abort()
+        return round(time.monotonic() - began_s, 1)
 
 
 def _n_clients(http_url: str) -> int:
