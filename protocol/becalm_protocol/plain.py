@@ -22,7 +22,12 @@ Read = Callable[[Any, str], Any]
 
 def tag_of(cls: type) -> str:
     """Return what `type` says of a message or event of this class."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+    return _tag_of_name(cls.__name__)
+
+
+@cache
+def _tag_of_name(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
 def _members(union: Any) -> tuple[type, ...]:
@@ -46,13 +51,17 @@ def _plain_fields(item: Any) -> Plain:
     for name in _field_names(item.__class__):
         content = getattr(item, name)
         if content is not None:
-            mapping[name] = _plain(content)
+            mapping[name] = content if content.__class__ in _AS_IS else _plain(content)
     return mapping
 
 
 @cache
 def _field_names(cls: type[Any]) -> tuple[str, ...]:
     return tuple(f.name for f in fields(cls))
+
+
+_AS_IS = frozenset({int, float, str, bool, dict})
+"""Most fields of every live frame."""
 
 
 def _plain(content: Any) -> Any:
@@ -62,9 +71,15 @@ def _plain(content: Any) -> Any:
         if content and isinstance(content[0], int | float):
             return list(content)
         return [_plain(item) for item in content]
-    if is_dataclass(content):
-        return to_plain(content) if type(content) in _TAGGED else _plain_fields(content)
-    return content
+    cls = content.__class__
+    if cls in _TAGGED:
+        return to_plain(content)
+    return _plain_fields(content) if _is_value(cls) else content
+
+
+@cache
+def _is_value(cls: type[Any]) -> bool:
+    return is_dataclass(cls)
 
 
 _TAGGED = frozenset(TYPES.values())
@@ -148,7 +163,7 @@ def _read_tuple(item_hint: Any) -> Read:
             raise WireError(f"{path}: expected a list, got {type(content).__name__}")
         if len(content) > limits.MAX_SAMPLES_PER_BLOCK:
             raise WireError(f"{path}: expected at most {limits.MAX_SAMPLES_PER_BLOCK} items, got {len(content)}")
-        if item_hint is int and all(type(item) is int for item in content):  # the sample path: one quick pass
+        if item_hint is int and {*map(type, content)} <= {int}:  # the sample path: one quick pass
             return tuple(content)
         read_item = _reader(item_hint)
         return tuple(read_item(item, path) for item in content)

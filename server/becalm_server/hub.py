@@ -24,6 +24,8 @@ class Hub:
         self._listeners: set[Listener] = set()
         self._feeds: dict[str, Feed] = {}
         self._shown: Feed | None = None
+        self._hearing: dict[str, tuple[Listener, ...]] = {}
+        """Who listens to a session, found when it publishes; forgotten whenever anybody's choice changes."""
         self.sent_latency = Latency()
         """From publish to the socket, for every frame of every client."""
         self._of_gone: Counter[str] = Counter()
@@ -41,16 +43,23 @@ class Hub:
         """Forget a client, not what it was not sent."""
         if listener in self._listeners:
             self._listeners.discard(listener)
+            self._hearing.clear()
             told = listener.outbox.statistics()
             self._of_gone.update(dropped=told["dropped"], conflated=told["conflated"])
 
     def subscribe(self, listener: Listener, wish: Subscribe) -> bool:
         """Send a client the frames it asks for; False where there is no such session, or one too many."""
+        self._hearing.clear()
         if wish.session_id is None:
             listener.follow(wish, shown=self._shown_to(listener.sees))
             return True
         feed = self._feeds.get(wish.session_id)
         return feed is not None and listener.sees(feed.person_id) and listener.listen(feed, wish)
+
+    def unsubscribe(self, listener: Listener, session_id: str | None) -> None:
+        """Send a client no more frames of a session; None: of the one under way."""
+        self._hearing.clear()
+        listener.forget(session_id)
 
     def session_ns(self, session_id: str | None, *, sees: Sees) -> int | None:
         """Return the time of a session now; None: of the one that is shown."""
@@ -90,7 +99,7 @@ class Hub:
         if feed is None:
             return  # concluded long after its end: in the record, and nobody follows it any more
         frame = feed.append(event, ledger=ledger, now_ns=self._clock_ns())
-        for listener in self._listeners:
+        for listener in self._hearing_of(session_id):
             listener.take(frame)
 
     def tell(self, message: ServerToClient) -> None:
@@ -101,9 +110,8 @@ class Hub:
     def tell_view(self, view: SessionView) -> None:
         """Tell those who listen to a session how it is."""
         self._feeds[view.session_id].view = view
-        for listener in self._listeners:
-            if listener.hears(view.session_id):
-                listener.outbox.put_nowait(view)
+        for listener in self._hearing_of(view.session_id):
+            listener.outbox.put_nowait(view)
 
     # ---------------------------------------------------------------------------------------------------- upkeep
     def close_nowait(self, code: CloseCode) -> None:
@@ -130,7 +138,13 @@ class Hub:
         theirs = (feed for feed in reversed(self._feeds.values()) if feed.ended_ns is None and sees(feed.person_id))
         return next(theirs, None)
 
+    def _hearing_of(self, session_id: str) -> tuple[Listener, ...]:
+        if session_id not in self._hearing:
+            self._hearing[session_id] = tuple(one for one in self._listeners if one.hears(session_id))
+        return self._hearing[session_id]
+
     def _show_again(self) -> None:
+        self._hearing.clear()
         for listener in self._listeners:
             listener.show(self._shown_to(listener.sees))
 

@@ -114,7 +114,7 @@ class _Conversation:
                 if not self._parts.hub.subscribe(self._listener, message):
                     self._outbox.put_nowait(Problem(detail=_NOT_LIVE.format(session_id=message.session_id)))
             case Unsubscribe(session_id=session_id):
-                self._listener.forget(session_id)
+                self._parts.hub.unsubscribe(self._listener, session_id)
 
     async def _speak(self) -> None:
         with contextlib.suppress(PeerGoneError):

@@ -7,15 +7,17 @@ from typing import Any
 
 import psycopg
 import pytest
+from tests.server.test_real_pipeline import BELT, ECG, in_one_go, recording
 
 from becalm_protocol.derived import PIPELINE_VERSION, HrvWindow
 from becalm_protocol.errors import StorageError
-from becalm_protocol.events import Pacer, Phase, PhaseChange
-from becalm_protocol.handshake import Source
+from becalm_protocol.events import Pacer, Phase, PhaseChange, SignalKind
+from becalm_protocol.handshake import Source, Waveform
 from becalm_protocol.units import NS_PER_S
+from becalm_protocol.wishes import BreathWish
 from becalm_server.archive.raw_rows import to_row
 from becalm_server.archive.records import SessionRecord
-from becalm_server.archive.rederive import finished_sessions, rederive
+from becalm_server.archive.rederive import conclusions, finished_sessions, rederive
 from becalm_server.archive.snapshot import open_snapshot
 from becalm_server.archive.store import Archive, open_archive
 from becalm_server.archive.writer import StreamMark, Write
@@ -153,3 +155,30 @@ def test_a_session_under_way_is_left_alone(database_url: str, stored: Callable[[
     with pytest.raises(StorageError, match="found nothing"):
         rederive(database_url, "two", dry_run=True)
     assert finished_sessions(database_url) == []
+
+
+class WishedSnapshot:
+    """A recording with a wish that came in the middle of it."""
+
+    streams = (ECG, BELT)
+
+    def __init__(self, wish: BreathWish) -> None:
+        self._wish = wish
+
+    def rows(self, statement: str, **_more: Any) -> list[dict[str, Any]]:
+        source = self._wish.source
+        told = {"arrival_idx": 30, "t_ns": self._wish.t_ns, "source": None if source is None else source.value}
+        return [told] if statement == "select_wishes" else []
+
+    def raw_events(self) -> list[Any]:
+        return [(message.seq, message.event) for message in recording()]
+
+
+def test_wish_counts_from_its_own_time_on() -> None:
+    wish = BreathWish(t_ns=15 * NS_PER_S, source=SignalKind.ECG)
+    snapshot: Any = WishedSnapshot(wish)
+    events: list[Any] = [message.event for message in recording()]
+    live = [*events[:30], wish, *events[30:]]  # its first second-long blocks are those of second 15
+    expected = [item for item in in_one_go(live, ()) if not isinstance(item, Waveform)]
+    assert list(conclusions(snapshot)) == expected
+    assert expected != [item for item in in_one_go(events, ()) if not isinstance(item, Waveform)]

@@ -76,8 +76,10 @@ def to_event(row: RawRow) -> RawEvent:
 
 
 def _pack_counts(counts: tuple[int, ...]) -> tuple[str, bytes]:
-    form = INT16 if min(counts) >= -0x8000 and max(counts) <= 0x7FFF else INT32
-    return form, _bytes(array(_TYPECODES[form], counts))
+    try:
+        return INT16, _bytes(array(_TYPECODES[INT16], counts))
+    except OverflowError:
+        return INT32, _bytes(array(_TYPECODES[INT32], counts))
 
 
 def _pack_rr(event: RrBlock) -> bytes:

@@ -12,6 +12,7 @@ from becalm_protocol.events import Pacer, Phase, PhaseChange, value
 from becalm_protocol.handshake import Waveform
 from becalm_server.archive.derived_rows import Conclusion, to_tables
 from becalm_server.archive.differences import EventDifference, IndexDifference, compare_events, compare_index
+from becalm_server.archive.records import breath_wish
 from becalm_server.archive.snapshot import Snapshot, open_snapshot
 from becalm_server.archive.statements import SQL
 from becalm_server.archive.trend_row import keep_trend
@@ -68,6 +69,8 @@ def conclusions(snapshot: Snapshot) -> Iterator[Conclusion]:
     pipeline = Pipeline(snapshot.streams)
     for row in snapshot.rows("select_phases"):
         yield from _kept(pipeline.feed(_phase(row)))
+    for row in snapshot.rows("select_wishes", after_idx=-1):
+        yield from _kept(pipeline.feed(breath_wish(row)))  # kept until its time has come, as in the session itself
     for _, event in snapshot.raw_events():
         yield from _kept(pipeline.feed(event))
     yield from _kept(pipeline.finish())
