@@ -8,6 +8,14 @@ TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
+_NAMES = {word.encode(): word for word in ("serve", "agent", "simulate", "client", "demo")}
+_NAMES |= {
+    b"--serve": "serve",
+    b"becalm_server.lane_worker:serve": "pipelines",
+    b"becalm_server.worker_jobs:serve_jobs": "jobs",
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Usage:
     """What one process has used so far."""
@@ -30,7 +38,7 @@ def _read(pid: int) -> Usage | None:
         return None
     after_name = stat.rpartition(")")[2].split()
     pss_kb = next((int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")), 0)
-    known = [w.decode(errors="replace") for w in words if w in (b"serve", b"agent", b"simulate", b"client", b"demo")]
+    known = [_NAMES[word] for word in words if word in _NAMES]
     return Usage(
         name=known[0] if known else Path(words[0].decode(errors="replace")).name.partition(":")[0],
         parent_pid=int(after_name[1]),
