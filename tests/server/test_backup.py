@@ -1,11 +1,12 @@
 """A backup is the archive at one moment; a restore gives it back to an empty one, or leaves that empty."""
 
 import asyncio
+import hashlib
 import json
 import time
 import zipfile
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,25 +18,38 @@ from becalm_protocol.errors import StorageError
 from becalm_protocol.events import SignalKind
 from becalm_protocol.handshake import Source
 from becalm_protocol.units import NS_PER_S
+from becalm_server.archive import backup
 from becalm_server.archive.backup import back_up, restore
 from becalm_server.archive.content_hash import content_hashes
+from becalm_server.archive.migrate import migrate
 from becalm_server.archive.packer import pack_session
 from becalm_server.archive.raw_rows import to_row
 from becalm_server.archive.records import SessionRecord
+from becalm_server.archive.statements import MIGRATIONS
 from becalm_server.archive.store import Archive, open_archive
 from becalm_server.archive.upkeep import Upkeep
 from becalm_server.archive.writer import StreamMark, Write
 
 
-@pytest.fixture
-def other_url(cluster: Any) -> Any:
-    """A database that was never migrated."""
+def a_database(cluster: Any, name: str) -> Iterator[str]:
     admin_url = cluster.url.replace("@/becalm?", "@/postgres?")
     with psycopg.connect(admin_url, autocommit=True) as admin:
-        admin.execute("create database other_host")
-    yield cluster.url.replace("@/becalm?", "@/other_host?")
+        admin.execute(f"create database {name}".encode())
+    yield cluster.url.replace("@/becalm?", f"@/{name}?")
     with psycopg.connect(admin_url, autocommit=True) as admin:
-        admin.execute("drop database other_host with (force)")
+        admin.execute(f"drop database {name} with (force)".encode())
+
+
+@pytest.fixture
+def other_url(cluster: Any) -> Iterator[str]:
+    """A database that was never migrated."""
+    yield from a_database(cluster, "other_host")
+
+
+@pytest.fixture
+def old_url(cluster: Any) -> Iterator[str]:
+    """Another one."""
+    yield from a_database(cluster, "old_host")
 
 
 @asynccontextmanager
@@ -185,17 +199,10 @@ async def test_damage_is_found_before_anything_is_written(
     def unknown(name: str, content: bytes) -> bytes:
         return content.replace(b"0001_pre_sessions.sql", b"0001_pre_others.sql") if name == "manifest.json" else content
 
-    def other_content(name: str, content: bytes) -> bytes:
-        if name != "manifest.json":
-            return content
-        manifest = json.loads(content)
-        return json.dumps({**manifest, "content": {**manifest["content"], "raw": "0" * 64}}).encode()
-
     for change, sentence in (
         (flip, "damaged: the rows of beat"),
         (later, "a later becalm made"),
         (unknown, "expected migrations that this becalm knows, got 0001_pre_others.sql"),
-        (other_content, "raw did not come back as it was"),
     ):
         with pytest.raises(StorageError, match=sentence):
             restore(other_url, rewritten(change))
@@ -204,6 +211,40 @@ async def test_damage_is_found_before_anything_is_written(
         with pytest.raises(StorageError, match=sentence):
             restore(other_url, path)
     restore(other_url, whole)  # none of it left a row behind
+
+
+async def test_what_comes_back_otherwise_is_not_kept(
+    database_url: str, other_url: str, sensors: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = """
+        create table later (n int primary key);
+        create function other() returns trigger language plpgsql as $$ begin new.n = new.n + 1; return new; end $$;
+        create trigger other before insert on later for each row execute function other();
+    """
+    await fill(database_url, sensors)
+    migrate(other_url)
+    for url, more in ((database_url, "insert into later values (7)"), (other_url, "")):
+        with psycopg.connect(url) as connection:
+            connection.execute((later + more).encode())
+    back_up(database_url, tmp_path / "file")
+    monkeypatch.setattr(backup, "_without_triggers", nullcontext)
+    with pytest.raises(StorageError, match="later did not come back as it was"):
+        restore(other_url, tmp_path / "file")
+    monkeypatch.undo()
+    restore(other_url, tmp_path / "file")  # nothing of it was there
+
+
+def test_a_backup_of_an_older_becalm_is_brought_up_to_date(old_url: str, other_url: str, tmp_path: Path) -> None:
+    plain = sorted(path for path in MIGRATIONS.glob("*.sql") if not path.name.endswith(".timescale.sql"))
+    known = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in plain[:-1]}
+    assert set(migrate(old_url, known=known).applied) == set(known)
+    with psycopg.connect(old_url) as connection:
+        connection.execute("insert into session (session_id, source, baseline_s) values ('old', 'live', 60)")
+    back_up(old_url, tmp_path / "file")
+    restore(other_url, tmp_path / "file")
+    assert migrate(other_url).applied == ()
+    with psycopg.connect(other_url) as connection:
+        assert connection.execute("select session_id from session").fetchall() == [("old",)]
 
 
 async def test_backup_while_events_come_in_is_one_moment(

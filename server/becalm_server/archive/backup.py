@@ -163,9 +163,7 @@ def _fill(connection: Connection, archive: zipfile.ZipFile, manifest: dict[str, 
     here = {table.name: table for table in tables(connection)}
     saved = {table["name"]: table for table in manifest["tables"]}
     if set(here) != set(saved) or any(list(here[name].columns) != saved[name]["columns"] for name in here):
-        raise StorageError(
-            "restore: expected the tables that this becalm makes, got others. Use the becalm that made it"
-        )
+        raise StorageError("restore: expected the tables of the backup, found others. Choose a new, empty database")
     with _without_triggers(connection):
         for name in reversed(here):  # what a migration put there is in the backup too
             connection.execute(sql.SQL("delete from {}").format(sql.SQL(name)))
@@ -194,10 +192,19 @@ def _without_triggers(connection: Connection) -> Iterator[None]:
 
 
 def _require_same(connection: Connection, manifest: dict[str, Any]) -> None:
-    hashes = content_hashes(connection)
-    other = sorted(name for name in hashes if hashes[name] != manifest["content"].get(name))
+    """Read back what was written, before it is committed."""
+    here = {table.name: table for table in tables(connection)}
+    other = [one["name"] for one in manifest["tables"] if _sha256(connection, here[one["name"]]) != one["sha256"]]
     if other:
         raise StorageError(f"restore: {', '.join(other)} did not come back as it was. Nothing was restored")
+
+
+def _sha256(connection: Connection, table: TableFacts) -> str:
+    digest = hashlib.sha256()
+    with connection.cursor() as cursor, cursor.copy(table.copy_out(form="binary")) as copy:
+        for piece in copy:
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def _pieces(archive: zipfile.ZipFile, table: dict[str, Any]) -> Iterator[bytes]:
