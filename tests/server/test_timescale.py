@@ -34,7 +34,12 @@ async def test_overlay_changes_no_answer(
     hypertables = await fetch(
         timescale_url, b"select hypertable_name as name from timescaledb_information.hypertables order by 1"
     )
-    assert [row["name"] for row in hypertables] == ["metrics", "raw_event"]
+    assert [row["name"] for row in hypertables] == ["metrics", "raw_event", "raw_packed"]
+    aggregates = await fetch(
+        timescale_url,
+        b"select view_name::text as name, materialized_only from timescaledb_information.continuous_aggregates",
+    )
+    assert aggregates == [{"name": "metrics_day", "materialized_only": False}]
     assert with_overlay.pop("timescale").startswith("active 2.")
     plain_sensors = type(sensors)()
     async with start_server(database_url) as server:
