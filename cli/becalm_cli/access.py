@@ -1,18 +1,49 @@
 """`becalm invite`, `pair` and `devices`: who else may come in."""
 
+import asyncio
 import platform
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from becalm_cli.asking import tell
 from becalm_cli.keys import key_ring
-from becalm_cli.options import ServerOption
-from becalm_cli.places import DEFAULT_SERVER, http_url
+from becalm_cli.options import DataDirOption, ServerOption
+from becalm_cli.places import DEFAULT_SERVER, default_data_dir, http_url
 from becalm_protocol.limits import MAX_NAME_CHARS
 from becalm_protocol.pairing import parse_link, redeem
 
+audit_app = typer.Typer(help="The audit log.", no_args_is_help=True, pretty_exceptions_enable=False)
 LinkArgument = Annotated[str, typer.Argument(help="What `becalm invite` printed: http://HOST:PORT/pair#CODE.")]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Give the commands of this module to the command line."""
+    for command in (invite, pair, devices):
+        app.command()(command)
+    app.add_typer(audit_app, name="audit")
+
+
+@audit_app.command()
+def verify(*, data_dir: DataDirOption = None) -> None:
+    """Hold the audit log against its own chain: exit code 1, and a line for every entry that is not as written."""
+    n_entries, findings = asyncio.run(_verified((data_dir or default_data_dir()) / "server"))
+    for finding in findings:
+        typer.echo(finding)
+    typer.echo(f"{n_entries} entries, {'none' if not findings else len(findings)} changed, removed or put in")
+    raise typer.Exit(1 if findings else 0)
+
+
+async def _verified(folder: Path) -> tuple[int, list[str]]:
+    from becalm_server.access.audit import verify as verified
+    from becalm_server.archive.access_store import open_access_store
+    from becalm_server.archive.reach import reached
+    from becalm_server.settings import ServerSettings
+
+    with reached(ServerSettings.from_environment(data_dir=folder)) as url:
+        async with open_access_store(url) as store:
+            return await verified(store, data_dir=folder)
 
 
 def invite(

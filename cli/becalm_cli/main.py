@@ -34,8 +34,7 @@ app.add_typer(agent_app, name="agent")
 app.add_typer(bench.app, name="bench")
 app.add_typer(outlet.app, name="outlet")
 archive.add_commands(app)
-for command in (access.invite, access.pair, access.devices):
-    app.command()(command)
+access.add_commands(app)
 
 
 @app.command()
@@ -70,14 +69,23 @@ def serve(
         bool | None, typer.Option(help="Say on the local network that it is here [default: where others can reach it].")
     ] = None,
     data_dir: DataDirOption = None,
+    profile: Annotated[str, typer.Option(help="wellness (a household) or clinic (stricter).")] = "wellness",
+    allow_host: Annotated[
+        list[str] | None, typer.Option("--allow-host", help="A further name of this server; repeat for more.")
+    ] = None,
     supervised: SupervisedOption = False,
 ) -> None:
     """Start the server (and its database, unless BECALM_DATABASE_URL names one)."""
     from becalm_cli.parts import run_server
 
-    asyncio.run(
-        run_server(host=host, port=port, announce=announce, data_dir=_data_dir(data_dir), supervised=supervised)
-    )
+    given = {
+        "host": host,
+        "port": port,
+        "announce": announce,
+        "profile": profile,
+        "allowed_hosts": tuple(allow_host or ()),
+    }
+    asyncio.run(run_server(given, data_dir=_data_dir(data_dir), supervised=supervised))
 
 
 @agent_app.callback(invoke_without_command=True)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from becalm_ingest.devices import Family
 
 
-async def run_server(*, host: str, port: int, announce: bool | None, data_dir: Path, supervised: bool) -> None:
-    """Serve until told to stop."""
+async def run_server(given: dict[str, Any], *, data_dir: Path, supervised: bool) -> None:
+    """Serve until told to stop, with the settings that were given."""
     from becalm_server.access.first_start import OPERATOR_TOKEN_FILE
     from becalm_server.logs import configure_logs
     from becalm_server.serve import serve
@@ -45,7 +45,7 @@ async def run_server(*, host: str, port: int, announce: bool | None, data_dir: P
         if not supervised:
             typer.echo(invitation_in_words(link))
 
-    settings = ServerSettings.from_environment(host=host, port=port, announce=announce, data_dir=data_dir / "server")
+    settings = ServerSettings.from_environment(data_dir=data_dir / "server", **given)
     try:
         stop = stop_on_signals(supervised=supervised)
         await serve(settings, on_ready=on_ready, on_invitation=on_invitation, stop=stop)

@@ -10,10 +10,12 @@ from becalm_server import (
     http_access,
     http_annotations,
     http_asyncapi,
+    http_audit,
     http_devices,
     http_docs,
     http_exports,
     http_health,
+    http_logins,
     http_people,
     http_recordings,
     http_sessions,
@@ -23,6 +25,7 @@ from becalm_server import (
     ws_live,
 )
 from becalm_server.access.gate import gate
+from becalm_server.access.pace import PaceGuard
 from becalm_server.body_cap import BodyCap
 from becalm_server.documented_app import DocumentedApp
 from becalm_server.exports.office import ExportOffice
@@ -32,6 +35,7 @@ from becalm_server.parts import Parts
 from becalm_server.problems import install_problem_handlers, responses
 from becalm_server.refusals import NotAllowedError, WhoError
 from becalm_server.request_line import RequestLine
+from becalm_server.settings import Profile
 from becalm_server.telemetry import Telemetry
 
 DESCRIPTION = """A biofeedback companion: sessions, recordings, live feedback.
@@ -51,7 +55,9 @@ EDGES = (
     http_asyncapi,
     http_health,
     http_access,
+    http_logins,
     http_people,
+    http_audit,
     http_sessions,
     http_annotations,
     http_recordings,
@@ -83,13 +89,15 @@ def create_app(parts: Parts) -> FastAPI:
     app.state.telemetry = Telemetry(parts)
     app.state.exports = ExportOffice(parts.archive)
     install_problem_handlers(app)
-    refusals = responses(WhoError, HTTPStatus.FORBIDDEN, NotAllowedError)
+    refusals = responses(WhoError, HTTPStatus.FORBIDDEN, NotAllowedError, HTTPStatus.TOO_MANY_REQUESTS)
     for edge in EDGES:
         app.include_router(edge.router, dependencies=[Depends(gate)], responses=refusals)
     for socket in SOCKETS:
         app.include_router(socket.router)
+    is_clinic = parts.settings.profile is Profile.CLINIC
     app.add_middleware(BodyCap)
-    app.add_middleware(OriginGuard, allowed_hosts=parts.settings.allowed_hosts)
+    app.add_middleware(OriginGuard, allowed_hosts=parts.settings.allowed_hosts, only_listed=is_clinic)
+    app.add_middleware(PaceGuard, pace=parts.access.pace)
     app.add_middleware(RequestLine, telemetry=app.state.telemetry)  # outermost: it sees what the others refuse
     return app
 

@@ -9,6 +9,7 @@ from becalm_server.access import invitations
 from becalm_server.access.caller import Caller, Role
 from becalm_server.access.desk import Access
 from becalm_server.access.gate import CallerIs
+from becalm_server.access.pace import address_of
 from becalm_server.access.rules import RULES, Action, Scope, scope
 from becalm_server.access.tokens import new_id
 from becalm_server.bodies.access import (
@@ -26,6 +27,7 @@ from becalm_server.bodies.fields import MAX_ID_CHARS
 from becalm_server.problems import responses
 from becalm_server.refusals import (
     OwnerStaysError,
+    TooManyTriesError,
     UnknownAccountError,
     UnknownDeviceError,
     UnknownPersonError,
@@ -38,13 +40,24 @@ AccountId = Annotated[str, Path(max_length=MAX_ID_CHARS, description="Identifier
 DeviceId = Annotated[str, Path(max_length=MAX_ID_CHARS, description="Identifier of a paired device")]
 
 
-@router.post("/pair", summary="Pair a device", status_code=HTTPStatus.CREATED, responses=responses(_BAD, _LARGE))
+@router.post(
+    "/pair",
+    summary="Pair a device",
+    status_code=HTTPStatus.CREATED,
+    responses=responses(_BAD, _LARGE, TooManyTriesError),
+)
 async def pair(request: Request, wish: PairWish) -> PairedBody:
     """Exchange a one-time code for a token of this device's own; the code is used up."""
-    paired = await invitations.pair(_access(request).store, code=wish.code, label=wish.label or "")
+    access, address = _access(request), address_of(request.scope)
+    if not access.pace.may_try("pair", address):
+        raise TooManyTriesError("Too many wrong codes from this address. Wait a minute, then try again.")
+    paired = await invitations.pair(access.store, code=wish.code, label=wish.label or "")
     if paired is None:
+        access.pace.failed("pair", address)
+        access.audit.note("pair", caller=None, subject="one-time code", outcome="refused")
         raise WhoError("The link was used already, has run out or never was one. Make another: becalm invite")
     account = paired.account
+    access.audit.note("pair", caller=None, subject=f"account {account['account_id']} device {paired.device_id}")
     return PairedBody(
         device_id=paired.device_id,
         account_id=account["account_id"],
@@ -105,6 +118,7 @@ async def invite(request: Request, caller: CallerIs, wish: InvitationWish) -> In
     else:
         account_id = caller.account_id
     made = await invitations.invite(access.store, account_id=account_id)
+    access.audit.note("invite", caller=caller, subject=f"account {account_id}")
     return InvitationBody(
         account_id=account_id, code=made.code, link=made.link(str(request.base_url)), expires_at=made.expires_at
     )

@@ -91,6 +91,7 @@ async def grant(request: Request, caller: CallerIs, person_id: PersonId, wish: G
     )
     access.changed()
     access.visitors.send_away(account_id=wish.clinician_id)
+    access.audit.note("grant", caller=caller, subject=f"clinician {wish.clinician_id}", person_id=person_id)
     return GrantBody.model_validate(row)
 
 

@@ -15,10 +15,12 @@ from becalm_server.problems import problem
 class OriginGuard:
     """ASGI middleware: refuses other origins, and names that are not this server's (DNS rebinding)."""
 
-    def __init__(self, app: ASGIApp, allowed_hosts: Iterable[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, allowed_hosts: Iterable[str] = (), *, only_listed: bool = False) -> None:
         self._app = app
+        self._only_listed = only_listed
         name = socket.gethostname().lower()
-        self._names = {"localhost", name, f"{name}.local", *(host.lower() for host in allowed_hosts)}
+        own = {"localhost", "127.0.0.1", "::1"} if only_listed else {"localhost", name, f"{name}.local"}
+        self._names = own | {host.lower() for host in allowed_hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what may come in."""
@@ -42,6 +44,8 @@ class OriginGuard:
 
     def _is_ours(self, host: str) -> bool:
         name = _place(host)[0]
+        if self._only_listed:
+            return name in self._names
         try:
             ipaddress.ip_address(name)
         except ValueError:

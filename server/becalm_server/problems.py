@@ -15,6 +15,7 @@ from becalm_server.bodies.problems import FieldProblem, ProblemDetails
 from becalm_server.refusals import (
     ExportsBusyError,
     FormatUnavailableError,
+    LoginTakenError,
     NoAgentError,
     NotAllowedError,
     NothingToExportError,
@@ -23,6 +24,7 @@ from becalm_server.refusals import (
     ReportPendingError,
     SessionRunningError,
     TooManyAnnotationsError,
+    TooManyTriesError,
     UnknownAccountError,
     UnknownAnnotationError,
     UnknownDeviceError,
@@ -49,6 +51,8 @@ STATUSES: dict[type[Exception], HTTPStatus] = {
     UnknownDeviceError: HTTPStatus.NOT_FOUND,
     UnknownGrantError: HTTPStatus.NOT_FOUND,
     OwnerStaysError: HTTPStatus.CONFLICT,
+    LoginTakenError: HTTPStatus.CONFLICT,
+    TooManyTriesError: HTTPStatus.TOO_MANY_REQUESTS,
     UnknownStreamError: HTTPStatus.NOT_FOUND,
     UnknownAnnotationError: HTTPStatus.NOT_FOUND,
     ReportPendingError: HTTPStatus.NOT_FOUND,
@@ -69,6 +73,7 @@ _GENERAL = {
     HTTPStatus.NOT_FOUND: ("not-found", "There is no such path."),
     HTTPStatus.METHOD_NOT_ALLOWED: ("method-not-allowed", "The path knows other methods; the header Allow has them."),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("too-large", "The body is larger than any that this interface takes."),
+    HTTPStatus.TOO_MANY_REQUESTS: ("too-many-requests", "This address asks too often."),
     HTTPStatus.INTERNAL_SERVER_ERROR: ("internal-error", "The server made a mistake; its log has a line about it."),
 }
 """Refusals of the web framework: the last part of their type, and what they mean."""

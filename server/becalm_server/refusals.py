@@ -39,6 +39,14 @@ class OwnerStaysError(BecalmError):
     """The owner cannot be sent away."""
 
 
+class LoginTakenError(BecalmError):
+    """The login name is somebody else's."""
+
+
+class TooManyTriesError(BecalmError):
+    """Too many wrong passwords or codes, of this name or from this address."""
+
+
 class WhoError(BecalmError):
     """The token does not tell who asks: none, an unknown one, or one that was taken back."""
 

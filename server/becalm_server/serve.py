@@ -11,8 +11,8 @@ import uvicorn
 
 from becalm_protocol.errors import CloseCode, ConfigError
 from becalm_protocol.limits import MAX_FRAME_BYTES
-from becalm_server.access.desk import open_access
-from becalm_server.access.invitations import invite
+from becalm_server.access.desk import Access, open_access
+from becalm_server.access.invitations import invite, needs_invitation
 from becalm_server.announcement import announced, is_to_be_announced
 from becalm_server.app import create_app
 from becalm_server.archive.embedded import EmbeddedPostgres
@@ -64,7 +64,7 @@ async def serve(
         async with (
             _database(settings) as (url, database),
             open_archive(url) as archive,
-            open_access(url, data_dir=settings.data_dir) as access,
+            open_access(settings, url) as access,
         ):
             slow_lane = SlowLane(
                 archive=archive,
@@ -86,7 +86,7 @@ async def serve(
                 devices=devices,
             )
             await sessions.restore()
-            if access.owner.is_new:
+            if await needs_invitation(access.store, owner=access.owner):
                 invitation = await invite(access.store, account_id=access.owner.account_id)
                 on_invitation(invitation.link(address_for_others(listener)))
             async with asyncio.TaskGroup() as group:
@@ -97,11 +97,12 @@ async def serve(
                     group.create_task(devices.run(), name="register of sensors"),
                     group.create_task(Upkeep(archive, metrics_days=settings.metrics_days).run(), name="upkeep"),
                     group.create_task(access.visitors.run(), name="look at visitors"),
+                    group.create_task(access.audit.run(), name="audit log"),
                 ]
                 if database is not None:
                     beside.append(group.create_task(database.supervise(), name="embedded database"))
                 await _serve_network(parts, listener=listener, on_ready=on_ready, stop=stop)
-                await _drain(archive)
+                await _drain(archive, access)
                 for task in beside:
                     task.cancel()
     finally:
@@ -211,11 +212,12 @@ async def _leave(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
     await serving
 
 
-async def _drain(archive: Archive) -> None:
+async def _drain(archive: Archive, access: Access) -> None:
     """Commit what was taken; what cannot be committed in time was never acknowledged, so its agent still has it."""
     try:
         async with asyncio.timeout(DRAIN_LIMIT_S):
             await archive.writer.wait_drained()
+            await access.audit.wait_written()
     except TimeoutError:
         log.warning("stopped before everything was committed; the agents still have it and send it again")
 

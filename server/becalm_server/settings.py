@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,15 @@ METRICS_DAYS_VARIABLE = "BECALM_METRICS_DAYS"
 PLAYOUT_DELAY_MS = 900.0
 
 
+class Profile(StrEnum):
+    """How strict the server is."""
+
+    WELLNESS = "wellness"
+    """A household: whoever may read the operator's files on this machine is the operator."""
+    CLINIC = "clinic"
+    """Passwords for those who see others, named hosts only, nothing is answered before its audit entry is kept."""
+
+
 @value
 class ServerSettings:
     """What an operator can choose; every default suits one person on one machine."""
@@ -28,6 +38,8 @@ class ServerSettings:
     """Where the embedded database lives; unused with `database_url`."""
     database_url: str | None = None
     """A PostgreSQL to use in place of the embedded one."""
+    profile: Profile = Profile.WELLNESS
+    """How strict: a household, or a clinic."""
     allowed_hosts: tuple[str, ...] = ()
     """Names, beside addresses and this machine's own, under which browsers may reach the server."""
     announce: bool | None = None
@@ -62,6 +74,8 @@ class ServerSettings:
         host: str = "127.0.0.1",
         port: int = 8765,
         announce: bool | None = None,
+        profile: str = Profile.WELLNESS,
+        allowed_hosts: tuple[str, ...] = (),
         environment: Mapping[str, str] | None = None,
     ) -> "ServerSettings":
         """Return the defaults with these choices and what the environment says."""
@@ -77,4 +91,8 @@ class ServerSettings:
                 if not (told.isascii() and told.isdigit()):
                     raise ConfigError(f"expected a whole number, got {told!r:.20}", setting=setting)
                 chosen[setting] = int(told)
-        return cls(host=host, port=port, announce=announce, data_dir=data_dir, database_url=database_url, **chosen)
+        if profile not in list(Profile):
+            raise ConfigError(f"expected {' or '.join(Profile)}, got {profile!r:.40}", setting="profile")
+        chosen |= {"announce": announce, "profile": Profile(profile)}
+        chosen["allowed_hosts"] += tuple(allowed_hosts)
+        return cls(host=host, port=port, data_dir=data_dir, database_url=database_url, **chosen)

@@ -273,6 +273,12 @@ class RunningServer:
         async with self.connect("/v1/live", subprotocol) as connection:
             yield ClientPeer(connection, subprotocol)
 
+    def agent_peer(self, connection: ClientConnection, subprotocol: str) -> AgentPeer:
+        return AgentPeer(connection, subprotocol)
+
+    def client_peer(self, connection: ClientConnection, subprotocol: str) -> ClientPeer:
+        return ClientPeer(connection, subprotocol)
+
     def connect(self, path: str, subprotocol: str, *, headers: dict[str, str] | None = None) -> Any:
         return websockets.connect(
             f"{self.ws_url}{path}",
@@ -297,11 +303,14 @@ def start_server(tmp_path: Path, make_pipeline: Any) -> StartServer:
         parts |= {name: changes.pop(name) for name in tuple(changes) if name in parts}
         made: Any = parts.pop("make_pipeline")
         parts["pipeline"] = f"{made.__module__}:{made.__qualname__}"
+        on_invitation = changes.pop("on_invitation", lambda _link: None)
         given = {"port": 0, "data_dir": tmp_path, "database_url": database_url, "heartbeat_s": 0.5, **changes}
         settings = ServerSettings(**given)
         stop = asyncio.Event()
         ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        task = asyncio.ensure_future(serve(settings, on_ready=ready.set_result, stop=stop, **parts))
+        task = asyncio.ensure_future(
+            serve(settings, on_ready=ready.set_result, stop=stop, on_invitation=on_invitation, **parts)
+        )
         task.add_done_callback(lambda _: ready.done() or ready.cancel())
         try:
             await asyncio.wait([ready])

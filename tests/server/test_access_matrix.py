@@ -9,7 +9,7 @@ import httpx
 import psycopg
 import pytest
 
-OPEN = {"/healthz", "/readyz", "/v1/access/pair"}
+OPEN = {"/healthz", "/readyz", "/v1/access/pair", "/v1/access/login", "/v1/access/refresh"}
 SESSION = b"""insert into session (session_id, person_id, source, baseline_s, created_at, ended_at)
 values (%(session_id)s, %(person_id)s, 'live', 60, now() - interval '1 day', now() - interval '1 day')"""
 SUBJECTS = ("session_id", "person_id")
@@ -71,12 +71,12 @@ def allowed(role: str, method: str, path: str) -> bool:
     """The policy once more, written from the outside."""
     if role == OPERATOR or path == "/v1/health" or path.startswith(("/v1/access/me", "/v1/access/devices")):
         return True
-    if path.startswith("/v1/access/") or (method, path) == ("post", "/v1/people") or path == "/metrics":
+    if path.startswith(("/v1/access/", "/v1/audit")) or (method, path) == ("post", "/v1/people") or path == "/metrics":
         return False
     erases = method == "delete" and path in {"/v1/sessions/{session_id}", "/v1/people/{person_id}"}
     if erases or path.startswith(("/v1/people/{person_id}/grants", "/v1/people/{person_id}/consents")):
         return role == PARTICIPANT
-    if path.startswith("/v1/people/{person_id}/export"):
+    if path.startswith(("/v1/people/{person_id}/export", "/v1/people/{person_id}/audit")):
         return role == PARTICIPANT
     return role != AGENT
 

@@ -32,6 +32,9 @@ class Caller:
     """The paired device whose token it is; None for a login with a password."""
     agent_id: str | None = None
     """The agent that the device's token is bound to."""
+    login_id: str | None = None
+    """The login with a password whose token it is."""
+    has_password: bool = False
     is_local: bool = False
     """The operator's own program on the server's machine."""
 

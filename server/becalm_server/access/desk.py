@@ -3,12 +3,23 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from becalm_server.access.first_start import Owner, ensure_operator_token, ensure_owner
+from becalm_server.access.audit import AuditTrail
+from becalm_server.access.first_start import (
+    Owner,
+    ensure_operator_token,
+    ensure_owner,
+    withdraw_operator_token,
+)
 from becalm_server.access.identities import Identities
+from becalm_server.access.logins import Logins
+from becalm_server.access.pace import Pace
+from becalm_server.access.passwords import Passwords
+from becalm_server.access.signing import Signer
+from becalm_server.access.tickets import Tickets
 from becalm_server.access.visitors import Visitors
 from becalm_server.archive.access_store import AccessStore, open_access_store
+from becalm_server.settings import Profile, ServerSettings
 
 # Whose a session is never changes; so many are asked for again and again.
 MAX_REMEMBERED_SESSIONS = 4_096
@@ -22,6 +33,12 @@ class Access:
     owner: Owner
     identities: Identities
     visitors: Visitors
+    audit: AuditTrail
+    logins: Logins
+    tickets: Tickets
+    pace: Pace
+    is_clinic: bool = False
+    """Those who see others need a password, and nothing is answered before the database has its audit entry."""
     _session_people: dict[str, str] = field(default_factory=dict)
 
     async def session_person(self, session_id: str) -> str | None:
@@ -46,10 +63,27 @@ class Access:
 
 
 @asynccontextmanager
-async def open_access(url: str, *, data_dir: Path) -> AsyncIterator[Access]:
+async def open_access(settings: ServerSettings, url: str) -> AsyncIterator[Access]:
     """Give the access to a migrated database; the first time its owner is made. Raises StorageError, ConfigError."""
+    data_dir, is_clinic = settings.data_dir, settings.profile is Profile.CLINIC
     async with open_access_store(url) as store:
         owner = await ensure_owner(store)
-        await ensure_operator_token(store, owner=owner, data_dir=data_dir)
-        identities = Identities(store)
-        yield Access(store=store, owner=owner, identities=identities, visitors=Visitors(identities))
+        if is_clinic:
+            await withdraw_operator_token(store, owner=owner, data_dir=data_dir)
+        else:
+            await ensure_operator_token(store, owner=owner, data_dir=data_dir)
+        signer = Signer(data_dir)
+        identities = Identities(store, signer=signer)
+        audit = AuditTrail(store, data_dir=data_dir)
+        audit.note("start", caller=None, subject=f"profile {settings.profile}")
+        yield Access(
+            store=store,
+            owner=owner,
+            identities=identities,
+            visitors=Visitors(identities),
+            audit=audit,
+            logins=Logins(store, signer=signer, passwords=Passwords()),
+            tickets=Tickets(),
+            pace=Pace(),
+            is_clinic=is_clinic,
+        )

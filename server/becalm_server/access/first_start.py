@@ -63,6 +63,15 @@ async def ensure_operator_token(store: AccessStore, *, owner: Owner, data_dir: P
     return token
 
 
+async def withdraw_operator_token(store: AccessStore, *, owner: Owner, data_dir: Path) -> None:
+    """Leave no key on this machine: in a clinic everybody, the operator's programs too, is paired or logs in."""
+    (data_dir / OPERATOR_TOKEN_FILE).unlink(missing_ok=True)
+    async with store.together() as steps:
+        for device in await steps.rows("select_devices", account_id=owner.account_id):
+            if device["is_local"]:
+                await steps.rows("revoke_device", device_id=device["device_id"], account_id=owner.account_id)
+
+
 def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner can read, whole or not at all. Raises ConfigError."""
     draft = path.with_name(f"{path.name}.new")

@@ -5,18 +5,21 @@ path; the exceptions are in the two tables here.
 """
 
 import re
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from starlette.requests import HTTPConnection
 
-from becalm_server.access.caller import Caller
+from becalm_server.access.caller import Caller, Role
 from becalm_server.access.desk import Access
 from becalm_server.access.rules import Action, Scope, knows, may, scope
+from becalm_server.problems import printable
 from becalm_server.refusals import NotAllowedError, UnknownPersonError, UnknownSessionError, WhoError
 
 OPEN_PATHS = frozenset(
-    {"/healthz", "/readyz", "/docs", "/problems/{name}", "/openapi.json", "/asyncapi.json", "/v1/access/pair"}
+    {"/healthz", "/readyz", "/docs", "/problems/{name}", "/openapi.json", "/asyncapi.json"}
+    | {"/v1/access/pair", "/v1/access/login", "/v1/access/refresh"}
 )
 """Routes that anybody may reach; none of them tells anything about anybody."""
 
@@ -30,10 +33,11 @@ ACTIONS: dict[tuple[str, str], Action] = {
 }
 """Routes whose action does not follow from their method."""
 
+SEES_OTHERS = {Role.OPERATOR, Role.CLINICIAN}
 _PREFIXES: tuple[tuple[re.Pattern[str], Action], ...] = (
-    (re.compile(r"/v1/people/\{person_id\}/(grants|consents|export)\b"), Action.SHARE),
+    (re.compile(r"/v1/people/\{person_id\}/(grants|consents|export|audit)\b"), Action.SHARE),
     (re.compile(r"/v1/access/(me|devices)\b"), Action.OWN),
-    (re.compile(r"/v1/access/"), Action.MANAGE),
+    (re.compile(r"/v1/(access/|audit\b)"), Action.MANAGE),
 )
 _UNKNOWN_SESSION = "There is no session {!r:.70}."
 _UNKNOWN_PERSON = "There is no person {!r:.70}."
@@ -47,16 +51,27 @@ async def gate(request: Request) -> None:
     access: Access = request.app.state.parts.access
     caller = request.state.caller = await identify(request, access)
     action = action_of(request.method, path)
+    if access.is_clinic and caller.role in SEES_OTHERS and not caller.has_password and action is not Action.OWN:
+        raise NotAllowedError("In a clinic this account needs a password first: POST /v1/access/me/password.")
+    about = _Asked(access=access, caller=caller, action=action, route=f"{request.method} {path}")
     for name, refuse in (("session_id", _no_session), ("person_id", _no_person)):
         identifier = request.path_params.get(name, request.query_params.get(name))
         if identifier is not None:
             person_id = await access.session_person(identifier) if name == "session_id" else identifier
             if not knows(caller, person_id):
+                about.note(person_id, identifier, outcome="not found for this caller")
                 raise refuse(identifier)
             if not may(caller, action, person_id):
+                about.note(person_id, identifier, outcome="not allowed")
                 raise _not_allowed(caller, action)
+            about.note(person_id, identifier)
     if scope(caller, action) is Scope.NOBODY:
+        about.note(None, "", outcome="not allowed")
         raise _not_allowed(caller, action)
+    if action is not Action.OWN and not about.is_noted:
+        about.note(None, "")
+    if about.is_noted and access.is_clinic:
+        await access.audit.wait_written()
 
 
 def describe(document: dict[str, Any]) -> None:
@@ -85,6 +100,22 @@ async def identify(connection: HTTPConnection, access: Access) -> Caller:
     if caller is None:
         raise WhoError("The token is unknown, has run out or was taken back. Pair this device again: becalm pair LINK")
     return caller
+
+
+@dataclass(kw_only=True)
+class _Asked:
+    """One request, for the audit log."""
+
+    access: Access
+    caller: Caller
+    action: Action
+    route: str
+    is_noted: bool = False
+
+    def note(self, person_id: str | None, identifier: str, *, outcome: str = "done") -> None:
+        subject = f"{self.route} {printable(identifier)}".strip()
+        self.access.audit.note(self.action, caller=self.caller, subject=subject, person_id=person_id, outcome=outcome)
+        self.is_noted = True
 
 
 def action_of(method: str, path: str) -> Action:

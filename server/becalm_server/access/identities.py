@@ -5,6 +5,7 @@ import time
 from becalm_protocol.limits import MAX_TOKEN_CHARS
 from becalm_protocol.units import NS_PER_S
 from becalm_server.access.caller import Caller, Role
+from becalm_server.access.signing import Signer
 from becalm_server.access.tokens import DEVICE, digest
 from becalm_server.archive.access_store import AccessStore, Row
 
@@ -15,10 +16,11 @@ MAX_REMEMBERED = 1_024
 
 
 class Identities:
-    """Knows the devices' tokens."""
+    """Knows the devices' tokens, and those of logins."""
 
-    def __init__(self, store: AccessStore) -> None:
+    def __init__(self, store: AccessStore, *, signer: Signer) -> None:
         self._store = store
+        self._signer = signer
         self._known: dict[bytes, tuple[int, Caller | None]] = {}
 
     async def of_token(self, token: str) -> Caller | None:
@@ -29,7 +31,7 @@ class Identities:
         asked_ns, caller = self._known.get(key, (0, None))
         if key in self._known and now_ns - asked_ns < REMEMBER_NS:
             return caller
-        caller = await self._of_device(key) if token.startswith(DEVICE) else None
+        caller = await (self._of_device(key) if token.startswith(DEVICE) else self._of_login(token))
         while len(self._known) >= MAX_REMEMBERED:
             self._known.pop(next(iter(self._known)), None)
         self._known[key] = now_ns, caller
@@ -42,11 +44,14 @@ class Identities:
             mine = next((row for row in devices if row["device_id"] == caller.device_id), None)
             if mine is None or mine["revoked_at"] is not None:
                 return None
-        row = await self._store.one("select_account", account_id=caller.account_id)
+        if caller.login_id is not None:
+            row = await self._store.one("select_family_account", family_id=caller.login_id)
+        else:
+            row = await self._store.one("select_account", account_id=caller.account_id)
         if row is None or row["disabled_at"] is not None:
             return None
-        device = {"device_id": caller.device_id, "agent_id": caller.agent_id, "is_local": caller.is_local}
-        return await self.caller(row | device)
+        told = {name: getattr(caller, name) for name in ("device_id", "agent_id", "is_local", "login_id")}
+        return await self.caller(row | told)
 
     def forget(self) -> None:
         """Ask the database again: something about access has changed."""
@@ -66,8 +71,15 @@ class Identities:
             granted=granted,
             device_id=row.get("device_id"),
             agent_id=row.get("agent_id"),
+            login_id=row.get("login_id"),
+            has_password=row["password_hash"] is not None,
             is_local=bool(row.get("is_local")),
         )
+
+    async def _of_login(self, token: str) -> Caller | None:
+        family_id = self._signer.family_of(token)
+        row = await self._store.one("select_family_account", family_id=family_id) if family_id else None
+        return None if row is None else await self.caller(row | {"login_id": family_id})
 
     async def _of_device(self, key: bytes) -> Caller | None:
         row = await self._store.one("select_device_of_token", token_sha256=key)

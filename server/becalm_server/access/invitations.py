@@ -5,6 +5,7 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from becalm_protocol.events import value
+from becalm_server.access.first_start import Owner
 from becalm_server.access.tokens import DEVICE, INVITATION_CODE_BYTES, digest, make_token, new_id
 from becalm_server.archive.access_store import AccessStore, Row
 
@@ -42,6 +43,12 @@ async def invite(store: AccessStore, *, account_id: str) -> Invitation:
         await steps.rows("clear_invitations")
         made = await steps.rows("insert_invitation", code_sha256=digest(code), account_id=account_id, lasts_s=LASTS_S)
     return Invitation(code=code, account_id=account_id, expires_at=made[0]["expires_at"])
+
+
+async def needs_invitation(store: AccessStore, *, owner: Owner) -> bool:
+    """Tell whether this start prints a link: the first one, and one at which nobody could come in as the owner."""
+    devices = await store.rows("select_devices", account_id=owner.account_id)
+    return owner.is_new or all(device["revoked_at"] is not None for device in devices)
 
 
 async def pair(store: AccessStore, *, code: str, label: str) -> Paired | None:

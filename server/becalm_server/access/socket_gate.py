@@ -7,6 +7,7 @@ from becalm_protocol.handshake import AgentHello, ClientHello
 from becalm_server.access.caller import Caller
 from becalm_server.access.desk import Access
 from becalm_server.access.rules import Action, Scope, scope
+from becalm_server.access.tickets import TICKET
 
 _PAIR = "Pair this device: becalm pair LINK, with a link that the server's operator makes by: becalm invite"
 
@@ -20,13 +21,17 @@ async def admit(websocket: WebSocket, hello: AgentHello | ClientHello, *, access
     if not shown:
         raise WireError(f"token: expected one, got none. {_PAIR}", close_code=CloseCode.AUTH)
     try:
-        caller = await access.identities.of_token(shown)
+        if shown.startswith(TICKET):
+            caller = access.tickets.take(shown)
+        else:
+            caller = await access.identities.of_token(shown)
         if caller is None:
             raise WireError(f"token: it is unknown, has run out or was taken back. {_PAIR}", close_code=CloseCode.AUTH)
         if scope(caller, action) is Scope.NOBODY:
             raise WireError(f"role: a {caller.role} may not {action} here. {_PAIR}", close_code=CloseCode.SCOPE)
         if isinstance(hello, AgentHello):
             await _bind(caller, hello.agent_id, access=access)
+        access.audit.note(action, caller=caller, subject=websocket.url.path, person_id=caller.person_id)
     except StorageError as exc:
         raise WireError(str(exc), close_code=CloseCode.OVERLOADED) from exc
     return caller

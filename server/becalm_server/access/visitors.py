@@ -30,10 +30,14 @@ class Visitors:
         finally:
             del self._inside[number]
 
-    def send_away(self, *, account_id: str | None = None, device_id: str | None = None) -> None:
-        """Close the sockets of an account, or of one of its devices."""
+    def send_away(
+        self, *, account_id: str | None = None, device_id: str | None = None, login_id: str | None = None
+    ) -> None:
+        """Close the sockets of an account, or of one of its devices or logins."""
+        wanted = {("account", account_id), ("device", device_id), ("login", login_id)}
         for caller, close in list(self._inside.values()):
-            if caller.account_id == account_id or (device_id is not None and caller.device_id == device_id):
+            own = (("account", caller.account_id), ("device", caller.device_id), ("login", caller.login_id))
+            if any(one in wanted and one[1] is not None for one in own):
                 close()
 
     async def run(self) -> None:

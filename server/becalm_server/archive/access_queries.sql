@@ -98,3 +98,63 @@ update person set label = %(label)s where person_id = %(person_id)s returning *
 
 -- select_session_person: whose body a session is of
 select person_id from session where session_id = %(session_id)s
+
+-- select_audit_head: the newest entry
+select seq, sha256 from audit_entry order by seq desc limit 1
+
+-- insert_audit: entries in their order, chained by whoever brings them
+insert into audit_entry (
+    seq, at, account_id, role, action, person_id, subject, outcome, previous_sha256, sha256
+)
+select * from unnest(
+    %(seq)s::bigint[], %(at)s::timestamptz[], %(account_id)s::text[], %(role)s::text[], %(action)s::text[],
+    %(person_id)s::text[], %(subject)s::text[], %(outcome)s::text[], %(previous_sha256)s::bytea[], %(sha256)s::bytea[]
+)
+on conflict do nothing
+
+-- select_audit: entries after a number, of one person or of all
+select * from audit_entry
+where seq > %(after_seq)s and (%(person_id)s::text is null or person_id = %(person_id)s)
+order by seq
+limit %(limit)s
+
+-- select_login: the account of a login name
+select * from account where login = %(login)s and disabled_at is null
+
+-- set_password: how an account logs in
+update account set login = %(login)s, password_hash = %(password_hash)s where account_id = %(account_id)s returning *
+
+-- rehash_password: the same password, by today's parameters
+update account set password_hash = %(password_hash)s where account_id = %(account_id)s
+
+-- insert_family: somebody logged in
+insert into login_family (family_id, account_id) values (%(family_id)s, %(account_id)s)
+
+-- insert_refresh: the next token of a login
+insert into refresh_token (token_sha256, family_id, expires_at)
+values (%(token_sha256)s, %(family_id)s, now() + %(lasts_s)s * interval '1 second')
+
+-- lock_refresh: a token that was shown, with its login; nobody else may use it meanwhile
+select family_id, account_id, revoked_at, used_at, refresh_token.expires_at < now() as is_over,
+    coalesce(used_at < now() - %(grace_s)s * interval '1 second', false) as is_reused
+from refresh_token
+join login_family using (family_id)
+where token_sha256 = %(token_sha256)s
+for update
+
+-- use_refresh: it had its turn
+update refresh_token set used_at = coalesce(used_at, now()) where token_sha256 = %(token_sha256)s
+
+-- revoke_family: a login is over
+update login_family set revoked_at = coalesce(revoked_at, now()) where family_id = %(family_id)s returning *
+
+-- revoke_families: every login of an account is over
+update login_family set revoked_at = coalesce(revoked_at, now()) where account_id = %(account_id)s
+
+-- select_family_account: the account of a login that goes on
+select account.* from login_family
+join account using (account_id)
+where family_id = %(family_id)s and revoked_at is null and disabled_at is null
+
+-- select_login_holder: whose login name it is
+select account_id from account where login = %(login)s

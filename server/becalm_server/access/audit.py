@@ -1,0 +1,177 @@
+"""The audit log: who did what about whom, in order, each entry chained to the one before; off the live path."""
+
+import asyncio
+import hashlib
+import json
+import logging
+from collections import deque
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from becalm_protocol.errors import ConfigError, StorageError
+from becalm_server.access.caller import Caller
+from becalm_server.access.first_start import write_private
+from becalm_server.archive.access_store import AccessStore, Row
+
+log = logging.getLogger(__name__)
+
+HEAD_FILE = "audit_head"
+# Ten minutes of a busy clinic; more unwritten entries mean that the database is gone, and then nobody is let in.
+MAX_QUEUED = 20_000
+# One transaction of so many takes some 20 ms.
+MAX_BATCH = 1_000
+# Entries of one moment are written together.
+LINGER_S = 0.05
+BACKOFF_S = 0.5
+GENESIS = bytes(32)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """Something that somebody did, or was refused."""
+
+    at: datetime
+    account_id: str | None
+    role: str | None
+    action: str
+    person_id: str | None
+    subject: str
+    """What exactly: a route, an identifier; never a word from a recording."""
+    outcome: str
+    """done, or why not."""
+
+
+def chained(entry: Entry, *, seq: int, previous: bytes) -> bytes:
+    """Return the digest of an entry at its place: SHA-256 over the one before and every field."""
+    fields = [seq, entry.at.astimezone(UTC).isoformat(), *(getattr(entry, name) for name in ENTRY_FIELDS[1:])]
+    return hashlib.sha256(previous + json.dumps(fields, separators=(",", ":")).encode()).digest()
+
+
+ENTRY_FIELDS: tuple[str, ...] = ("at", "account_id", "role", "action", "person_id", "subject", "outcome")
+
+
+class AuditTrail:
+    """Filled without waiting, written in order by run(). Policy of a full queue: nobody is let in (StorageError)."""
+
+    def __init__(self, store: AccessStore, *, data_dir: Path) -> None:
+        self._store = store
+        self._head_path = data_dir / HEAD_FILE
+        self._queue: deque[Entry] = deque()
+        self._filled = asyncio.Event()
+        self._written = asyncio.Condition()
+        self._n_noted = 0
+        self._n_written = 0
+
+    def note(
+        self, action: str, *, caller: Caller | None, subject: str, person_id: str | None = None, outcome: str = "done"
+    ) -> None:
+        """Keep what happened. Raises StorageError where too much waits to be written."""
+        if len(self._queue) >= MAX_QUEUED:
+            raise StorageError("audit: the log cannot be written. The database is away; try again later")
+        self._queue.append(
+            Entry(
+                at=datetime.now(UTC),
+                account_id=caller.account_id if caller else None,
+                role=caller.role.value if caller else None,
+                action=action,
+                person_id=person_id,
+                subject=subject[:300].replace("\0", ""),
+                outcome=outcome,
+            )
+        )
+        self._n_noted += 1
+        self._filled.set()
+
+    async def wait_written(self) -> None:
+        """Return once everything noted so far is in the database."""
+        wanted = self._n_noted
+        async with self._written:
+            while self._n_written < wanted:
+                await self._written.wait()
+
+    async def run(self) -> None:
+        """Write, again and again until the database takes it; until cancelled."""
+        while True:
+            await self._filled.wait()
+            await asyncio.sleep(LINGER_S)
+            await self.write()
+
+    async def write(self) -> None:
+        """Write what waits."""
+        while self._queue:
+            batch = [self._queue[n] for n in range(min(len(self._queue), MAX_BATCH))]
+            try:
+                head = await self._append(batch)
+            except StorageError:
+                log.warning("the audit log waits for the database")
+                await asyncio.sleep(BACKOFF_S)
+                continue
+            self._keep_head(*head)
+            for _ in batch:
+                self._queue.popleft()
+            async with self._written:
+                self._n_written += len(batch)
+                self._written.notify_all()
+        self._filled.clear()
+
+    async def _append(self, batch: list[Entry]) -> tuple[int, bytes]:
+        async with self._store.together() as steps:
+            last = await steps.rows("select_audit_head")
+            seq, previous = (last[0]["seq"], bytes(last[0]["sha256"])) if last else (0, GENESIS)
+            columns: dict[str, list[Any]] = {name: [] for name in ("seq", *ENTRY_FIELDS, "previous_sha256", "sha256")}
+            for entry in batch:
+                seq += 1
+                digest = chained(entry, seq=seq, previous=previous)
+                told = asdict(entry) | {"seq": seq, "previous_sha256": previous, "sha256": digest}
+                for name, values in columns.items():
+                    values.append(told[name])
+                previous = digest
+            await steps.rows("insert_audit", **columns)
+        return seq, previous
+
+    def _keep_head(self, seq: int, digest: bytes) -> None:
+        """Note the newest entry outside of the database: the end of the chain cannot be cut off unseen."""
+        try:
+            write_private(self._head_path, f"{seq} {digest.hex()}")
+        except ConfigError as exc:
+            log.warning("the head of the audit log was not kept: %s", exc)
+
+
+async def verify(store: AccessStore, *, data_dir: Path) -> tuple[int, list[str]]:
+    """Return how many entries there are, and every one that was changed, removed or put in, by its number."""
+    findings: list[str] = []
+    seq, previous, n_entries = 0, GENESIS, 0
+    anchor_seq, anchor = _read_head(data_dir / HEAD_FILE)
+    while rows := await store.rows("select_audit", after_seq=seq, person_id=None, limit=MAX_BATCH):
+        for row in rows:
+            n_entries += 1
+            findings += _missing(seq + 1, row["seq"])
+            findings += _broken(row, previous=previous if row["seq"] == seq + 1 else None)
+            seq, previous = row["seq"], bytes(row["sha256"])
+            if seq == anchor_seq and previous != anchor:
+                findings.append(f"entry {seq}: it is not the one that this server wrote")
+    findings += _missing(seq + 1, (anchor_seq or 0) + 1)
+    return n_entries, findings
+
+
+def _missing(expected_seq: int, found_seq: int) -> list[str]:
+    return [f"entry {seq}: it was removed" for seq in range(expected_seq, found_seq)]
+
+
+def _broken(row: Row, *, previous: bytes | None) -> list[str]:
+    entry = Entry(**{name: row[name] for name in ENTRY_FIELDS})
+    if chained(entry, seq=row["seq"], previous=bytes(row["previous_sha256"])) != bytes(row["sha256"]):
+        return [f"entry {row['seq']}: it was changed"]
+    if previous is not None and previous != bytes(row["previous_sha256"]):
+        return [f"entry {row['seq']}: it does not follow the one before; one of the two was put in or changed"]
+    return []
+
+
+def _read_head(path: Path) -> tuple[int | None, bytes]:
+    try:
+        seq, digest = path.read_text(encoding="ascii").split()
+        return int(seq), bytes.fromhex(digest)
+    except (OSError, ValueError):
+        return None, b""

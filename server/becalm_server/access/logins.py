@@ -1,0 +1,79 @@
+"""Logins by password: a signed token for ten minutes, and a refresh token that changes at every use."""
+
+from becalm_protocol.events import value
+from becalm_server.access.passwords import Passwords
+from becalm_server.access.signing import LASTS_S, Signer
+from becalm_server.access.tokens import digest, make_token, new_id
+from becalm_server.archive.access_store import AccessStore, Steps
+
+REFRESH = "becalm-refresh-"
+# A browser that stays away for a month asks for the password again.
+REFRESH_LASTS_S = 30 * 86_400
+# An answer that got lost may be asked for once more so long after; later it is somebody else who asks.
+GRACE_S = 20
+
+
+@value
+class Login:
+    """What a browser takes away."""
+
+    account_id: str
+    access_token: str
+    expires_in_s: int
+    refresh_token: str
+
+
+class Logins:
+    """Passwords in, tokens out."""
+
+    def __init__(self, store: AccessStore, *, signer: Signer, passwords: Passwords) -> None:
+        self._store = store
+        self._signer = signer
+        self._passwords = passwords
+
+    async def log_in(self, *, login: str, password: str) -> Login | None:
+        """Return tokens for a login name and its password; None where they are not."""
+        account = await self._store.one("select_login", login=login)
+        is_right, fresh_hash = await self._passwords.check(password, account["password_hash"] if account else None)
+        if account is None or not is_right:
+            return None
+        family_id = new_id()
+        async with self._store.together() as steps:
+            if fresh_hash is not None:
+                await steps.rows("rehash_password", account_id=account["account_id"], password_hash=fresh_hash)
+            await steps.rows("insert_family", family_id=family_id, account_id=account["account_id"])
+            return await self._next(steps, account_id=account["account_id"], family_id=family_id)
+
+    async def check(self, password: str, stored: str) -> tuple[bool, str | None]:
+        """Tell whether it is the password."""
+        return await self._passwords.check(password, stored)
+
+    async def refresh(self, token: str) -> Login | None:
+        """Return the next tokens; None for a token that is not good, and one that comes again ends the whole login."""
+        key = digest(token)
+        async with self._store.together() as steps:
+            found = await steps.rows("lock_refresh", token_sha256=key, grace_s=GRACE_S)
+            if not found or found[0]["revoked_at"] is not None or found[0]["is_over"]:
+                return None
+            if found[0]["is_reused"]:
+                await steps.rows("revoke_family", family_id=found[0]["family_id"])
+                return None
+            await steps.rows("use_refresh", token_sha256=key)
+            return await self._next(steps, account_id=found[0]["account_id"], family_id=found[0]["family_id"])
+
+    async def set_password(self, *, account_id: str, login: str, password: str) -> None:
+        """Change how an account logs in, under a name that nobody else has; its logins of before are over."""
+        stored = await self._passwords.hashed(password)
+        async with self._store.together() as steps:
+            await steps.rows("set_password", account_id=account_id, login=login, password_hash=stored)
+            await steps.rows("revoke_families", account_id=account_id)
+
+    async def _next(self, steps: Steps, *, account_id: str, family_id: str) -> Login:
+        token = make_token(REFRESH)
+        await steps.rows("insert_refresh", token_sha256=digest(token), family_id=family_id, lasts_s=REFRESH_LASTS_S)
+        return Login(
+            account_id=account_id,
+            access_token=self._signer.sign(account_id=account_id, family_id=family_id),
+            expires_in_s=LASTS_S,
+            refresh_token=token,
+        )

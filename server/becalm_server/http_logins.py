@@ -1,0 +1,108 @@
+"""`/v1/access/...`: logins by password, for browsers; programs and phones are paired."""
+
+from http import HTTPStatus
+
+from fastapi import APIRouter, Request, Response
+
+from becalm_server.access import tickets
+from becalm_server.access.desk import Access
+from becalm_server.access.gate import CallerIs
+from becalm_server.access.logins import Login
+from becalm_server.access.pace import address_of
+from becalm_server.bodies.logins import LoginBody, LoginWish, PasswordWish, RefreshWish, TicketBody
+from becalm_server.problems import responses
+from becalm_server.refusals import LoginTakenError, TooManyTriesError, WhoError
+
+_BUSY, _BAD, _LARGE = HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+router = APIRouter(prefix="/v1/access", tags=["access"], responses=responses(_BUSY))
+_TRIED = responses(_BAD, _LARGE, TooManyTriesError)
+_WRONG = "The login name or the password is not right."
+
+
+@router.post("/login", summary="Log in", responses=_TRIED)
+async def log_in(request: Request, wish: LoginWish) -> LoginBody:
+    """Exchange a login name and its password for tokens; wrong ones are slowed down, by name and by address."""
+    access, address = _access(request), address_of(request.scope)
+    _may_try(access, wish.login, address)
+    login = await access.logins.log_in(login=wish.login, password=wish.password)
+    if login is None:
+        access.pace.failed(wish.login, address)
+        access.audit.note("login", caller=None, subject=f"login {wish.login}", outcome="refused")
+        raise WhoError(_WRONG)
+    access.audit.note("login", caller=None, subject=f"account {login.account_id}")
+    return _body(login)
+
+
+@router.post("/refresh", summary="Next tokens", responses=_TRIED)
+async def refresh(request: Request, wish: RefreshWish) -> LoginBody:
+    """Exchange a refresh token for the next two tokens. One that was used before ends its login: log in again."""
+    access, address = _access(request), address_of(request.scope)
+    _may_try(access, "refresh", address)
+    login = await access.logins.refresh(wish.refresh_token)
+    if login is None:
+        access.pace.failed("refresh", address)
+        access.changed()
+        access.audit.note("login", caller=None, subject="refresh token", outcome="refused")
+        raise WhoError("The refresh token is unknown, over or was used before. Log in again.")
+    return _body(login)
+
+
+@router.post("/me/logout", summary="Log out", status_code=HTTPStatus.NO_CONTENT)
+async def log_out(request: Request, caller: CallerIs) -> Response:
+    """End the login whose token this is; its tokens open nothing any more."""
+    access = _access(request)
+    if caller.login_id is not None:
+        await access.store.one("revoke_family", family_id=caller.login_id)
+        access.changed()
+        access.visitors.send_away(login_id=caller.login_id)
+    return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+@router.post(
+    "/me/password",
+    summary="Set a password",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=_TRIED | responses(LoginTakenError),
+)
+async def set_password(request: Request, caller: CallerIs, wish: PasswordWish) -> Response:
+    """Choose how to log in from a browser; logins of before are over."""
+    access, address = _access(request), address_of(request.scope)
+    account = await access.store.one("select_account", account_id=caller.account_id)
+    if account is not None and account["password_hash"] is not None:
+        _may_try(access, caller.account_id, address)
+        is_right, _ = await access.logins.check(wish.old_password or "", account["password_hash"])
+        if not is_right:
+            access.pace.failed(caller.account_id, address)
+            raise WhoError(_WRONG)
+    holder = await access.store.one("select_login_holder", login=wish.login)
+    if holder is not None and holder["account_id"] != caller.account_id:
+        raise LoginTakenError(f"The login name {wish.login!r:.70} is somebody else's. Choose another.")
+    await access.logins.set_password(account_id=caller.account_id, login=wish.login, password=wish.password)
+    access.changed()
+    access.audit.note("password", caller=caller, subject=f"account {caller.account_id}")
+    return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+@router.post("/me/ticket", summary="Ticket for a WebSocket", status_code=HTTPStatus.CREATED)
+async def ticket(request: Request, caller: CallerIs) -> TicketBody:
+    """Return a ticket for the first message of one WebSocket; browsers cannot send a header there."""
+    return TicketBody(ticket=_access(request).tickets.give(caller), expires_in_s=tickets.LASTS_S)
+
+
+def _may_try(access: Access, name: str, address: str) -> None:
+    if not access.pace.may_try(name, address):
+        raise TooManyTriesError("Too many wrong tries. Wait a minute, then try again.")
+
+
+def _body(login: Login) -> LoginBody:
+    return LoginBody(
+        account_id=login.account_id,
+        access_token=login.access_token,
+        expires_in_s=login.expires_in_s,
+        refresh_token=login.refresh_token,
+    )
+
+
+def _access(request: Request) -> Access:
+    access: Access = request.app.state.parts.access
+    return access

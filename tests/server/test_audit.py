@@ -1,0 +1,103 @@
+"""The audit log: what it holds, and that nobody changes it unseen."""
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from becalm_server.access.audit import HEAD_FILE, AuditTrail, verify
+from becalm_server.access.caller import Caller, Role
+from becalm_server.archive.access_store import open_access_store
+
+ANN = Caller(account_id="a" * 32, role=Role.PARTICIPANT, person_id="p" * 32)
+
+
+async def written(url: str, folder: Path, n: int = 6) -> tuple[int, list[str]]:
+    async with open_access_store(url) as store:
+        trail = AuditTrail(store, data_dir=folder)
+        for k in range(n):
+            trail.note("read", caller=ANN, subject=f"GET /v1/sessions {k}", person_id=ANN.person_id)
+            await trail.write()
+        return await verify(store, data_dir=folder)
+
+
+async def found(url: str, folder: Path) -> list[str]:
+    async with open_access_store(url) as store:
+        return (await verify(store, data_dir=folder))[1]
+
+
+def tamper(url: str, statement: bytes) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("alter table audit_entry disable trigger all")
+        connection.execute(statement)
+
+
+async def test_an_untouched_log_is_whole(database_url: str, tmp_path: Path) -> None:
+    assert await written(database_url, tmp_path) == (6, [])
+    assert await written(database_url, tmp_path, n=3) == (9, [])
+
+
+@pytest.mark.parametrize(
+    "statement", [b"update audit_entry set outcome = 'x'", b"delete from audit_entry", b"truncate audit_entry"]
+)
+async def test_the_database_itself_refuses_changes(database_url: str, tmp_path: Path, statement: bytes) -> None:
+    await written(database_url, tmp_path)
+    with psycopg.connect(database_url) as connection, pytest.raises(psycopg.errors.RaiseException, match="append-only"):
+        connection.execute(statement)
+
+
+@pytest.mark.parametrize("column", ["account_id", "role", "action", "person_id", "subject", "outcome"])
+async def test_a_changed_field_is_named(database_url: str, tmp_path: Path, column: str) -> None:
+    await written(database_url, tmp_path)
+    tamper(database_url, f"update audit_entry set {column} = 'clinician' where seq = 3".encode())
+    assert await found(database_url, tmp_path) == ["entry 3: it was changed"]
+
+
+async def test_a_changed_time_is_named(database_url: str, tmp_path: Path) -> None:
+    await written(database_url, tmp_path)
+    tamper(database_url, b"update audit_entry set at = at + interval '1 microsecond' where seq = 5")
+    assert await found(database_url, tmp_path) == ["entry 5: it was changed"]
+
+
+@pytest.mark.parametrize("gone", [[1], [3], [3, 4], [6], [5, 6], [1, 2, 3, 4, 5, 6]])
+async def test_removed_entries_are_named(database_url: str, tmp_path: Path, gone: list[int]) -> None:
+    await written(database_url, tmp_path)
+    tamper(database_url, f"delete from audit_entry where seq = any(array{gone})".encode())
+    assert await found(database_url, tmp_path) == [f"entry {seq}: it was removed" for seq in gone]
+
+
+async def test_an_entry_put_in_is_named(database_url: str, tmp_path: Path) -> None:
+    await written(database_url, tmp_path)
+    tamper(
+        database_url,
+        b"insert into audit_entry select 7, at, account_id, role, action, person_id, subject, outcome, previous_sha256,"
+        b" sha256 from audit_entry where seq = 6",
+    )
+    assert await found(database_url, tmp_path) == ["entry 7: it was changed"]
+
+
+async def test_a_chain_made_anew_does_not_fit_what_was_noted_outside(database_url: str, tmp_path: Path) -> None:
+    await written(database_url, tmp_path)
+    head = (tmp_path / HEAD_FILE).read_text()
+    tamper(database_url, b"truncate audit_entry")
+    await written(database_url, tmp_path)  # as somebody would who knows how the chain is made
+    (tmp_path / HEAD_FILE).write_text(head)
+    assert await found(database_url, tmp_path) == ["entry 6: it is not the one that this server wrote"]
+
+
+async def test_what_is_asked_and_refused_stands_in_the_log(server: Any, http: httpx.AsyncClient) -> None:
+    person = (await http.post("/v1/people", json={"label": "window seat"})).json()
+    await http.get(f"/v1/people/{person['person_id']}")
+    await http.get(f"/v1/sessions/{'e' * 32}")
+    log = (await http.get("/v1/audit?limit=1000")).json()["items"]
+    assert [one["seq"] for one in log] == list(range(1, len(log) + 1))
+    told = [(one["action"], one["subject"], one["person_id"], one["outcome"]) for one in log]
+    assert ("read", f"GET /v1/people/{{person_id}} {person['person_id']}", person["person_id"], "done") in told
+    assert any(one["subject"].startswith("POST /v1/people") and one["action"] == "manage" for one in log)
+    seen = (await http.get(f"/v1/people/{person['person_id']}/audit")).json()["items"]
+    assert {one["person_id"] for one in seen} == {person["person_id"]}
+    assert "window seat" not in str(log)
+    async with open_access_store(server.settings.database_url) as store:
+        assert (await verify(store, data_dir=server.settings.data_dir))[1] == []
