@@ -10,7 +10,10 @@ import typer
 
 from becalm_cli import access, archive, bench, outlet
 from becalm_cli.options import (
+    AnnounceOption,
     DataDirOption,
+    HostsOption,
+    ProfileOption,
     RadioOption,
     RateOption,
     RecordingArgument,
@@ -65,26 +68,16 @@ def serve(
         str, typer.Option(help="Address to listen on; the default lets only this machine in.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = DEFAULT_PORT,
-    announce: Annotated[
-        bool | None, typer.Option(help="Say on the local network that it is here [default: where others can reach it].")
-    ] = None,
+    announce: AnnounceOption = None,
     data_dir: DataDirOption = None,
-    profile: Annotated[str, typer.Option(help="wellness (a household) or clinic (stricter).")] = "wellness",
-    allow_host: Annotated[
-        list[str] | None, typer.Option("--allow-host", help="A further name of this server; repeat for more.")
-    ] = None,
+    profile: ProfileOption = "wellness",
+    allow_host: HostsOption = None,
     supervised: SupervisedOption = False,
 ) -> None:
     """Start the server (and its database, unless BECALM_DATABASE_URL names one)."""
     from becalm_cli.parts import run_server
 
-    given = {
-        "host": host,
-        "port": port,
-        "announce": announce,
-        "profile": profile,
-        "allowed_hosts": tuple(allow_host or ()),
-    }
+    given = {"host": host, "port": port, "announce": announce, "profile": profile, "allowed_hosts": allow_host or ()}
     asyncio.run(run_server(given, data_dir=_data_dir(data_dir), supervised=supervised))
 
 

@@ -46,3 +46,10 @@ SignalOption = Annotated[
 RecordingArgument = Annotated[
     Path, typer.Argument(help="CSV, EDF, BDF, WFDB, XDF, FIT, RR text, or a file made by `becalm agent --record`.")
 ]
+AnnounceOption = Annotated[
+    bool | None, typer.Option(help="Say on the local network that it is here [default: where others can reach it].")
+]
+ProfileOption = Annotated[str, typer.Option("--profile", help="wellness (a household) or clinic (stricter).")]
+HostsOption = Annotated[
+    list[str] | None, typer.Option("--allow-host", help="A further name of this server; repeat for more.")
+]

@@ -39,23 +39,23 @@ async def people(request: Request, caller: CallerIs) -> PersonList:
 
 
 @router.post("", summary="Add a person", status_code=HTTPStatus.CREATED, responses=responses(_BAD, _LARGE))
-async def add_person(request: Request, wish: PersonWish) -> PersonBody:
+async def addknown_person(request: Request, wish: PersonWish) -> PersonBody:
     """Make a person that has no account yet."""
     row = await _access(request).store.one("insert_person", person_id=new_id(), label=wish.label)
     return PersonBody.model_validate(row)
 
 
 @router.get("/{person_id}", summary="One person", responses=_KNOWN)
-async def one_person(request: Request, person_id: PersonId) -> PersonBody:
+async def oneknown_person(request: Request, person_id: PersonId) -> PersonBody:
     """Return one person."""
-    return await _person(_access(request), person_id)
+    return await known_person(_access(request), person_id)
 
 
 @router.patch("/{person_id}", summary="Label a person", responses=_KNOWN | responses(_BAD, _LARGE))
-async def rename_person(request: Request, person_id: PersonId, wish: PersonWish) -> PersonBody:
+async def renameknown_person(request: Request, person_id: PersonId, wish: PersonWish) -> PersonBody:
     """Change the local label of a person, or take it away."""
     access = _access(request)
-    await _person(access, person_id)
+    await known_person(access, person_id)
     return PersonBody.model_validate(await access.store.one("rename_person", person_id=person_id, label=wish.label))
 
 
@@ -63,7 +63,7 @@ async def rename_person(request: Request, person_id: PersonId, wish: PersonWish)
 async def grants(request: Request, person_id: PersonId) -> GrantList:
     """Return who may see a person, and who could before."""
     access = _access(request)
-    await _person(access, person_id)
+    await known_person(access, person_id)
     rows = await access.store.rows("select_grants", person_id=person_id)
     return GrantList(items=[GrantBody(**row) for row in rows])
 
@@ -77,7 +77,7 @@ async def grants(request: Request, person_id: PersonId) -> GrantList:
 async def grant(request: Request, caller: CallerIs, person_id: PersonId, wish: GrantWish) -> GrantBody:
     """Let a clinician see a person, for ever or until a time."""
     access = _access(request)
-    await _person(access, person_id)
+    await known_person(access, person_id)
     clinician = await access.store.one("select_account", account_id=wish.clinician_id)
     if clinician is None or clinician["role"] != Role.CLINICIAN or clinician["disabled_at"] is not None:
         raise UnknownAccountError(f"There is no clinician's account {wish.clinician_id!r:.70}.")
@@ -103,7 +103,7 @@ async def grant(request: Request, caller: CallerIs, person_id: PersonId, wish: G
 async def withdraw_grant(request: Request, person_id: PersonId, grant_id: GrantId) -> GrantBody:
     """Let a clinician see a person no more, from this moment on. Again is harmless."""
     access = _access(request)
-    await _person(access, person_id)
+    await known_person(access, person_id)
     row = None
     if "\0" not in grant_id:  # PostgreSQL has no such text
         row = await access.store.one("withdraw_grant", person_id=person_id, grant_id=grant_id)
@@ -114,7 +114,8 @@ async def withdraw_grant(request: Request, person_id: PersonId, grant_id: GrantI
     return GrantBody.model_validate(row)
 
 
-async def _person(access: Access, person_id: str) -> PersonBody:
+async def known_person(access: Access, person_id: str) -> PersonBody:
+    """Return a person. Raises UnknownPersonError."""
     row = None if "\0" in person_id else await access.store.one("select_person", person_id=person_id)
     if row is None:
         raise UnknownPersonError(f"There is no person {person_id!r:.70}.")

@@ -1,5 +1,6 @@
 """`/v1/sessions`: start, stop, find."""
 
+import secrets
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from http import HTTPStatus
@@ -71,13 +72,15 @@ async def start_session(request: Request, caller: CallerIs, wish: SessionWish | 
     """Start a session: the agent beside the body opens it, then clients see it begin."""
     parts: Parts = request.app.state.parts
     wished, settings = wish or SessionWish(), parts.settings
-    record = await parts.sessions.start(
+    record = SessionRecord(
+        session_id=secrets.token_hex(16),
+        source=Source.LIVE,
         baseline_s=settings.baseline_s if wished.baseline_s is None else wished.baseline_s,
         inhale_s=settings.inhale_s if wished.inhale_s is None else wished.inhale_s,
         exhale_s=settings.exhale_s if wished.exhale_s is None else wished.exhale_s,
-        people=people_of(caller, Action.CONTROL),
-        agent_id=wished.agent_id,
     )
+    people = people_of(caller, Action.CONTROL)
+    record = await parts.sessions.start(record, people=people, agent_id=wished.agent_id)
     return _body(record, live=parts.sessions.live(record.session_id))
 
 

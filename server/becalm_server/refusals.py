@@ -35,6 +35,10 @@ class UnknownGrantError(BecalmError):
     """There is no such grant."""
 
 
+class UnknownConsentError(BecalmError):
+    """The person has not agreed to that purpose."""
+
+
 class OwnerStaysError(BecalmError):
     """The owner cannot be sent away."""
 

@@ -102,6 +102,8 @@ class Session:
         self.finished = False
         self.late = False
         """Ended before; its agent brings what it could not bring then. Clients do not see it again."""
+        self.is_erased = False
+        """Whatever still comes of it is dropped."""
         self.opening = asyncio.Lock()
         self.phase = SessionPhase.WAITING
         self.seat = Seat(settled=self._settled, lost=lambda: desk.unseated(self))
@@ -180,7 +182,7 @@ class Session:
         """Take one event from the agent, synchronously. Raises WireError for one beyond the credit."""
         event = data.event
         tail = self.streams[event.stream_id]
-        if data.seq <= tail.taken_seq:
+        if data.seq <= tail.taken_seq or self.is_erased:
             tail.n_duplicates += 1
             return Verdict.DUPLICATE
         if data.seq != tail.taken_seq + 1:
@@ -252,6 +254,10 @@ class Session:
         return at_least_ns if now_ns is None else max(now_ns, at_least_ns)
 
     def _put(self, **content: Any) -> None:
+        if self.is_erased:
+            if (done := content.get("done")) is not None:
+                done.set_result(None)
+            return
         self._writer.put_nowait(Write(session_id=self.record.session_id, queued_ns=time.monotonic_ns(), **content))
 
     def _ledger(self, item: LiveEvent, *, received_ns: int, accepted_ns: int) -> Ledger:

@@ -1,8 +1,8 @@
 """The life of sessions: who starts, opens, carries and ends them, and which one clients see that chose none."""
 
-import secrets
 import time
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from becalm_protocol.errors import StorageError, WireError
 from becalm_protocol.events import PhaseChange
@@ -16,7 +16,6 @@ from becalm_protocol.handshake import (
     SessionClosed,
     SessionOpened,
     SessionPhase,
-    Source,
     StartSession,
     StopSession,
 )
@@ -76,35 +75,17 @@ class Sessions:
         sessions = (self.current, *reversed(self._open.values())) if self.current else ()
         return next((one for one in sessions if not one.late and sees(one.record.person_id)), None)
 
-    def session_ns(self) -> int | None:
-        """Return the current session's time now."""
-        return self.current.clock.session_ns() if self.current else None
-
     def live(self, session_id: str) -> Session | None:
         """Return a session that is under way."""
         session = self._open.get(session_id)
         return None if session is None or session.late else session
 
     async def start(
-        self,
-        *,
-        baseline_s: float,
-        inhale_s: float,
-        exhale_s: float,
-        people: Collection[str] | None,
-        agent_id: str | None = None,
+        self, wish: SessionRecord, *, people: Collection[str] | None, agent_id: str | None = None
     ) -> SessionRecord:
         """Ask an agent beside one of these people (None: anybody), or else the free one that connected last."""
         link = self._free_agent(agent_id, people=people)
-        record = SessionRecord(
-            session_id=secrets.token_hex(16),
-            agent_id=link.agent_id,
-            person_id=link.person_id,
-            source=Source.LIVE,
-            baseline_s=baseline_s,
-            inhale_s=inhale_s,
-            exhale_s=exhale_s,
-        )
+        record = replace(wish, agent_id=link.agent_id, person_id=link.person_id)
         session = self._remember(record)  # before the wait: a second start must be refused
         self._show(session)
         try:
@@ -115,6 +96,17 @@ class Sessions:
         link.put_nowait(StartSession(session_id=record.session_id))
         self._tell_view(session)
         return session.record
+
+    def discard(self, session_id: str) -> None:
+        """Take nothing more of a session that is erased; its agent is told to stop, and later to forget."""
+        session = self._open.get(session_id)
+        if session is None:
+            return
+        session.is_erased = True
+        if (owner := self.agents.owner(session.record)) is not None:
+            owner.put_nowait(StopSession(session_id=session_id))
+        self._drop(session)
+        self._by_stream |= dict.fromkeys(session.streams, session)  # what is under way is dropped, not refused
 
     async def stop(self, session_id: str) -> SessionRecord:
         """Ask the agent to end a session; where no agent carries it, end it here."""

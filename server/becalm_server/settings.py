@@ -1,7 +1,7 @@
 """Settings of one server process, made in its main and passed down."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,7 @@ class ServerSettings:
         port: int = 8765,
         announce: bool | None = None,
         profile: str = Profile.WELLNESS,
-        allowed_hosts: tuple[str, ...] = (),
+        allowed_hosts: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
     ) -> "ServerSettings":
         """Return the defaults with these choices and what the environment says."""

@@ -19,11 +19,14 @@ from becalm_protocol.handshake import (
     Ping,
     Pong,
     Problem,
+    SessionClosed,
+    StopSession,
 )
 from becalm_protocol.limits import CREDIT_FRAMES
 from becalm_server.access.rules import Action
 from becalm_server.access.socket_gate import REVOKED, admit
 from becalm_server.agent_link import AgentLink
+from becalm_server.listener import everybody
 from becalm_server.parts import Parts
 from becalm_server.wire_socket import N_SILENT_HEARTBEATS, PeerGoneError, WireSocket
 
@@ -32,6 +35,8 @@ _EXPECTED = (OpenSession, Data, CloseSession, AgentStatus, Ping, Pong, Problem)
 # After an opening a few quick heartbeats find the offset of the clocks before anybody looks at an age.
 N_QUICK_PINGS = 4
 QUICK_PING_S = 0.05
+# An agent that is told to stop asks its sensors for two seconds at most.
+FORGET_AFTER_S = 3.0
 
 
 @router.websocket("/v1/ingest")
@@ -106,16 +111,27 @@ class _Conversation:
                 sessions.accept(link, message)
                 await sessions.wait_room(message)
             case Ping(sent_ns=sent_ns):
-                link.put_nowait(Pong(sent_ns=sent_ns, clock_ns=sessions.session_ns()))
+                link.put_nowait(Pong(sent_ns=sent_ns, clock_ns=self._parts.hub.session_ns(None, sees=everybody)))
             case Pong(sent_ns=sent_ns, clock_ns=int(clock_ns)):
                 sessions.heard_clock(link, sent_ns=sent_ns, clock_ns=clock_ns)
-            case OpenSession():
+            case OpenSession(session_id=session_id):
+                if await self._parts.access.is_erased(session_id):
+                    link.put_nowait(StopSession(session_id=session_id))
+                    group.create_task(self._have_forgotten(session_id), name="erased session")
+                    return
+                if link.person_id is None:
+                    raise WireError("role: expected an agent beside a person, got none", close_code=CloseCode.SCOPE)
                 await sessions.open(link, message)
                 self._opened.set()
             case CloseSession():
                 group.create_task(self._close(message), name="end of session")
             case AgentStatus():
                 sessions.agents.status(link, message)
+
+    async def _have_forgotten(self, session_id: str) -> None:
+        """Tell the agent to drop a session from its spool, once its sensors have had time to rest."""
+        await asyncio.sleep(FORGET_AFTER_S)
+        self._link.put_nowait(SessionClosed(session_id=session_id))
 
     async def _close(self, closed: CloseSession) -> None:
         try:

@@ -39,6 +39,11 @@ class Caller:
     """The operator's own program on the server's machine."""
 
     @property
+    def may_stream(self) -> bool:
+        """Whether it may bring the streams of its person."""
+        return self.role is not Role.CLINICIAN
+
+    @property
     def people(self) -> frozenset[str]:
         """Its own person, and those who granted it."""
         return self.granted if self.person_id is None else self.granted | {self.person_id}

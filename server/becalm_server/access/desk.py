@@ -17,6 +17,7 @@ from becalm_server.access.pace import Pace
 from becalm_server.access.passwords import Passwords
 from becalm_server.access.signing import Signer
 from becalm_server.access.tickets import Tickets
+from becalm_server.access.tokens import digest
 from becalm_server.access.visitors import Visitors
 from becalm_server.archive.access_store import AccessStore, open_access_store
 from becalm_server.settings import Profile, ServerSettings
@@ -55,6 +56,10 @@ class Access:
             self._session_people.clear()
         person_id = self._session_people[session_id] = str(row["person_id"])
         return person_id
+
+    async def is_erased(self, session_id: str) -> bool:
+        """Tell whether a session was erased. Raises StorageError."""
+        return await self.store.one("select_erased", digest=digest(session_id)) is not None
 
     def changed(self) -> None:
         """Have every next request be judged anew."""

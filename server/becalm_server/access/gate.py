@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from starlette.requests import HTTPConnection
 
 from becalm_server.access.caller import Caller, Role
+from becalm_server.access.consents import may_export
 from becalm_server.access.desk import Access
 from becalm_server.access.rules import Action, Scope, knows, may, scope
 from becalm_server.problems import printable
@@ -61,10 +62,7 @@ async def gate(request: Request) -> None:
             if not knows(caller, person_id):
                 about.note(person_id, identifier, outcome="not found for this caller")
                 raise refuse(identifier)
-            if not may(caller, action, person_id):
-                about.note(person_id, identifier, outcome="not allowed")
-                raise _not_allowed(caller, action)
-            about.note(person_id, identifier)
+            await about.judge(person_id, identifier)
     if scope(caller, action) is Scope.NOBODY:
         about.note(None, "", outcome="not allowed")
         raise _not_allowed(caller, action)
@@ -111,6 +109,17 @@ class _Asked:
     action: Action
     route: str
     is_noted: bool = False
+
+    async def judge(self, person_id: str | None, identifier: str) -> None:
+        """Let pass what the role and the person allow. Raises NotAllowedError."""
+        if not may(self.caller, self.action, person_id):
+            self.note(person_id, identifier, outcome="not allowed")
+            raise _not_allowed(self.caller, self.action)
+        is_export = self.action is Action.EXPORT and person_id is not None
+        if is_export and not await may_export(self.access, self.caller, person_id or ""):
+            self.note(person_id, identifier, outcome="no consent")
+            raise NotAllowedError("The person has not agreed that clinicians take recordings away.")
+        self.note(person_id, identifier)
 
     def note(self, person_id: str | None, identifier: str, *, outcome: str = "done") -> None:
         subject = f"{self.route} {printable(identifier)}".strip()

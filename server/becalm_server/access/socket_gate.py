@@ -4,13 +4,15 @@ from starlette.websockets import WebSocket
 
 from becalm_protocol.errors import CloseCode, StorageError, WireError
 from becalm_protocol.handshake import AgentHello, ClientHello
-from becalm_server.access.caller import Caller
+from becalm_server.access.caller import Caller, Role
+from becalm_server.access.consents import may_store
 from becalm_server.access.desk import Access
 from becalm_server.access.rules import Action, Scope, scope
 from becalm_server.access.tickets import TICKET
 
 _PAIR = "Pair this device: becalm pair LINK, with a link that the server's operator makes by: becalm invite"
 
+_NO_CONSENT = "consent: the person has not agreed that recordings are kept. Ask them, then connect again"
 REVOKED = "this device may not come in any more, or may see other people than before. Connect again, or pair it anew"
 
 
@@ -30,6 +32,8 @@ async def admit(websocket: WebSocket, hello: AgentHello | ClientHello, *, access
         if scope(caller, action) is Scope.NOBODY:
             raise WireError(f"role: a {caller.role} may not {action} here. {_PAIR}", close_code=CloseCode.SCOPE)
         if isinstance(hello, AgentHello):
+            if caller.person_id is not None and not await may_store(access, caller.person_id):
+                raise WireError(_NO_CONSENT, close_code=CloseCode.SCOPE)
             await _bind(caller, hello.agent_id, access=access)
         access.audit.note(action, caller=caller, subject=websocket.url.path, person_id=caller.person_id)
     except StorageError as exc:
@@ -39,7 +43,7 @@ async def admit(websocket: WebSocket, hello: AgentHello | ClientHello, *, access
 
 async def _bind(caller: Caller, agent_id: str, *, access: Access) -> None:
     """Keep an agent to the device whose token it first came with. Raises WireError."""
-    if caller.person_id is None:
+    if caller.person_id is None and caller.role is not Role.AGENT:
         raise WireError(
             f"role: expected an account beside a person, got one without. {_PAIR} --role agent",
             close_code=CloseCode.SCOPE,

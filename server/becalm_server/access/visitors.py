@@ -31,12 +31,22 @@ class Visitors:
             del self._inside[number]
 
     def send_away(
-        self, *, account_id: str | None = None, device_id: str | None = None, login_id: str | None = None
+        self,
+        *,
+        account_id: str | None = None,
+        device_id: str | None = None,
+        login_id: str | None = None,
+        agents_of: str | None = None,
     ) -> None:
-        """Close the sockets of an account, or of one of its devices or logins."""
-        wanted = {("account", account_id), ("device", device_id), ("login", login_id)}
+        """Close the sockets of an account, of one of its devices or logins, or of the agents beside a person."""
+        wanted = {("account", account_id), ("device", device_id), ("login", login_id), ("agents of", agents_of)}
         for caller, close in list(self._inside.values()):
-            own = (("account", caller.account_id), ("device", caller.device_id), ("login", caller.login_id))
+            own = (
+                ("account", caller.account_id),
+                ("device", caller.device_id),
+                ("login", caller.login_id),
+                ("agents of", caller.person_id if caller.may_stream else None),
+            )
             if any(one in wanted and one[1] is not None for one in own):
                 close()
 

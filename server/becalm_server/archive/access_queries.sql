@@ -71,6 +71,11 @@ delete from invitation where used_at is not null or expires_at < now()
 -- select_granted: people whom a clinician may see now
 select person_id from access_grant
 where clinician_id = %(account_id)s and withdrawn_at is null and (until_at is null or until_at > now())
+    and exists (
+        select from consent
+        where consent.person_id = access_grant.person_id and purpose = 'clinician_access'
+            and consent.withdrawn_at is null
+    )
 
 -- insert_grant: a clinician may see a person
 insert into access_grant (grant_id, person_id, clinician_id, granted_by, until_at)
@@ -158,3 +163,56 @@ where family_id = %(family_id)s and revoked_at is null and disabled_at is null
 
 -- select_login_holder: whose login name it is
 select account_id from account where login = %(login)s
+
+-- insert_consent: a person agreed to a purpose, in the words of a version
+insert into consent (consent_id, person_id, purpose, text_version, given_by)
+values (%(consent_id)s, %(person_id)s, %(purpose)s, %(text_version)s, %(given_by)s)
+returning *
+
+-- select_consents: what a person agreed to, and took back
+select * from consent where person_id = %(person_id)s order by given_at, consent_id
+
+-- withdraw_consents: from now on not any more
+update consent set withdrawn_at = now()
+where person_id = %(person_id)s and purpose = %(purpose)s and withdrawn_at is null
+returning *
+
+-- select_clinicians: accounts that a person granted
+select distinct clinician_id from access_grant where person_id = %(person_id)s and withdrawn_at is null
+
+-- select_person_sessions: everything that was recorded of a person
+select session_id, agent_id from session where person_id = %(person_id)s order by created_at
+
+-- select_person_accounts: who comes in as a person, or stands beside it
+select account_id, role, label, login, created_at, disabled_at from account where person_id = %(person_id)s
+
+-- insert_erased: sessions that agents shall forget
+insert into erased_session (session_sha256) select unnest(%(digests)s::bytea[]) on conflict do nothing
+
+-- select_erased: whether a session was erased
+select erased_at from erased_session where session_sha256 = %(digest)s
+
+-- delete_person_sensors: the names of sensors that only this person's agents told
+delete from device
+where agent_id in (select agent_id from session where person_id = %(person_id)s)
+    and not exists (
+        select from session where session.agent_id = device.agent_id and person_id is distinct from %(person_id)s
+    )
+
+-- delete_person_sessions: raw and derived rows go with their session
+delete from session where person_id = %(person_id)s
+
+-- empty_accounts: whoever came in as the person may not any more; agents may, to be told what to forget
+update account
+set disabled_at = case when role in ('agent', 'operator') then disabled_at else coalesce(disabled_at, now()) end,
+    login = case when role = 'operator' then login end,
+    password_hash = case when role = 'operator' then password_hash end,
+    label = case when role = 'operator' then label else '' end
+where person_id = %(person_id)s
+returning account_id, role
+
+-- move_account: another person stands behind an account
+update account set person_id = %(person_id)s where account_id = %(account_id)s
+
+-- delete_person: nothing of the person is left but the audit log's random identifier
+delete from person where person_id = %(person_id)s

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, Field
 
+from becalm_server.access.consents import Purpose
 from becalm_server.bodies.examples import ACCOUNT_ID, CREATED_AT, GRANT_ID, PERSON_ID, example_of, shown, strict
 from becalm_server.bodies.fields import Label, Moment
 
@@ -67,3 +68,49 @@ class GrantList(BaseModel):
 
     model_config = shown({"items": [example_of(GrantBody)]})
     items: list[GrantBody]
+
+
+class ConsentWish(BaseModel):
+    """What a person agrees to, and in which words."""
+
+    model_config = strict({"purpose": "clinician_access", "text_version": "2026-11"})
+    purpose: Purpose
+    text_version: Label = Field(description="Which text the person was shown")
+
+
+class ConsentBody(BaseModel):
+    """A person agreed; `withdrawn_at` says until when."""
+
+    model_config = shown(
+        {
+            "consent_id": GRANT_ID,
+            "person_id": PERSON_ID,
+            "purpose": "clinician_access",
+            "text_version": "2026-11",
+            "given_at": CREATED_AT,
+            "given_by": ACCOUNT_ID,
+            "withdrawn_at": None,
+        }
+    )
+    consent_id: str
+    person_id: str
+    purpose: Purpose
+    text_version: str
+    given_at: datetime
+    given_by: str
+    withdrawn_at: datetime | None
+
+
+class ConsentList(BaseModel):
+    """Consents, oldest first."""
+
+    model_config = shown({"items": [example_of(ConsentBody)]})
+    items: list[ConsentBody]
+
+
+class ErasedBody(BaseModel):
+    """What is gone."""
+
+    model_config = shown({"person_id": PERSON_ID, "n_sessions": 12})
+    person_id: str
+    n_sessions: int

@@ -1,0 +1,34 @@
+"""Everything about a person goes: rows, what agents still hold, what is live now. What stays is an audit entry."""
+
+from becalm_server.access.caller import Caller, Role
+from becalm_server.access.tokens import digest, new_id
+from becalm_server.parts import Parts
+
+
+async def erase_person(parts: Parts, person_id: str, *, caller: Caller) -> int:
+    """Erase a person, also in the middle of a session; return how many sessions there were. Raises StorageError.
+
+    Agents are told to stop and to drop what they spooled, when they come back where they are away now.
+    """
+    access = parts.access
+    sessions = await access.store.rows("select_person_sessions", person_id=person_id)
+    session_ids = [row["session_id"] for row in sessions]
+    await access.store.rows("insert_erased", digests=[digest(session_id) for session_id in session_ids])
+    for session_id in session_ids:
+        parts.sessions.discard(session_id)
+    await parts.archive.writer.wait_drained()  # what was queued before lands before the rows go
+    async with access.store.together() as steps:
+        accounts = await steps.rows("empty_accounts", person_id=person_id)
+        await steps.rows("delete_person_sensors", person_id=person_id)
+        await steps.rows("delete_person_sessions", person_id=person_id)
+        for account in accounts:
+            if account["role"] == Role.OPERATOR:  # the operator goes on, as somebody new
+                fresh = new_id()
+                await steps.rows("insert_person", person_id=fresh, label=None)
+                await steps.rows("move_account", account_id=account["account_id"], person_id=fresh)
+        await steps.rows("delete_person", person_id=person_id)
+    access.changed()
+    for account in accounts:
+        access.visitors.send_away(account_id=account["account_id"])
+    access.audit.note("erase", caller=caller, subject=f"{len(session_ids)} sessions", person_id=person_id)
+    return len(session_ids)

@@ -1,0 +1,154 @@
+"""What people agree to holds at once; what is kept of them can be had, and can be erased, also in a live session."""
+
+import io
+import json
+import zipfile
+from typing import Any
+
+import httpx
+import pytest
+
+from becalm_protocol.errors import CloseCode
+from becalm_protocol.forms import SUBPROTOCOL_2_JSON, SUBPROTOCOL_2_MSGPACK
+from becalm_protocol.handshake import AgentHello, OpenSession, SessionClosed, Source, StopSession
+from becalm_server import ws_ingest
+from becalm_server.access.audit import verify
+from becalm_server.archive.access_store import open_access_store
+
+
+async def paired(server: Any, http: httpx.AsyncClient, **wish: str) -> dict[str, Any]:
+    made = (await http.post("/v1/access/invitations", json=wish)).json()
+    async with server.stranger() as fresh:
+        told: dict[str, Any] = (await fresh.post("/v1/access/pair", json={"code": made["code"]})).json()
+    return told
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+@pytest.fixture
+async def ann(server: Any, http: httpx.AsyncClient) -> dict[str, Any]:
+    """A participant and an agent beside her."""
+    told = await paired(server, http, role="participant")
+    agent = await paired(server, http, role="agent", person_id=told["person_id"])
+    return {**told, "path": f"/v1/people/{told['person_id']}", "agent": bearer(agent["token"])}
+
+
+async def recorded(server: Any, ann: dict[str, Any], sensors: Any) -> str:
+    async with server.connect("/v1/ingest", SUBPROTOCOL_2_MSGPACK, headers=ann["agent"]) as connection:
+        agent = server.agent_peer(connection, SUBPROTOCOL_2_MSGPACK)
+        await agent.hello("agent-of-ann")
+        opened = await agent.open(sensors.streams)
+        for n in range(3):
+            await agent.send(*sensors.second(n))
+        await agent.close_session(opened.session_id, sensors.last)
+        return str(opened.session_id)
+
+
+async def test_a_clinician_needs_grant_and_consent_and_loses_both_at_once(
+    server: Any, http: httpx.AsyncClient, ann: dict[str, Any], sensors: Any
+) -> None:
+    session_id = await recorded(server, ann, sensors)
+    clinician = await paired(server, http, role="clinician")
+    async with server.http(ann["token"]) as me, server.http(clinician["token"]) as doctor:
+
+        async def seen() -> int:
+            answer: httpx.Response = await doctor.get(f"/v1/sessions/{session_id}")
+            return answer.status_code
+
+        assert await seen() == 404
+        await me.post(f"{ann['path']}/grants", json={"clinician_id": clinician["account_id"]})
+        assert await seen() == 404
+        wish = {"purpose": "clinician_access", "text_version": "2026-11"}
+        assert (await me.post(f"{ann['path']}/consents", json=wish)).json()["text_version"] == "2026-11"
+        assert await seen() == 200
+        export = f"/v1/sessions/{session_id}/export?format=csv"
+        assert (await doctor.get(export)).status_code == 403
+        await me.post(f"{ann['path']}/consents", json={"purpose": "export", "text_version": "1"})
+        assert (await doctor.get(export)).status_code == 200
+        async with server.connect("/v1/live", SUBPROTOCOL_2_JSON, headers=bearer(clinician["token"])) as live:
+            client = server.client_peer(live, SUBPROTOCOL_2_JSON)
+            await client.hello()
+            assert (await me.delete(f"{ann['path']}/consents/clinician_access")).status_code == 200
+            assert await client.closed() == CloseCode.AUTH
+        assert await seen() == 404
+        kept = (await me.get(f"{ann['path']}/consents")).json()["items"]
+        assert [(one["purpose"], one["withdrawn_at"] is None) for one in kept] == [
+            ("clinician_access", False),
+            ("export", True),
+        ]
+
+
+async def test_without_consent_to_storage_nothing_new_is_kept(server: Any, ann: dict[str, Any]) -> None:
+    async with server.http(ann["token"]) as me:
+        await me.post(f"{ann['path']}/consents", json={"purpose": "storage", "text_version": "1"})
+        async with server.connect("/v1/ingest", SUBPROTOCOL_2_MSGPACK, headers=ann["agent"]) as connection:
+            agent = server.agent_peer(connection, SUBPROTOCOL_2_MSGPACK)
+            await agent.hello("agent-of-ann")
+            await me.delete(f"{ann['path']}/consents/storage")
+            assert await agent.closed() == CloseCode.AUTH
+        async with server.connect("/v1/ingest", SUBPROTOCOL_2_MSGPACK, headers=ann["agent"]) as connection:
+            agent = server.agent_peer(connection, SUBPROTOCOL_2_MSGPACK)
+            await agent.send(AgentHello(versions=(2,), agent_id="agent-of-ann"))
+            assert await agent.closed() == CloseCode.SCOPE
+
+
+async def test_everything_about_a_person_is_one_file(server: Any, ann: dict[str, Any], sensors: Any) -> None:
+    session_id = await recorded(server, ann, sensors)
+    async with server.http(ann["token"]) as me:
+        await me.post(f"/v1/sessions/{session_id}/notes", json={"text": "a calm one"})
+        answer = await me.get(f"{ann['path']}/export")
+    assert answer.status_code == 200
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as whole:
+        assert whole.testzip() is None
+        assert json.loads(whole.read("person.json"))["person_id"] == ann["person_id"]
+        assert "a calm one" in whole.read(f"sessions/{session_id}/notes.json").decode()
+        assert {entry["person_id"] for entry in json.loads(whole.read("audit.json"))} == {ann["person_id"]}
+        with zipfile.ZipFile(io.BytesIO(whole.read(f"sessions/{session_id}/recording.zip"))) as recording:
+            assert any(name.endswith(".csv") for name in recording.namelist())
+        told = b"".join(whole.read(name) for name in whole.namelist())
+    assert ann["token"].encode() not in told
+
+
+async def test_erasure_in_a_live_session_leaves_only_an_audit_entry(
+    server: Any, http: httpx.AsyncClient, ann: dict[str, Any], sensors: Any, fetch: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ws_ingest, "FORGET_AFTER_S", 0.1)
+    url = server.settings.database_url
+    async with server.connect("/v1/ingest", SUBPROTOCOL_2_MSGPACK, headers=ann["agent"]) as connection:
+        agent = server.agent_peer(connection, SUBPROTOCOL_2_MSGPACK)
+        await agent.hello("agent-of-ann")
+        opened = await agent.open(sensors.streams)
+        for n in range(3):
+            await agent.send(*sensors.second(n))
+        await agent.wait_acks(sensors.last)
+        await agent.send(*sensors.second(3))  # not yet acknowledged, perhaps not even taken
+        answer = await http.delete(f"/v1/people/{ann['person_id']}")
+        assert answer.json() == {"person_id": ann["person_id"], "n_sessions": 1}
+        await agent.wait(StopSession)
+        assert await agent.closed() == CloseCode.AUTH
+    async with server.connect("/v1/ingest", SUBPROTOCOL_2_MSGPACK, headers=ann["agent"]) as connection:
+        agent = server.agent_peer(connection, SUBPROTOCOL_2_MSGPACK)
+        await agent.hello("agent-of-ann")  # it comes back with what it spooled, and is told to drop it
+        again = OpenSession(
+            session_id=opened.session_id, started_unix_ns=1_700_000_000 * 10**9, source=Source.LIVE,
+            streams=sensors.streams,
+        )  # fmt: skip
+        await agent.send(again)
+        assert (await agent.wait(SessionClosed)).session_id == opened.session_id
+    assert (await http.get(f"/v1/sessions/{opened.session_id}")).status_code == 404
+    async with server.http(ann["token"]) as me:
+        assert (await me.get("/v1/access/me")).status_code == 401
+    tables = await fetch(url, b"select tablename as table_name from pg_tables where schemaname = 'public'")
+    left = {}
+    for name in (row["table_name"] for row in tables):
+        rows = await fetch(url, f"select to_jsonb({name}) as row from {name}".encode())
+        text = json.dumps([row["row"] for row in rows], default=str)
+        if ann["person_id"] in text or opened.session_id in text or sensors.ecg.stream_id in text:
+            left[name] = text
+    assert set(left) == {"audit_entry"}
+    assert sensors.ecg.stream_id not in left["audit_entry"]
+    async with open_access_store(url) as store:
+        assert (await verify(store, data_dir=server.settings.data_dir))[1] == []
+    assert (await http.post("/v1/people", json={})).status_code == 201  # and the server goes on
