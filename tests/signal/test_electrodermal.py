@@ -203,3 +203,24 @@ def test_a_constant_is_flat(make_track: Any, run_tracks: Any) -> None:
     derived = run_tracks(make_track(np.full(8 * 90, 5.0), kind=SignalKind.SKIN_CONDUCTANCE, rate_hz=8.0))
     assert [event.reason for event in derived if isinstance(event, SignalQuality)] == [Reason.FLAT]
     assert [event for event in derived if isinstance(event, Metrics)][-1].scl_us.value is None
+
+
+@pytest.mark.parametrize("rate_hz", [4.0, 8.0, 1000.0])
+@pytest.mark.parametrize("trouble", ["off", "rail", "jerks"])
+def test_no_level_is_wrong_in_trouble_and_it_is_back_within_five_seconds(
+    make_track: Any, run_tracks: Any, rate_hz: float, trouble: str
+) -> None:
+    rng = np.random.default_rng(6)
+    t_s = np.arange(round(45 * rate_hz)) / rate_hz
+    true_us = 5.0 + 0.3 * np.sin(2.0 * np.pi * t_s / 50.0)
+    is_bad = (t_s >= 20.0) & (t_s < 28.0)
+    wrong_us = {"off": 0.0, "rail": 200.0, "jerks": true_us + rng.choice([-3.0, 0.0, 3.0], len(t_s), p=[0.1, 0.8, 0.1])}
+    samples = np.where(is_bad, wrong_us[trouble], true_us) + rng.normal(0.0, 0.002, len(t_s))
+    derived = run_tracks(make_track(samples, kind=SignalKind.SKIN_CONDUCTANCE, rate_hz=rate_hz))
+    told = [(event.t_ns / 1e9, event.scl_us) for event in derived if isinstance(event, Metrics)]
+    for _, level in told:
+        if level.value is not None and level.bound is not None and level.sample_ns is not None:
+            assert abs(level.value - np.interp(level.sample_ns / 1e9, t_s, true_us)) <= level.bound
+    if trouble != "jerks":  # between two of them it may be usable again
+        assert all(level.value is None for at_s, level in told if 24.0 < at_s < 28.0)
+    assert min(at_s for at_s, level in told if at_s > 28.0 and level.value is not None) <= 33.0
