@@ -1,20 +1,23 @@
 """Many bodies at once on this machine: how late clients see metrics, how late agents are acknowledged, what is lost.
 
 python bench/bench_load.py [--sessions 100] [--seconds 30] [--find-most]
+python bench/bench_load.py --takeover [--sessions 20]
 python bench/bench_load.py --ingest-alone
 
 A real server with its own database and pipelines; agents and clients in two processes of their own, each session with
 one client that sees everything. ECG at 130 Hz, breathing at 25 Hz and skin conductance at 8 Hz, each four frames a
 second: twelve frames a second and session. `metric` is the age of a metrics frame at its client, by its ledger, from
 the newest sample behind it; the 20 ms of the radio before the agent are in it. `ack` runs from the agent's hand to the
-acknowledgement after the commit. Lost is what the database does not have of what was sent, event by event. Prints one
-JSON object with the figures asked. Linux only.
+acknowledgement after the commit. Lost is what the database does not have of what was sent, event by event. `takeover`
+is the longest time that a client heard no metrics while the processes of the pipelines were killed; a quarter second of
+it is the pace of metrics. Prints one JSON object with the figures asked. Linux only.
 """
 
 import argparse
 import asyncio
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -35,6 +38,7 @@ ASKED = {
     "metric_p99_ms": 500,
     "ack_p99_ms": 250,
     "lost": 0,
+    "takeover_ms": 1_500,
     "ingest_alone_batches_per_s": 2_000,
 }
 SETTLE_S = 8.0
@@ -82,8 +86,10 @@ class Part:
         return dict(json.loads(line))
 
 
-async def trial(url: str, server_pid: int, *, n: int, seconds: float, batch: int) -> dict[str, Any]:
-    """Run `n` sessions for so long and return what it was like."""
+async def trial(
+    url: str, server_pid: int, *, n: int, seconds: float, batch: int = 0, kills: bool = False
+) -> dict[str, Any]:
+    """Run `n` sessions for so long and return what it was like; `kills`: the pipelines' processes, in the middle."""
     ws_url = url.replace("http://", "ws://")
     wish = {"url": ws_url, "n": n, "seed": n, "ramp_s": n * RAMP_S_PER_SESSION, "batch": batch, "credit": 64}
     async with Part.playing("agents", **wish) as agents:
@@ -94,7 +100,10 @@ async def trial(url: str, server_pid: int, *, n: int, seconds: float, batch: int
             before, began_s = tree_usage(server_pid), time.monotonic()
             await agents.say()
             await clients.say()
-            await asyncio.sleep(seconds)
+            await asyncio.sleep(seconds / 2)
+            for pid in [pid for pid, usage in before.items() if kills and usage.name == "pipelines"]:
+                os.kill(pid, signal.SIGKILL)
+            await asyncio.sleep(seconds / 2)
             after, took_s = tree_usage(server_pid), time.monotonic() - began_s
             await agents.say()
             await clients.say()
@@ -111,6 +120,7 @@ async def trial(url: str, server_pid: int, *, n: int, seconds: float, batch: int
         "lost": n_lost,
         "troubles": sent["troubles"],
         "clients_gone": seen["clients_gone"],
+        "longest_silence_ms": seen["longest_silence_ms"],
         "frames_in_per_s": sent["frames_per_s"],
         "frames_out_per_s": seen["frames_per_s"],
         "metrics_per_s": seen["metrics_per_s"],
@@ -146,7 +156,7 @@ async def find_most(url: str, server_pid: int, *, seconds: float, start: int) ->
     trials, low, high = [], 0, None
     n = start
     while high is None or high - low > max(5, low // 20):
-        trials.append(await trial(url, server_pid, n=n, seconds=seconds, batch=0))
+        trials.append(await trial(url, server_pid, n=n, seconds=seconds))
         trials[-1]["holds"] = holds(trials[-1])
         low, high = (n, high) if trials[-1]["holds"] else (low, n)
         n = (low + high) // 2 if high is not None else round(1.4 * n)
@@ -172,7 +182,10 @@ async def measure(arguments: argparse.Namespace, *, folder: Path) -> dict[str, A
         if arguments.find_most:
             trials = await find_most(url, server.pid, seconds=arguments.seconds, start=arguments.sessions)
             return {"most": max((one["sessions"] for one in trials if one["holds"]), default=0), "trials": trials}
-        figures = await trial(url, server.pid, n=arguments.sessions, seconds=arguments.seconds, batch=0)
+        if arguments.takeover:
+            figures = await trial(url, server.pid, n=arguments.sessions, seconds=arguments.seconds, kills=True)
+            return {"takeover_ms": figures["longest_silence_ms"], **figures}
+        figures = await trial(url, server.pid, n=arguments.sessions, seconds=arguments.seconds)
         return {"holds": holds(figures), **figures}
     finally:
         if server.returncode is None:
@@ -196,6 +209,7 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=100, help="where --find-most begins")
     parser.add_argument("--seconds", type=float, default=30.0, help="of each trial, after it has settled")
     parser.add_argument("--find-most", action="store_true", help="search the highest number that is within the figures")
+    parser.add_argument("--takeover", action="store_true", help="kill the pipelines' processes in the middle")
     parser.add_argument("--ingest-alone", action="store_true", help="batches of 4 KB, a pipeline that does nothing")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="becalm-load-", dir="/var/tmp") as name:

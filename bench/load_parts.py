@@ -276,6 +276,7 @@ async def clients(wish: dict[str, Any]) -> dict[str, Any]:
     """Run a client for each session given, and measure the age of every metrics frame by its ledger."""
     ages_ms: list[float] = []
     path_ms: list[float] = []
+    longest_ms: dict[str, float] = {}
     n_frames = 0
     reader = msgspec.json.Decoder(Ledgered)
 
@@ -285,6 +286,7 @@ async def clients(wish: dict[str, Any]) -> dict[str, Any]:
             await link.send(json.dumps(hello("client_hello", client="bench")))
             await link.recv()
             await link.send(encode_json(Subscribe(session_id=session_id)))
+            heard_ns = 0
             while True:
                 frame = await link.recv(decode=False)
                 n_frames += 1
@@ -293,6 +295,8 @@ async def clients(wish: dict[str, Any]) -> dict[str, Any]:
                     ledger = reader.decode(frame).ledger
                     ages_ms.append((now_ns - ledger["sample_ns"]) / 1e6)
                     path_ms.append((now_ns - ledger["received_ns"]) / 1e6)
+                    silence_ms = (now_ns - heard_ns) / 1e6 if heard_ns else 0.0
+                    longest_ms[session_id], heard_ns = max(silence_ms, longest_ms.get(session_id, 0.0)), now_ns
                 elif b'"type":"ping"' in frame:
                     ping: Any = decode(frame.decode())
                     await link.send(encode_json(Pong(sent_ns=ping.sent_ns)))
@@ -302,6 +306,7 @@ async def clients(wish: dict[str, Any]) -> dict[str, Any]:
     await heard()
     ages_ms.clear()
     path_ms.clear()
+    longest_ms.clear()
     n_frames, cpu_s, began_s = 0, time.process_time(), time.monotonic()
     await heard()
     took_s = time.monotonic() - began_s
@@ -314,6 +319,7 @@ async def clients(wish: dict[str, Any]) -> dict[str, Any]:
         "path_p50_ms": percentile(path_ms, 50), "path_p99_ms": percentile(path_ms, 99),
         "metrics_per_s": round(len(ages_ms) / took_s, 1), "frames_per_s": round(n_frames / took_s, 1),
         "cpu_cores": round((time.process_time() - cpu_s) / took_s, 3), "clients_gone": n_gone,
+        "longest_silence_ms": round(max(longest_ms.values(), default=0.0)),
     }  # fmt: skip
 
 
