@@ -66,6 +66,8 @@ async def serve(
             open_archive(url) as archive,
             open_access(settings, url) as access,
         ):
+            if archive.row_security is not None and access.is_clinic:
+                raise ConfigError(f"row security is {archive.row_security}", setting="database_url")
             slow_lane = SlowLane(
                 archive=archive,
                 window_report=window_report or _default_window(),

@@ -14,7 +14,8 @@ from starlette.requests import HTTPConnection
 from becalm_server.access.caller import Caller, Role
 from becalm_server.access.consents import may_export
 from becalm_server.access.desk import Access
-from becalm_server.access.rules import Action, Scope, knows, may, scope
+from becalm_server.access.rules import Action, Scope, knows, may, people_of, scope
+from becalm_server.archive.row_security import see
 from becalm_server.problems import printable
 from becalm_server.refusals import NotAllowedError, UnknownPersonError, UnknownSessionError, WhoError
 
@@ -51,6 +52,7 @@ async def gate(request: Request) -> None:
         return
     access: Access = request.app.state.parts.access
     caller = request.state.caller = await identify(request, access)
+    see(people_of(caller, Action.READ))
     action = action_of(request.method, path)
     if access.is_clinic and caller.role in SEES_OTHERS and not caller.has_password and action is not Action.OWN:
         raise NotAllowedError("In a clinic this account needs a password first: POST /v1/access/me/password.")

@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 
 from becalm_protocol.errors import StorageError
+from becalm_server.archive.row_security import lift, protect
 from becalm_server.archive.statements import MIGRATIONS
 
 ADVISORY_LOCK = 0x6265_6361
@@ -22,6 +23,8 @@ class Migrated:
     applied: tuple[str, ...]
     timescale: str
     """One sentence for the operator: active with its version, absent, or why it could not be used."""
+    row_security: str | None
+    """Why the database does not judge once more what callers see; None where it does."""
 
 
 def migrate(url: str, *, folder: Path = MIGRATIONS, known: Mapping[str, str] | None = None) -> Migrated:
@@ -37,9 +40,10 @@ def migrate(url: str, *, folder: Path = MIGRATIONS, known: Mapping[str, str] | N
             timescale = _offer_timescale(connection)
             paths = _wanted(folder, with_timescale=timescale.startswith("active"), known=known)
             applied = _apply(connection, paths)
+            row_security = protect(connection) if folder == MIGRATIONS and known is None else None
     except psycopg.Error as exc:
         raise StorageError(f"database: expected to bring its schema up to date, got: {_sentence(exc)}") from exc
-    return Migrated(applied=applied, timescale=timescale)
+    return Migrated(applied=applied, timescale=timescale, row_security=row_security)
 
 
 def _offer_timescale(connection: psycopg.Connection) -> str:
@@ -89,6 +93,7 @@ def _apply(connection: psycopg.Connection, paths: Sequence[Path]) -> tuple[str, 
                 )
             continue
         with connection.transaction():
+            lift(connection)
             connection.execute(text)
             connection.execute("insert into schema_migration (name, sha256) values (%s, %s)", (path.name, checksum))
         applied.append(path.name)

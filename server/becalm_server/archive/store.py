@@ -1,47 +1,60 @@
 """The archive as the server sees it: sessions and streams, the writer, and everything that is read back."""
 
 import asyncio
+import contextlib
+import logging
+import re
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
-import msgspec
 import psycopg
-from psycopg.rows import dict_row
-from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from becalm_protocol.derived import PIPELINE_VERSION
 from becalm_protocol.errors import StorageError
 from becalm_protocol.events import RawEvent, StreamInfo
 from becalm_server.archive.arrival_order import ArrivalOrder
-from becalm_server.archive.migrate import migrate
+from becalm_server.archive.migrate import Migrated, migrate
 from becalm_server.archive.overview import Overview, Window
+from becalm_server.archive.pools import WAIT_LIMIT_S, make_pool
 from becalm_server.archive.raw_rows import RawRow, to_event
 from becalm_server.archive.records import SessionRecord, StreamRecord, session_record, stream_record
+from becalm_server.archive.row_security import READER_OPTIONS, SEEN
 from becalm_server.archive.samples import Samples, cut
 from becalm_server.archive.statements import SQL
 from becalm_server.archive.versions import newest_version, versions_statement
 from becalm_server.archive.writer import ArchiveWriter
 
+log = logging.getLogger(__name__)
+
 Rows = list[dict[str, Any]]
-# Reading is short; beyond these a request waits, and after the wait it is told so.
-MAX_READERS = 4
-WAIT_LIMIT_S = 3.0
-QUERY_LIMIT_MS = 20_000
 RAW_PAGE_ROWS = 500
+WRITES = re.compile(rb"\b(insert into|update|delete from)\b")
+"""Statements that change something: a request's are judged before, by the gate, and done by the owner of the tables."""
 
 
 class Archive:
     """Open with open_archive(). Every method raises StorageError where the database cannot answer."""
 
-    def __init__(self, pool: AsyncConnectionPool[Any], *, url: str, writer: ArchiveWriter, timescale: str) -> None:
+    def __init__(
+        self,
+        pool: AsyncConnectionPool[Any],
+        *,
+        readers: AsyncConnectionPool[Any] | None,
+        url: str,
+        writer: ArchiveWriter,
+        migrated: Migrated,
+    ) -> None:
         self._pool = pool
+        self._readers = readers
+        """For requests: their reads are judged by row security; None where the database's user may make no role."""
         self.url = url
         """The address of the database, with its secret: for our own processes only."""
         self.writer = writer
-        self.timescale = timescale
+        self.timescale = migrated.timescale
+        self.row_security = migrated.row_security
         self.on_ended: Callable[[], None] = lambda: None
         """Hears when a session has ended."""
 
@@ -51,7 +64,7 @@ class Archive:
 
     async def begin_session(self, record: SessionRecord, *, streams: Sequence[StreamInfo]) -> SessionRecord:
         """Keep that an agent opened a session, and its streams; answers as it then stands in the archive."""
-        async with self._reading() as connection, connection.transaction():
+        async with self._own() as connection, connection.transaction():
             cursor = await connection.execute(SQL["begin_session"], _session_columns(record))
             row = await cursor.fetchone()
             if row is None:
@@ -182,14 +195,31 @@ class Archive:
 
     async def rows(self, statement: str, **parameters: object) -> Rows:
         """Return the rows of a statement."""
-        async with self._reading() as connection:
+        async with self._own() if WRITES.search(SQL[statement]) else self._reading() as connection:
             cursor = await connection.execute(SQL[statement], parameters, binary=True)
             return await cursor.fetchall() if cursor.description else []
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+        """Give a connection that sees what the request at hand may see; the server's own reads see everything."""
+        seen = SEEN.get()
+        if seen is None or self._readers is None:
+            async with self._own() as connection:
+                yield connection
+            return
+        async with self._from(self._readers) as connection, connection.transaction():
+            await connection.execute("select set_config('becalm.people', %s, true)", (seen,))
+            yield connection
+
+    @asynccontextmanager
+    async def _own(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+        async with self._from(self._pool) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _from(self, pool: AsyncConnectionPool[Any]) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
         try:
-            async with self._pool.connection() as connection:
+            async with pool.connection() as connection:
                 yield connection
         except PoolTimeout as exc:
             raise StorageError(
@@ -204,31 +234,16 @@ async def open_archive(url: str) -> AsyncIterator[Archive]:
     """Bring the schema up to date and give the archive; the caller runs `archive.writer.run()`."""
     migrated = await asyncio.to_thread(migrate, url)
     writer = ArchiveWriter(url)
-    pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
-        url,
-        kwargs={
-            "autocommit": True,
-            "row_factory": dict_row,
-            "connect_timeout": 5,
-            "options": f"-c timezone=UTC -c statement_timeout={QUERY_LIMIT_MS}",
-        },
-        min_size=1,
-        max_size=MAX_READERS,
-        timeout=WAIT_LIMIT_S,
-        configure=_configure,
-        check=AsyncConnectionPool.check_connection,
-        open=False,
-    )
+    pool = make_pool(url)
+    readers = make_pool(url, options=READER_OPTIONS) if migrated.row_security is None else None
+    if migrated.row_security is not None:
+        log.warning("row security is %s", migrated.row_security)
     await writer.open()
     try:
-        async with pool:
-            yield Archive(pool, url=url, writer=writer, timescale=migrated.timescale)
+        async with pool, readers or contextlib.nullcontext():
+            yield Archive(pool, readers=readers, url=url, writer=writer, migrated=migrated)
     finally:
         await writer.close()
-
-
-async def _configure(connection: psycopg.AsyncConnection[Any]) -> None:
-    set_json_loads(msgspec.json.decode, connection)  # documents of 500 trends are 2 MB: in half the time
 
 
 def _pages(rows: Sequence[RawRow]) -> Iterator[Sequence[RawRow]]:
