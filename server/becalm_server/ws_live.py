@@ -11,6 +11,7 @@ from becalm_protocol.errors import CloseCode, WireError
 from becalm_protocol.forms import CLIENT_SUBPROTOCOLS
 from becalm_protocol.handshake import ClientHello, ClientWelcome, Ping, Pong, Problem
 from becalm_protocol.live import Subscribe, Unsubscribe
+from becalm_server.access.pace import MESSAGES_PER_S, Messages
 from becalm_server.access.rules import Action, may
 from becalm_server.access.socket_gate import REVOKED, admit
 from becalm_server.frames import LiveFrame
@@ -74,6 +75,7 @@ class _Conversation:
         self._listener = listener
         self._outbox = listener.outbox
         self._parts = parts
+        self._messages = Messages()
         self._expected = (Ping, Pong) if socket.version == 1 else (Ping, Pong, Subscribe, Unsubscribe)
 
     async def run(self) -> None:
@@ -100,6 +102,9 @@ class _Conversation:
                 return
             except WireError as exc:
                 await self._socket.close(exc.close_code, detail=exc.problem)
+                return
+            if self._messages.is_too_many():
+                await self._socket.close(CloseCode.RATE, detail=f"expected at most {MESSAGES_PER_S} messages a second")
                 return
             await self._take(message)
 

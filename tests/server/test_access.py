@@ -16,7 +16,7 @@ from limits import RateLimitItemPerSecond
 
 from becalm_protocol.errors import CloseCode
 from becalm_protocol.forms import SUBPROTOCOL_2_JSON, SUBPROTOCOL_2_MSGPACK
-from becalm_protocol.handshake import AgentHello, ClientHello, Problem
+from becalm_protocol.handshake import AgentHello, ClientHello, Ping, Problem
 from becalm_server.access import logins, pace, tickets
 from becalm_server.access.caller import Caller, Role
 from becalm_server.access.passwords import Passwords
@@ -266,6 +266,14 @@ async def test_who_asks_too_often_waits(server: Any, http: httpx.AsyncClient, mo
     with pytest.raises(websockets.InvalidStatus) as refusal:
         await websockets.connect(f"{server.ws_url}/v1/live", proxy=None)
     assert refusal.value.response.status_code == 429
+
+
+async def test_who_speaks_too_often_is_sent_away(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace, "MESSAGES_PER_S", 2)
+    async with server.client() as client:
+        await client.hello()
+        await client.send(*[Ping(sent_ns=n) for n in range(25)])
+        assert await client.closed() == CloseCode.RATE
 
 
 async def test_the_owner_stays_and_others_can_be_sent_away(server: Any, http: httpx.AsyncClient) -> None:
