@@ -21,7 +21,7 @@ from becalm_server.archive.overview import Overview, Window
 from becalm_server.archive.pools import WAIT_LIMIT_S, make_pool
 from becalm_server.archive.raw_rows import RawRow, to_event
 from becalm_server.archive.records import SessionRecord, StreamRecord, session_record, stream_record
-from becalm_server.archive.row_security import READER_OPTIONS, SEEN
+from becalm_server.archive.row_security import EVERYBODY, READER_OPTIONS, SEEN
 from becalm_server.archive.samples import Samples, cut
 from becalm_server.archive.statements import SQL
 from becalm_server.archive.versions import newest_version, versions_statement
@@ -203,7 +203,8 @@ class Archive:
     async def _reading(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
         """Give a connection that sees what the request at hand may see; the server's own reads see everything."""
         seen = SEEN.get()
-        if seen is None or self._readers is None:
+        # Who may see everybody is spared the judging of each row, which takes a read two to four times as long.
+        if seen in (None, EVERYBODY) or self._readers is None:
             async with self._own() as connection:
                 yield connection
             return
