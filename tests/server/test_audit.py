@@ -1,5 +1,6 @@
 """The audit log: what it holds, and that nobody changes it unseen."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import httpx
 import psycopg
 import pytest
 
-from becalm_server.access.audit import HEAD_FILE, AuditTrail, verify
+from becalm_server.access.audit import HEAD_FILE, UNWRITABLE, AuditTrail, Entry, verify
 from becalm_server.access.caller import Caller, Role
 from becalm_server.archive.access_store import open_access_store
 
@@ -101,3 +102,24 @@ async def test_what_is_asked_and_refused_stands_in_the_log(server: Any, http: ht
     assert "window seat" not in str(log)
     async with open_access_store(server.settings.database_url) as store:
         assert (await verify(store, data_dir=server.settings.data_dir))[1] == []
+
+
+@pytest.mark.parametrize("odd", ["%00", "%ED%A0%80", "~" * 9_000, "9.~"])
+async def test_odd_names_do_not_stop_the_log(server: Any, http: httpx.AsyncClient, odd: str) -> None:
+    assert (await http.get(f"/v1/people/{odd}")).status_code in {404, 422}
+    asked = [one for one in (await http.get("/v1/audit?limit=1000")).json()["items"] if "/v1/people/" in one["subject"]]
+    assert [one["person_id"] for one in asked] == [None]
+
+
+@pytest.mark.parametrize("bad", ["\0", "".join(chr(256 + 7 * k % 50_000) for k in range(20_000))])
+async def test_an_entry_that_the_database_refuses_blocks_no_other(database_url: str, tmp_path: Path, bad: str) -> None:
+    async with open_access_store(database_url) as store:
+        trail = AuditTrail(store, data_dir=tmp_path)
+        for k in range(7):
+            trail.note("read", caller=ANN, subject=str(k), person_id=ANN.person_id)
+        worst: Entry = trail._queue[3]
+        trail._queue[3] = replace(worst, person_id=bad)
+        await trail.write()
+        rows = await store.rows("select_audit", after_seq=0, person_id=None, limit=100)
+        assert [row["subject"] for row in rows] == ["0", "1", "2", UNWRITABLE, "4", "5", "6"]
+        assert await verify(store, data_dir=tmp_path) == (7, [])

@@ -4,8 +4,9 @@ import asyncio
 import hashlib
 import json
 import logging
+import re
 from collections import deque
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from typing import Any
 from becalm_protocol.errors import ConfigError, StorageError
 from becalm_server.access.caller import Caller
 from becalm_server.access.first_start import write_private
-from becalm_server.archive.access_store import AccessStore, Row
+from becalm_server.archive.access_store import AccessStore, RefusedError, Row
+from becalm_server.problems import printable
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +28,10 @@ MAX_BATCH = 1_000
 LINGER_S = 0.05
 BACKOFF_S = 0.5
 GENESIS = bytes(32)
+# A route with an identifier; whoever asks may write more into an address.
+MAX_SUBJECT_CHARS = 300
+_PERSON_ID = re.compile(r"[0-9a-zA-Z_-]{1,64}")
+UNWRITABLE = "the database took no more of this entry"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +73,10 @@ class AuditTrail:
     def note(
         self, action: str, *, caller: Caller | None, subject: str, person_id: str | None = None, outcome: str = "done"
     ) -> None:
-        """Keep what happened. Raises StorageError where too much waits to be written."""
+        """Keep what happened, of words from outside only what any database takes.
+
+        Raises StorageError where too much waits to be written.
+        """
         if len(self._queue) >= MAX_QUEUED:
             raise StorageError("audit: the log cannot be written. The database is away; try again later")
         self._queue.append(
@@ -76,8 +85,8 @@ class AuditTrail:
                 account_id=caller.account_id if caller else None,
                 role=caller.role.value if caller else None,
                 action=action,
-                person_id=person_id,
-                subject=subject[:300].replace("\0", ""),
+                person_id=person_id if person_id and _PERSON_ID.fullmatch(person_id) else None,
+                subject=printable(subject)[:MAX_SUBJECT_CHARS],
                 outcome=outcome,
             )
         )
@@ -99,11 +108,17 @@ class AuditTrail:
             await self.write()
 
     async def write(self) -> None:
-        """Write what waits."""
+        """Write what waits; an entry that the database refuses leaves a bare one, and blocks no other."""
+        n_at_once = MAX_BATCH
         while self._queue:
-            batch = [self._queue[n] for n in range(min(len(self._queue), MAX_BATCH))]
+            batch = [self._queue[n] for n in range(min(len(self._queue), n_at_once))]
             try:
                 head = await self._append(batch)
+            except RefusedError:
+                n_at_once = max(1, len(batch) // 2)
+                if len(batch) == 1:
+                    await self._replace_first(batch[0])
+                continue
             except StorageError:
                 log.warning("the audit log waits for the database")
                 await asyncio.sleep(BACKOFF_S)
@@ -114,7 +129,14 @@ class AuditTrail:
             async with self._written:
                 self._n_written += len(batch)
                 self._written.notify_all()
+            n_at_once = min(MAX_BATCH, 2 * n_at_once)
         self._filled.clear()
+
+    async def _replace_first(self, refused: Entry) -> None:
+        log.error("the database refused an entry of the audit log; a bare one stands in its place")
+        if refused.subject == UNWRITABLE:  # then it is no entry's fault
+            await asyncio.sleep(BACKOFF_S)
+        self._queue[0] = replace(refused, person_id=None, subject=UNWRITABLE)
 
     async def _append(self, batch: list[Entry]) -> tuple[int, bytes]:
         async with self._store.together() as steps:

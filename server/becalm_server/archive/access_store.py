@@ -19,6 +19,10 @@ WAIT_LIMIT_S = 3.0
 QUERY_LIMIT_MS = 20_000
 
 
+class RefusedError(StorageError):
+    """The database is there, and takes no such value: trying again is no use."""
+
+
 class AccessStore:
     """Open with open_access_store(). Every method raises StorageError where the database cannot answer."""
 
@@ -50,6 +54,8 @@ class AccessStore:
             raise StorageError(
                 f"database: no answer within {WAIT_LIMIT_S:.0f} s. It may be restarting; try again"
             ) from exc
+        except (psycopg.DataError, psycopg.errors.ProgramLimitExceeded) as exc:
+            raise RefusedError(f"database: {type(exc).__name__}. It takes no such value") from exc
         except (psycopg.Error, OSError) as exc:
             raise StorageError(f"database: {type(exc).__name__}. It may be restarting; try again") from exc
 
