@@ -152,11 +152,16 @@ class Sessions:
             self._make_current(session)
 
     async def close(self, link: AgentLink, closed: CloseSession) -> None:
-        """End a session once everything up to its last events is committed; ask again for what is missing."""
+        """End a session once everything up to its last events is committed; ask again for what is missing.
+
+        Raises WireError where it was not opened on this link.
+        """
         session = self._open.get(closed.session_id)
         if session is None:
             link.put_nowait(SessionClosed(session_id=closed.session_id))  # ended before; the answer was lost
             return
+        if closed.session_id not in link.session_ids:
+            raise WireError("close_session: expected a session opened on this connection, got another")
         missing = [
             Reset(stream_id=last.stream_id, seq=tail.taken_seq)
             for last in closed.last

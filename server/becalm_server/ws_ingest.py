@@ -136,6 +136,8 @@ class _Conversation:
     async def _close(self, closed: CloseSession) -> None:
         try:
             await self._parts.sessions.close(self._link, closed)
+        except WireError as exc:
+            self._link.close_nowait(exc.close_code, detail=exc.problem)
         except BecalmError as exc:
             self._link.close_nowait(CloseCode.OVERLOADED, detail=str(exc))
 

@@ -3,7 +3,8 @@
 from contextlib import AsyncExitStack
 from typing import Any
 
-from becalm_protocol.handshake import SessionView, StartSession, Waveform
+from becalm_protocol.errors import CloseCode
+from becalm_protocol.handshake import CloseSession, SessionView, StartSession, Waveform
 
 AGENTS = ("first-agent", "second-agent")
 
@@ -32,6 +33,20 @@ async def test_each_agent_carries_a_session(server: Any, make_sensors: Any) -> N
             await agent.close_session(session_id, worn.last)
             counts = (await http.get(f"/v1/sessions/{session_id}/counts")).json()
             assert counts["stored"] == {"ecg": 780, "rr": 6, "respiration": 60}
+
+
+async def test_nobody_ends_the_session_of_another(server: Any, http: Any, sensors: Any) -> None:
+    async with server.agent() as agent, server.agent() as other:
+        await agent.hello(AGENTS[0])
+        await other.hello(AGENTS[1])
+        opened = await agent.open(sensors.streams)
+        await agent.send(*sensors.second(0))
+        await agent.wait_acks(sensors.last)
+        await other.send(CloseSession(session_id=opened.session_id, last=()))
+        assert await other.closed() == CloseCode.MALFORMED
+        assert (await http.get(f"/v1/sessions/{opened.session_id}")).json()["phase"] == "baseline"
+        await agent.send(*sensors.second(1))
+        await agent.wait_acks(sensors.last)
 
 
 async def test_an_unknown_agent_cannot_be_asked(server: Any) -> None:
