@@ -1,4 +1,13 @@
 """What every bound of the live lane rests on."""
 
+import math
+from collections.abc import Sequence
+
 Z_95 = 1.96
 """Half width of a 95 % interval in standard deviations of a normal error."""
+
+
+def moments(numbers: Sequence[float]) -> tuple[float, float]:
+    """Return mean and standard deviation of two numbers and more."""
+    mean = sum(numbers) / len(numbers)
+    return mean, math.sqrt(sum([(number - mean) ** 2 for number in numbers]) / (len(numbers) - 1))

@@ -8,7 +8,7 @@ from becalm_protocol.derived import Breath, BreathPause, BreathTurn, Index, Reas
 from becalm_protocol.events import SignalKind
 from becalm_protocol.units import NS_PER_S
 from becalm_signal.arousal import Reading
-from becalm_signal.bounds import Z_95
+from becalm_signal.bounds import Z_95, moments
 from becalm_signal.breath_turns import HOLD_BREATHS, HOLD_S
 
 BREATH_RANKS: tuple[tuple[SignalKind, ...], ...] = (
@@ -130,7 +130,7 @@ class BreathWindow:
         if len(last) < N_BREATHS:
             return Index(reason=Reason.NO_BREATH if self._held else Reason.WARMING_UP)
         rate_bpm = 60.0 / mean_s
-        deviation_s = math.sqrt(sum((p - mean_s) ** 2 for p in last) / (len(last) - 1))
+        deviation_s = moments(last)[1]
         turn_s = TURN_SD_SHARE * mean_s
         error_s = math.hypot(UNEVEN * deviation_s / math.sqrt(len(last)), Z_95 * math.sqrt(2.0) * turn_s / len(last))
         if self._lag_s > 0.0:
@@ -143,8 +143,7 @@ class BreathWindow:
     def _irregularity_of(periods: deque[float]) -> Reading | None:
         if len(periods) < N_IRREGULARITY:
             return None
-        mean_s = sum(periods) / len(periods)
-        deviation_s = math.sqrt(sum((p - mean_s) ** 2 for p in periods) / (len(periods) - 1))
+        mean_s, deviation_s = moments(periods)
         value = deviation_s / mean_s
         return Reading(value, Z_95 * value / math.sqrt(2.0 * (len(periods) - 1)))
 

@@ -4,9 +4,14 @@ import cmath
 import math
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from becalm_protocol.derived import BreathPhase, Index, Reason
 from becalm_protocol.units import NS_PER_S
 from becalm_signal.bounds import Z_95
+
+Floats = npt.NDArray[np.float64]
 
 GRID_HZ = 2.0
 WINDOW_S = 60.0
@@ -19,7 +24,9 @@ MIN_COHERENCE = 0.5
 # Turns are this exact on average over a window (their errors are partly the same from breath to breath).
 TURN_BIAS_S = 0.15
 _N = round(SEGMENT_S * GRID_HZ)
-_HANN = [0.5 - 0.5 * math.cos(2.0 * math.pi * (k + 0.5) / _N) for k in range(_N)]
+_HANN = 0.5 - 0.5 * np.cos(2.0 * np.pi * (np.arange(_N) + 0.5) / _N)
+_GRID_S: Floats = np.asarray((np.arange(round(WINDOW_S * GRID_HZ)) + 0.5) / GRID_HZ - WINDOW_S)
+_SEGMENTS = np.arange(_N) + _N // 2 * np.arange(N_SEGMENTS)[:, None]
 
 
 def phase_between(
@@ -31,17 +38,11 @@ def phase_between(
     cosine from turn to turn. Withheld as `unrelated` where the squared coherence is below 0.5. Bound: Carter 1987
     (10.1109/PROC.1987.13723) for the phase of a cross-spectrum, and the error of the turns.
     """
-    times_s = [end_s - WINDOW_S + (k + 0.5) / GRID_HZ for k in range(round(WINDOW_S * GRID_HZ))]
-    heart, volume = _rates(rr, times_s), _volumes(turns, times_s)
-    turn = cmath.exp(-2j * math.pi * rate_bpm / 60.0 / GRID_HZ)
-    wave = [weight * turn**k for k, weight in enumerate(_HANN)]
-    cross, of_heart, of_volume = 0j, 0.0, 0.0
-    for m in range(N_SEGMENTS):
-        part = slice(m * _N // 2, m * _N // 2 + _N)
-        x, y = _line(heart[part], wave), _line(volume[part], wave)
-        cross += x * y.conjugate()
-        of_heart += abs(x) ** 2
-        of_volume += abs(y) ** 2
+    times_s: Floats = end_s + _GRID_S
+    wave = _HANN * np.exp(-2j * np.pi * rate_bpm / 60.0 / GRID_HZ * np.arange(_N))
+    heart, volume = _lines(_rates(rr, times_s), wave), _lines(_volumes(turns, times_s), wave)
+    cross = complex((heart * volume.conjugate()).sum())
+    of_heart, of_volume = float((np.abs(heart) ** 2).sum()), float((np.abs(volume) ** 2).sum())
     if of_heart <= 0.0 or of_volume <= 0.0:
         return Index(reason=Reason.UNRELATED)
     coherence = abs(cross) ** 2 / (of_heart * of_volume)
@@ -53,29 +54,22 @@ def phase_between(
     return Index(value=math.degrees(cmath.phase(cross)), bound=bound, sample_ns=round(end_s * NS_PER_S))
 
 
-def _line(part: Sequence[float], wave: Sequence[complex]) -> complex:
-    mean = sum(part) / len(part)
-    return sum([(x - mean) * w for x, w in zip(part, wave, strict=True)])
+def _lines(grid: Floats, wave: npt.NDArray[np.complex128]) -> npt.NDArray[np.complex128]:
+    """Return the line of each segment at the wave's frequency."""
+    parts = grid[_SEGMENTS]
+    return np.asarray(((parts - parts.mean(axis=1, keepdims=True)) * wave).sum(axis=1))
 
 
-def _rates(rr: Sequence[tuple[float, float]], times_s: Sequence[float]) -> list[float]:
+def _rates(rr: Sequence[tuple[float, float]], times_s: Floats) -> Floats:
     """Return heart rate in 1/min; an interval speaks of its middle."""
-    knots = [(t_s - ms / 2000.0, 60_000.0 / ms) for t_s, ms in rr]
-    out, k = [], 0
-    for t_s in times_s:
-        while k < len(knots) - 2 and knots[k + 1][0] < t_s:
-            k += 1
-        (a_s, a), (b_s, b) = knots[k], knots[k + 1]
-        out.append(a + min(1.0, max(0.0, (t_s - a_s) / max(b_s - a_s, 1e-3))) * (b - a))
-    return out
+    ends_s, ms = np.array(rr).T
+    return np.asarray(np.interp(times_s, ends_s - ms / 2000.0, 60_000.0 / ms))
 
 
-def _volumes(turns: Sequence[tuple[float, BreathPhase]], times_s: Sequence[float]) -> list[float]:
-    out, k = [], 0
-    for t_s in times_s:
-        while k < len(turns) - 2 and turns[k + 1][0] < t_s:
-            k += 1
-        (a_s, phase), (b_s, _) = turns[k], turns[k + 1]
-        swing = 0.5 * math.cos(math.pi * min(1.0, max(0.0, (t_s - a_s) / max(b_s - a_s, 1e-3))))
-        out.append(-swing if phase is BreathPhase.IN else swing)
-    return out
+def _volumes(turns: Sequence[tuple[float, BreathPhase]], times_s: Floats) -> Floats:
+    turns_s = np.array([t_s for t_s, _ in turns])
+    before = np.clip(np.searchsorted(turns_s, times_s) - 1, 0, len(turns) - 2)
+    lengths_s = np.maximum(np.diff(turns_s), 1e-3)
+    swings = np.array([-0.5 if phase is BreathPhase.IN else 0.5 for _, phase in turns])
+    shares = np.clip((times_s - turns_s[before]) / lengths_s[before], 0.0, 1.0)
+    return np.asarray(swings[before] * np.cos(np.pi * shares))

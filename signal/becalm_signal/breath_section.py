@@ -3,12 +3,11 @@
 import math
 from collections import deque
 from dataclasses import dataclass
-from statistics import fmean, stdev
 
 from becalm_protocol.derived import Breath, BreathPhase, BreathTurn, Index, Reason
 from becalm_protocol.events import Pacer, Phase, SignalKind
 from becalm_protocol.units import NS_PER_S
-from becalm_signal.bounds import Z_95
+from becalm_signal.bounds import Z_95, moments
 from becalm_signal.breath_board import HINTS
 from becalm_signal.slow_board import Moment
 from becalm_signal.stage import Output
@@ -76,9 +75,8 @@ class BreathSection:
             return Index(reason=Reason.CANNOT_TELL)
         if len(last) < N_BREATHS:
             return Index(reason=Reason.WARMING_UP)
-        depths = [breath.depth for breath in last]
-        mean = fmean(depths)
-        bound = Z_95 * (stdev(depths) + DEPTH_NOISE_SHARE * mean) / math.sqrt(N_BREATHS)
+        mean, deviation = moments([breath.depth for breath in last])
+        bound = Z_95 * (deviation + DEPTH_NOISE_SHARE * mean) / math.sqrt(N_BREATHS)
         return Index(value=mean, bound=bound, sample_ns=_end_ns(last))
 
     def _ventilation(self, moment: Moment, source: SignalKind) -> Index:
@@ -87,11 +85,11 @@ class BreathSection:
             return Index(reason=Reason.CANNOT_TELL)
         since_s = moment.now_ns / NS_PER_S - WINDOW_S
         window = [b for b in self._breaths if b.source is source and b.start_s >= since_s]
-        told_s = sum(breath.length_s for breath in window)
+        told_s = sum([breath.length_s for breath in window])
         if told_s < MIN_SHARE * WINDOW_S or len(window) < MIN_ONSETS:
             return Index(reason=Reason.WARMING_UP if source in self._quiet else Reason.BASELINE)
-        volume = sum(breath.depth for breath in window) / told_s
-        error = stdev(breath.depth / breath.length_s for breath in window) / math.sqrt(len(window))
+        volume = sum([breath.depth for breath in window]) / told_s
+        error = moments([breath.depth / breath.length_s for breath in window])[1] / math.sqrt(len(window))
         is_quiet = moment.phase is None or moment.phase.phase is Phase.BASELINE
         if is_quiet and volume > 0.0 and source not in self._settled:
             self._quiet[source] = (volume, error)
@@ -132,8 +130,8 @@ def _irregularity(last: list[_Whole]) -> Index:
     """Return the coefficient of variation of the last six breaths."""
     if len(last) < N_BREATHS:
         return Index(reason=Reason.WARMING_UP)
-    lengths_s = [breath.length_s for breath in last]
-    value = stdev(lengths_s) / fmean(lengths_s)
+    mean_s, deviation_s = moments([breath.length_s for breath in last])
+    value = deviation_s / mean_s
     return Index(value=value, bound=Z_95 * value / math.sqrt(2.0 * (N_BREATHS - 1)) + 0.01, sample_ns=_end_ns(last))
 
 

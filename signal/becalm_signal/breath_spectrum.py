@@ -1,11 +1,14 @@
 """At which rate do several slow traces of one chest breathe? A short spectrum of each, weighed by how sharp it is."""
 
-import cmath
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from operator import add, mul, sub
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Lines = npt.NDArray[np.complex128]
 
 GRID_HZ = 2.5
 """Traces are read on an even grid: three points and more to the fastest breath told of here."""
@@ -19,6 +22,8 @@ PEAK_STEPS = 2
 SHARPNESS_POWER = 3
 
 _RATES_BPM = [LOWEST_BPM + k * STEP_BPM for k in range(round((HIGHEST_BPM - LOWEST_BPM) / STEP_BPM) + 1)]
+# A transform of so many points has its lines a step apart; zeros follow a window, which is shorter (48 s).
+_N_TRANSFORM = round(60.0 * GRID_HZ / STEP_BPM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +41,14 @@ class _Tables:
     """What every spectrum of a window of so many points needs; made once."""
 
     def __init__(self, n_window: int, tilt: float) -> None:
-        self.hann = [0.5 - 0.5 * math.cos(2.0 * math.pi * (k + 0.5) / n_window) for k in range(n_window)]
-        turns_s = [(n_window - 1 - 2 * k) / 2.0 / GRID_HZ for k in range(n_window // 2)]
-        self.waves = [
-            (
-                [math.cos(2.0 * math.pi * bpm / 60.0 * t_s) for t_s in turns_s],
-                [math.sin(2.0 * math.pi * bpm / 60.0 * t_s) for t_s in turns_s],
-            )
-            for bpm in _RATES_BPM
-        ]
-        self.weights = [(bpm / LOWEST_BPM) ** tilt for bpm in _RATES_BPM]
+        self._hann = 0.5 - 0.5 * np.cos(2.0 * np.pi * (np.arange(n_window) + 0.5) / n_window)
+        self.from_lowest = self.wave(LOWEST_BPM)
+        self.weights = (np.array(_RATES_BPM) / LOWEST_BPM) ** tilt
+
+    def wave(self, rate_bpm: float) -> Lines:
+        """Return one line of a transform: a taper that turns at a rate."""
+        turn = -2j * np.pi * rate_bpm / 60.0 / GRID_HZ
+        return np.asarray(self._hann * np.exp(turn * np.arange(len(self._hann))))
 
 
 _tables = cache(_Tables)
@@ -70,57 +73,38 @@ class BreathSpectrum:
         are added here, so that a trace without breath adds a floor and no false peak.
         """
         n_rates = sum(bpm <= heart_bpm / 2.0 for bpm in _RATES_BPM)
-        spectra = []
-        for trace in traces:
-            even = _even(trace)
-            if even is None or n_rates < 3:
-                continue
-            power = self._power(even, n_rates)
-            whole = sum(power)
-            shares = [p / whole for p in power]
-            spectra.append((even, shares, _sharpness(shares) ** SHARPNESS_POWER))
-        if not spectra:
+        even = _even(np.array(traces))
+        if len(even) == 0 or n_rates < 3:
             return None
-        weight = sum(w for _, _, w in spectra)
-        weighed = ([w * share for share in shares] for _, shares, w in spectra)
-        total = [sum(column) / weight for column in zip(*weighed, strict=True)]
+        power = self._power(even, n_rates)
+        shares = power / power.sum(axis=1, keepdims=True)
+        weights = np.array([_sharpness(each) ** SHARPNESS_POWER for each in shares.tolist()])
+        weights /= weights.sum()
+        total = (weights[:, None] * shares).sum(axis=0).tolist()
         rate_bpm = _peak_bpm(total)
-        lines = [(even, self._line(even, rate_bpm), w) for even, _, w in spectra]
-        lead = max(lines, key=lambda line: line[2] * abs(line[1]))[1]
-        turned = [(even, w if (line * lead.conjugate()).real >= 0.0 else -w) for even, line, w in lines]
+        lines = (even * _tables(self.n_window, self._tilt).wave(rate_bpm)).sum(axis=1)
+        lead = lines[np.argmax(weights * np.abs(lines))]
+        turned = np.where((lines * lead.conjugate()).real >= 0.0, weights, -weights)
         # The first trace that was given says which way is up.
-        up = 1.0 if turned[0][1] >= 0.0 else -1.0
-        columns = zip(*([w * x for x in even] for even, w in turned), strict=True)
-        return Common(rate_bpm, _sharpness(total), tuple([up * sum(column) / weight for column in columns]))
+        turned = turned if turned[0] >= 0.0 else -turned
+        return Common(rate_bpm, _sharpness(total), tuple((turned[:, None] * even).sum(axis=0).tolist()))
 
-    def _power(self, even: Sequence[float], n_rates: int) -> list[float]:
-        half, tables = self.n_window // 2, _tables(self.n_window, self._tilt)
-        tapered = list(map(mul, even, tables.hann))
-        # Cosines about the middle see only what is the same on both sides of it, sines only what is opposite.
-        same = list(map(add, tapered[:half], tapered[: -half - 1 : -1]))
-        opposite = list(map(sub, tapered[:half], tapered[: -half - 1 : -1]))
-        return [
-            weight * (sum(map(mul, same, c)) ** 2 + sum(map(mul, opposite, s)) ** 2)
-            for weight, (c, s) in zip(tables.weights[:n_rates], tables.waves, strict=False)
-        ]
-
-    def _line(self, even: Sequence[float], rate_bpm: float) -> complex:
-        turn = cmath.exp(-2j * math.pi * rate_bpm / 60.0 / GRID_HZ)
-        total, wave = 0j, 1.0 + 0j
-        for x, taper in zip(even, _tables(self.n_window, self._tilt).hann, strict=True):
-            total += x * taper * wave
-            wave *= turn
-        return total
+    def _power(self, even: Floats, n_rates: int) -> Floats:
+        tables = _tables(self.n_window, self._tilt)
+        # Turned back by the lowest rate, a trace has that rate in the first line.
+        lines = np.fft.fft(even * tables.from_lowest, _N_TRANSFORM)[:, :n_rates]
+        return np.asarray(tables.weights[:n_rates] * (lines.real**2 + lines.imag**2))
 
 
-def _even(trace: Sequence[float]) -> list[float] | None:
-    """Return the trace without its straight line, in standard deviations; None where it is flat."""
-    n = len(trace)
-    mean, middle = sum(trace) / n, (n - 1) / 2.0
-    slope = sum([(k - middle) * x for k, x in enumerate(trace)]) / (n * (n * n - 1) / 12.0)
-    level = [x - mean - slope * (k - middle) for k, x in enumerate(trace)]
-    deviation = math.sqrt(sum(map(mul, level, level)) / n)
-    return [x / deviation for x in level] if deviation > 1e-9 * (abs(mean) + 1e-9) else None
+def _even(traces: Floats) -> Floats:
+    """Return the traces without their straight lines, in standard deviations; flat ones are left out."""
+    n = traces.shape[1]
+    mean, from_middle = traces.mean(axis=1, keepdims=True), np.arange(n) - (n - 1) / 2.0
+    slope = (traces * from_middle).sum(axis=1, keepdims=True) / (n * (n * n - 1) / 12.0)
+    level = traces - mean - slope * from_middle
+    deviation = np.sqrt((level * level).mean(axis=1, keepdims=True))
+    told = (deviation > 1e-9 * (np.abs(mean) + 1e-9))[:, 0]
+    return np.asarray(level[told] / deviation[told])
 
 
 def _sharpness(shares: Sequence[float]) -> float:

@@ -122,15 +122,17 @@ class TraceBreath:
         n_look = round(look_s * GRID_HZ)
         oldest_s = now_s - (self._spectrum.n_window - 1) / GRID_HZ
         reach = range(-n_look, n_look + 1)
-        taper = [0.5 + 0.5 * math.cos(math.pi * k / (n_look + 1)) for k in reach]
-        wave = [cmath.exp(-2j * math.pi * hz * k / GRID_HZ) for k in reach]
+        wave = [
+            (0.5 + 0.5 * math.cos(math.pi * k / (n_look + 1))) * cmath.exp(-2j * math.pi * hz * k / GRID_HZ)
+            for k in reach
+        ]
         begin = round((max(self._done_s, oldest_s) - oldest_s) * GRID_HZ)
         if begin < n_look:
             begin, self._was_peak = n_look, None
         turns: list[Turn] = []
         last: tuple[float, float] | None = None
         for k in range(begin, self._spectrum.n_window - n_look):
-            line = sum(map(mul, map(mul, trace[k - n_look : k + n_look + 1], taper), wave))
+            line = sum(map(mul, trace[k - n_look : k + n_look + 1], wave))
             phase, t_s = cmath.phase(line), oldest_s + k / GRID_HZ
             if last is not None:
                 turns += self._crossings(last, (t_s, phase), period_s=1.0 / hz)

@@ -3,7 +3,9 @@
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from operator import add, mul, sub
+
+import numpy as np
+import numpy.typing as npt
 
 from becalm_signal.bounds import Z_95
 
@@ -18,15 +20,13 @@ BAND_HZ = (0.005, 0.4)
 # Half a millisecond at either end of an interval (`hrv`), as white noise in the tachogram.
 JITTER_MS = 0.7
 
-_HALF = N_GRID // 2
-_N_BAND = round((BAND_HZ[1] - BAND_HZ[0]) / STEP_HZ) + 1
-_HZ = [BAND_HZ[0] + k * STEP_HZ for k in range(_N_BAND)]
-_HANN = [0.5 - 0.5 * math.cos(2.0 * math.pi * (k + 0.5) / N_GRID) for k in range(N_GRID)]
-_FROM_MIDDLE = [(N_GRID - 1 - 2 * k) / 2.0 / GRID_HZ for k in range(_HALF)]
-_WAVES = [
-    ([math.cos(2.0 * math.pi * hz * t) for t in _FROM_MIDDLE], [math.sin(2.0 * math.pi * hz * t) for t in _FROM_MIDDLE])
-    for hz in _HZ
-]
+# With zeros up to this length a transform has its bins at whole steps.
+_N_TRANSFORM = round(GRID_HZ / STEP_HZ)
+_BAND = slice(round(BAND_HZ[0] / STEP_HZ), round(BAND_HZ[1] / STEP_HZ) + 1)
+_HZ = [BAND_HZ[0] + k * STEP_HZ for k in range(_BAND.stop - _BAND.start)]
+_FROM_MIDDLE = np.arange(N_GRID) - (N_GRID - 1) / 2.0
+_BEFORE_END_S = (np.arange(N_GRID) - (N_GRID - 1)) / GRID_HZ
+_HANN = 0.5 + 0.5 * np.cos(2.0 * np.pi * _FROM_MIDDLE / N_GRID)
 _N_NEAR = round(NEAR_HZ / STEP_HZ)
 _PEAKS = [k for k, hz in enumerate(_HZ) if PEAK_HZ[0] <= hz <= PEAK_HZ[1]]
 
@@ -40,16 +40,14 @@ def coherence_share(times_s: Sequence[float], rr_ms: Sequence[float]) -> tuple[f
     and the share of the window that had to be bridged over intervals that are not accepted.
     """
     even = _even(times_s, rr_ms)
-    tapered = list(map(mul, even, _HANN))
-    same = list(map(add, tapered[:_HALF], tapered[: -_HALF - 1 : -1]))
-    opposite = list(map(sub, tapered[:_HALF], tapered[: -_HALF - 1 : -1]))
-    power = [sum(map(mul, same, c)) ** 2 + sum(map(mul, opposite, s)) ** 2 for c, s in _WAVES]
+    lines = np.fft.rfft(even * _HANN, _N_TRANSFORM)[_BAND]
+    power = (lines.real**2 + lines.imag**2).tolist()
     whole = sum(power)
     if whole <= 0.0:
         return 0.0, 1.0
     top = max(_PEAKS, key=power.__getitem__)
     share = sum(power[max(0, top - _N_NEAR) : top + _N_NEAR + 1]) / whole
-    variance = sum(map(mul, even, even)) / len(even)
+    variance = float((even * even).sum()) / N_GRID
     mean_s = sum(rr_ms) / len(rr_ms) / 1000.0
     in_band = min(1.0, 2.0 * BAND_HZ[1] * mean_s)
     noise = in_band * JITTER_MS**2 / max(variance, 1e-9)
@@ -58,17 +56,8 @@ def coherence_share(times_s: Sequence[float], rr_ms: Sequence[float]) -> tuple[f
     return share, min(1.0, 0.02 + Z_95 * min(0.5, noise) + math.sqrt(bridged_share) * 0.5)
 
 
-def _even(times_s: Sequence[float], rr_ms: Sequence[float]) -> list[float]:
+def _even(times_s: Sequence[float], rr_ms: Sequence[float]) -> npt.NDArray[np.float64]:
     """Return the tachogram on an even grid up to its newest beat, without its straight line."""
-    end_s = times_s[-1]
-    grid, k = [], 0
-    for n in range(N_GRID):
-        t_s = end_s - (N_GRID - 1 - n) / GRID_HZ
-        while k < len(times_s) - 2 and times_s[k + 1] < t_s:
-            k += 1
-        a_s, b_s = times_s[k], times_s[k + 1]
-        share = min(1.0, max(0.0, (t_s - a_s) / max(b_s - a_s, 1e-3)))
-        grid.append(rr_ms[k] + share * (rr_ms[k + 1] - rr_ms[k]))
-    mean, middle = sum(grid) / N_GRID, (N_GRID - 1) / 2.0
-    slope = sum([(n - middle) * x for n, x in enumerate(grid)]) / (N_GRID * (N_GRID**2 - 1) / 12.0)
-    return [x - mean - slope * (n - middle) for n, x in enumerate(grid)]
+    grid = np.interp(times_s[-1] + _BEFORE_END_S, times_s, rr_ms)
+    slope = (_FROM_MIDDLE * grid).sum() / (N_GRID * (N_GRID**2 - 1) / 12.0)
+    return np.asarray(grid - grid.mean() - slope * _FROM_MIDDLE)

@@ -1,12 +1,13 @@
 """Heart and breath together: RSA within each breath, coherence of the heart's rhythm, phase between the two."""
 
+import math
 from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass
 from itertools import product
 from statistics import median
 
-from becalm_protocol.derived import Beat, BeatFlag, Breath, BreathTurn, Index, Reason
+from becalm_protocol.derived import Beat, BeatFlag, Breath, BreathPhase, BreathTurn, Index, Reason
 from becalm_protocol.events import SignalKind
 from becalm_protocol.units import NS_PER_S
 from becalm_signal.breath_board import HINTS
@@ -49,7 +50,7 @@ class HeartBreathSection:
         self._rr: dict[SignalKind, deque[Rr]] = {}
         self._settled_s: dict[SignalKind, float] = {}
         self._breaths: deque[tuple[float, float]] = deque(maxlen=N_RSA_BREATHS)
-        self._turns: deque[BreathTurn] = deque(maxlen=128)
+        self._turns: deque[tuple[float, BreathPhase]] = deque(maxlen=128)
 
     def apply(self, event: Output) -> None:
         """Take confirmed beats of every source, turns and breaths of the chosen one."""
@@ -65,7 +66,7 @@ class HeartBreathSection:
                 self._breaths.clear()  # six breaths in a row are wanted
             self._breaths.append((start_s, start_s + 60.0 / event.breathing_rate_bpm))
         elif isinstance(event, BreathTurn):
-            self._turns.append(event)
+            self._turns.append((event.t_ns / NS_PER_S, event.phase))
 
     def indices(self, moment: Moment) -> dict[str, Index]:
         """Return all three at a moment."""
@@ -87,7 +88,7 @@ class HeartBreathSection:
         if not rr:
             return Index(reason=Reason.WARMING_UP)
         window = [x for x in rr if x.t_s > rr[-1].t_s - COHERENCE_S]
-        accepted_s = sum(x.ms for x in window) / 1000.0
+        accepted_s = sum([x.ms for x in window]) / 1000.0
         if accepted_s < MIN_ACCEPTED_SHARE * COHERENCE_S:
             spans = rr[-1].t_s - rr[0].t_s >= COHERENCE_S
             return Index(reason=Reason.TOO_MANY_ARTEFACTS if spans else Reason.WARMING_UP)
@@ -103,12 +104,13 @@ class HeartBreathSection:
         breaths = [breath for breath in self._breaths if breath[1] <= settled_s]
         if len(breaths) < N_RSA_BREATHS:
             return Index(reason=Reason.WARMING_UP)
-        swings = _swings(rr, breaths, shift_s=(0.0, 0.0))
+        told = ([x.t_s for x in rr], [x.ms if x.is_accepted else math.inf for x in rr])
+        swings = _swings(*told, breaths, shift_s=(0.0, 0.0))
         if len(swings) < MIN_RSA_BREATHS:
             return Index(reason=Reason.TOO_MANY_ARTEFACTS)
         value = median(swings)
         reach_s = TURN_ERROR_S.get(source, VAGUE_TURN_ERROR_S)
-        moved = [_swings(rr, breaths, shift_s=shift_s) for shift_s in product((-reach_s, reach_s), repeat=2)]
+        moved = [_swings(*told, breaths, shift_s=shift_s) for shift_s in product((-reach_s, reach_s), repeat=2)]
         changed_ms = max(abs(median(other) - value) if other else 0.0 for other in moved)
         ordered = sorted(swings)
         one_off_ms = max(value - median(ordered[:-1]), median(ordered[1:]) - value)
@@ -123,26 +125,24 @@ class HeartBreathSection:
         """
         if source in HINTS or rate_bpm is None:
             return Index(reason=Reason.CANNOT_TELL)
-        turns = [(t.t_ns / NS_PER_S, t.phase) for t in self._turns]
+        turns = self._turns
         if not rr or len(turns) < 4:
             return Index(reason=Reason.WARMING_UP)
         end_s = min(rr[-1].t_s, turns[-1][0])
         window = [x for x in rr if end_s - PHASE_S <= x.t_s <= end_s]
-        if sum(x.ms for x in window) < 1000.0 * MIN_ACCEPTED_SHARE * PHASE_S or turns[0][0] > end_s - PHASE_S:
+        if sum([x.ms for x in window]) < 1000.0 * MIN_ACCEPTED_SHARE * PHASE_S or turns[0][0] > end_s - PHASE_S:
             return Index(reason=Reason.WARMING_UP)
         return phase_between([(x.t_s, x.ms) for x in window], turns, end_s=end_s, rate_bpm=rate_bpm)
 
 
-def _swings(rr: list[Rr], breaths: list[tuple[float, float]], *, shift_s: tuple[float, ...]) -> list[float]:
-    """Return longest minus shortest interval of each breath whose intervals are all accepted."""
+def _swings(
+    times_s: list[float], told_ms: list[float], breaths: list[tuple[float, float]], *, shift_s: tuple[float, ...]
+) -> list[float]:
+    """Return longest minus shortest interval of each breath whose intervals are all accepted, that is finite."""
     swings = []
     for start_s, end_s in breaths:
-        first = bisect_right(rr, start_s + shift_s[0], key=_when)
-        inside = rr[first : bisect_right(rr, end_s + shift_s[1], lo=first, key=_when)]
-        if len(inside) >= MIN_BEATS_OF_BREATH and all(x.is_accepted for x in inside):
-            swings.append(max(x.ms for x in inside) - min(x.ms for x in inside))
+        first = bisect_right(times_s, start_s + shift_s[0])
+        inside = told_ms[first : bisect_right(times_s, end_s + shift_s[1], lo=first)]
+        if len(inside) >= MIN_BEATS_OF_BREATH and (longest := max(inside)) < math.inf:
+            swings.append(longest - min(inside))
     return swings
-
-
-def _when(rr: Rr) -> float:
-    return rr.t_s

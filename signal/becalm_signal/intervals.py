@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from becalm_protocol.derived import Beat, BeatFlag
 from becalm_protocol.units import NS_PER_MS, NS_PER_S
+from becalm_signal.bounds import moments
 
 MAX_PER_S = 4.2
 # Standard deviation of a beat's time: 130 Hz with a parabola 0.1-0.7 ms on real straps; RR counts of 1/1024 s 0.3 ms.
@@ -161,7 +162,7 @@ def differences(window: Sequence[Interval], *, since_ns: int) -> Differences | N
     squares = [step * step for step in steps_ms]
     if not found:
         return Differences(tuple(steps_ms), sum(squares) / n, sampling=0.0, repairing=0.0, doubted=0.0, holes=())
-    accepted, spread = _moments(squares)
+    accepted, spread = moments(squares)
     hidden_place = _hidden(steps_ms, accepted)
     accepted_ms = [rr.rr_ms for rr in window if rr.accepted]
     typical_ms = sum(accepted_ms) / max(1, len(accepted_ms))
@@ -193,12 +194,6 @@ def differences(window: Sequence[Interval], *, since_ns: int) -> Differences | N
     )
 
 
-def _moments(numbers: Sequence[float]) -> tuple[float, float]:
-    """Return mean and standard deviation."""
-    mean = sum(numbers) / len(numbers)
-    return mean, math.sqrt(sum([(number - mean) ** 2 for number in numbers]) / (len(numbers) - 1))
-
-
 def _hidden(steps_ms: Sequence[float], mean_square: float) -> _Hidden:
     """Return how far two neighbours differ beside a straight line, from all that were seen.
 
@@ -207,7 +202,7 @@ def _hidden(steps_ms: Sequence[float], mean_square: float) -> _Hidden:
     seen = [(b - (a + b + c) / 3.0) ** 2 for a, b, c in zip(steps_ms, steps_ms[1:], steps_ms[2:], strict=False)]
     if len(seen) < MIN_SEEN:
         return _Hidden(HIDDEN_WEIGHT * mean_square, HIDDEN_WEIGHT * MIN_SPREAD * HIDDEN_MARGIN * mean_square)
-    mean, spread = _moments(seen)
+    mean, spread = moments(seen)
     return _Hidden(HIDDEN_WEIGHT * mean, HIDDEN_WEIGHT * HIDDEN_MARGIN * max(spread, MIN_SPREAD * mean))
 
 

@@ -106,9 +106,10 @@ class _Spread:
 def _pnn50(found: Differences, told: _Spread) -> Index:
     """Bound: differences so near 50 ms that jitter may have moved them across, and those that were left out."""
     n = len(found.steps_ms)
-    beyond = sum(abs(step) > PNN50_MS for step in found.steps_ms)
     jitter_ms = math.sqrt(3.0) * told.jitter_ms
-    near = sum(_swapped(abs(step) - PNN50_MS, jitter_ms) for step in found.steps_ms)
+    beyond_ms = [abs(step) - PNN50_MS for step in found.steps_ms]
+    near = sum([_swapped(ms, jitter_ms) for ms in beyond_ms if abs(ms) <= 5.0 * jitter_ms])
+    beyond = sum([ms > 0.0 for ms in beyond_ms])
     left_out = sum(hole.n_beats(told.mean_ms) + 1 for hole in found.holes)
     share = (beyond + 1.0) / (n + 2.0)
     doubted = sum(abs(step) > PNN50_MS for hole in found.holes if hole.is_doubted for step in hole.raw_steps_ms())
@@ -122,8 +123,6 @@ def _pnn50(found: Differences, told: _Spread) -> Index:
 
 def _swapped(beyond_ms: float, jitter_ms: float) -> float:
     """Return the variance of the side of the limit on which a difference lies."""
-    if abs(beyond_ms) > 5.0 * jitter_ms:
-        return 0.0
     wrong = 0.5 * math.erfc(abs(beyond_ms) / (math.sqrt(2.0) * jitter_ms))
     return wrong * (1.0 - wrong)
 
