@@ -229,7 +229,7 @@ def test_a_gap_gives_the_same_events_for_every_cut(body: list[Any], cut_blocks: 
         (lambda t: np.full_like(t, 30_000.0), Reason.FLAT),
         (lambda t: np.clip(30_000.0 * np.sin(40 * t), -3000.0, 3000.0), Reason.SATURATED),
         (lambda t: np.random.default_rng(1).normal(0.0, 80.0, len(t)), Reason.NOISY),
-        (lambda t: 100.0 * np.sin(2 * np.pi * 50.0 * t + 0.1), Reason.NOISY),
+        (lambda t: 100.0 * np.sin(2 * np.pi * 50.0 * t + 0.1), Reason.POWERLINE),
     ],
 )
 def test_what_is_no_heart_gives_no_beats_and_says_why(
