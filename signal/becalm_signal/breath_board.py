@@ -193,7 +193,8 @@ class BreathBoard:
         A source that is bad or silent is left at once for the next best that breathes. One that is still, but sound,
         is left only where another has gone on breathing since: else the breath is held, and that is worth knowing.
         """
-        usable = {rank: not self._is_bad(rank, bad=bad, lost=lost) for rank in self._windows}
+        troubled = bool(bad or lost)
+        usable = {rank: not (troubled and self._is_bad(rank, bad=bad, lost=lost)) for rank in self._windows}
         for rank, is_usable in usable.items():
             if not is_usable:
                 self._windows[rank].forget()

@@ -134,9 +134,10 @@ class TurnFinder:
         self._high, self._low = high, low
 
     def _needed(self, y: float) -> float:
-        mean = self._mean.step(y)
-        variance = self._square.step((y - mean) ** 2)
-        usual = self.usual_swing if len(self._swings) >= 3 else SWING_PER_SD * math.sqrt(variance)
+        usual = self.usual_swing
+        if len(self._swings) < 3:
+            mean = self._mean.step(y)
+            usual = SWING_PER_SD * math.sqrt(self._square.step((y - mean) ** 2))
         waited_s = (self._n - self._turn.at) / self._rate_hz if self._turn is not None else 0.0
         if waited_s > PATIENCE_S:
             usual *= math.exp(-(waited_s - PATIENCE_S) / SHRINK_S)

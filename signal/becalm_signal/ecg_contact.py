@@ -94,10 +94,11 @@ class ContactWatch:
     def _free(self) -> bool:
         if len(self._usual) < N_LEAST:
             return False
-        usual = median(self._usual)
         if self._is_off:
-            return self._level > FALLEN * usual and sum(self._known) < N_BACK
-        if self._level <= RISEN * usual or self._heard is None or not self._rr:
+            return sum(self._known) < N_BACK and self._level > FALLEN * median(self._usual)
+        if self._heard is None or not self._rr:
             return False
         silent_s = (self._n - self._heard) / self._rate_hz
-        return silent_s > max(SILENT_LEAST_S, SILENT_RR * median(self._rr) / self._rate_hz)
+        if silent_s <= max(SILENT_LEAST_S, SILENT_RR * median(self._rr) / self._rate_hz):
+            return False
+        return self._level > RISEN * median(self._usual)

@@ -143,7 +143,9 @@ class Pipeline:
     def _keep(
         self, outputs: Sequence[Output | Waveform], *, order: int, early_ns: int | None = None
     ) -> list[Derived | Waveform]:
-        self._ticker.put([o for o in outputs if not isinstance(o, Waveform)], order=order, early_ns=early_ns)
+        told = [output for output in outputs if not isinstance(output, Waveform)]
+        if told:
+            self._ticker.put(told, order=order, early_ns=early_ns)
         return [output for output in outputs if not isinstance(output, HELD_BACK)]
 
     # ------------------------------------------------------------------------------------------------------ strap

@@ -103,8 +103,8 @@ class RangeWatch:
 
     def _at_rail(self, low: float, high: float) -> bool:
         """Return whether the last second lies on both rails, or on one that cuts it off and is no resting level."""
-        recent = list(self._segments)[-2:]
-        if all(low < segment.low and segment.high < high for segment in recent):
+        recent = [self._segments[-2], self._segments[-1]]
+        if low < min(recent[0].low, recent[1].low) and max(recent[0].high, recent[1].high) < high:
             return False
         shares = {rail: [segment.share_on(rail) for segment in recent] for rail in (low, high)}
         if min(map(sum, shares.values())) > BOTH_RAILS_SHARE * len(recent):

@@ -7,7 +7,7 @@ later, and whatever of a slow fall the electrodes may have made.
 import math
 from collections import deque
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 
 from becalm_signal.bounds import Z_95
 from becalm_signal.filters import OnePole, low_pass
@@ -42,7 +42,7 @@ LOWER_SHARE = 0.75
 LOWER_MEAN = 0.5147 * math.sqrt(1.0 + 4.0 + 1.0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class ToldLevel:
     """The level of `age_s` ago."""
 
@@ -72,6 +72,8 @@ class SkinLevelFilter:
         self._white_share = min(1.0, math.sqrt(2.22 * CLEAN_HZ / rate_hz))
         self._errors_us: deque[float] = deque(maxlen=ERRORS_S)
         self._levels_us: deque[float] = deque(maxlen=DRYING_S // DRYING_STEP_S)
+        self._dried_until_us = 0.0
+        """What the electrodes may have made from level to level of these."""
         self.restart()
 
     def restart(self) -> None:
@@ -118,12 +120,7 @@ class SkinLevelFilter:
         )
 
     def _dried_us(self, now_us: float) -> float:
-        dried_us, after_us = 0.0, now_us
-        for earlier_us in reversed(self._levels_us):
-            if earlier_us > after_us:
-                dried_us += max(0.0, min(earlier_us - after_us, DRYING_SHARE_PER_S * DRYING_STEP_S * earlier_us))
-            after_us = earlier_us
-        return dried_us
+        return self._dried_until_us + (_dried_us(self._levels_us[-1], now_us) if self._levels_us else 0.0)
 
     def _seen_from(self, n_later: int) -> float:
         """Return the level of so many samples ago: smoothed backwards over what came since."""
@@ -146,9 +143,17 @@ class SkinLevelFilter:
         self._told_us.append(level_us)
         if self._n % (DRYING_STEP_S * self._n_second) == 0:
             self._levels_us.append(level_us)
+            self._dried_until_us = sum([_dried_us(*steps) for steps in pairwise(self._levels_us)])
         if len(self._told_us) <= HINDSIGHT_S or len(self._past) < (self._past.maxlen or 0):
             return
         self._errors_us.append(abs(self._told_us[0] - self._seen_from(len(self._past) - 1)))
         if len(self._errors_us) >= MIN_ERRORS:
             worst = sorted(self._errors_us)
             self._error_us = worst[int(ERROR_QUANTILE * len(worst))]
+
+
+def _dried_us(earlier_us: float, later_us: float) -> float:
+    """Return how much of a fall between two levels the electrodes may have made."""
+    if earlier_us <= later_us:
+        return 0.0
+    return max(0.0, min(earlier_us - later_us, DRYING_SHARE_PER_S * DRYING_STEP_S * earlier_us))

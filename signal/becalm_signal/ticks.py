@@ -44,6 +44,9 @@ class Ticker:
 
     def __init__(self, lanes: list[Lane], board: Board, slow: SlowBoard) -> None:
         self._lanes = lanes
+        self._leads_ns = [
+            MAX_LEAD_RECORDING_NS if lane.info.clock is Clock.SESSION else MAX_LEAD_LIVE_NS for lane in lanes
+        ]
         self._board = board
         self._slow = slow
         self._heap: list[Waiting] = []
@@ -99,25 +102,27 @@ class Ticker:
 
     # ---------------------------------------------------------------------------------------------------- waiting
     def _limit_ns(self, heard_ns: int | None) -> int | None:
-        marks = [lane.watermark_ns for lane in self._lanes if lane.watermark_ns is not None]
-        newest_ns = max([*marks, heard_ns] if heard_ns is not None else marks, default=None)
+        newest_ns = heard_ns
+        for lane in self._lanes:
+            mark_ns = lane.watermark_ns
+            if mark_ns is not None and (newest_ns is None or mark_ns > newest_ns):
+                newest_ns = mark_ns
         if newest_ns is None:
             return None
         limit_ns = newest_ns
-        for lane in self._lanes:
-            if lane.waited_for and self._within_lead(lane, newest_ns):
-                if lane.watermark_ns is None:
+        for lane, lead_ns in zip(self._lanes, self._leads_ns, strict=True):
+            if not lane.waited_for:
+                continue
+            mark_ns = lane.watermark_ns
+            if mark_ns is None:
+                if newest_ns - self._began_ns(newest_ns) <= lead_ns:
                     return None
-                limit_ns = min(limit_ns, lane.watermark_ns)
+            elif mark_ns < limit_ns and newest_ns - mark_ns <= lead_ns:
+                limit_ns = mark_ns
         return limit_ns
 
-    def _within_lead(self, lane: Lane, newest_ns: int) -> bool:
-        lead_ns = MAX_LEAD_RECORDING_NS if lane.info.clock is Clock.SESSION else MAX_LEAD_LIVE_NS
-        since_ns = lane.watermark_ns
-        if since_ns is None:
-            began = [other.began_ns for other in self._lanes if other.began_ns is not None]
-            since_ns = min(began, default=newest_ns)
-        return newest_ns - since_ns <= lead_ns
+    def _began_ns(self, newest_ns: int) -> int:
+        return min([lane.began_ns for lane in self._lanes if lane.began_ns is not None], default=newest_ns)
 
     def _run_to(self, limit_ns: int) -> list[Derived]:
         if self._next_ns is None:
