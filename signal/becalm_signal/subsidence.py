@@ -4,7 +4,9 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import mul
+
+import numpy as np
+import numpy.typing as npt
 
 from becalm_protocol.derived import Index, Reason
 from becalm_protocol.events import Phase, PhaseChange
@@ -30,8 +32,9 @@ TAIL = 0.025
 # (70 virtual people).
 ERROR_IN_DIFFERENCE = 1.2
 # Time constants of 10 s to 11 min in steps of a half octave.
-TAUS_S = tuple(10.0 * 2.0 ** (k / 2.0) for k in range(13))
+TAUS_S = 10.0 * 2.0 ** (np.arange(13) / 2.0)
 GRID_SHARE = 0.2
+Floats = npt.NDArray[np.float64]
 NOTHING_YET = Index(reason=Reason.WARMING_UP)
 CANNOT_TELL = Index(reason=Reason.CANNOT_TELL)
 
@@ -125,35 +128,37 @@ class Subsidence:
         return told, course.half_life(now_ns) if fell > 0.0 else CANNOT_TELL
 
 
-class _Fit:
-    """Least squares of a level and an exponential fall with one time constant, as the smoothing of arousal shows it."""
+class _Fits:
+    """Least squares of a level and an exponential fall, as the smoothing of arousal shows it, for all of `TAUS_S`."""
 
-    def __init__(self, tau_s: float, times_s: Sequence[float]) -> None:
-        self.tau_s = tau_s
-        self.shape = [_seen(tau_s, t_s) for t_s in times_s]
+    def __init__(self, times_s: Floats) -> None:
+        self.shapes = _seen(times_s)
+        """Shape (n_taus, n_points)."""
         self._n = len(times_s)
-        self._mean = sum(self.shape) / self._n
-        self._square = sum((x - self._mean) ** 2 for x in self.shape)
+        self._means = self.shapes.mean(axis=1)
+        self._squares = ((self.shapes - self._means[:, None]) ** 2).sum(axis=1)
 
-    def height(self, total: float, product: float) -> float:
-        """Return the height of the fall from the sum of values and the sum of values times shape."""
-        return (product - self._mean * total) / self._square if self._square > 0.0 else 0.0
+    def heights(self, total: Floats, products: Floats) -> Floats:
+        """Return the height of each fall, shape (..., n_taus), from sums of values and of values times shapes."""
+        rises = products - self._means * total
+        return np.asarray(np.divide(rises, self._squares, out=np.zeros_like(rises), where=self._squares > 0.0))
 
-    def explained(self, total: float, product: float) -> float:
-        """Return by how much it lowers the sum of squares."""
-        return self.height(total, product) ** 2 * self._square
+    def best(self, total: Floats, products: Floats) -> npt.NDArray[np.intp]:
+        """Return which fall lowers the sum of squares most."""
+        return np.asarray((self.heights(total, products) ** 2 * self._squares).argmax(axis=-1))
 
-    def curve(self, total: float, product: float) -> list[float]:
-        """Return the fitted curve."""
-        height = self.height(total, product)
-        return [total / self._n + height * (x - self._mean) for x in self.shape]
+    def curve(self, total: Floats, products: Floats) -> Floats:
+        """Return the best of the fitted curves."""
+        best = int(self.best(total, products))
+        height = self.heights(total, products)[best]
+        return np.asarray(total / self._n + height * (self.shapes[best] - self._means[best]))
 
 
-def _seen(tau_s: float, since_s: float) -> float:
+def _seen(times_s: Floats) -> Floats:
     """Return exp(-t / tau) behind the one-pole smoothing of arousal that was in a steady state before it."""
-    tau_s = tau_s if abs(tau_s - SMOOTH_S) > 1e-3 else tau_s * 1.001
-    own, smoothing = math.exp(-since_s / tau_s), math.exp(-since_s / SMOOTH_S)
-    return (tau_s * own - SMOOTH_S * smoothing) / (tau_s - SMOOTH_S)
+    taus_s = np.where(np.abs(TAUS_S - SMOOTH_S) > 1e-3, TAUS_S, TAUS_S * 1.001)[:, None]
+    own, smoothing = np.exp(-times_s / taus_s), np.exp(-times_s / SMOOTH_S)
+    return np.asarray((taus_s * own - SMOOTH_S * smoothing) / (taus_s - SMOOTH_S))
 
 
 class _Course:
@@ -163,24 +168,22 @@ class _Course:
     """
 
     def __init__(self, points: Sequence[Point], *, n_block: int) -> None:
-        values = [point.value for point in points]
+        told = [point.value for point in points]
+        values, n = np.array(told), len(told)
         self._lasted_s = points[-1].since_s
-        self._fits = [_Fit(tau_s, [point.since_s for point in points]) for tau_s in TAUS_S]
-        total = sum(values)
-        products = [_product(values, fit.shape) for fit in self._fits]
-        best = max(range(len(TAUS_S)), key=lambda k: self._fits[k].explained(total, products[k]))
-        self._curve = self._fits[best].curve(total, products[best])
-        rest = [value - at for value, at in zip(values, self._curve, strict=True)]
-        n = len(values)
-        self._slots = [slice(at, min(at + n_block, n)) for at in range(0, n, n_block)]
-        rounds = rest + rest[:n_block]
-        self._pieces = [rounds[at : at + n_block] for at in range(0, n, max(1, n_block // 2))]
-        self._dice = random.Random(repr(values))  # noqa: S311  (reproducible, and no secret)
+        self._fits = _Fits(np.array([point.since_s for point in points]))
+        self._curve = self._fits.curve(values.sum(), (self._fits.shapes * values).sum(axis=1))
+        rest = values - self._curve
+        self._n_slots = -(-n // n_block)
+        begins = np.arange(0, n, max(1, n_block // 2))
+        self._pieces = np.concatenate([rest, rest[:n_block]])[begins[:, None] + np.arange(n_block)]
+        self._dice = random.Random(repr(told))  # noqa: S311  (reproducible, and no secret)
 
     def falls_by_chance(self) -> list[float]:
         """Return by how much chance alone sets a first and a last block apart."""
-        means = [sum(piece) / len(piece) for piece in self._pieces]
-        return [self._dice.choice(means) - self._dice.choice(means) for _ in range(N_REPLICATES)]
+        means = self._pieces.mean(axis=1)[self._draw(2)]
+        falls: list[float] = (means[:, 0] - means[:, 1]).tolist()
+        return falls
 
     def half_life(self, now_ns: int) -> Index:
         """Return the half-life with its interval; a half that was not lived through cannot be told."""
@@ -194,26 +197,30 @@ class _Course:
 
     def _taus_by_chance(self) -> list[float]:
         """Return the best time constant of each replicate; what a block adds in each place is known before the draw."""
-        pieces, slots, curve_total = self._pieces, self._slots, sum(self._curve)
-        sums = [[sum(piece[: slot.stop - slot.start]) for piece in pieces] for slot in slots]
-        tables = [
-            (fit, _product(self._curve, fit.shape), [[_product(p, fit.shape[slot]) for p in pieces] for slot in slots])
-            for fit in self._fits
-        ]
-        taus_s: list[float] = []
-        for _ in range(N_REPLICATES):
-            drawn = [self._dice.randrange(len(pieces)) for _ in slots]
-            total = curve_total + sum(map(list.__getitem__, sums, drawn))
-            chosen = max(
-                tables, key=lambda row: row[0].explained(total, row[1] + sum(map(list.__getitem__, row[2], drawn)))
-            )
-            taus_s.append(chosen[0].tau_s)
+        shapes, n_block = self._fits.shapes, self._pieces.shape[1]
+        n_left = self._n_slots * n_block - len(self._curve)  # the last block is cut short
+        slots = np.pad(shapes, ((0, 0), (0, n_left))).reshape(len(shapes), self._n_slots, n_block)
+        ones = np.pad(np.ones(len(self._curve)), (0, n_left)).reshape(self._n_slots, n_block)
+        # What each piece adds to the sums in each slot: shapes (n_slots, n_pieces), (n_slots, n_pieces, n_taus).
+        sums = np.einsum("sb,pb->sp", ones, self._pieces)
+        products = np.einsum("fsb,pb->spf", slots, self._pieces)
+        drawn, each = self._draw(self._n_slots), np.arange(self._n_slots)
+        totals = self._curve.sum() + sums[each, drawn].sum(axis=1)
+        of_curve = (shapes * self._curve).sum(axis=1)
+        taus_s: list[float] = TAUS_S[
+            self._fits.best(totals[:, None], of_curve + products[each, drawn].sum(axis=1))
+        ].tolist()
         return taus_s
 
-
-def _product(values: Sequence[float], shape: Sequence[float]) -> float:
-    product: float = sum(map(mul, values, shape))
-    return product
+    def _draw(self, n_places: int) -> npt.NDArray[np.intp]:
+        """Return a piece for each place of each replicate, shape (N_REPLICATES, n_places)."""
+        n_pieces = len(self._pieces)
+        n_bits, drawn = n_pieces.bit_length(), list[int]()
+        while len(drawn) < N_REPLICATES * n_places:
+            face = self._dice.getrandbits(n_bits)
+            if face < n_pieces:
+                drawn.append(face)
+        return np.array(drawn, dtype=np.intp).reshape(N_REPLICATES, n_places)
 
 
 def _interval(values: Sequence[float]) -> tuple[float, float]:
