@@ -26,7 +26,7 @@ from becalm_protocol.derived import (
     SkinResponse,
 )
 from becalm_protocol.errors import RecordingError
-from becalm_protocol.events import Dropped, RawEvent, SampleBlock, SignalKind, StreamInfo
+from becalm_protocol.events import Dropped, PhaseChange, RawEvent, SampleBlock, SignalKind, StreamInfo
 from becalm_protocol.handshake import Waveform
 from becalm_protocol.units import NS_PER_S, s_from_ns
 from becalm_signal.fingerprint import events_sha256
@@ -80,7 +80,7 @@ def analyse_recording(
     return summary
 
 
-def run_pipeline(streams: Sequence[StreamInfo], events: Iterable[RawEvent]) -> list[Derived]:
+def run_pipeline(streams: Sequence[StreamInfo], events: Iterable[RawEvent | PhaseChange]) -> list[Derived]:
     """Return everything the live pipeline derives from raw events, in the order it gave it out."""
     pipeline = Pipeline(streams)
     given: list[Derived | Waveform] = []
