@@ -23,7 +23,7 @@ from becalm_server.archive.embedded import EmbeddedPostgres
 from becalm_server.archive.raw_rows import to_row
 from becalm_server.archive.records import SessionRecord
 from becalm_server.archive.store import open_archive
-from becalm_server.archive.writer import StreamMark, Write
+from becalm_server.archive.writes import StreamMark, Write
 from becalm_server.exports.catalogue import ExportFormat
 
 # Kind, unit, unit of a count, rate, samples a packet, and what the device really does.

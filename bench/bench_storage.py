@@ -33,7 +33,7 @@ from becalm_server.archive.raw_rows import to_row
 from becalm_server.archive.records import SessionRecord
 from becalm_server.archive.store import Archive, open_archive
 from becalm_server.archive.trend_row import keep_trend
-from becalm_server.archive.writer import StreamMark, Write
+from becalm_server.archive.writes import StreamMark, Write
 from becalm_simulator.body import Body
 
 TIMESCALE_VARIABLE = "BECALM_TEST_TIMESCALE_URL"

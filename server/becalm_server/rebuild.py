@@ -13,7 +13,7 @@ from becalm_protocol.wishes import BreathWish
 from becalm_server.archive.lane_store import live_state, position, raw_rows_after, wishes
 from becalm_server.archive.raw_rows import RawRow
 from becalm_server.archive.store import Archive
-from becalm_server.archive.writer import Write
+from becalm_server.archive.writes import Write
 from becalm_server.lane import Lane
 from becalm_server.lane_messages import LiveState, Row, Wish
 from becalm_server.lanes import Lanes

@@ -28,7 +28,8 @@ from becalm_protocol.units import ns_from_s
 from becalm_protocol.wishes import BreathWish, Marker
 from becalm_server.archive.raw_rows import to_row
 from becalm_server.archive.records import SessionRecord
-from becalm_server.archive.writer import ArchiveWriter, StreamMark, Write
+from becalm_server.archive.writer import ArchiveWriter
+from becalm_server.archive.writes import StreamMark, Write
 from becalm_server.clock_offset import ClockOffset
 from becalm_server.lane_messages import Finished, Row, Settlement, Wish, unpack, unpack_window
 from becalm_server.recent_beats import Window

@@ -45,7 +45,7 @@ class SlowLane:
         self._window_report = window_report
         self._session_report = session_report
         self._worker = JobProcess()
-        self._windows: deque[Job] = deque(maxlen=MAX_WINDOWS)
+        self._windows: deque[tuple[Session, Window]] = deque(maxlen=MAX_WINDOWS)
         self._reports: dict[str, Job] = {}
         self._filled = asyncio.Event()
         self._n_done = 0
@@ -53,7 +53,7 @@ class SlowLane:
 
     def window_nowait(self, session: Session, window: Window) -> None:
         """Compute a window for a session, whose clients and archive get the result."""
-        self._windows.append(partial(self._window, session, window))
+        self._windows.append((session, window))
         self._filled.set()
 
     def report_nowait(self, session_id: str) -> None:
@@ -62,6 +62,12 @@ class SlowLane:
         if len(self._reports) > MAX_REPORTS:
             del self._reports[next(iter(self._reports))]
         self._filled.set()
+
+    def discard(self, session_id: str) -> None:
+        """Do nothing more for a session that is erased."""
+        kept = [job for job in self._windows if job[0].record.session_id != session_id]
+        self._windows = deque(kept, maxlen=MAX_WINDOWS)
+        self._reports.pop(session_id, None)
 
     def statistics(self) -> dict[str, int]:
         """Jobs waiting, done and failed."""
@@ -78,7 +84,7 @@ class SlowLane:
             while True:
                 await self._filled.wait()
                 if self._windows:
-                    await self._attempt(self._windows.popleft())
+                    await self._attempt(partial(self._window, *self._windows.popleft()))
                 elif self._reports:
                     session_id, job = next(iter(self._reports.items()))
                     await self._attempt(job)

@@ -51,6 +51,9 @@ class _PartsCollector(Collector):
         accepted, pipelines = parts.sessions.accept_latency, parts.lanes.statistics()
         yield CounterMetricFamily("becalm_ingest_events", "Raw events taken from agents", accepted.n_added)
         yield CounterMetricFamily("becalm_commits", "Transactions of the archive", writer.statistics()["commits"])
+        for form in ("raw", "derived"):
+            n_refused = writer.statistics()[f"refused_{form}"]
+            yield CounterMetricFamily(f"becalm_refused_{form}", f"Rows ({form}) that the database refused", n_refused)
         yield _histogram("becalm_accept_seconds", "From an event through the pipeline to all outboxes", accepted)
         yield _histogram("becalm_ack_seconds", "From a received event to its commit", writer.commit_latency)
         yield _histogram("becalm_publish_seconds", "From publish to a client's socket", parts.hub.sent_latency)

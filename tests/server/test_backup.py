@@ -28,7 +28,7 @@ from becalm_server.archive.records import SessionRecord
 from becalm_server.archive.statements import MIGRATIONS
 from becalm_server.archive.store import Archive, open_archive
 from becalm_server.archive.upkeep import Upkeep
-from becalm_server.archive.writer import StreamMark, Write
+from becalm_server.archive.writes import StreamMark, Write
 
 
 def a_database(cluster: Any, name: str) -> Iterator[str]:

@@ -22,7 +22,7 @@ from becalm_protocol.events import SignalKind
 from becalm_protocol.handshake import Source
 from becalm_server.archive.records import SessionRecord
 from becalm_server.archive.store import Archive, open_archive
-from becalm_server.archive.writer import Write
+from becalm_server.archive.writes import Write
 
 ACC = SignalKind.ACCELERATION_Z
 WITHHELD = Index(reason=Reason.WARMING_UP)

@@ -18,7 +18,7 @@ from becalm_server.archive.packer import pack_session
 from becalm_server.archive.raw_rows import to_row
 from becalm_server.archive.records import SessionRecord
 from becalm_server.archive.store import Archive, open_archive
-from becalm_server.archive.writer import StreamMark, Write
+from becalm_server.archive.writes import StreamMark, Write
 
 RATE_HZ = 100
 PERIOD_NS = NS_PER_S // RATE_HZ

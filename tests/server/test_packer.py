@@ -20,7 +20,7 @@ from becalm_server.archive.records import SessionRecord
 from becalm_server.archive.snapshot import open_snapshot
 from becalm_server.archive.store import Archive, open_archive
 from becalm_server.archive.upkeep import Upkeep
-from becalm_server.archive.writer import StreamMark, Write
+from becalm_server.archive.writes import StreamMark, Write
 
 SIZES = b"select (select count(*) from raw_event) as n_held, (select count(*) from raw_packed) as n_packed"
 

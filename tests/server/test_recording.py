@@ -12,7 +12,7 @@ from becalm_protocol.handshake import Source
 from becalm_server.archive.raw_rows import to_row
 from becalm_server.archive.records import SessionRecord
 from becalm_server.archive.store import open_archive
-from becalm_server.archive.writer import Write
+from becalm_server.archive.writes import Write
 from becalm_server.recording import load_recording
 
 

@@ -20,7 +20,7 @@ from becalm_server.archive.records import SessionRecord
 from becalm_server.archive.rederive import conclusions, finished_sessions, rederive
 from becalm_server.archive.snapshot import open_snapshot
 from becalm_server.archive.store import Archive, open_archive
-from becalm_server.archive.writer import StreamMark, Write
+from becalm_server.archive.writes import StreamMark, Write
 
 N_SECONDS = 90
 DERIVED = ("beat", "breath", "skin_response", "skin_recovery", "signal_quality", "metrics", "slow_metrics", "trend")

@@ -1,6 +1,7 @@
 """Reports are never lost behind windows, and made for whoever asks."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -65,6 +66,17 @@ async def test_windows_never_push_a_report_out() -> None:
     assert desk.windows == list(range(2 * MAX_WINDOWS, 3 * MAX_WINDOWS))
     assert desk.reports == ["one"]
     assert lane.statistics()["failed"] == 0
+
+
+async def test_an_erased_session_gets_no_window_and_no_report() -> None:
+    desk: Any = Desk()
+    lane = SlowLane(archive=desk, window_report=window_of_tests, session_report=report_of_tests)
+    for session_id in ("erased", "other"):
+        session: Any = SimpleNamespace(record=SimpleNamespace(session_id=session_id))
+        lane.window_nowait(session, Window(t_ns=1, window_s=60.0, rr_ms=(800.0,), beats_s=(1.0,)))
+        lane.report_nowait(session_id)
+    lane.discard("erased")
+    assert lane.statistics()["depth"] == 2
 
 
 @pytest.mark.parametrize("n_seconds", [0, 1])

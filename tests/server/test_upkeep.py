@@ -18,7 +18,7 @@ from becalm_server.archive.derived_rows import Conclusion
 from becalm_server.archive.records import SessionRecord
 from becalm_server.archive.store import Archive, open_archive
 from becalm_server.archive.upkeep import Upkeep
-from becalm_server.archive.writer import Write
+from becalm_server.archive.writes import Write
 
 NO_SENSOR = Index(reason=Reason.NO_SENSOR)
 # Half a minute before midnight UTC, so that a session may lie in two days.

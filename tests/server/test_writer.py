@@ -2,19 +2,21 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import psycopg
 import pytest
 
-from becalm_protocol.derived import Beat, BeatFlag
+from becalm_protocol.derived import Beat, BeatFlag, HrvWindow
 from becalm_protocol.errors import StorageError, UsageError
 from becalm_protocol.events import SignalKind
 from becalm_protocol.handshake import Source
 from becalm_server.archive.raw_rows import to_row
 from becalm_server.archive.records import SessionRecord
 from becalm_server.archive.store import Archive, open_archive
-from becalm_server.archive.writer import MAX_QUEUED, ArchiveWriter, StreamMark, Write
+from becalm_server.archive.writer import MAX_QUEUED, ArchiveWriter
+from becalm_server.archive.writes import StreamMark, Write
 
 COUNT_RAW = b"select count(*) as n, count(distinct (stream_id, seq)) as n_distinct from raw_event"
 
@@ -90,6 +92,54 @@ async def test_derived_values_share_the_transaction_of_their_cause(database_url:
         await done
     rows = await fetch(database_url, b"select beat_idx, rr_ms, rr_corrected_ms, flag from beat")
     assert rows == [{"beat_idx": 3, "rr_ms": 1.5, "rr_corrected_ms": None, "flag": "ok"}]
+
+
+async def test_a_session_that_is_erased_meanwhile_holds_nobody_up(database_url: str, sensors: Any, fetch: Any) -> None:
+    window = HrvWindow(t_ns=1, emitted_ns=2, window_s=60.0, n_beats=3, indices={})
+    acks: list[dict[str, int]] = []
+    async with opened(database_url, sensors, acks) as archive:
+        for session_id in ("erased", "one"):
+            archive.writer.put_nowait(
+                Write(session_id=session_id, conclusions=(window,), queued_ns=time.monotonic_ns())
+            )
+        for write in writes(sensors, range(2)):
+            archive.writer.put_nowait(write)
+        async with asyncio.timeout(10.0):
+            await archive.writer.wait_drained()
+        assert acks[-1] == sensors.last
+        assert archive.writer.statistics()["refused_derived"] == 0
+    assert await fetch(database_url, b"select session_id from hrv_window") == [{"session_id": "one"}]
+
+
+async def test_rows_that_the_database_refuses_hold_nobody_up(
+    database_url: str, sensors: Any, fetch: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    beat = Beat(beat_idx=3, t_ns=5, emitted_ns=6, source=SignalKind.ECG, rr_ms=1.5, flag=BeatFlag.OK, confirmed=True)
+    good = HrvWindow(t_ns=1, emitted_ns=2, window_s=60.0, n_beats=3, indices={})
+    odd = (replace(good, t_ns=2, indices={"HRV_SD1": float("nan")}), replace(beat, beat_idx=2**63))
+    acks: list[dict[str, int]] = []
+    async with opened(database_url, sensors, acks) as archive:
+        batch = writes(sensors, range(5))
+        raw = batch[7].raw
+        assert raw is not None
+        batch[7] = replace(batch[7], raw=replace(raw, received_ns=2**63 - 1))  # beyond every calendar
+        batch[9] = replace(batch[9], conclusions=(odd[0], good, odd[1], beat))
+        for write in batch:
+            archive.writer.put_nowait(write)
+        async with asyncio.timeout(10.0):
+            await archive.writer.wait_drained()
+        assert acks[-1] == sensors.last
+        told = archive.writer.statistics()
+        assert (told["refused_raw"], told["refused_derived"]) == (1, 2)
+        assert archive.writer.trouble is None
+        assert [stream.acked_seq for stream in await archive.streams("one")] == [5, 5, 5]
+    assert await fetch(database_url, COUNT_RAW) == [{"n": 14, "n_distinct": 14}]
+    assert await fetch(database_url, b"select t_ns from hrv_window union all select t_ns from beat order by 1") == [
+        {"t_ns": 1},
+        {"t_ns": 5},
+    ]
+    (line,) = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert "refused 1 raw and 2 other rows for good" in line
 
 
 async def test_lost_connection_is_made_again(database_url: str, sensors: Any, fetch: Any) -> None:

@@ -17,11 +17,12 @@ import pytest
 
 from becalm_protocol.handshake import Source
 from becalm_server.archive import writer as writer_module
+from becalm_server.archive import writes as writes_module
 from becalm_server.archive.embedded import EmbeddedPostgres
 from becalm_server.archive.raw_rows import to_row
 from becalm_server.archive.records import SessionRecord
 from becalm_server.archive.store import Archive, open_archive
-from becalm_server.archive.writer import StreamMark, Write
+from becalm_server.archive.writes import StreamMark, Write
 
 LIMIT_S = 30.0
 
@@ -103,8 +104,9 @@ class Feed:
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits made for people who wait, shortened."""
-    for name, limit in (("BACKOFF_S", (0.02, 0.1)), ("CONNECT_LIMIT_S", 2), ("STATEMENT_LIMIT_S", 0.5)):
-        monkeypatch.setattr(writer_module, name, limit)
+    monkeypatch.setattr(writer_module, "BACKOFF_S", (0.02, 0.1))
+    monkeypatch.setattr(writer_module, "CONNECT_LIMIT_S", 2)
+    monkeypatch.setattr(writes_module, "STATEMENT_LIMIT_S", 0.5)
 
 
 @asynccontextmanager

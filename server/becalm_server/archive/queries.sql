@@ -64,6 +64,9 @@ join stream using (stream_no)
 where session_id = %(session_id)s and (%(stream_id)s::text is null or stream.stream_id = %(stream_id)s)
 order by arrival_idx
 
+-- hold_sessions: which of these sessions there are; none of them is erased before this transaction ends
+select session_id from session where session_id = any(%(session_ids)s) order by session_id for key share
+
 -- insert_raw: events exactly as received; known ones are left alone
 insert into raw_event (
     time, stream_id, seq, arrival_idx, form, received_ns, sensor_ns, first_sample_idx, n_samples, body

@@ -5,19 +5,14 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import psycopg
 
 from becalm_protocol.errors import StorageError, UsageError
-from becalm_protocol.events import value
-from becalm_protocol.wishes import BreathWish
-from becalm_server.archive.derived_rows import Conclusion, columns, to_tables
-from becalm_server.archive.lane_rows import state_row, wish_row
-from becalm_server.archive.raw_rows import RawRow
 from becalm_server.archive.statements import SQL
-from becalm_server.lane_messages import LiveState
+from becalm_server.archive.writes import Refusal, Write, commit, newest_marks
 from becalm_server.latency import Latency
 
 log = logging.getLogger(__name__)
@@ -30,38 +25,9 @@ MAX_BATCH = 2_000
 LINGER_S = 0.008
 BACKOFF_S = (0.1, 3.0)
 CONNECT_LIMIT_S = 5
-# A statement of ours takes milliseconds; a database that is silent this long is taken for gone.
-STATEMENT_LIMIT_S = 30
 N_CLAIMS = 10
 CLAIM_PAUSE_S = 0.2
 SINGLE_WRITER_LOCK = 0x6265_6362
-
-
-@value
-class StreamMark:
-    """How far a stream has come with this write."""
-
-    stream_id: str
-    seq: int
-    n_duplicates: int
-    """Repeated events of this stream so far, for the record."""
-
-
-@value
-class Write:
-    """What is committed together or not at all; nothing is committed before what was put before it."""
-
-    session_id: str
-    raw: RawRow | None = None
-    marks: tuple[StreamMark, ...] = ()
-    conclusions: tuple[Conclusion, ...] = ()
-    wish: tuple[int, BreathWish] | None = None
-    """With its arrival_idx."""
-    state: LiveState | None = None
-    """Where the pipeline is after all conclusions so far."""
-    queued_ns: int
-    done: asyncio.Future[None] | None = None
-    """Resolved once committed, for whoever waits."""
 
 
 class ArchiveWriter:
@@ -78,6 +44,8 @@ class ArchiveWriter:
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._peak = 0
         self._n_commits = 0
+        self._n_refused_raw = 0
+        self._n_refused_derived = 0
         self.trouble: str | None = None
         """Why nothing is committed at the moment; None while all is well."""
         self.commit_latency = Latency()
@@ -104,8 +72,14 @@ class ArchiveWriter:
         await done
 
     def statistics(self) -> dict[str, int]:
-        """Depth and peak of the queue; transactions so far."""
-        return {"depth": len(self._queue), "peak": self._peak, "commits": self._n_commits}
+        """Depth and peak of the queue; transactions, and rows that the database refused for good, so far."""
+        return {
+            "depth": len(self._queue),
+            "peak": self._peak,
+            "commits": self._n_commits,
+            "refused_raw": self._n_refused_raw,
+            "refused_derived": self._n_refused_derived,
+        }
 
     async def open(self) -> None:
         """Connect and claim the database. Raises StorageError where another server writes to it."""
@@ -144,8 +118,7 @@ class ArchiveWriter:
             try:
                 if self._connection is None:
                     self._connection = await self._connect()
-                async with asyncio.timeout(STATEMENT_LIMIT_S):
-                    await _commit(self._connection, batch)
+                refusals = await commit(self._connection, batch)
             except (psycopg.Error, OSError, TimeoutError, StorageError) as exc:
                 if self.trouble is None:
                     log.warning("the database is away (%s); keeping everything and trying again", type(exc).__name__)
@@ -160,7 +133,21 @@ class ArchiveWriter:
                     log.warning("the database is back")
                 self.trouble = None
                 self._n_commits += 1
+                self._count(refusals)
                 return
+
+    def _count(self, refusals: Sequence[Refusal]) -> None:
+        if not refusals:
+            return
+        n_raw = sum(one.is_raw for one in refusals)
+        self._n_refused_raw += n_raw
+        self._n_refused_derived += len(refusals) - n_raw
+        log.error(
+            "the database refused %d raw and %d other rows for good (%s); they are left out, all others are kept",
+            n_raw,
+            len(refusals) - n_raw,
+            ", ".join(sorted({one.reason for one in refusals})),
+        )
 
     async def _connect(self) -> psycopg.AsyncConnection[Any]:
         connection = await psycopg.AsyncConnection.connect(
@@ -190,7 +177,7 @@ class ArchiveWriter:
                 self.commit_latency.add(now_ns - write.queued_ns)
             if write.done is not None and not write.done.done():
                 write.done.set_result(None)
-        marks = _newest(batch)
+        marks = newest_marks(batch)
         if marks:
             self.on_committed({stream_id: mark.seq for stream_id, mark in marks.items()})
 
@@ -199,41 +186,3 @@ def _reason(exc: Exception) -> str:
     if isinstance(exc, psycopg.errors.DiskFull):
         return "the database's disk is full: free some space"
     return f"the database is away since a {type(exc).__name__}"
-
-
-def _newest(batch: list[Write]) -> dict[str, StreamMark]:
-    """Return the last mark of each stream."""
-    return {mark.stream_id: mark for write in batch for mark in write.marks}
-
-
-async def _commit(connection: psycopg.AsyncConnection[Any], batch: list[Write]) -> None:
-    raw = [write.raw for write in batch if write.raw is not None]
-    conclusions = [(write.session_id, conclusion) for write in batch for conclusion in write.conclusions]
-    statements = to_tables(conclusions)
-    statements |= _lane_statements(batch)
-    if raw:
-        statements["insert_raw"] = columns([{name: getattr(row, name) for name in _RAW_COLUMNS} for row in raw])
-    marks = _newest(batch).values()
-    if marks:
-        statements["update_acks"] = columns([{name: getattr(mark, name) for name in _MARK_COLUMNS} for mark in marks])
-    if not statements:
-        return
-    async with connection.transaction():
-        for name, parameters in statements.items():
-            await connection.execute(SQL[name], parameters)
-
-
-def _lane_statements(batch: list[Write]) -> dict[str, dict[str, list[Any]]]:
-    """Return what keeps wishes and the newest state of each session."""
-    wishes = [
-        {"session_id": write.session_id, "arrival_idx": write.wish[0], **wish_row(write.wish[1])}
-        for write in batch
-        if write.wish is not None
-    ]
-    states = {write.session_id: write.state for write in batch if write.state is not None}
-    rows = {"insert_wishes": wishes, "upsert_live_states": [state_row(*item) for item in states.items()]}
-    return {statement: columns(found) for statement, found in rows.items() if found}
-
-
-_MARK_COLUMNS = ("stream_id", "seq", "n_duplicates")
-_RAW_COLUMNS = tuple(RawRow.__slots__)  # type: ignore[attr-defined]  # made by the decorator

@@ -48,7 +48,7 @@ from becalm_server.archive.raw_rows import to_row
 from becalm_server.archive.records import SessionRecord
 from becalm_server.archive.snapshot import open_snapshot
 from becalm_server.archive.store import open_archive
-from becalm_server.archive.writer import StreamMark, Write
+from becalm_server.archive.writes import StreamMark, Write
 from becalm_server.exports.__main__ import make
 from becalm_server.exports.content import Content
 
