@@ -81,7 +81,7 @@ class Beat:
     t_error_ms: float | None = None
     """Half width of a 95 % interval of `t_ns`, the smallest latency of the link left out; None where nothing tells."""
     rr_error_ms: float | None = None
-    """The sensor's own error estimate of the interval, where it gives one."""
+    """Standard deviation of the interval, where the sensor tells it or an amplifier has cut its beats off."""
 
     def __post_init__(self) -> None:
         require_time("t_ns", self.t_ns)

@@ -1,15 +1,19 @@
 """The ECG stage: samples to beats, silent where the signal is no heart."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from becalm_protocol.derived import Reason
 from becalm_protocol.events import SignalKind
 from becalm_protocol.units import NS_PER_MS
+from becalm_signal.bounds import Z_95
 from becalm_signal.breath_ecg import EcgBreath
 from becalm_signal.breath_turns import BreathMaker, TurnAt
 from becalm_signal.clock import StreamClock
 from becalm_signal.ecg_cause import NoiseCause
 from becalm_signal.ecg_contact import ContactWatch
+from becalm_signal.ecg_plateau import PlateauWatch
 from becalm_signal.ecg_trust import HeartTrust
 from becalm_signal.qrs import Peak, QrsDetector
 from becalm_signal.quality import RangeWatch, pieces
@@ -46,6 +50,7 @@ class EcgStage:
         self._detector = QrsDetector(rate_hz)
         self._contact = ContactWatch(rate_hz)
         self._cause = NoiseCause(rate_hz, unit_per_count=unit_per_count)
+        self._plateaus = PlateauWatch(rate_hz, unit_per_count=unit_per_count)
         self._trust = HeartTrust()
         self._flagger = RrFlagger(SignalKind.ECG)
         self._quality = QualityReporter(SignalKind.ECG)
@@ -54,6 +59,7 @@ class EcgStage:
         self._origin: int | None = None
         self._newest = 0
         self._before_ns: float | None = None
+        self._before_error_ms = 0.0
         self._ghost = False
 
     def restart(self, *, t_ns: int, emitted_ns: int) -> list[Output]:
@@ -62,6 +68,7 @@ class EcgStage:
         self._detector.restart()
         self._contact.restart()
         self._cause.restart()
+        self._plateaus.restart()
         self._trust.restart()
         self._breath.restart()
         self._breaths.restart()
@@ -98,6 +105,7 @@ class EcgStage:
         for n_taken, peaks in self._detector.feed(piece):
             self._contact.feed(piece[done:n_taken])
             self._cause.feed(piece[done:n_taken])
+            self._plateaus.feed(piece[done:n_taken])
             self._breath.feed(piece[done:n_taken])
             done = n_taken
             judged = n_taken == len(piece) and self._watch.feed(piece)
@@ -111,12 +119,13 @@ class EcgStage:
         told: list[Peak] = []
         for peak in peaks:
             self._contact.beat(peak.at, is_known=peak.is_known)
-            told += self._trust.hear(peak)
+            told += self._trust.hear(replace(peak, error_ms=self._plateaus.error_ms(peak.at)))
         out = self._judge(emitted_ns, clock=clock)
         if was in DEAD and self._quality.reason is None:
             # The step from the rail back to the heart is no beat, and levels learned on a dead lead are none.
             self._detector.begin_anew()
             self._contact.restart()
+            self._plateaus.restart()
             self._trust.restart()
             self._breath.restart()
             self._origin = at + 1
@@ -151,9 +160,17 @@ class EcgStage:
         stream_ns = clock.stream_ns(at)
         rr_ms = None if self._before_ns is None else (stream_ns - self._before_ns) / 1e6
         self._before_ns = stream_ns
-        error_ms = round(clock.error_ns(at) / 1e6, 3)
+        error_ms = round(math.hypot(clock.error_ns(at) / 1e6, Z_95 * peak.error_ms), 3)
+        rr_error_ms = round(math.hypot(self._before_error_ms, peak.error_ms), 3)
+        self._before_error_ms = peak.error_ms
         return [
-            *self._flagger.push(clock.session_ns(at), rr_ms=rr_ms, emitted_ns=emitted_ns, t_error_ms=error_ms),
+            *self._flagger.push(
+                clock.session_ns(at),
+                rr_ms=rr_ms,
+                emitted_ns=emitted_ns,
+                t_error_ms=error_ms,
+                rr_error_ms=rr_error_ms if rr_ms is not None and rr_error_ms > 0.0 else None,
+            ),
             *self._breathe(peak.at, clock=clock, emitted_ns=emitted_ns),
         ]
 

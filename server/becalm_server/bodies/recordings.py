@@ -30,7 +30,7 @@ class BeatRow(BaseModel):
     rr_corrected_ms: float | None
     flag: BeatFlag
     t_error_ms: float | None = Field(description="Half width of a 95 % interval of t_ns; null where nothing tells")
-    rr_error_ms: float | None = Field(description="The sensor's own error estimate of the interval")
+    rr_error_ms: float | None = Field(description="Standard deviation of the interval, where anything tells it")
 
 
 class BreathRow(BaseModel):

@@ -1,0 +1,63 @@
+"""Beats whose top an amplifier has cut off say how well their time is known."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from becalm_protocol.derived import Beat, Metrics
+from becalm_protocol.events import SignalKind
+from becalm_signal.ecg_plateau import PlateauWatch
+
+
+def confirmed(derived: Any) -> list[Beat]:
+    return [event for event in derived if isinstance(event, Beat) and event.confirmed]
+
+
+@pytest.mark.parametrize("rate_hz", [100.0, 130.0, 250.0, 1000.0])
+def test_the_time_of_a_beat_cut_off_is_as_sure_as_told(
+    make_ecg: Any, make_rr: Any, make_track: Any, run_tracks: Any, rate_hz: float
+) -> None:
+    heart = make_ecg(make_rr(45), rate_hz=rate_hz, noise_uv=15.0)
+    t_s = np.arange(len(heart.samples)) / rate_hz
+    cut = np.minimum(heart.samples + 200.0 * np.sin(2 * np.pi * 0.13 * t_s), 500.0)
+    beats = confirmed(run_tracks(make_track(cut, kind=SignalKind.ECG, rate_hz=rate_hz)))[3:]
+    off_ms = np.array([np.min(np.abs(heart.beats_s - beat.t_ns / 1e9)) * 1000.0 for beat in beats])
+    told_ms = np.array([beat.t_error_ms for beat in beats])
+    assert np.mean(off_ms - np.median(off_ms) <= told_ms) >= 0.95
+    assert 1.0 < np.median(told_ms) < 10.0
+
+
+@pytest.mark.parametrize("step_uv", [1.0, 5.0])
+def test_a_whole_beat_is_as_sure_as_the_clock(
+    make_ecg: Any, make_rr: Any, make_track: Any, run_tracks: Any, step_uv: float
+) -> None:
+    heart = make_ecg(make_rr(45), rate_hz=130.0, noise_uv=5.0)
+    samples = step_uv * np.round(heart.samples / step_uv)
+    beats = confirmed(run_tracks(make_track(samples, kind=SignalKind.ECG, rate_hz=130.0)))
+    assert np.mean([beat.rr_error_ms is None for beat in beats]) > 0.95
+
+
+def test_rmssd_of_beats_cut_off_keeps_within_its_bound(
+    make_ecg: Any, make_rr: Any, make_track: Any, run_tracks: Any
+) -> None:
+    rr_ms = make_rr(100)
+    heart = make_ecg(rr_ms, rate_hz=130.0, noise_uv=15.0)
+    t_s = np.arange(len(heart.samples)) / 130.0
+    cut = np.minimum(heart.samples + 150.0 * np.sin(2 * np.pi * 0.21 * t_s), 350.0)
+    derived = run_tracks(make_track(cut, kind=SignalKind.ECG, rate_hz=130.0))
+    ends_s = heart.beats_s[1:]
+    shown = [e for e in derived if isinstance(e, Metrics) and e.rmssd_ms.value is not None]
+    assert len(shown) > 40
+    for tick in shown:
+        inside = (ends_s > tick.t_ns / 1e9 - 60.0) & (ends_s <= (tick.rmssd_ms.sample_ns or 0) / 1e9 + 0.1)
+        true_ms = np.sqrt(np.mean(np.diff(np.asarray(rr_ms)[1:][inside]) ** 2))
+        assert abs(tick.rmssd_ms.value - true_ms) <= tick.rmssd_ms.bound
+
+
+def test_a_deflection_cut_on_both_sides_may_be_either() -> None:
+    watch = PlateauWatch(130.0, unit_per_count=1.0)
+    beat = [0.0] * 60 + [300.0] * 4 + [0.0] + [-300.0] * 4 + [0.0] * 61
+    watch.feed(beat * 2)
+    assert watch.error_ms(61.0) == 0.0  # nothing says yet that it comes again
+    assert watch.error_ms(191.0) == pytest.approx(1000.0 * 5 / 130 / 2)
