@@ -149,7 +149,9 @@ class EcgStage:
         self._detector.learn_shapes(is_heart=reason is not Reason.OFF_BODY)
         since_ns = t_ns
         if reason is Reason.OFF_BODY and self._contact.silent_since is not None:
-            since_ns = min(t_ns, clock.session_ns((self._origin or 0) + self._contact.silent_since) + OFF_AFTER_NS)
+            heard_ns = clock.session_ns((self._origin or 0) + self._contact.silent_since)
+            self._flagger.disown(after_ns=heard_ns)
+            since_ns = min(t_ns, heard_ns + OFF_AFTER_NS)
         return self._quality.change(reason, t_ns=since_ns, emitted_ns=t_ns)
 
     def _beat(self, peak: Peak, *, clock: StreamClock, emitted_ns: int) -> list[Output]:

@@ -255,8 +255,7 @@ class QrsDetector:
         if not self._learned or self._n - self._quiet_since > RELEARN_S * self.rate_hz:
             self._learn(found)
             return
-        energy = SEARCH_BACK_SHARE * median(self._signal)
-        slope = SEARCH_BACK_SLOPE * median(self._slopes)
+        energy, slope = SEARCH_BACK_SHARE * median(self._signal), SEARCH_BACK_SLOPE * median(self._slopes)
         after = self._last.at + round(0.3 * self.rate_hz) if self._last is not None else 0
         passed = [hump for hump in self._past if hump.at > after and hump.energy > energy and hump.slope > slope]
         if passed:

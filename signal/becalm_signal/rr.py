@@ -107,6 +107,12 @@ class RrFlagger:
             confirmed.append(self._confirm(len(self._run) - self._n_open))
         return confirmed
 
+    def disown(self, *, after_ns: int) -> None:
+        """Let no interval count that ends in an open beat after `after_ns`: it was no beat of a heart."""
+        for beat in list(self._run)[len(self._run) - self._n_open :]:
+            if beat.t_ns > after_ns and beat.rr_ms is not None:
+                beat.forced = BeatFlag.OUT_OF_RANGE
+
     # ------------------------------------------------------------------------------------------------ measuring
     def _measure(self, new: _Pending, rr_ms: float) -> None:
         before = self._run[-1].rr_ms if self._run else None

@@ -149,3 +149,12 @@ def test_a_quick_change_of_rate_is_no_artefact(make_rr: Any) -> None:
 def test_a_heart_that_swings_widely_is_left_alone(make_rr: Any) -> None:
     flags = Counter(beat.flag for beat in confirmed(make_rr(300, mean_ms=1050.0, rsa_ms=180.0)))
     assert flags[BeatFlag.OK] >= 299
+
+
+def test_an_open_beat_that_was_none_is_disowned() -> None:
+    flagger = RrFlagger(SignalKind.ECG)
+    told = [beat for k in range(10) for beat in flagger.push(k * 800_000_000, rr_ms=800.0 if k else None, emitted_ns=0)]
+    flagger.disown(after_ns=8 * 800_000_000)
+    told += flagger.flush(emitted_ns=0)
+    flags = {beat.beat_idx: beat.flag for beat in told if beat.confirmed}
+    assert (flags[8], flags[9]) == (BeatFlag.OK, BeatFlag.OUT_OF_RANGE)
