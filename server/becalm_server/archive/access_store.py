@@ -6,17 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from becalm_protocol.errors import StorageError
+from becalm_server.archive.pools import WAIT_LIMIT_S, make_pool
 from becalm_server.archive.statements import load_statements
 
 Row = dict[str, Any]
 _SQL = load_statements(Path(__file__).with_name("access_queries.sql"))
 MAX_CONNECTIONS = 2
-WAIT_LIMIT_S = 3.0
-QUERY_LIMIT_MS = 20_000
 
 
 class RefusedError(StorageError):
@@ -75,19 +73,5 @@ class Steps:
 @asynccontextmanager
 async def open_access_store(url: str) -> AsyncIterator[AccessStore]:
     """Give the store of a migrated database."""
-    pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
-        url,
-        kwargs={
-            "autocommit": True,
-            "row_factory": dict_row,
-            "connect_timeout": 5,
-            "options": f"-c timezone=UTC -c statement_timeout={QUERY_LIMIT_MS}",
-        },
-        min_size=1,
-        max_size=MAX_CONNECTIONS,
-        timeout=WAIT_LIMIT_S,
-        check=AsyncConnectionPool.check_connection,
-        open=False,
-    )
-    async with pool:
+    async with make_pool(url, max_size=MAX_CONNECTIONS) as pool:
         yield AccessStore(pool)

@@ -1,4 +1,4 @@
-"""Pools of connections for reading: few, patient for a moment, each statement with an end."""
+"""Pools of connections: few, patient for a moment, each statement with an end."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ WAIT_LIMIT_S = 3.0
 QUERY_LIMIT_MS = 20_000
 
 
-def make_pool(url: str, *, options: str = "") -> AsyncConnectionPool[Any]:
+def make_pool(url: str, *, options: str = "", max_size: int = MAX_READERS) -> AsyncConnectionPool[Any]:
     """Return a closed pool; `options` are PostgreSQL's, for each connection."""
     return AsyncConnectionPool(
         url,
@@ -25,7 +25,7 @@ def make_pool(url: str, *, options: str = "") -> AsyncConnectionPool[Any]:
             "options": f"-c timezone=UTC -c statement_timeout={QUERY_LIMIT_MS} {options}",
         },
         min_size=1,
-        max_size=MAX_READERS,
+        max_size=max_size,
         timeout=WAIT_LIMIT_S,
         configure=_configure,
         check=AsyncConnectionPool.check_connection,
