@@ -253,6 +253,11 @@ class HrvWindow:
     withheld: dict[str, str] | None = None
     """Each family (time, frequency, nonlinear, rsa, eda) that the window could not tell, with the reason in words."""
 
+    def __post_init__(self) -> None:
+        require_time("t_ns", self.t_ns)
+        for name, index in self.indices.items():
+            require(math.isfinite(index), name, "a finite value", index)
+
 
 Derived = (
     Beat

@@ -51,6 +51,12 @@ def test_an_index_has_a_value_and_a_bound_or_a_reason() -> None:
             derived.Index(**wrong)
 
 
+@pytest.mark.parametrize("index", [float("nan"), float("inf"), float("-inf")])
+def test_a_window_holds_finite_values_only(index: float) -> None:
+    with pytest.raises(ValueError, match="HRV_SDNN: expected a finite value"):
+        derived.HrvWindow(t_ns=1, emitted_ns=2, window_s=60.0, n_beats=3, indices={"HRV_SDNN": index})
+
+
 def test_a_gap_does_not_end_before_it_starts() -> None:
     with pytest.raises(ValueError, match="end_ns"):
         events.Gap(stream_id="s", received_ns=1, start_ns=5, end_ns=4, reason=events.GapReason.LINK_LOST)
