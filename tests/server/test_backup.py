@@ -1,14 +1,17 @@
 """A backup is the archive at one moment; a restore gives it back to an empty one, or leaves that empty."""
 
 import asyncio
+import errno
 import hashlib
 import json
+import os
 import time
 import zipfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
@@ -25,16 +28,18 @@ from becalm_server.archive.migrate import migrate
 from becalm_server.archive.packer import pack_session
 from becalm_server.archive.raw_rows import to_row
 from becalm_server.archive.records import SessionRecord
+from becalm_server.archive.row_security import READER_OPTIONS
 from becalm_server.archive.statements import MIGRATIONS
 from becalm_server.archive.store import Archive, open_archive
+from becalm_server.archive.table_facts import tables
 from becalm_server.archive.upkeep import Upkeep
 from becalm_server.archive.writes import StreamMark, Write
 
 
-def a_database(cluster: Any, name: str) -> Iterator[str]:
+def a_database(cluster: Any, name: str, *, how: str = "") -> Iterator[str]:
     admin_url = cluster.url.replace("@/becalm?", "@/postgres?")
     with psycopg.connect(admin_url, autocommit=True) as admin:
-        admin.execute(f"create database {name}".encode())
+        admin.execute(f"create database {name} {how}".encode())
     yield cluster.url.replace("@/becalm?", f"@/{name}?")
     with psycopg.connect(admin_url, autocommit=True) as admin:
         admin.execute(f"drop database {name} with (force)".encode())
@@ -50,6 +55,39 @@ def other_url(cluster: Any) -> Iterator[str]:
 def old_url(cluster: Any) -> Iterator[str]:
     """Another one."""
     yield from a_database(cluster, "old_host")
+
+
+@pytest.fixture
+def english_url(cluster: Any) -> Iterator[str]:
+    """A database that sorts as a dictionary does: small letters before the same in capitals."""
+    try:
+        yield from a_database(cluster, "english", how="template template0 locale_provider icu icu_locale 'en-US'")
+    except psycopg.errors.FeatureNotSupported as exc:
+        pytest.skip(f"this PostgreSQL knows no language: {exc}")
+
+
+@pytest.fixture
+def operators(cluster: Any) -> Iterator[list[str]]:
+    """Two databases of an operator who may make roles, and is no superuser, on a PostgreSQL that never saw a becalm."""
+    admin_url = cluster.url.replace("@/becalm?", "@/postgres?")
+    names = ("operators_first", "operators_second")
+    with psycopg.connect(admin_url, autocommit=True) as admin:
+        had_reader = admin.execute("select from pg_roles where rolname = 'becalm_reader'").fetchone() is not None
+        if had_reader:
+            admin.execute("alter role becalm_reader rename to reader_of_others")
+        admin.execute("create role an_operator login createrole password 'a'")
+        for name in names:
+            admin.execute(f"create database {name} owner an_operator".encode())
+    parts = urlsplit(cluster.url)
+    host = parts.netloc.rpartition("@")[2]
+    yield [urlunsplit(parts._replace(netloc=f"an_operator:a@{host}", path=f"/{name}")) for name in names]
+    with psycopg.connect(admin_url, autocommit=True) as admin:
+        for name in names:
+            admin.execute(f"drop database {name} with (force)".encode())
+        admin.execute("drop role if exists becalm_reader")
+        admin.execute("drop role an_operator")
+        if had_reader:
+            admin.execute("alter role reader_of_others rename to becalm_reader")
 
 
 @asynccontextmanager
@@ -130,6 +168,59 @@ async def test_restored_archive_takes_new_sessions(
         record = SessionRecord(session_id="two", source=Source.LIVE, baseline_s=1.0, started_unix_ns=1)
         await archive.add_session(record)
         await archive.begin_session(record, streams=type(sensors)().streams)  # counters go on where they stood
+
+
+async def test_an_owner_who_is_no_superuser_backs_up_and_restores(
+    operators: list[str], sensors: Any, tmp_path: Path
+) -> None:
+    """Row security holds for the owner too, before and after, and callers read as the role that was made."""
+    await fill(operators[0], sensors)
+    migrate(operators[1])
+    forced = b"select relname from pg_class where relforcerowsecurity order by 1"
+    with psycopg.connect(operators[1]) as connection:
+        before = connection.execute(forced).fetchall()
+    saved = await asyncio.to_thread(back_up, operators[0], tmp_path / "file")
+    assert saved.n_rows["session"] == 1
+    assert await asyncio.to_thread(restore, operators[1], tmp_path / "file") == saved
+    assert fingerprint(operators[0]) == fingerprint(operators[1])
+    with psycopg.connect(operators[1]) as connection:
+        assert connection.execute(forced).fetchall() == before != []
+    with psycopg.connect(operators[1], options=f"{READER_OPTIONS} -c becalm.people=*") as connection:
+        assert connection.execute("select session_id from session").fetchall() == [("one",)]
+
+
+def test_rows_that_may_be_hidden_are_no_smaller_backup(operators: list[str], tmp_path: Path) -> None:
+    migrate(operators[0])
+    with psycopg.connect(operators[0]) as connection:
+        connection.execute("create policy less on session as restrictive using (session_id <> 'one')")
+    with pytest.raises(StorageError, match="row security that may hide some of session"):
+        back_up(operators[0], tmp_path / "file")
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_the_language_of_the_database_changes_nothing(
+    database_url: str, english_url: str, sensors: Any, tmp_path: Path
+) -> None:
+    await fill(database_url, sensors)
+    with psycopg.connect(database_url) as connection:
+        connection.execute("insert into session (session_id, source, baseline_s) values ('Two', 'live', 60)")
+        connection.execute("insert into session (session_id, source, baseline_s) values ('t-x', 'live', 60)")
+    saved = back_up(database_url, tmp_path / "file")
+    assert await asyncio.to_thread(restore, english_url, tmp_path / "file") == saved
+    assert back_up(english_url, tmp_path / "again").content_sha256 == saved.content_sha256
+
+
+def test_texts_are_sorted_by_their_bytes_in_every_table(database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        facts = {table.name: table for table in tables(connection)}
+        connection.execute("create table keyless (n int, name text)")
+        keyless = next(table for table in tables(connection) if table.name == "keyless")
+        assert facts["beat"].select().as_string().endswith(
+            ' order by "session_id" collate "C", "pipeline_version" collate "C", "source" collate "C", "beat_idx"'
+        )  # fmt: skip
+        assert keyless.select().as_string().endswith(' order by "n", "name" collate "C"')
+        for table in facts.values():
+            connection.execute(table.select())
 
 
 async def test_restore_into_timescale(timescale_url: str, database_url: str, sensors: Any, tmp_path: Path) -> None:
@@ -271,6 +362,32 @@ async def test_backup_while_events_come_in_is_one_moment(
         ).fetchall()
     assert len(rows) == 3
     assert all(acked_seq == n_events == last_seq for acked_seq, n_events, last_seq in rows)
+
+
+def test_a_left_over_draft_changes_neither_owner_nor_place(database_url: str, tmp_path: Path) -> None:
+    draft, elsewhere = tmp_path / "file.part", tmp_path / "elsewhere"
+    draft.write_bytes(b"")
+    draft.chmod(0o666)
+    back_up(database_url, tmp_path / "file")
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
+    elsewhere.write_bytes(b"mine")
+    draft.symlink_to(elsewhere)
+    back_up(database_url, tmp_path / "file")
+    assert elsewhere.read_bytes() == b"mine"
+    assert not (tmp_path / "file").is_symlink()
+
+
+def test_a_good_backup_stays_until_the_next_is_on_the_disk(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_file: int) -> NoReturn:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "file").write_bytes(b"good")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match="No space left on device"):
+        back_up(database_url, tmp_path / "file")
+    assert [(one.name, one.read_bytes()) for one in tmp_path.iterdir()] == [("file", b"good")]
 
 
 def test_database_that_is_away_is_a_sentence(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ program of PostgreSQL, let alone one of a certain version.
 
 import hashlib
 import json
-import os
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from becalm_server.archive.content_hash import content_hashes, overall
 from becalm_server.archive.migrate import migrate
 from becalm_server.archive.statements import SQL
 from becalm_server.archive.table_facts import TableFacts, tables
+from becalm_server.archive.whole_file import whole_file
 from becalm_server.archive.writer import SINGLE_WRITER_LOCK
 
 FORMAT = 1
@@ -46,25 +46,19 @@ class BackedUp:
 
 def back_up(url: str, path: Path) -> BackedUp:
     """Write everything to `path`, whole or not at all; a running server goes on. Raises StorageError."""
-    part = path.with_name(f"{path.name}.part")
     options = "-c timezone=UTC -c default_transaction_isolation=repeatable\\ read -c default_transaction_read_only=on"
     try:
         with (
-            os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600), "w+b") as file,
-            # row_security off: a table whose rows we may not all see is an error, not a smaller backup.
-            psycopg.connect(
-                url, options=f"{options} -c row_security=off", connect_timeout=_CONNECT_LIMIT_S
-            ) as connection,
+            whole_file(path) as file,
+            psycopg.connect(url, options=options, connect_timeout=_CONNECT_LIMIT_S) as connection,
             zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
         ):
+            _require_all_seen(connection)
             manifest = _write(connection, archive)
-        part.replace(path)
     except psycopg.Error as exc:
         raise StorageError(f"backup: the database refused: {_first_line(exc)}") from exc
     except OSError as exc:
         raise StorageError(f"backup: cannot write {path}: {exc.strerror}. Choose another file") from exc
-    finally:
-        part.unlink(missing_ok=True)
     return _told(manifest, path)
 
 
@@ -74,7 +68,7 @@ def restore(url: str, path: Path) -> BackedUp:
         with zipfile.ZipFile(path) as archive:
             manifest = _verified(archive, path)
             with psycopg.connect(
-                url, autocommit=True, options="-c timezone=UTC -c row_security=off", connect_timeout=_CONNECT_LIMIT_S
+                url, autocommit=True, options="-c timezone=UTC", connect_timeout=_CONNECT_LIMIT_S
             ) as connection:
                 _require_empty(connection)
                 migrate(url, known=manifest["migrations"])
@@ -91,6 +85,15 @@ def restore(url: str, path: Path) -> BackedUp:
     except OSError as exc:
         raise StorageError(f"restore: cannot read {path}: {exc.strerror}") from exc
     return _told(manifest, path)
+
+
+def _require_all_seen(connection: Connection) -> None:
+    hidden = [name for (name,) in connection.execute(SQL["backup_hidden"]).fetchall()]
+    if hidden:
+        raise StorageError(
+            f"backup: expected to see every row, got row security that may hide some of {', '.join(hidden)}. "
+            "Use the account that owns the tables"
+        )
 
 
 def _write(connection: Connection, archive: zipfile.ZipFile) -> dict[str, Any]:
@@ -164,7 +167,7 @@ def _fill(connection: Connection, archive: zipfile.ZipFile, manifest: dict[str, 
     saved = {table["name"]: table for table in manifest["tables"]}
     if set(here) != set(saved) or any(list(here[name].columns) != saved[name]["columns"] for name in here):
         raise StorageError("restore: expected the tables of the backup, found others. Choose a new, empty database")
-    with _without_triggers(connection):
+    with _unforced(connection), _without_triggers(connection):
         for name in reversed(here):  # what a migration put there is in the backup too
             connection.execute(sql.SQL("delete from {}").format(sql.SQL(name)))
         for name, table in here.items():
@@ -174,6 +177,17 @@ def _fill(connection: Connection, archive: zipfile.ZipFile, manifest: dict[str, 
     for name, last in manifest["counters"].items():
         if last is not None:
             connection.execute("select setval(%s::regclass, %s)", (name, last))
+
+
+@contextmanager
+def _unforced(connection: Connection) -> Iterator[None]:
+    """PostgreSQL copies no rows into a table for somebody under its row security: until commit, the owner is not."""
+    forced = [sql.SQL(name) for (name,) in connection.execute(SQL["backup_forced"]).fetchall()]
+    for name in forced:
+        connection.execute(sql.SQL("alter table {} no force row level security").format(name))
+    yield
+    for name in forced:
+        connection.execute(sql.SQL("alter table {} force row level security").format(name))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
--- backup_tables: every table of ours, whoever added it: its columns, its key, and the tables it points to
+-- backup_tables: every table of ours, whoever added it: its columns, its key, its texts, and the tables it points to
 select
     pg_class.oid::regclass::text as name,
     array(
@@ -14,6 +14,10 @@ select
         where indrelid = pg_class.oid and indisprimary
         order by n
     ) as key,
+    array(
+        select attname::text from pg_attribute
+        where attrelid = pg_class.oid and attnum > 0 and not attisdropped and attcollation <> 0
+    ) as texts,
     array(
         select distinct confrelid::regclass::text from pg_constraint
         where conrelid = pg_class.oid and contype = 'f' and confrelid <> conrelid
@@ -43,5 +47,28 @@ where not tgisinternal and nspname !~ '^(pg_|information_schema$|_?timescaledb)'
     and pronamespace::regnamespace::text !~ '^_?timescaledb'
 order by 1, 2
 
+-- backup_hidden: our tables whose row security may keep rows from us
+select pg_class.oid::regclass::text as name
+from pg_class
+join pg_namespace on pg_namespace.oid = relnamespace
+where relkind in ('r', 'p') and nspname !~ '^(pg_|information_schema$|_?timescaledb)' and row_security_active(pg_class.oid)
+    and (
+        exists (select from pg_policy where polrelid = pg_class.oid and not polpermissive)
+        or not exists (
+            select from pg_policy
+            cross join unnest(polroles) as allowed
+            where polrelid = pg_class.oid and polcmd in ('*', 'r') and pg_get_expr(polqual, polrelid) = 'true'
+                and (allowed = 0 or pg_has_role(allowed, 'usage'))
+        )
+    )
+order by 1
+
+-- backup_forced: our tables whose owner is under row security too
+select pg_class.oid::regclass::text as table_name
+from pg_class
+join pg_namespace on pg_namespace.oid = relnamespace
+where relforcerowsecurity and nspname !~ '^(pg_|information_schema$|_?timescaledb)'
+order by 1
+
 -- backup_sessions: all sessions, for their raw events
-select session_id from session order by session_id
+select session_id from session order by session_id collate "C"

@@ -8,7 +8,10 @@ begin
             null;  -- another server of this cluster was quicker
         end;
     end if;
-    if not pg_has_role(current_user, 'becalm_reader', 'member') then
+    -- Since PostgreSQL 16 whoever made a role is a member of it, and yet may not become it.
+    if not pg_has_role(
+        current_user, 'becalm_reader', case when current_setting('server_version_num')::int < 160000 then 'member' else 'set' end
+    ) then
         execute format('grant becalm_reader to %I', current_user);
     end if;
 end

@@ -23,17 +23,22 @@ class TableFacts:
     """As SQL writes it."""
     columns: tuple[str, ...]
     key: tuple[str, ...]
+    texts: frozenset[str]
+    """Columns whose order is a matter of language."""
     parents: tuple[str, ...]
     """Tables whose rows must be there first."""
 
     def select(self, *, without: Sequence[str] = ()) -> sql.Composed:
-        """Return a query for all rows in an order that only they decide."""
+        """Return a query for all rows in an order that only they decide, whatever the database's language."""
         columns = [name for name in self.columns if name not in without]
         return sql.SQL("select {} from {} order by {}").format(
             _listed(columns),
             sql.SQL(self.name),
-            _listed(self.key or columns),
+            sql.SQL(", ").join(map(self._ordered, self.key or columns)),
         )
+
+    def _ordered(self, name: str) -> sql.Composed:
+        return sql.SQL('{} collate "C"' if name in self.texts else "{}").format(sql.Identifier(name))
 
     def copy_out(self, *, form: str, without: Sequence[str] = ()) -> sql.Composed:
         """Return the statement that gives all rows."""
@@ -54,6 +59,7 @@ def tables(connection: psycopg.Connection[Any]) -> list[TableFacts]:
             name=row["name"],
             columns=tuple(row["columns"]),
             key=tuple(row["key"]),
+            texts=frozenset(row["texts"]),
             parents=tuple(name for name in row["parents"] if name in known),
         )
         for row in rows
