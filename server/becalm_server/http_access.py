@@ -49,11 +49,10 @@ DeviceId = Annotated[str, Path(max_length=MAX_ID_CHARS, description="Identifier 
 async def pair(request: Request, wish: PairWish) -> PairedBody:
     """Exchange a one-time code for a token of this device's own; the code is used up."""
     access, address = _access(request), address_of(request.scope)
-    if not access.pace.may_try("pair", address):
-        raise TooManyTriesError("Too many wrong codes from this address. Wait a minute, then try again.")
-    paired = await invitations.pair(access.store, code=wish.code, label=wish.label or "")
+    with access.pace.trial("pair", address=address) as trial:
+        paired = await invitations.pair(access.store, code=wish.code, label=wish.label or "")
+        trial.is_wrong = paired is None
     if paired is None:
-        access.pace.failed("pair", address)
         access.audit.note("pair", caller=None, subject="one-time code", outcome="refused")
         raise WhoError("The link was used already, has run out or never was one. Make another: becalm invite")
     account = paired.account

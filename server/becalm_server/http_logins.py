@@ -9,6 +9,7 @@ from becalm_server.access.desk import Access
 from becalm_server.access.gate import CallerIs
 from becalm_server.access.logins import Login
 from becalm_server.access.pace import address_of
+from becalm_server.access.tokens import digest
 from becalm_server.bodies.logins import LoginBody, LoginWish, PasswordWish, RefreshWish, TicketBody
 from becalm_server.problems import responses
 from becalm_server.refusals import LoginTakenError, TooManyTriesError, WhoError
@@ -23,10 +24,10 @@ _WRONG = "The login name or the password is not right."
 async def log_in(request: Request, wish: LoginWish) -> LoginBody:
     """Exchange a login name and its password for tokens; wrong ones are slowed down, by name and by address."""
     access, address = _access(request), address_of(request.scope)
-    _may_try(access, wish.login, address)
-    login = await access.logins.log_in(login=wish.login, password=wish.password)
+    with access.pace.trial(f"login {wish.login}", address=address, everywhere=True) as trial:
+        login = await access.logins.log_in(login=wish.login, password=wish.password)
+        trial.is_wrong = login is None
     if login is None:
-        access.pace.failed(wish.login, address)
         access.audit.note("login", caller=None, subject=f"login {wish.login}", outcome="refused")
         raise WhoError(_WRONG)
     access.audit.note("login", caller=None, subject=f"account {login.account_id}")
@@ -36,11 +37,12 @@ async def log_in(request: Request, wish: LoginWish) -> LoginBody:
 @router.post("/refresh", summary="Next tokens", responses=_TRIED)
 async def refresh(request: Request, wish: RefreshWish) -> LoginBody:
     """Exchange a refresh token for the next two tokens. One that was used before ends its login: log in again."""
-    access, address = _access(request), address_of(request.scope)
-    _may_try(access, "refresh", address)
-    login = await access.logins.refresh(wish.refresh_token)
+    access = _access(request)
+    # By the token alone: nobody guesses one, and a house behind one address is not to wait for its worst browser.
+    with access.pace.trial(digest(wish.refresh_token).hex(), address=None) as trial:
+        login = await access.logins.refresh(wish.refresh_token)
+        trial.is_wrong = login is None
     if login is None:
-        access.pace.failed("refresh", address)
         access.changed()
         access.audit.note("login", caller=None, subject="refresh token", outcome="refused")
         raise WhoError("The refresh token is unknown, over or was used before. Log in again.")
@@ -69,16 +71,17 @@ async def set_password(request: Request, caller: CallerIs, wish: PasswordWish) -
     access, address = _access(request), address_of(request.scope)
     account = await access.store.one("select_account", account_id=caller.account_id)
     if account is not None and account["password_hash"] is not None:
-        _may_try(access, caller.account_id, address)
-        is_right, _ = await access.logins.check(wish.old_password or "", account["password_hash"])
+        with access.pace.trial(f"account {caller.account_id}", address=address, everywhere=True) as trial:
+            is_right, _ = await access.logins.check(wish.old_password or "", account["password_hash"])
+            trial.is_wrong = not is_right
         if not is_right:
-            access.pace.failed(caller.account_id, address)
             raise WhoError(_WRONG)
     holder = await access.store.one("select_login_holder", login=wish.login)
     if holder is not None and holder["account_id"] != caller.account_id:
         raise LoginTakenError(f"The login name {wish.login!r:.70} is somebody else's. Choose another.")
     await access.logins.set_password(account_id=caller.account_id, login=wish.login, password=wish.password)
     access.changed()
+    access.visitors.send_away(logins_of=caller.account_id)
     access.audit.note("password", caller=caller, subject=f"account {caller.account_id}")
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
@@ -87,11 +90,6 @@ async def set_password(request: Request, caller: CallerIs, wish: PasswordWish) -
 async def ticket(request: Request, caller: CallerIs) -> TicketBody:
     """Return a ticket for the first message of one WebSocket; browsers cannot send a header there."""
     return TicketBody(ticket=_access(request).tickets.give(caller), expires_in_s=tickets.LASTS_S)
-
-
-def _may_try(access: Access, name: str, address: str) -> None:
-    if not access.pace.may_try(name, address):
-        raise TooManyTriesError("Too many wrong tries. Wait a minute, then try again.")
 
 
 def _body(login: Login) -> LoginBody:

@@ -66,6 +66,11 @@ class Hub:
         feed = self._shown_to(sees) if session_id is None else self._feeds.get(session_id)
         return feed.clock() if feed is not None and sees(feed.person_id) else None
 
+    def person_of(self, session_id: str) -> str | None:
+        """Return whose body a live session is of."""
+        feed = self._feeds.get(session_id)
+        return feed.person_id if feed is not None else None
+
     def listeners(self) -> tuple[Listener, ...]:
         """Return every client."""
         return tuple(self._listeners)

@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 CONTENT_TYPE = "application/problem+json"
 NO_STORE = {"Cache-Control": "no-store"}
 """Answers about a person are kept by nobody on the way."""
-RETRY_AFTER_S = 2
+RETRY_AFTER_S = {HTTPStatus.SERVICE_UNAVAILABLE: 2, HTTPStatus.TOO_MANY_REQUESTS: 10}
 _MAX_FIELDS = 10
 STATUSES: dict[type[Exception], HTTPStatus] = {
     WhoError: HTTPStatus.UNAUTHORIZED,
@@ -150,7 +150,7 @@ def _details(status: HTTPStatus, detail: str, *, problem_type: str) -> ProblemDe
         title=problem_title(problem_type.rpartition("/")[2]),
         status=int(status),
         detail=printable(detail),
-        retry_after_s=RETRY_AFTER_S if status == HTTPStatus.SERVICE_UNAVAILABLE else None,
+        retry_after_s=RETRY_AFTER_S.get(status),
     )
 
 

@@ -172,6 +172,7 @@ async def _serve_network(
         log_config=None,
         log_level="warning",
         access_log=False,
+        proxy_headers=False,  # whoever is on this machine could name any address, and no limit would hold
         lifespan="off",
         ws="websockets-sansio",
         ws_max_size=WS_MAX_BYTES,

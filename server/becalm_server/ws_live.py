@@ -7,10 +7,11 @@ from functools import partial
 
 from fastapi import APIRouter, WebSocket
 
-from becalm_protocol.errors import CloseCode, WireError
+from becalm_protocol.errors import CloseCode, StorageError, WireError
 from becalm_protocol.forms import CLIENT_SUBPROTOCOLS
 from becalm_protocol.handshake import ClientHello, ClientWelcome, Ping, Pong, Problem
 from becalm_protocol.live import Subscribe, Unsubscribe
+from becalm_server.access.caller import Caller
 from becalm_server.access.pace import MESSAGES_PER_S, Messages
 from becalm_server.access.rules import Action, may
 from becalm_server.access.socket_gate import REVOKED, admit
@@ -50,7 +51,7 @@ async def live(websocket: WebSocket) -> None:
             if socket.version == 1:
                 parts.hub.subscribe(listener, Subscribe(waveforms=None if hello.waveforms else ()))
             with parts.access.visitors.inside(caller, send_away=partial(listener.outbox.close_nowait, CloseCode.AUTH)):
-                await _Conversation(socket, listener=listener, parts=parts).run()
+                await _Conversation(socket, listener=listener, parts=parts, caller=caller).run()
         finally:
             parts.hub.leave(listener)
 
@@ -70,8 +71,11 @@ def _welcome(parts: Parts, *, version: int, sees: Sees) -> ClientWelcome:
 class _Conversation:
     """One welcomed client."""
 
-    def __init__(self, socket: WireSocket, *, listener: Listener, parts: Parts) -> None:
+    def __init__(self, socket: WireSocket, *, listener: Listener, parts: Parts, caller: Caller) -> None:
         self._socket = socket
+        self._caller = caller
+        self._seen: set[str] = set()
+        """Sessions of which something was sent."""
         self._listener = listener
         self._outbox = listener.outbox
         self._parts = parts
@@ -124,6 +128,11 @@ class _Conversation:
     async def _speak(self) -> None:
         with contextlib.suppress(PeerGoneError):
             while (item := await self._outbox.get()) is not None:
+                try:
+                    await self._note_seen(item)
+                except StorageError as exc:
+                    await self._socket.close(CloseCode.OVERLOADED, detail=str(exc))
+                    return
                 if isinstance(item, LiveFrame):
                     frame = self._listener.encode(item, subprotocol=self._socket.subprotocol)
                     await self._socket.send_frame(frame)
@@ -135,6 +144,18 @@ class _Conversation:
                     await self._socket.send(item)
             code = self._outbox.closing or CloseCode.RESTART
             await self._socket.close(code, detail=REVOKED if code is CloseCode.AUTH else _GOODBYE)
+
+    async def _note_seen(self, item: object) -> None:
+        """Note whom this client sees, before it sees the first of them. Raises StorageError."""
+        told = item.session if isinstance(item, ClientWelcome) else item
+        session_id = getattr(told, "session_id", None)
+        if session_id is None or session_id in self._seen:
+            return
+        self._seen.add(session_id)
+        access, person_id = self._parts.access, self._parts.hub.person_of(session_id)
+        access.audit.note(Action.READ, caller=self._caller, subject=f"/v1/live {session_id}", person_id=person_id)
+        if access.is_clinic:
+            await access.audit.wait_written()
 
     async def _keep_time(self) -> None:
         while True:

@@ -1,5 +1,6 @@
 """Coming in: pairing once, tokens taken back, agents kept apart, passwords, refresh tokens, tickets, pace."""
 
+import asyncio
 import base64
 import json
 import secrets
@@ -18,8 +19,10 @@ from becalm_protocol.errors import CloseCode
 from becalm_protocol.forms import SUBPROTOCOL_2_JSON, SUBPROTOCOL_2_MSGPACK
 from becalm_protocol.handshake import AgentHello, ClientHello, Ping, Problem
 from becalm_server.access import logins, pace, tickets
+from becalm_server.access import passwords as passwords_of_server
 from becalm_server.access.caller import Caller, Role
 from becalm_server.access.passwords import Passwords
+from becalm_server.refusals import TooManyTriesError
 from becalm_server.settings import Profile
 
 PASSWORD = "seven calm words in a row"
@@ -237,6 +240,102 @@ async def test_a_refresh_token_works_once_and_its_return_ends_the_login(
     assert asked.status_code == 401
 
 
+async def test_a_refresh_token_that_comes_again_after_its_successor_was_used_ends_the_login(
+    server: Any, ann: dict[str, Any]
+) -> None:
+    first = (await logged_in(server)).json()
+    async with server.stranger() as browser:
+
+        async def refresh(token: str) -> httpx.Response:
+            answer: httpx.Response = await browser.post("/v1/access/refresh", json={"refresh_token": token})
+            return answer
+
+        second = (await refresh(first["refresh_token"])).json()
+        third = (await refresh(second["refresh_token"])).json()
+        headers = bearer(third["access_token"])
+        async with server.connect("/v1/live", SUBPROTOCOL_2_JSON, headers=headers) as connection:
+            client = server.client_peer(connection, SUBPROTOCOL_2_JSON)
+            await client.hello()
+            assert (await refresh(first["refresh_token"])).status_code == 401  # within the grace, and yet
+            assert await client.closed() == CloseCode.AUTH
+        assert (await refresh(third["refresh_token"])).status_code == 401
+        again = (await logged_in(server)).json()
+        lost = (await refresh(again["refresh_token"])).json()
+        asked_again = (await refresh(again["refresh_token"])).json()
+        assert (await refresh(lost["refresh_token"])).status_code == 401  # two hold the login: it is over for both
+        assert (await refresh(asked_again["refresh_token"])).status_code == 401
+
+
+async def test_tokens_that_are_over_are_forgotten(server: Any, ann: dict[str, Any], fetch: Any) -> None:
+    await logged_in(server)
+    await fetch(server.settings.database_url, b"update refresh_token set expires_at = now() returning 1")
+    await logged_in(server)
+    for table in (b"refresh_token", b"login_family"):
+        assert len(await fetch(server.settings.database_url, b"select from " + table)) == 1
+
+
+async def test_many_tries_at_once_are_no_way_past_the_limit(server: Any, ann: dict[str, Any]) -> None:
+    async with server.stranger() as browser:
+        wish = {"login": "ann", "password": "not this one at all"}
+        tries = [browser.post("/v1/access/login", json=wish) for _ in range(12)]
+        answers = await asyncio.gather(*tries)
+    assert sorted(one.status_code for one in answers) == [401] * 5 + [429] * 7
+    assert {one.headers.get("retry-after") for one in answers if one.status_code == 429} == {"10"}
+
+
+async def test_a_header_does_not_change_where_somebody_is(server: Any, ann: dict[str, Any]) -> None:
+    wish = {"login": "nobody", "password": "not this one at all"}
+    async with server.stranger() as browser:
+        codes = [
+            (await browser.post("/v1/access/login", json=wish, headers={"X-Forwarded-For": f"10.0.0.{n}"})).status_code
+            for n in range(6)
+        ]
+    assert codes == [401] * 5 + [429]
+
+
+def test_one_name_is_guessed_slowly_from_many_addresses_and_what_is_right_does_not_count() -> None:
+    limits = pace.Pace()
+
+    def tried(address: str, *, is_wrong: bool) -> bool:
+        try:
+            with limits.trial("ann", address=address, everywhere=True) as trial:
+                trial.is_wrong = is_wrong
+        except TooManyTriesError:
+            return False
+        return True
+
+    assert all(tried("here", is_wrong=False) for _ in range(50))
+    assert sum(tried(f"there {n}", is_wrong=True) for n in range(50)) == 20
+    assert not tried("here", is_wrong=False)
+
+
+async def test_a_wrong_refresh_token_locks_nobody_else_out(server: Any, ann: dict[str, Any]) -> None:
+    good = (await logged_in(server)).json()["refresh_token"]
+    async with server.stranger() as browser:
+        for n in range(40):
+            wrong = await browser.post("/v1/access/refresh", json={"refresh_token": f"becalm-refresh-{n}"})
+            assert wrong.status_code == 401
+        assert (await browser.post("/v1/access/refresh", json={"refresh_token": good})).status_code == 200
+
+
+async def test_those_who_wait_for_a_check_of_a_password_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passwords_of_server, "MAX_INSIDE", 3)
+    passwords = Passwords()
+    checks = await asyncio.gather(*(passwords.hashed(PASSWORD) for _ in range(5)), return_exceptions=True)
+    assert [type(one) for one in checks] == [str] * 3 + [TooManyTriesError] * 2
+
+
+async def test_a_new_password_closes_what_the_old_one_opened(server: Any, ann: dict[str, Any]) -> None:
+    headers = bearer((await logged_in(server)).json()["access_token"])
+    async with server.connect("/v1/live", SUBPROTOCOL_2_JSON, headers=headers) as connection:
+        client = server.client_peer(connection, SUBPROTOCOL_2_JSON)
+        await client.hello()
+        async with server.http(ann["token"]) as me:
+            wish = {"login": "ann", "password": "another line of calm words", "old_password": PASSWORD}
+            assert (await me.post("/v1/access/me/password", json=wish)).status_code == 204
+        assert await client.closed() == CloseCode.AUTH
+
+
 async def test_a_ticket_opens_one_socket(server: Any, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     ticket = (await http.post("/v1/access/me/ticket")).json()["ticket"]
     codes = []
@@ -304,6 +403,12 @@ async def test_a_clinic_asks_for_a_password_and_knows_only_its_names(start_serve
         assert not (server.settings.data_dir / "operator_token").exists()
         code = links[0].partition("#")[2]
         http.headers.update(bearer((await http.post("/v1/access/pair", json={"code": code})).json()["token"]))
+        async with server.connect(
+            "/v1/live", SUBPROTOCOL_2_JSON, headers={"Authorization": http.headers["authorization"]}
+        ) as connection:
+            client = server.client_peer(connection, SUBPROTOCOL_2_JSON)
+            await client.send(ClientHello(versions=(2,), client="no password yet"))
+            assert await client.closed() == CloseCode.SCOPE
         refused = await http.get("/v1/sessions")
         assert (refused.status_code, "password" in refused.json()["detail"]) == (403, True)
         chosen = await http.post("/v1/access/me/password", json={"login": "owner", "password": PASSWORD})
@@ -311,6 +416,6 @@ async def test_a_clinic_asks_for_a_password_and_knows_only_its_names(start_serve
         assert (await http.get("/v1/sessions")).status_code == 200
         seen = (await http.get("/v1/audit")).json()["items"]
         assert any(one["subject"] == "profile clinic" for one in seen)
-        assert any(one["subject"] == "GET /v1/sessions" and one["outcome"] == "done" for one in seen)
+        assert any(one["subject"] == "GET /v1/sessions" and one["outcome"] == "allowed" for one in seen)
         for host, status in (("clinic.example", 200), ("10.1.2.3", 403), ("other.example", 403)):
             assert (await http.get("/readyz", headers={"host": host})).status_code == status, host

@@ -8,7 +8,11 @@ import httpx
 import psycopg
 import pytest
 
-from becalm_server.access.audit import HEAD_FILE, UNWRITABLE, AuditTrail, Entry, verify
+from becalm_protocol.errors import StorageError
+from becalm_protocol.forms import SUBPROTOCOL_2_JSON
+from becalm_protocol.live import Subscribed
+from becalm_server.access import audit
+from becalm_server.access.audit import HEAD_FILE, UNWRITABLE, AuditTrail, Entry, is_cut, verify
 from becalm_server.access.caller import Caller, Role
 from becalm_server.archive.access_store import open_access_store
 
@@ -95,7 +99,7 @@ async def test_what_is_asked_and_refused_stands_in_the_log(server: Any, http: ht
     log = (await http.get("/v1/audit?limit=1000")).json()["items"]
     assert [one["seq"] for one in log] == list(range(1, len(log) + 1))
     told = [(one["action"], one["subject"], one["person_id"], one["outcome"]) for one in log]
-    assert ("read", f"GET /v1/people/{{person_id}} {person['person_id']}", person["person_id"], "done") in told
+    assert ("read", f"GET /v1/people/{{person_id}} {person['person_id']}", person["person_id"], "allowed") in told
     assert any(one["subject"].startswith("POST /v1/people") and one["action"] == "manage" for one in log)
     seen = (await http.get(f"/v1/people/{person['person_id']}/audit")).json()["items"]
     assert {one["person_id"] for one in seen} == {person["person_id"]}
@@ -123,3 +127,56 @@ async def test_an_entry_that_the_database_refuses_blocks_no_other(database_url: 
         rows = await store.rows("select_audit", after_seq=0, person_id=None, limit=100)
         assert [row["subject"] for row in rows] == ["0", "1", "2", UNWRITABLE, "4", "5", "6"]
         assert await verify(store, data_dir=tmp_path) == (7, [])
+
+
+async def test_a_log_without_what_was_noted_outside_is_a_finding(database_url: str, tmp_path: Path) -> None:
+    await written(database_url, tmp_path)
+    (tmp_path / HEAD_FILE).unlink()
+    assert [one.partition(":")[0] for one in await found(database_url, tmp_path)] == [HEAD_FILE]
+
+
+async def test_a_cut_end_is_noticed_at_the_next_start_and_stays_a_finding(
+    start_server: Any, database_url: str, tmp_path: Path
+) -> None:
+    async with open_access_store(database_url) as store:
+        assert not await is_cut(store, data_dir=tmp_path)
+        await written(database_url, tmp_path)
+        assert not await is_cut(store, data_dir=tmp_path)
+    tamper(database_url, b"delete from audit_entry where seq > 4")
+    async with start_server(database_url) as server, server.http() as http:
+        assert (await http.get("/v1/audit")).status_code == 200  # new entries take the numbers of those that are gone
+        assert (await http.get("/v1/audit")).status_code == 200
+    assert [one.partition(":")[0] for one in await found(database_url, tmp_path)] == ["entry 5"]
+
+
+async def test_nobody_waits_for_ever_for_the_log(database_url: str, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(audit, "WAIT_LIMIT_S", 0.01)
+    async with open_access_store(database_url) as store:
+        trail = AuditTrail(store, data_dir=tmp_path)
+        trail.note("read", caller=ANN, subject="nobody writes")
+        with pytest.raises(StorageError, match="audit"):
+            await trail.wait_written()
+
+
+async def test_a_list_and_a_live_socket_are_about_the_people_in_them(
+    server: Any, http: httpx.AsyncClient, sensors: Any
+) -> None:
+    me = (await http.get("/v1/access/me")).json()
+    async with server.agent() as agent, server.client(SUBPROTOCOL_2_JSON) as client:
+        await agent.hello()
+        opened = await agent.open(sensors.streams)
+        await client.hello()
+        await client.wait(Subscribed)
+        await http.get("/v1/sessions")
+        seen = (await http.get(f"/v1/people/{me['person_id']}/audit?limit=1000")).json()["items"]
+    told = [(one["subject"], one["person_id"]) for one in seen if one["action"] == "read"]
+    assert (f"/v1/live {opened.session_id}", me["person_id"]) in told
+    assert ("GET /v1/sessions", "everybody") in told
+
+
+async def test_a_stranger_is_noted_but_cannot_fill_the_log(server: Any, http: httpx.AsyncClient) -> None:
+    async with server.stranger() as stranger:
+        for _ in range(9):
+            assert (await stranger.get("/v1/sessions")).status_code == 401
+    log = (await http.get("/v1/audit?limit=1000")).json()["items"]
+    assert len([one for one in log if one["action"] == "enter"]) == 5

@@ -27,10 +27,16 @@ MAX_BATCH = 1_000
 # Entries of one moment are written together.
 LINGER_S = 0.05
 BACKOFF_S = 0.5
+# As long as a connection to the database is waited for.
+WAIT_LIMIT_S = 3.0
 GENESIS = bytes(32)
 # A route with an identifier; whoever asks may write more into an address.
 MAX_SUBJECT_CHARS = 300
 _PERSON_ID = re.compile(r"[0-9a-zA-Z_-]{1,64}")
+EVERYBODY = "everybody"
+"""In place of a person: the operator's lists are about all of them."""
+CUT = "the log does not end where it was left"
+_UNKNOWN_END = "whether entries were cut off before cannot be told"
 UNWRITABLE = "the database took no more of this entry"
 
 
@@ -46,7 +52,7 @@ class Entry:
     subject: str
     """What exactly: a route, an identifier; never a word from a recording."""
     outcome: str
-    """done, or why not."""
+    """done, allowed (whether it then went well, nobody waited to see), or why not."""
 
 
 def chained(entry: Entry, *, seq: int, previous: bytes) -> bytes:
@@ -94,11 +100,14 @@ class AuditTrail:
         self._filled.set()
 
     async def wait_written(self) -> None:
-        """Return once everything noted so far is in the database."""
+        """Return once everything noted so far is in the database. Raises StorageError where that takes too long."""
         wanted = self._n_noted
-        async with self._written:
-            while self._n_written < wanted:
-                await self._written.wait()
+        try:
+            async with asyncio.timeout(WAIT_LIMIT_S), self._written:
+                while self._n_written < wanted:
+                    await self._written.wait()
+        except TimeoutError as exc:
+            raise StorageError("audit: the log cannot be written. The database is away; try again later") from exc
 
     async def run(self) -> None:
         """Write, again and again until the database takes it; until cancelled."""
@@ -123,7 +132,7 @@ class AuditTrail:
                 log.warning("the audit log waits for the database")
                 await asyncio.sleep(BACKOFF_S)
                 continue
-            self._keep_head(*head)
+            await asyncio.to_thread(self._keep_head, *head)
             for _ in batch:
                 self._queue.popleft()
             async with self._written:
@@ -161,6 +170,15 @@ class AuditTrail:
             log.warning("the head of the audit log was not kept: %s", exc)
 
 
+async def is_cut(store: AccessStore, *, data_dir: Path) -> bool:
+    """Tell, before anything is written, whether the log lacks the entry that was noted outside, or the note is gone."""
+    seq, digest = _read_head(data_dir / HEAD_FILE)
+    rows = await store.rows("select_audit", after_seq=(seq or 1) - 1, person_id=None, limit=1)
+    if seq is None:
+        return bool(rows)
+    return not rows or rows[0]["seq"] != seq or bytes(rows[0]["sha256"]) != digest
+
+
 async def verify(store: AccessStore, *, data_dir: Path) -> tuple[int, list[str]]:
     """Return how many entries there are, and every one that was changed, removed or put in, by its number."""
     findings: list[str] = []
@@ -172,9 +190,13 @@ async def verify(store: AccessStore, *, data_dir: Path) -> tuple[int, list[str]]
             findings += _missing(seq + 1, row["seq"])
             findings += _broken(row, previous=previous if row["seq"] == seq + 1 else None)
             seq, previous = row["seq"], bytes(row["sha256"])
+            if row["outcome"] == CUT:
+                findings.append(f"entry {seq}: at that start {HEAD_FILE} was not of this log: {_UNKNOWN_END}")
             if seq == anchor_seq and previous != anchor:
                 findings.append(f"entry {seq}: it is not the one that this server wrote")
     findings += _missing(seq + 1, (anchor_seq or 0) + 1)
+    if anchor_seq is None and n_entries:
+        findings.append(f"{HEAD_FILE}: expected the newest entry's number in the data folder, got none: {_UNKNOWN_END}")
     return n_entries, findings
 
 

@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from becalm_server.access.audit import AuditTrail
+from becalm_server.access.audit import CUT, AuditTrail, is_cut
+from becalm_server.access.caller import Caller
 from becalm_server.access.first_start import (
     Owner,
     ensure_operator_token,
@@ -15,6 +16,7 @@ from becalm_server.access.identities import Identities
 from becalm_server.access.logins import Logins
 from becalm_server.access.pace import Pace
 from becalm_server.access.passwords import Passwords
+from becalm_server.access.rules import SEES_OTHERS
 from becalm_server.access.signing import Signer
 from becalm_server.access.tickets import Tickets
 from becalm_server.access.tokens import digest
@@ -61,6 +63,10 @@ class Access:
         """Tell whether a session was erased. Raises StorageError."""
         return await self.store.one("select_erased", digest=digest(session_id)) is not None
 
+    def wants_password_of(self, caller: Caller) -> bool:
+        """Tell whether an account has to choose a password before it may do anything: in a clinic, who sees others."""
+        return self.is_clinic and caller.role in SEES_OTHERS and not caller.has_password
+
     def changed(self) -> None:
         """Have every next request be judged anew."""
         self.identities.forget()
@@ -79,15 +85,22 @@ async def open_access(settings: ServerSettings, url: str) -> AsyncIterator[Acces
             await ensure_operator_token(store, owner=owner, data_dir=data_dir)
         signer = Signer(data_dir)
         identities = Identities(store, signer=signer)
+        visitors = Visitors(identities)
         audit = AuditTrail(store, data_dir=data_dir)
-        audit.note("start", caller=None, subject=f"profile {settings.profile}")
+        outcome = CUT if await is_cut(store, data_dir=data_dir) else "done"
+        audit.note("start", caller=None, subject=f"profile {settings.profile}", outcome=outcome)
         yield Access(
             store=store,
             owner=owner,
             identities=identities,
-            visitors=Visitors(identities),
+            visitors=visitors,
             audit=audit,
-            logins=Logins(store, signer=signer, passwords=Passwords()),
+            logins=Logins(
+                store,
+                signer=signer,
+                passwords=Passwords(),
+                on_end=lambda family_id: visitors.send_away(login_id=family_id),
+            ),
             tickets=Tickets(),
             pace=Pace(),
             is_clinic=is_clinic,

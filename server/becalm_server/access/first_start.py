@@ -80,11 +80,25 @@ def write_private(path: Path, text: str) -> None:
         draft.unlink(missing_ok=True)
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
             file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
         draft.replace(path)
+        _keep_names(path.parent)
     except OSError as exc:
         raise ConfigError(
             f"cannot write {path}: {exc.strerror}. Choose a folder you may write to", setting="data_dir"
         ) from exc
+
+
+def _keep_names(folder: Path) -> None:
+    """Have the folder's names outlive a power cut; Windows does so by itself."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _read(path: Path) -> str | None:

@@ -11,9 +11,11 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from starlette.requests import HTTPConnection
 
-from becalm_server.access.caller import Caller, Role
+from becalm_server.access.audit import EVERYBODY
+from becalm_server.access.caller import Caller
 from becalm_server.access.consents import may_export
 from becalm_server.access.desk import Access
+from becalm_server.access.pace import address_of
 from becalm_server.access.rules import Action, Scope, knows, may, people_of, scope
 from becalm_server.archive.row_security import see
 from becalm_server.problems import printable
@@ -30,12 +32,10 @@ ACTIONS: dict[tuple[str, str], Action] = {
     ("GET", "/metrics"): Action.MANAGE,
     ("POST", "/v1/people"): Action.MANAGE,
     ("GET", "/v1/sessions/{session_id}/export"): Action.EXPORT,
-    ("DELETE", "/v1/sessions/{session_id}"): Action.SHARE,
     ("DELETE", "/v1/people/{person_id}"): Action.SHARE,
 }
 """Routes whose action does not follow from their method."""
 
-SEES_OTHERS = {Role.OPERATOR, Role.CLINICIAN}
 _PREFIXES: tuple[tuple[re.Pattern[str], Action], ...] = (
     (re.compile(r"/v1/people/\{person_id\}/(grants|consents|export|audit)\b"), Action.SHARE),
     (re.compile(r"/v1/access/(me|devices)\b"), Action.OWN),
@@ -51,10 +51,10 @@ async def gate(request: Request) -> None:
     if path in OPEN_PATHS:
         return
     access: Access = request.app.state.parts.access
-    caller = request.state.caller = await identify(request, access)
+    caller = request.state.caller = await _identified(request, access)
     see(people_of(caller, Action.READ))
     action = action_of(request.method, path)
-    if access.is_clinic and caller.role in SEES_OTHERS and not caller.has_password and action is not Action.OWN:
+    if action is not Action.OWN and access.wants_password_of(caller):
         raise NotAllowedError("In a clinic this account needs a password first: POST /v1/access/me/password.")
     about = _Asked(access=access, caller=caller, action=action, route=f"{request.method} {path}")
     for name, refuse in (("session_id", _no_session), ("person_id", _no_person)):
@@ -69,9 +69,20 @@ async def gate(request: Request) -> None:
         about.note(None, "", outcome="not allowed")
         raise _not_allowed(caller, action)
     if action is not Action.OWN and not about.is_noted:
-        about.note(None, "")
+        about.note_list()
     if about.is_noted and access.is_clinic:
         await access.audit.wait_written()
+
+
+async def _identified(request: Request, access: Access) -> Caller:
+    """Return who asks; a stranger is noted. Raises WhoError."""
+    try:
+        return await identify(request, access)
+    except WhoError:
+        if access.pace.is_news(address_of(request.scope)):
+            subject = f"{request.method} {request.scope['route'].path}"
+            access.audit.note("enter", caller=None, subject=subject, outcome="no valid token")
+        raise
 
 
 def describe(document: dict[str, Any]) -> None:
@@ -123,7 +134,14 @@ class _Asked:
             raise NotAllowedError("The person has not agreed that clinicians take recordings away.")
         self.note(person_id, identifier)
 
-    def note(self, person_id: str | None, identifier: str, *, outcome: str = "done") -> None:
+    def note_list(self) -> None:
+        """Note a route without an identifier: a list is about each person whom the caller may see."""
+        seen = people_of(self.caller, Action.READ) if self.action is Action.READ else frozenset[str]()
+        people: list[str] = [EVERYBODY] if seen is None else sorted(seen)
+        for person_id in people or (None,):
+            self.note(person_id, "")
+
+    def note(self, person_id: str | None, identifier: str, *, outcome: str = "allowed") -> None:
         subject = f"{self.route} {printable(identifier)}".strip()
         self.access.audit.note(self.action, caller=self.caller, subject=subject, person_id=person_id, outcome=outcome)
         self.is_noted = True

@@ -54,6 +54,9 @@ RULES: dict[Role, dict[Action, Scope]] = {
 """What is not named is not allowed. A participant may stream: its phone may be its agent too."""
 
 
+SEES_OTHERS = frozenset({Role.OPERATOR, Role.CLINICIAN})
+
+
 def scope(caller: Caller, action: Action) -> Scope:
     """Return about whom a caller may do something."""
     return RULES[caller.role].get(action, Scope.NOBODY)

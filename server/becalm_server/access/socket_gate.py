@@ -13,6 +13,7 @@ from becalm_server.access.tickets import TICKET
 _PAIR = "Pair this device: becalm pair LINK, with a link that the server's operator makes by: becalm invite"
 
 _NO_CONSENT = "consent: the person has not agreed that recordings are kept. Ask them, then connect again"
+_NO_PASSWORD = "password: in a clinic this account needs one first: POST /v1/access/me/password"  # noqa: S105  (a sentence)
 REVOKED = "this device may not come in any more, or may see other people than before. Connect again, or pair it anew"
 
 
@@ -31,11 +32,17 @@ async def admit(websocket: WebSocket, hello: AgentHello | ClientHello, *, access
             raise WireError(f"token: it is unknown, has run out or was taken back. {_PAIR}", close_code=CloseCode.AUTH)
         if scope(caller, action) is Scope.NOBODY:
             raise WireError(f"role: a {caller.role} may not {action} here. {_PAIR}", close_code=CloseCode.SCOPE)
+        if access.wants_password_of(caller):
+            raise WireError(_NO_PASSWORD, close_code=CloseCode.SCOPE)
         if isinstance(hello, AgentHello):
             if caller.person_id is not None and not await may_store(access, caller.person_id):
                 raise WireError(_NO_CONSENT, close_code=CloseCode.SCOPE)
             await _bind(caller, hello.agent_id, access=access)
-        access.audit.note(action, caller=caller, subject=websocket.url.path, person_id=caller.person_id)
+        # An agent is about its person; whom a client sees is told when it sees them.
+        about = caller.person_id if isinstance(hello, AgentHello) else None
+        access.audit.note(action, caller=caller, subject=websocket.url.path, person_id=about)
+        if access.is_clinic:
+            await access.audit.wait_written()
     except StorageError as exc:
         raise WireError(str(exc), close_code=CloseCode.OVERLOADED) from exc
     return caller

@@ -36,15 +36,23 @@ class Visitors:
         account_id: str | None = None,
         device_id: str | None = None,
         login_id: str | None = None,
+        logins_of: str | None = None,
         agents_of: str | None = None,
     ) -> None:
-        """Close the sockets of an account, of one of its devices or logins, or of the agents beside a person."""
-        wanted = {("account", account_id), ("device", device_id), ("login", login_id), ("agents of", agents_of)}
+        """Close the sockets of an account, of a device, of one login or all of an account, or of a person's agents."""
+        wanted = {
+            ("account", account_id),
+            ("device", device_id),
+            ("login", login_id),
+            ("logins of", logins_of),
+            ("agents of", agents_of),
+        }
         for caller, close in list(self._inside.values()):
             own = (
                 ("account", caller.account_id),
                 ("device", caller.device_id),
                 ("login", caller.login_id),
+                ("logins of", caller.account_id if caller.login_id else None),
                 ("agents of", caller.person_id if caller.may_stream else None),
             )
             if any(one in wanted and one[1] is not None for one in own):

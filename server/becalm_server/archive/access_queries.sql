@@ -115,11 +115,10 @@ select * from unnest(
     %(seq)s::bigint[], %(at)s::timestamptz[], %(account_id)s::text[], %(role)s::text[], %(action)s::text[],
     %(person_id)s::text[], %(subject)s::text[], %(outcome)s::text[], %(previous_sha256)s::bytea[], %(sha256)s::bytea[]
 )
-on conflict do nothing
 
--- select_audit: entries after a number, of one person or of all
+-- select_audit: entries after a number, about one person (also among everybody) or of all
 select * from audit_entry
-where seq > %(after_seq)s and (%(person_id)s::text is null or person_id = %(person_id)s)
+where seq > %(after_seq)s and (%(person_id)s::text is null or person_id in (%(person_id)s, 'everybody'))
 order by seq
 limit %(limit)s
 
@@ -146,6 +145,22 @@ from refresh_token
 join login_family using (family_id)
 where token_sha256 = %(token_sha256)s
 for update
+
+-- lock_successors: what was given for a token
+select token_sha256, used_at from refresh_token
+where family_id = %(family_id)s and created_at >= %(used_at)s
+for update
+
+-- withdraw_refresh: another was given in its place; it counts as used long ago
+update refresh_token set used_at = to_timestamp(0) where token_sha256 = %(token_sha256)s
+
+-- clear_refreshes: tokens that are over by themselves
+delete from refresh_token where expires_at < now()
+
+-- clear_families: logins that ended, or that nobody can go on with
+delete from login_family
+where revoked_at < now()
+    or not exists (select from refresh_token where refresh_token.family_id = login_family.family_id)
 
 -- use_refresh: it had its turn
 update refresh_token set used_at = coalesce(used_at, now()) where token_sha256 = %(token_sha256)s

@@ -75,7 +75,7 @@ class AuditEntryBody(BaseModel):
             "action": "read",
             "person_id": PERSON_ID,
             "subject": "GET /v1/sessions/{session_id}/beats 6f1c0b4e9d2a4c7f8e3b5a1d7c9e2f40",
-            "outcome": "done",
+            "outcome": "allowed",
         }
     )
     seq: int
