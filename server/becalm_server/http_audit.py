@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request
 
 from becalm_server.access.desk import Access
 from becalm_server.bodies.logins import AuditEntryBody, AuditPage
-from becalm_server.http_people import PersonId
+from becalm_server.http_people import PersonId, known_person
 from becalm_server.problems import responses
 from becalm_server.refusals import UnknownPersonError
 
@@ -25,12 +25,12 @@ async def audit(request: Request, after_seq: AfterSeq = 0, limit: Limit = 100) -
 @router.get("/people/{person_id}/audit", summary="Who saw a person", responses=responses(UnknownPersonError))
 async def person_audit(request: Request, person_id: PersonId, after_seq: AfterSeq = 0, limit: Limit = 100) -> AuditPage:
     """Return who saw, exported or changed something of a person, and when."""
-    return await _page(request.app.state.parts.access, person_id=person_id, after_seq=after_seq, limit=limit)
+    access: Access = request.app.state.parts.access
+    await known_person(access, person_id)
+    return await _page(access, person_id=person_id, after_seq=after_seq, limit=limit)
 
 
 async def _page(access: Access, *, person_id: str | None, after_seq: int, limit: int) -> AuditPage:
     await access.audit.wait_written()
-    if person_id is not None and "\0" in person_id:  # PostgreSQL has no such text
-        return AuditPage(items=[])
     rows = await access.store.rows("select_audit", person_id=person_id, after_seq=after_seq, limit=limit)
     return AuditPage(items=[AuditEntryBody(**row) for row in rows])

@@ -10,6 +10,7 @@ from becalm_server.access.gate import CallerIs
 from becalm_server.access.logins import Login
 from becalm_server.access.pace import address_of
 from becalm_server.access.tokens import digest
+from becalm_server.archive.access_store import TakenError
 from becalm_server.bodies.logins import LoginBody, LoginWish, PasswordWish, RefreshWish, TicketBody
 from becalm_server.problems import responses
 from becalm_server.refusals import LoginTakenError, TooManyTriesError, WhoError
@@ -76,10 +77,10 @@ async def set_password(request: Request, caller: CallerIs, wish: PasswordWish) -
             trial.is_wrong = not is_right
         if not is_right:
             raise WhoError(_WRONG)
-    holder = await access.store.one("select_login_holder", login=wish.login)
-    if holder is not None and holder["account_id"] != caller.account_id:
-        raise LoginTakenError(f"The login name {wish.login!r:.70} is somebody else's. Choose another.")
-    await access.logins.set_password(account_id=caller.account_id, login=wish.login, password=wish.password)
+    try:
+        await access.logins.set_password(account_id=caller.account_id, login=wish.login, password=wish.password)
+    except TakenError as exc:
+        raise LoginTakenError(f"The login name {wish.login!r:.70} is somebody else's. Choose another.") from exc
     access.changed()
     access.visitors.send_away(logins_of=caller.account_id)
     access.audit.note("password", caller=caller, subject=f"account {caller.account_id}")

@@ -1,15 +1,18 @@
 """`/v1/people`: whose sessions are kept, and which clinicians may see them."""
 
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 
 from becalm_server.access.caller import Role
+from becalm_server.access.consents import Purpose, has_agreed
 from becalm_server.access.desk import Access
 from becalm_server.access.gate import CallerIs
 from becalm_server.access.rules import Action, people_of
 from becalm_server.access.tokens import new_id
+from becalm_server.archive.access_store import Row
 from becalm_server.bodies.examples import PERSON_ID
 from becalm_server.bodies.fields import MAX_ID_CHARS
 from becalm_server.bodies.people import (
@@ -39,20 +42,20 @@ async def people(request: Request, caller: CallerIs) -> PersonList:
 
 
 @router.post("", summary="Add a person", status_code=HTTPStatus.CREATED, responses=responses(_BAD, _LARGE))
-async def addknown_person(request: Request, wish: PersonWish) -> PersonBody:
+async def add_person(request: Request, wish: PersonWish) -> PersonBody:
     """Make a person that has no account yet."""
     row = await _access(request).store.one("insert_person", person_id=new_id(), label=wish.label)
     return PersonBody.model_validate(row)
 
 
 @router.get("/{person_id}", summary="One person", responses=_KNOWN)
-async def oneknown_person(request: Request, person_id: PersonId) -> PersonBody:
+async def one_person(request: Request, person_id: PersonId) -> PersonBody:
     """Return one person."""
     return await known_person(_access(request), person_id)
 
 
 @router.patch("/{person_id}", summary="Label a person", responses=_KNOWN | responses(_BAD, _LARGE))
-async def renameknown_person(request: Request, person_id: PersonId, wish: PersonWish) -> PersonBody:
+async def rename_person(request: Request, person_id: PersonId, wish: PersonWish) -> PersonBody:
     """Change the local label of a person, or take it away."""
     access = _access(request)
     await known_person(access, person_id)
@@ -65,7 +68,7 @@ async def grants(request: Request, person_id: PersonId) -> GrantList:
     access = _access(request)
     await known_person(access, person_id)
     rows = await access.store.rows("select_grants", person_id=person_id)
-    return GrantList(items=[GrantBody(**row) for row in rows])
+    return GrantList(items=[await _shown(access, row) for row in rows])
 
 
 @router.post(
@@ -75,7 +78,7 @@ async def grants(request: Request, person_id: PersonId) -> GrantList:
     responses=responses(_BAD, _LARGE, UnknownPersonError, UnknownAccountError),
 )
 async def grant(request: Request, caller: CallerIs, person_id: PersonId, wish: GrantWish) -> GrantBody:
-    """Let a clinician see a person, for ever or until a time."""
+    """Let a clinician see a person, for ever or until a time; in force once the person agreed to `clinician_access`."""
     access = _access(request)
     await known_person(access, person_id)
     clinician = await access.store.one("select_account", account_id=wish.clinician_id)
@@ -92,7 +95,7 @@ async def grant(request: Request, caller: CallerIs, person_id: PersonId, wish: G
     access.changed()
     access.visitors.send_away(account_id=wish.clinician_id)
     access.audit.note("grant", caller=caller, subject=f"clinician {wish.clinician_id}", person_id=person_id)
-    return GrantBody.model_validate(row)
+    return await _shown(access, row or {})
 
 
 @router.delete(
@@ -111,7 +114,13 @@ async def withdraw_grant(request: Request, person_id: PersonId, grant_id: GrantI
         raise UnknownGrantError(f"There is no grant {grant_id!r:.70}.")
     access.changed()
     access.visitors.send_away(account_id=row["clinician_id"])
-    return GrantBody.model_validate(row)
+    return await _shown(access, row)
+
+
+async def _shown(access: Access, row: Row) -> GrantBody:
+    is_over = row["withdrawn_at"] is not None or (row["until_at"] is not None and row["until_at"] <= datetime.now(UTC))
+    in_force = not is_over and bool(await has_agreed(access, row["person_id"], Purpose.CLINICIAN_ACCESS))
+    return GrantBody(**row, in_force=in_force)
 
 
 async def known_person(access: Access, person_id: str) -> PersonBody:

@@ -5,6 +5,7 @@ import base64
 import json
 import secrets
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -21,7 +22,11 @@ from becalm_protocol.handshake import AgentHello, ClientHello, Ping, Problem
 from becalm_server.access import logins, pace, tickets
 from becalm_server.access import passwords as passwords_of_server
 from becalm_server.access.caller import Caller, Role
+from becalm_server.access.first_start import ensure_operator_token, ensure_owner
+from becalm_server.access.identities import Identities
 from becalm_server.access.passwords import Passwords
+from becalm_server.access.signing import Signer
+from becalm_server.archive.access_store import open_access_store
 from becalm_server.refusals import TooManyTriesError
 from becalm_server.settings import Profile
 
@@ -68,6 +73,56 @@ async def test_the_key_on_this_machine_is_its_owners_alone_and_stays(
         assert server.token == token
     stored = await fetch(database_url, b"select token_sha256 from access_device")
     assert token.encode() not in bytes(stored[0]["token_sha256"])
+
+
+async def test_a_key_that_others_could_read_opens_nothing_any_more(start_server: Any, database_url: str) -> None:
+    async with start_server(database_url) as server:
+        exposed = server.token
+        (server.settings.data_dir / "operator_token").chmod(0o644)
+    async with start_server(database_url) as server:
+        for token, status in ((exposed, 401), (server.token, 200)):
+            async with server.http(token) as http:
+                assert (await http.get("/v1/access/me")).status_code == status
+
+
+async def test_an_owner_with_a_password_is_offered_no_link(start_server: Any, database_url: str) -> None:
+    links: list[str] = []
+    given = {"profile": Profile.CLINIC, "on_invitation": links.append}
+    async with start_server(database_url, **given) as server, server.stranger() as http:
+        code = links[0].partition("#")[2]
+        device = (await http.post("/v1/access/pair", json={"code": code})).json()
+        http.headers.update(bearer(device["token"]))
+        await http.post("/v1/access/me/password", json={"login": "owner", "password": PASSWORD})
+        assert (await http.delete(f"/v1/access/devices/{device['device_id']}")).status_code == 200
+    async with start_server(database_url, **given):
+        assert len(links) == 1
+
+
+async def test_a_login_name_is_given_once_also_at_the_same_moment(server: Any, http: httpx.AsyncClient) -> None:
+    tokens = [(await paired(server, http, role="participant"))["token"] for _ in range(3)]
+    wish = {"login": "ann", "password": PASSWORD}
+    answers = await asyncio.gather(
+        *(http.post("/v1/access/me/password", json=wish, headers=bearer(token)) for token in tokens)
+    )
+    assert sorted(one.status_code for one in answers) == [204, 409, 409]
+
+
+async def test_what_changes_while_it_is_asked_for_is_not_remembered(database_url: str, tmp_path: Path) -> None:
+    async with open_access_store(database_url) as store:
+        owner = await ensure_owner(store)
+        token = await ensure_operator_token(store, owner=owner, data_dir=tmp_path)
+        identities = Identities(store, signer=Signer(tmp_path))
+        whole = identities.caller
+
+        async def revoked_meanwhile(row: Any) -> Caller:
+            caller = await whole(row)
+            await store.rows("revoke_device", device_id=row["device_id"], account_id=None)
+            identities.forget()
+            return caller
+
+        identities.caller = revoked_meanwhile  # type: ignore[method-assign]
+        await identities.of_token(token)
+        assert await identities.of_token(token) is None
 
 
 async def test_a_revoked_token_closes_its_sockets_and_opens_nothing(server: Any, http: httpx.AsyncClient) -> None:
@@ -170,6 +225,13 @@ async def test_a_password_opens_for_some_minutes(server: Any, ann: dict[str, Any
     async with server.stranger() as browser:
         refreshed = await browser.post("/v1/access/refresh", json={"refresh_token": told["refresh_token"]})
     assert refreshed.status_code == 401
+
+
+async def test_who_logged_in_is_not_told_to_pair(server: Any, ann: dict[str, Any]) -> None:
+    async with server.stranger() as browser:
+        for token, word in (("eyJhbGciOiJFZERTQSIs.x.y", "Refresh the login"), ("becalm-device-x", "Pair this device")):
+            answer = await browser.get("/v1/access/me", headers=bearer(token))
+            assert (answer.status_code, word in answer.json()["detail"]) == (401, True)
 
 
 async def test_forged_tokens_open_nothing(server: Any, ann: dict[str, Any]) -> None:
@@ -346,6 +408,13 @@ async def test_a_ticket_opens_one_socket(server: Any, http: httpx.AsyncClient, m
             )
             codes.append(json.loads(await connection.recv())["type"])
     assert codes == ["client_welcome", "problem"]
+    told = await paired(server, http, role="participant")
+    async with server.http(told["token"]) as me:
+        late = (await me.post("/v1/access/me/ticket")).json()["ticket"]
+    await http.delete(f"/v1/access/devices/{told['device_id']}")
+    async with websockets.connect(f"{server.ws_url}/v1/live", compression=None, proxy=None) as connection:
+        await connection.send(json.dumps({"type": "client_hello", "versions": [1], "client": "page", "token": late}))
+        assert json.loads(await connection.recv())["type"] == "problem"
     given = tickets.Tickets()
     nobody = Caller(account_id="a", role=Role.PARTICIPANT)
     assert given.take(given.give(nobody)) is nobody

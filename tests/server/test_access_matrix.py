@@ -9,8 +9,10 @@ import httpx
 import psycopg
 import pytest
 
+from becalm_server.access.gate import ACTIONS
+
 OPEN = {"/healthz", "/readyz", "/v1/access/pair", "/v1/access/login", "/v1/access/refresh"}
-ERASES = {("delete", "/v1/people/{person_id}"), ("delete", "/v1/sessions/{session_id}")}
+ERASES = {("delete", "/v1/people/{person_id}")}
 SESSION = b"""insert into session (session_id, person_id, source, baseline_s, created_at, ended_at)
 values (%(session_id)s, %(person_id)s, 'live', 60, now() - interval '1 day', now() - interval '1 day')"""
 SUBJECTS = ("session_id", "person_id")
@@ -130,6 +132,10 @@ async def test_every_route_for_every_role(house: House, role: str) -> None:
                 assert answer.status_code not in {401, 403}, where
                 assert answer.status_code < 500 or told in {"exports-busy", "storage"}, where
     assert n_asked > 60
+
+
+async def test_the_gate_names_no_route_that_is_not_there(house: House) -> None:
+    assert {(method.lower(), path) for method, path in ACTIONS} - {("get", "/metrics")} <= set(house.routes())
 
 
 async def test_another_persons_answer_is_that_of_nothing(house: House) -> None:

@@ -180,3 +180,8 @@ async def test_a_stranger_is_noted_but_cannot_fill_the_log(server: Any, http: ht
             assert (await stranger.get("/v1/sessions")).status_code == 401
     log = (await http.get("/v1/audit?limit=1000")).json()["items"]
     assert len([one for one in log if one["action"] == "enter"]) == 5
+
+
+async def test_nobody_has_no_audit(server: Any, http: httpx.AsyncClient) -> None:
+    for person_id in ("nobody", "%00"):
+        assert (await http.get(f"/v1/people/{person_id}/audit")).status_code == 404

@@ -58,10 +58,11 @@ async def test_a_clinician_needs_grant_and_consent_and_loses_both_at_once(
             return answer.status_code
 
         assert await seen() == 404
-        await me.post(f"{ann['path']}/grants", json={"clinician_id": clinician["account_id"]})
-        assert await seen() == 404
+        made = await me.post(f"{ann['path']}/grants", json={"clinician_id": clinician["account_id"]})
+        assert (made.json()["in_force"], await seen()) == (False, 404)
         wish = {"purpose": "clinician_access", "text_version": "2026-11"}
         assert (await me.post(f"{ann['path']}/consents", json=wish)).json()["text_version"] == "2026-11"
+        assert (await me.get(f"{ann['path']}/grants")).json()["items"][0]["in_force"]
         assert await seen() == 200
         export = f"/v1/sessions/{session_id}/export?format=csv"
         assert (await doctor.get(export)).status_code == 403
@@ -78,6 +79,18 @@ async def test_a_clinician_needs_grant_and_consent_and_loses_both_at_once(
             ("clinician_access", False),
             ("export", True),
         ]
+
+
+@pytest.mark.parametrize("until_at", ["9999-12-31T23:59:59-10:00", "0001-01-01T00:00:00+10:00"])
+async def test_no_grant_lasts_until_a_time_that_cannot_be_told(
+    server: Any, http: httpx.AsyncClient, ann: dict[str, Any], until_at: str
+) -> None:
+    clinician = await paired(server, http, role="clinician")
+    wish = {"clinician_id": clinician["account_id"], "until_at": until_at}
+    assert (await http.post(f"{ann['path']}/grants", json=wish)).status_code == 422
+    over = await http.post(f"{ann['path']}/grants", json=wish | {"until_at": "2001-01-01T00:00:00Z"})
+    assert (over.status_code, over.json()["in_force"]) == (201, False)
+    assert (await http.get(f"{ann['path']}/grants")).status_code == 200
 
 
 async def test_without_consent_to_storage_nothing_new_is_kept(server: Any, ann: dict[str, Any]) -> None:

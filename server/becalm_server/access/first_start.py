@@ -50,6 +50,7 @@ async def ensure_operator_token(store: AccessStore, *, owner: Owner, data_dir: P
     async with store.together() as steps:
         if token is not None and await _is_good(steps, token):
             return token
+        await _revoke_local(steps, owner)  # whoever read the one of before, while others could, has nothing
         token = make_token(DEVICE)
         await steps.rows(
             "insert_device",
@@ -67,9 +68,7 @@ async def withdraw_operator_token(store: AccessStore, *, owner: Owner, data_dir:
     """Leave no key on this machine: in a clinic everybody, the operator's programs too, is paired or logs in."""
     (data_dir / OPERATOR_TOKEN_FILE).unlink(missing_ok=True)
     async with store.together() as steps:
-        for device in await steps.rows("select_devices", account_id=owner.account_id):
-            if device["is_local"]:
-                await steps.rows("revoke_device", device_id=device["device_id"], account_id=owner.account_id)
+        await _revoke_local(steps, owner)
 
 
 def write_private(path: Path, text: str) -> None:
@@ -110,6 +109,12 @@ def _read(path: Path) -> str | None:
         return None
     is_private = os.name == "nt" or not stat.S_IMODE(facts.st_mode) & 0o077
     return token if is_private and token.startswith(DEVICE) else None
+
+
+async def _revoke_local(steps: Steps, owner: Owner) -> None:
+    for device in await steps.rows("select_devices", account_id=owner.account_id):
+        if device["is_local"]:
+            await steps.rows("revoke_device", device_id=device["device_id"], account_id=owner.account_id)
 
 
 async def _is_good(steps: Steps, token: str) -> bool:

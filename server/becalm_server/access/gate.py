@@ -17,6 +17,7 @@ from becalm_server.access.consents import may_export
 from becalm_server.access.desk import Access
 from becalm_server.access.pace import address_of
 from becalm_server.access.rules import Action, Scope, knows, may, people_of, scope
+from becalm_server.access.tokens import anew
 from becalm_server.archive.row_security import see
 from becalm_server.problems import printable
 from becalm_server.refusals import NotAllowedError, UnknownPersonError, UnknownSessionError, WhoError
@@ -109,7 +110,7 @@ async def identify(connection: HTTPConnection, access: Access) -> Caller:
         raise WhoError("Expected a token (Authorization: Bearer ...), got none. Pair this device: becalm pair LINK")
     caller = await access.identities.of_token(token.strip())
     if caller is None:
-        raise WhoError("The token is unknown, has run out or was taken back. Pair this device again: becalm pair LINK")
+        raise WhoError(f"The token is unknown, has run out or was taken back. {anew(token.strip())}")
     return caller
 
 

@@ -22,6 +22,7 @@ class Identities:
         self._store = store
         self._signer = signer
         self._known: dict[bytes, tuple[int, Caller | None]] = {}
+        self._n_forgot = 0
 
     async def of_token(self, token: str) -> Caller | None:
         """Return who holds a token, None where it opens nothing. Raises StorageError."""
@@ -31,7 +32,10 @@ class Identities:
         asked_ns, caller = self._known.get(key, (0, None))
         if key in self._known and now_ns - asked_ns < REMEMBER_NS:
             return caller
+        n_forgot = self._n_forgot
         caller = await (self._of_device(key) if token.startswith(DEVICE) else self._of_login(token))
+        if n_forgot != self._n_forgot:  # it changed while the database was asked: good for this time at most
+            return caller
         while len(self._known) >= MAX_REMEMBERED:
             self._known.pop(next(iter(self._known)), None)
         self._known[key] = now_ns, caller
@@ -55,6 +59,7 @@ class Identities:
 
     def forget(self) -> None:
         """Ask the database again: something about access has changed."""
+        self._n_forgot += 1
         self._known.clear()
 
     async def caller(self, row: Row) -> Caller:

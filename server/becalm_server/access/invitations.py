@@ -47,6 +47,9 @@ async def invite(store: AccessStore, *, account_id: str) -> Invitation:
 
 async def needs_invitation(store: AccessStore, *, owner: Owner) -> bool:
     """Tell whether this start prints a link: the first one, and one at which nobody could come in as the owner."""
+    account = await store.one("select_account", account_id=owner.account_id)
+    if account is not None and account["password_hash"] is not None:
+        return False
     devices = await store.rows("select_devices", account_id=owner.account_id)
     return owner.is_new or all(device["revoked_at"] is not None for device in devices)
 

@@ -9,6 +9,7 @@ from becalm_server.access.consents import may_store
 from becalm_server.access.desk import Access
 from becalm_server.access.rules import Action, Scope, scope
 from becalm_server.access.tickets import TICKET
+from becalm_server.access.tokens import anew
 
 _PAIR = "Pair this device: becalm pair LINK, with a link that the server's operator makes by: becalm invite"
 
@@ -25,11 +26,14 @@ async def admit(websocket: WebSocket, hello: AgentHello | ClientHello, *, access
         raise WireError(f"token: expected one, got none. {_PAIR}", close_code=CloseCode.AUTH)
     try:
         if shown.startswith(TICKET):
-            caller = access.tickets.take(shown)
+            holder = access.tickets.take(shown)
+            caller = None if holder is None else await access.identities.renewed(holder)
         else:
             caller = await access.identities.of_token(shown)
         if caller is None:
-            raise WireError(f"token: it is unknown, has run out or was taken back. {_PAIR}", close_code=CloseCode.AUTH)
+            raise WireError(
+                f"token: it is unknown, has run out or was taken back. {anew(shown)}", close_code=CloseCode.AUTH
+            )
         if scope(caller, action) is Scope.NOBODY:
             raise WireError(f"role: a {caller.role} may not {action} here. {_PAIR}", close_code=CloseCode.SCOPE)
         if access.wants_password_of(caller):

@@ -18,6 +18,13 @@ def digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
+def anew(token: str) -> str:
+    """Return what whoever holds a token that opens nothing can do."""
+    if token.startswith(DEVICE):
+        return "Pair this device again: becalm pair LINK"
+    return "Refresh the login (POST /v1/access/refresh), or log in again; a device is paired by: becalm pair LINK"
+
+
 def new_id() -> str:
     """Return a random identifier."""
     return secrets.token_hex(16)

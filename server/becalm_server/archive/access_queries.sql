@@ -176,9 +176,6 @@ select account.* from login_family
 join account using (account_id)
 where family_id = %(family_id)s and revoked_at is null and disabled_at is null
 
--- select_login_holder: whose login name it is
-select account_id from account where login = %(login)s
-
 -- insert_consent: a person agreed to a purpose, in the words of a version
 insert into consent (consent_id, person_id, purpose, text_version, given_by)
 values (%(consent_id)s, %(person_id)s, %(purpose)s, %(text_version)s, %(given_by)s)

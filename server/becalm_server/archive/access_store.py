@@ -21,6 +21,10 @@ class RefusedError(StorageError):
     """The database is there, and takes no such value: trying again is no use."""
 
 
+class TakenError(StorageError):
+    """Somebody else has that already, perhaps since a moment ago."""
+
+
 class AccessStore:
     """Open with open_access_store(). Every method raises StorageError where the database cannot answer."""
 
@@ -52,6 +56,8 @@ class AccessStore:
             raise StorageError(
                 f"database: no answer within {WAIT_LIMIT_S:.0f} s. It may be restarting; try again"
             ) from exc
+        except psycopg.errors.UniqueViolation as exc:
+            raise TakenError("database: it has such a row already. Try again, or choose another name") from exc
         except (psycopg.DataError, psycopg.errors.ProgramLimitExceeded) as exc:
             raise RefusedError(f"database: {type(exc).__name__}. It takes no such value") from exc
         except (psycopg.Error, OSError) as exc:

@@ -37,6 +37,12 @@ def _moment(text: object) -> object:
     return text
 
 
+def _moment_of_our_time(text: object) -> object:
+    if isinstance(text, str) and not text.startswith(("20", "21")):
+        raise ValueError("expected a year from 2000 to 2199")
+    return _moment(text)
+
+
 def _integer(number: object) -> object:
     """JSON knows one kind of number: 1.0 is an integer there."""
     return int(number) if isinstance(number, float) and number.is_integer() else number
@@ -66,6 +72,14 @@ Moment = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time", "pattern": _RFC_3339}),
 ]
 """A moment on the wall clock, with its zone."""
+KeptMoment = Annotated[
+    datetime,
+    BeforeValidator(_moment_of_our_time),
+    WithJsonSchema(
+        {"type": "string", "format": "date-time", "pattern": _RFC_3339.replace("[0-9]{4}", "2[01][0-9]{2}")}
+    ),
+]
+"""A moment that is stored: it can be told again in any zone, unlike those of the first and the last year."""
 SessionNs = Annotated[int, BeforeValidator(_integer), Field(strict=True, ge=-MAX_SESSION_NS, le=MAX_SESSION_NS)]
 """Session time in a body."""
 PersonQuery = Annotated[

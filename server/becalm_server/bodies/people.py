@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from becalm_server.access.consents import Purpose
 from becalm_server.bodies.examples import ACCOUNT_ID, CREATED_AT, GRANT_ID, PERSON_ID, example_of, shown, strict
-from becalm_server.bodies.fields import Label, Moment
+from becalm_server.bodies.fields import KeptMoment, Label
 
 
 class PersonBody(BaseModel):
@@ -37,11 +37,11 @@ class GrantWish(BaseModel):
 
     model_config = strict({"clinician_id": ACCOUNT_ID, "until_at": "2027-02-22T08:00:00Z"})
     clinician_id: Label = Field(description="Account of the clinician")
-    until_at: Moment | None = Field(default=None, description="When it ends by itself; without it: when withdrawn")
+    until_at: KeptMoment | None = Field(default=None, description="When it ends by itself; without it: when withdrawn")
 
 
 class GrantBody(BaseModel):
-    """A clinician may see a person."""
+    """A clinician may see a person, once the person has agreed to `clinician_access` too."""
 
     model_config = shown(
         {
@@ -52,6 +52,7 @@ class GrantBody(BaseModel):
             "granted_at": CREATED_AT,
             "until_at": "2027-02-22T08:00:00Z",
             "withdrawn_at": None,
+            "in_force": False,
         }
     )
     grant_id: str
@@ -61,6 +62,7 @@ class GrantBody(BaseModel):
     granted_at: datetime
     until_at: datetime | None
     withdrawn_at: datetime | None
+    in_force: bool = Field(description="Neither withdrawn nor over, and the consent to `clinician_access` is given")
 
 
 class GrantList(BaseModel):
