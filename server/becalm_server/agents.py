@@ -11,7 +11,7 @@ from becalm_server.listener import Sees, everybody
 
 
 class Agents:
-    """Links by agent, the newest last; clients hear of every change."""
+    """Links by agent, the newest last; clients hear of every change to what they may see."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
@@ -23,19 +23,19 @@ class Agents:
         if older is not None:
             older.close_nowait(CloseCode.FENCED, detail="a newer connection of this agent took over")
         self._links[link.agent_id] = link
-        self._tell()
+        self._tell({link.person_id, (older or link).person_id})
 
     def leave(self, link: AgentLink) -> None:
         """Forget a connection."""
         if self._links.get(link.agent_id) is link:
             del self._links[link.agent_id]
-            self._tell()
+            self._tell({link.person_id})
 
     def status(self, link: AgentLink, status: AgentStatus) -> None:
         """Learn how an agent's sensors are."""
         if link.sensors != status.sensors:
             link.sensors = status.sensors
-            self._tell()
+            self._tell({link.person_id})
 
     def presence(self, sees: Sees = everybody) -> AgentPresence:
         """Return which sensors are there, of the people that somebody sees."""
@@ -56,9 +56,10 @@ class Agents:
         link = self.owner(record)
         return link if link is not None and record.session_id in link.session_ids else None
 
-    def _tell(self) -> None:
+    def _tell(self, people: set[str | None]) -> None:
         for listener in self._hub.listeners():
-            listener.outbox.put_nowait(self.presence(listener.sees))
+            if any(map(listener.sees, people)):
+                listener.outbox.put_nowait(self.presence(listener.sees))
 
     def close_nowait(self, code: CloseCode) -> None:
         """Disconnect every agent; what is not acknowledged they keep."""

@@ -23,6 +23,7 @@ from becalm_protocol.handshake import (
     StopSession,
 )
 from becalm_protocol.limits import CREDIT_FRAMES
+from becalm_server.access.pace import MESSAGES_PER_S, Messages
 from becalm_server.access.rules import Action
 from becalm_server.access.socket_gate import REVOKED, admit
 from becalm_server.agent_link import AgentLink
@@ -68,6 +69,8 @@ class _Conversation:
         self._socket = socket
         self._link = link
         self._parts = parts
+        self._messages = Messages()
+        """Beside events, which the credit bounds."""
         self._opened = asyncio.Event()
 
     async def run(self) -> None:
@@ -106,6 +109,9 @@ class _Conversation:
 
     async def _take(self, message: object, group: asyncio.TaskGroup) -> None:
         sessions, link = self._parts.sessions, self._link
+        if not isinstance(message, Data) and self._messages.is_too_many():
+            problem = f"message: expected at most {MESSAGES_PER_S} a second beside events, got more"
+            raise WireError(problem, close_code=CloseCode.RATE)
         match message:
             case Data():
                 sessions.accept(link, message)

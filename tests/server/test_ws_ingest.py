@@ -16,11 +16,12 @@ from becalm_protocol.codec import encode_json, encode_msgpack
 from becalm_protocol.derived import Beat
 from becalm_protocol.envelope import seal
 from becalm_protocol.errors import CloseCode
-from becalm_protocol.events import SampleBlock
+from becalm_protocol.events import SampleBlock, SignalKind, StreamState
 from becalm_protocol.forms import SUBPROTOCOL_2_MSGPACK, SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK, VERSIONS
 from becalm_protocol.handshake import (
     Ack,
     AgentHello,
+    AgentStatus,
     CloseSession,
     Data,
     OpenSession,
@@ -28,6 +29,7 @@ from becalm_protocol.handshake import (
     Pong,
     Problem,
     Reset,
+    SensorState,
     SessionClosed,
     Source,
     StartSession,
@@ -35,6 +37,7 @@ from becalm_protocol.handshake import (
     StreamAck,
 )
 from becalm_protocol.limits import CREDIT_FRAMES, MAX_FRAME_BYTES, MAX_STREAMS
+from becalm_server.access import pace
 from becalm_server.archive.embedded import EmbeddedPostgres
 
 RAW = b"select stream_id, seq, form, received_ns, sensor_ns, n_samples, body from raw_event order by 1, 2"
@@ -328,6 +331,22 @@ async def test_unknown_stream_is_refused(server: Any, sensors: Any) -> None:
         await agent.hello()
         await agent.send(sensors.second(0)[0])
         assert await agent.closed() == CloseCode.MALFORMED
+
+
+async def test_agent_that_speaks_too_often_disconnects_itself_alone(
+    server: Any, sensors: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "MESSAGES_PER_S", 2)
+    async with server.agent() as agent, server.client() as client:
+        await agent.hello()
+        await client.hello()
+        await agent.open(sensors.streams)
+        await agent.send(*sensors.second(0))  # events are bounded by the credit
+        for n in range(21):
+            sensor = SensorState(device=f"strap {n}", kind=SignalKind.ECG, state=StreamState.STREAMING)
+            await agent.send(AgentStatus(sensors=(sensor,)))
+        assert await agent.closed() == CloseCode.RATE
+        await client.wait_live(Beat)
 
 
 async def test_silent_agent_is_let_go(server: Any) -> None:
