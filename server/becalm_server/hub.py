@@ -50,6 +50,7 @@ class Hub:
     def subscribe(self, listener: Listener, wish: Subscribe) -> bool:
         """Send a client the frames it asks for; False where there is no such session, or one too many."""
         self._hearing.clear()
+        self._forget_old()
         if wish.session_id is None:
             listener.follow(wish, shown=self._shown_to(listener.sees))
             return True
@@ -90,6 +91,17 @@ class Hub:
             feed.ended_ns = self._clock_ns()
             self._show_again()
 
+    def discard(self, session_id: str) -> None:
+        """Hand out nothing more of a session that is erased, neither what is kept of it nor what waits for clients."""
+        feed = self._feeds.pop(session_id, None)
+        if feed is None:
+            return
+        if self._shown is feed:
+            self._shown = None
+        self._show_again()
+        for listener in self._listeners:
+            listener.discard(session_id)
+
     def show(self, session_id: str | None) -> None:
         """Have those who follow whatever is under way follow this session."""
         feed = None if session_id is None else self._feeds[session_id]
@@ -114,7 +126,10 @@ class Hub:
 
     def tell_view(self, view: SessionView) -> None:
         """Tell those who listen to a session how it is."""
-        self._feeds[view.session_id].view = view
+        feed = self._feeds.get(view.session_id)
+        if feed is None:
+            return  # erased, or ended long ago
+        feed.view = view
         for listener in self._hearing_of(view.session_id):
             listener.outbox.put_nowait(view)
 

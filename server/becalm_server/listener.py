@@ -1,6 +1,7 @@
 """One client at the hub: the sessions it listens to, how its frames are numbered, and its outbox."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from becalm_protocol.live import Ages, Subscribe, Subscribed
 from becalm_server.choice import Choice
@@ -50,7 +51,10 @@ class Listener:
         """Another session is under way, or none."""
         if self._wish is None or (self._followed is not None and self._followed[0] is feed):
             return
-        self._followed = None if feed is None else (feed, self._begin(feed, self._wish))
+        self._followed = None
+        if feed is not None:
+            self._followed = feed, self._begin(feed, self._wish)
+            self._wish = replace(self._wish, resume=None)  # from now on this connection misses nothing
 
     def forget(self, session_id: str | None) -> None:
         """Take no more frames of a session; None: of the one under way."""
@@ -58,6 +62,11 @@ class Listener:
             self._wish = self._followed = None
         else:
             self._asked.pop(session_id, None)
+
+    def discard(self, session_id: str) -> None:
+        """Send nothing more of a session, not even what waits."""
+        self._asked.pop(session_id, None)
+        self.outbox.discard(session_id)
 
     def hears(self, session_id: str) -> bool:
         """Tell whether this client listens to a session."""
@@ -110,7 +119,7 @@ class Listener:
                 began_anew=wish.resume.feed_id != feed.feed_id,
             )
             wanted = [frame for frame in frames if choice.takes(frame.event)]
-            self.outbox.repeat(feed.session_id, subscribed, frames=wanted)
+            self.outbox.repeat(subscribed, frames=wanted)
         if feed.view is not None:
             self.outbox.put_nowait(feed.view)
         return choice

@@ -1,7 +1,8 @@
 """What one client is still to be sent, bounded, with a policy for each kind of frame.
 
-Waveforms drop the oldest and say so in a gap; metrics conflate to the newest second; everything else waits in order,
-and a client that lets too much of it pile up is disconnected. What is repeated for a client that came back goes first.
+Waveforms drop the oldest and say so in a gap; metrics conflate to the newest second, what is told of agents to the
+newest; everything else waits in order, and a client that lets too much of it pile up is disconnected. What is repeated
+for a client that came back goes first.
 """
 
 import asyncio
@@ -13,7 +14,8 @@ from dataclasses import dataclass
 from becalm_protocol.derived import Metrics
 from becalm_protocol.errors import CloseCode
 from becalm_protocol.events import Gap, GapReason
-from becalm_protocol.handshake import ServerToClient, Waveform
+from becalm_protocol.handshake import AgentPresence, ServerToClient, Waveform
+from becalm_protocol.live import Subscribed
 from becalm_server.frames import LiveFrame
 
 # Three signals at four frames a second make 12 a second: five seconds of drawing, and then it is old anyway.
@@ -38,11 +40,14 @@ class Outbox:
     """Filled by the hub without waiting, emptied by one sender."""
 
     def __init__(self) -> None:
-        self._repeated: deque[LiveFrame | ServerToClient] = deque()
+        self._repeated: dict[str, deque[LiveFrame | ServerToClient]] = {}
+        """By session."""
         self._pending: dict[int, LiveFrame | ServerToClient] = {}
         self._n_put = 0
         self._waveforms: deque[int] = deque()
         self._metrics: deque[int] = deque()
+        self._presence = -1
+        """Number of the newest; meaningless once that is sent."""
         self._lost: dict[str, _Lost] = {}
         self._filled = asyncio.Event()
         self._n_dropped = 0
@@ -50,6 +55,8 @@ class Outbox:
         self._peak = 0
         self.closing: CloseCode | None = None
         """Set where the client is to be disconnected."""
+        self.is_repeating = False
+        """Whether what get() returned last is repeated: it was published long before this client asked."""
 
     def put_nowait(self, item: LiveFrame | ServerToClient) -> None:
         """Take one more frame or message."""
@@ -60,19 +67,29 @@ class Outbox:
             self._waveforms.append(self._n_put)
         elif isinstance(event, Metrics):
             self._metrics.append(self._n_put)
+        elif isinstance(item, AgentPresence):
+            self._pending.pop(self._presence, None)
+            self._presence = self._n_put
         self._pending[self._n_put] = item
         self._n_put += 1
         self._bound()
         self._peak = max(self._peak, len(self._pending))
         self._filled.set()
 
-    def repeat(self, session_id: str, heading: ServerToClient, *, frames: Iterable[LiveFrame]) -> None:
-        """Send kept frames of a session, in place of those of it that still wait here. The feed bounds them."""
-        for waiting in [n for n, item in self._pending.items() if _is_of(item, session_id)]:
-            self._take(waiting)
-        self._repeated = deque(item for item in self._repeated if not _is_of(item, session_id))
-        self._repeated.extend((heading, *frames))
+    def repeat(self, heading: Subscribed, *, frames: Iterable[LiveFrame]) -> None:
+        """Send kept frames of a session, in place of all of it that still waits here. The feed bounds them."""
+        if self.closing is not None:
+            return
+        self.discard(heading.session_id)
+        self._repeated[heading.session_id] = deque((heading, *frames))
         self._filled.set()
+
+    def discard(self, session_id: str) -> None:
+        """Send nothing of a session that still waits here."""
+        for waiting in [n for n, item in self._pending.items() if getattr(item, "session_id", None) == session_id]:
+            self._take(waiting)
+        self._lost = {stream_id: lost for stream_id, lost in self._lost.items() if lost.session_id != session_id}
+        self._repeated.pop(session_id, None)
 
     def close_nowait(self, code: CloseCode) -> None:
         """Ask the sender to disconnect the client."""
@@ -84,8 +101,9 @@ class Outbox:
         while True:
             if self.closing is not None:
                 return None
+            self.is_repeating = bool(self._repeated)
             if self._repeated:
-                return self._repeated.popleft()
+                return self._take_repeated()
             if self._lost:
                 return self._gap()
             if self._pending:
@@ -96,11 +114,18 @@ class Outbox:
     def statistics(self) -> dict[str, int]:
         """Depth, peak, dropped waveforms and metrics that newer ones replaced."""
         return {
-            "depth": len(self._repeated) + len(self._pending),
+            "depth": sum(map(len, self._repeated.values())) + len(self._pending),
             "peak": self._peak,
             "dropped": self._n_dropped,
             "conflated": self._n_conflated,
         }
+
+    def _take_repeated(self) -> LiveFrame | ServerToClient:
+        session_id, items = next(iter(self._repeated.items()))
+        item = items.popleft()
+        if not items:
+            del self._repeated[session_id]
+        return item
 
     def _take(self, number: int) -> LiveFrame | ServerToClient:
         for numbers in (self._waveforms, self._metrics):
@@ -140,7 +165,3 @@ class Outbox:
             reason=GapReason.SLOW_CLIENT,
         )
         return LiveFrame(gap, ledger=None, queued_ns=time.monotonic_ns(), session_id=lost.session_id, seq=None)
-
-
-def _is_of(item: LiveFrame | ServerToClient, session_id: str) -> bool:
-    return isinstance(item, LiveFrame) and item.session_id == session_id

@@ -100,6 +100,7 @@ class Sessions:
     def discard(self, session_id: str) -> None:
         """Take nothing more of a session that is erased; its agent is told to stop, and later to forget."""
         self._slow_lane.discard(session_id)
+        self._hub.discard(session_id)
         session = self._open.get(session_id)
         if session is None:
             return

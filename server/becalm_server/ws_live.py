@@ -139,7 +139,8 @@ class _Conversation:
                     await asyncio.sleep(
                         0
                     )  # a send that need not wait lets nobody in, not even the news that it is over
-                    self._parts.hub.sent_latency.add(time.monotonic_ns() - item.queued_ns)
+                    if not self._outbox.is_repeating:
+                        self._parts.hub.sent_latency.add(time.monotonic_ns() - item.queued_ns)
                 else:
                     await self._socket.send(item)
             code = self._outbox.closing or CloseCode.RESTART

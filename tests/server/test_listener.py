@@ -8,7 +8,7 @@ from becalm_protocol.codec import decode
 from becalm_protocol.derived import Beat, BeatFlag, Index, Metrics, Reason
 from becalm_protocol.events import Battery, Gap, SignalKind
 from becalm_protocol.forms import SUBPROTOCOL_2_JSON, SUBPROTOCOL_JSON
-from becalm_protocol.handshake import Ledger, Live, LiveEvent, Waveform
+from becalm_protocol.handshake import Ledger, Live, LiveEvent, SessionPhase, SessionView, Source, Waveform
 from becalm_protocol.live import Resume, Subscribe, Subscribed
 from becalm_protocol.units import NS_PER_S
 from becalm_server.feed import Feed
@@ -152,6 +152,42 @@ async def test_follower_goes_on_with_the_next_session() -> None:
     ]  # fmt: skip
 
 
+async def test_follower_that_came_back_gets_each_frame_once() -> None:
+    hub = hub_with("a", "b")
+    publish(hub, "a", *(beat(n) for n in range(3)))
+    listener = joined(hub)
+    hub.subscribe(listener, Subscribe(resume=Resume(feed_id="?", seq=0)))
+    heard = []
+    for session_id in ("a", "b", "a", None, "a"):
+        hub.show(session_id)
+        heard += await drain(listener)
+    publish(hub, "a", beat(3))
+    heard += await drain(listener)
+    assert [getattr(item.event, "t_ns", None) for item in heard if isinstance(item, Live)] == [0, 1, 2, 3]
+
+
+async def test_nothing_of_an_erased_session_is_handed_out() -> None:
+    hub = hub_with("a", "b")
+    asked, follower, other = joined(hub), joined(hub), joined(hub)
+    hub.show("a")
+    hub.subscribe(asked, Subscribe(session_id="a"))
+    hub.subscribe(follower, Subscribe())
+    hub.subscribe(other, Subscribe(session_id="b"))
+    publish(hub, "a", beat(1), *(wave(n) for n in range(MAX_WAVEFORMS + 2)))
+    publish(hub, "b", beat(2))
+    hub.discard("a")
+    assert await drain(asked) == await drain(follower) == []
+    assert [item.event for item in await drain(other) if isinstance(item, Live)] == [beat(2)]
+    publish(hub, "a", beat(3))
+    hub.tell_view(SessionView(session_id="a", phase=SessionPhase.ENDED, source=Source.LIVE, baseline_s=60))
+    assert not hub.subscribe(joined(hub), Subscribe(session_id="a", resume=Resume(feed_id="?", seq=0)))
+    assert (asked.hears("a"), follower.hears("a"), asked.ages()) == (False, False, ())
+    assert hub.session_ns(None, sees=everybody) is None
+    hub.discard("a")
+    hub.show("b")
+    assert follower.hears("b")
+
+
 async def test_version_1_counts_its_own_frames_and_hears_of_nothing_newer() -> None:
     hub = hub_with("a", "b")
     publish(hub, "a", beat(0), beat(1))
@@ -195,7 +231,6 @@ def test_the_last_of_an_ended_session_is_kept_for_a_while() -> None:
     hub.open("b", person_id="p", clock=lambda: None)
     assert hub.subscribe(joined(hub), Subscribe(session_id="a", resume=Resume(feed_id="?", seq=0)))
     now_ns = 31 * NS_PER_S
-    hub.open("c", person_id="p", clock=lambda: None)
     assert not hub.subscribe(joined(hub), Subscribe(session_id="a"))
     publish(hub, "a", beat(2))  # late, of the slow lane: nobody follows it any more
 

@@ -4,7 +4,8 @@ from typing import Any
 from becalm_protocol.derived import Beat, BeatFlag, Index, Metrics, Reason
 from becalm_protocol.errors import CloseCode
 from becalm_protocol.events import Gap, GapReason, SignalKind
-from becalm_protocol.handshake import Ping, Waveform
+from becalm_protocol.handshake import AgentPresence, Ping, Waveform
+from becalm_protocol.live import Subscribed
 from becalm_server.frames import LiveFrame
 from becalm_server.outbox import MAX_METRICS, MAX_OTHERS, MAX_WAVEFORMS, Outbox
 
@@ -81,3 +82,54 @@ async def test_get_waits_for_the_next_item() -> None:
         assert not waiting.done()
         outbox.put_nowait(Ping(sent_ns=2))
     assert waiting.result() == Ping(sent_ns=2)
+
+
+def heading(seq: int) -> Subscribed:
+    return Subscribed(session_id="s", feed_id="f", seq=seq)
+
+
+async def test_what_is_told_of_agents_conflates_to_the_newest() -> None:
+    outbox = Outbox()
+    outbox.put_nowait(beat(0))
+    for n in range(2 * MAX_OTHERS + 1):
+        outbox.put_nowait(AgentPresence(agent_connected=n % 2 == 0, sensors=()))
+    outbox.put_nowait(beat(1))
+    assert outbox.closing is None
+    assert await drain(outbox) == [beat(0).event, AgentPresence(agent_connected=True, sensors=()), beat(1).event]
+    outbox.put_nowait(beat(2))
+    outbox.put_nowait(AgentPresence(agent_connected=False, sensors=()))
+    assert len(await drain(outbox)) == 2
+
+
+async def test_asking_again_and_again_leaves_one_answer() -> None:
+    outbox = Outbox()
+    for n in range(1_000):
+        outbox.repeat(heading(n), frames=[beat(n)])
+    assert outbox.statistics()["depth"] == 2
+    assert await drain(outbox) == [heading(999), beat(999).event]
+    outbox.close_nowait(CloseCode.OVERLOADED)
+    outbox.repeat(heading(0), frames=[beat(0)])
+    assert outbox.statistics()["depth"] == 0
+
+
+async def test_no_gap_is_told_of_waveform_that_is_repeated() -> None:
+    outbox = Outbox()
+    sent = [wave(n) for n in range(MAX_WAVEFORMS + 3)]
+    for item in sent:
+        outbox.put_nowait(item)
+    outbox.repeat(heading(0), frames=sent)
+    assert await drain(outbox) == [heading(0), *(item.event for item in sent)]
+    outbox.put_nowait(beat(0))
+    assert isinstance(await outbox.get(), LiveFrame)
+
+
+async def test_nothing_of_a_discarded_session_is_handed_out() -> None:
+    outbox = Outbox()
+    outbox.repeat(heading(0), frames=[beat(0)])
+    for n in range(MAX_WAVEFORMS + 3):
+        outbox.put_nowait(wave(n))
+    outbox.put_nowait(metrics(0))
+    outbox.put_nowait(Ping(sent_ns=2))
+    outbox.discard("s")
+    assert await outbox.get() == Ping(sent_ns=2)
+    assert outbox.statistics()["depth"] == 0

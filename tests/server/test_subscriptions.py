@@ -54,6 +54,19 @@ async def test_client_that_comes_back_goes_on_without_a_hole(server: Any, sensor
         assert [frame.seq for frame in steady.frames()] == list(range(1, len(steady.frames()) + 1))
 
 
+async def test_repeated_frames_do_not_count_as_late(server: Any, sensors: Any) -> None:
+    async with server.agent() as agent, server.client(SUBPROTOCOL_2_JSON) as client, server.http() as http:
+        await agent.hello()
+        session_id = (await agent.open(sensors.streams)).session_id
+        await agent.send(*sensors.second(0))
+        await agent.close_session(session_id, sensors.last)
+        await client.hello(follow=False)
+        subscribed = await client.subscribe(Subscribe(session_id=session_id, resume=Resume(feed_id="?", seq=0)))
+        await client.wait(is_beat(0))
+        assert subscribed.n_resumed > 0
+        assert (await http.get("/v1/health")).json()["publish_ms"]["p50"] is None
+
+
 async def test_who_comes_too_late_is_told_what_the_record_has(
     server: Any, sensors: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
