@@ -12,12 +12,11 @@ from becalm_ingest.latency import AckLatency
 from becalm_ingest.spool import Spool
 from becalm_ingest.uplink_connection import Connection, LinkSilentError
 from becalm_protocol import limits
-from becalm_protocol.errors import CloseCode, ConfigError, WireError
+from becalm_protocol.address import ingest_address
+from becalm_protocol.errors import CloseCode, WireError
 from becalm_protocol.forms import AGENT_SUBPROTOCOLS
 from becalm_protocol.handshake import AgentStatus
 from becalm_protocol.pairing import TokenSource, no_token
-
-PATH = "/v1/ingest"
 
 _OPEN_WITHIN_S = 4.0
 _CLOSE_WITHIN_S = 0.5
@@ -47,7 +46,7 @@ class Uplink:
         token: TokenSource = no_token,
     ) -> None:
         self.token = token
-        self._url = ingest_url(server_url)
+        self._url = ingest_address(server_url)
         self._agent_id = agent_id
         self._spool = spool
         self._wake = asyncio.Event()
@@ -114,15 +113,6 @@ class Uplink:
     def _make_connection(self, socket: ClientConnection) -> Connection:
         self.n_connections += 1
         return Connection(socket, uplink=self, spool=self._spool, agent_id=self._agent_id, wake=self._wake)
-
-
-def ingest_url(server_url: str) -> str:
-    """Return the address of the agents' WebSocket. Raises ConfigError."""
-    scheme, separator, rest = server_url.rstrip("/").partition("://")
-    scheme = {"http": "ws", "https": "wss"}.get(scheme, scheme)
-    if not separator or scheme not in ("ws", "wss") or not rest:
-        raise ConfigError(f"expected ws://HOST:PORT or wss://HOST:PORT, got {server_url!r:.80}", setting="server")
-    return f"{scheme}://{rest}" if rest.endswith(PATH) else f"{scheme}://{rest}{PATH}"
 
 
 def _sentence(group: BaseExceptionGroup[Exception], *, connection: Connection | None, url: str) -> str:

@@ -12,11 +12,11 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 from websockets.typing import Subprotocol
 
-from becalm_client.address import live_address
 from becalm_client.books import FeedBooks, FeedStatistics
 from becalm_client.conversation import Conversation
 from becalm_client.link import Ending, Link, LinkChange
 from becalm_protocol import limits
+from becalm_protocol.address import live_address
 from becalm_protocol.forms import CLIENT_SUBPROTOCOLS, SEALED, SUBPROTOCOL_MSGPACK, VERSIONS
 from becalm_protocol.handshake import ClientHello, ServerToClient
 from becalm_protocol.live import Subscribe

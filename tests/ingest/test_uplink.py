@@ -13,10 +13,10 @@ from websockets.asyncio.server import ServerConnection, serve
 from becalm_ingest import uplink_connection
 from becalm_ingest.spool import Spool
 from becalm_ingest.spool_stream import SpooledSession
-from becalm_ingest.uplink import Uplink, ingest_url
+from becalm_ingest.uplink import Uplink
 from becalm_protocol.codec import encode_msgpack
 from becalm_protocol.envelope import seal
-from becalm_protocol.errors import CloseCode, ConfigError
+from becalm_protocol.errors import CloseCode
 from becalm_protocol.events import Clock, SampleBlock, SignalKind, StreamInfo
 from becalm_protocol.forms import SUBPROTOCOL_2_MSGPACK, SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK
 from becalm_protocol.handshake import Ack, Data, OpenSession, Problem, Source, StreamAck
@@ -342,25 +342,6 @@ async def test_nobody_there_and_no_becalm_there(until: Any, tmp_path: Path) -> N
     async with linked(Address, tmp_path / "again") as (_, uplink):
         await until(lambda: uplink.trouble)
         assert "No server answers" in str(uplink.trouble)
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        ("ws://127.0.0.1:8765", "ws://127.0.0.1:8765/v1/ingest"),
-        ("http://clinic.local:8765/", "ws://clinic.local:8765/v1/ingest"),
-        ("https://clinic.example/becalm", "wss://clinic.example/becalm/v1/ingest"),
-        ("ws://127.0.0.1:8765/v1/ingest", "ws://127.0.0.1:8765/v1/ingest"),
-    ],
-)
-def test_addresses(given: str, expected: str) -> None:
-    assert ingest_url(given) == expected
-
-
-@pytest.mark.parametrize("wrong", ["", "localhost:8765", "ftp://x", "ws://"])
-def test_wrong_addresses_name_the_setting(wrong: str) -> None:
-    with pytest.raises(ConfigError, match="server"):
-        ingest_url(wrong)
 
 
 async def test_a_connection_that_forgets_its_cancellation_does_not_keep_the_uplink(

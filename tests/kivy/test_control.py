@@ -2,10 +2,8 @@ from typing import Any
 
 import pytest
 
-from becalm_client.address import http_address, live_address
 from becalm_kivy import words
 from becalm_kivy.control import RequestRefusedError, start_session, stop_session
-from becalm_protocol.errors import ConfigError
 
 
 async def test_starts_with_only_what_was_wished(desk: Any) -> None:
@@ -42,22 +40,3 @@ async def test_no_server_at_all(unused_tcp_port: int) -> None:
     with pytest.raises(RequestRefusedError) as refused:
         await start_session(f"http://127.0.0.1:{unused_tcp_port}")
     assert str(refused.value) == words.SERVER_SILENT
-
-
-@pytest.mark.parametrize(
-    ("typed", "live", "http"),
-    [
-        ("192.168.1.20:8765", "ws://192.168.1.20:8765/v1/live", "http://192.168.1.20:8765"),
-        ("http://a.local:8765/", "ws://a.local:8765/v1/live", "http://a.local:8765"),
-        ("https://a.local/becalm", "wss://a.local/becalm/v1/live", "https://a.local/becalm"),
-        ("ws://[::1]:8765/v1/live", "ws://[::1]:8765/v1/live", "http://[::1]:8765"),
-    ],
-)
-def test_an_address_as_people_type_it(typed: str, live: str, http: str) -> None:
-    assert (live_address(typed), http_address(typed)) == (live, http)
-
-
-@pytest.mark.parametrize("typed", ["", "ftp://a", "http://", "http://a:port", "http://me:secret@a", "http://a:99999"])
-def test_what_is_no_address_is_said(typed: str) -> None:
-    with pytest.raises(ConfigError, match="server address: expected"):
-        live_address(typed)

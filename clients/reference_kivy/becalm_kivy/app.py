@@ -6,12 +6,12 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-from becalm_client.address import live_address
 from becalm_kivy.feed import Feed
 from becalm_kivy.kivy_setup import prepare_kivy
 from becalm_kivy.own_folder import own_folder
 from becalm_kivy.preferences import PreferenceFile
 from becalm_kivy.screen_check import can_open_window
+from becalm_protocol.address import live_address
 from becalm_protocol.errors import ConfigError
 from becalm_protocol.pairing import TokenSource, no_token
 

@@ -7,9 +7,9 @@ import urllib.error
 import urllib.request
 from urllib.parse import quote
 
-from becalm_client.address import http_address
 from becalm_kivy import words
 from becalm_protocol import limits
+from becalm_protocol.address import http_address
 from becalm_protocol.errors import BecalmError
 
 # A server on the same network answers in milliseconds; a person waits at most this long for a button.

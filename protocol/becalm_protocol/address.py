@@ -1,4 +1,4 @@
-"""The server's address as a person types it, turned into the two addresses the client needs."""
+"""The server's address as a person types it, turned into the addresses that programs need."""
 
 from urllib.parse import urlsplit
 
@@ -11,6 +11,12 @@ def live_address(url: str) -> str:
     """Return the WebSocket address of the live feed. Raises ConfigError."""
     secure, place = _split(url)
     return f"{'wss' if secure else 'ws'}://{place}/v1/live"
+
+
+def ingest_address(url: str) -> str:
+    """Return the WebSocket address of the agents. Raises ConfigError."""
+    secure, place = _split(url)
+    return f"{'wss' if secure else 'ws'}://{place}/v1/ingest"
 
 
 def http_address(url: str) -> str:
@@ -30,5 +36,5 @@ def _split(url: str) -> tuple[bool, str]:
             f"expected an address such as http://192.168.1.20:8765, got {url!r:.80}; write it as the server printed it",
             setting="server address",
         )
-    path = parts.path.rstrip("/").removesuffix("/v1/live")
+    path = parts.path.rstrip("/").removesuffix("/v1/live").removesuffix("/v1/ingest")
     return _SECURE[parts.scheme], parts.netloc + path
