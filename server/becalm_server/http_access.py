@@ -118,9 +118,8 @@ async def invite(request: Request, caller: CallerIs, wish: InvitationWish) -> In
         account_id = caller.account_id
     made = await invitations.invite(access.store, account_id=account_id)
     access.audit.note("invite", caller=caller, subject=f"account {account_id}")
-    return InvitationBody(
-        account_id=account_id, code=made.code, link=made.link(str(request.base_url)), expires_at=made.expires_at
-    )
+    link = made.link(request.app.state.parts.address)
+    return InvitationBody(account_id=account_id, code=made.code, link=link, expires_at=made.expires_at)
 
 
 @router.get("/accounts", summary="Accounts")

@@ -17,6 +17,8 @@ class Parts:
     """What app.state.parts holds."""
 
     settings: ServerSettings
+    address: str
+    """Under which others reach this server."""
     access: Access
     archive: Archive
     hub: Hub

@@ -79,6 +79,7 @@ async def serve(
             devices = DeviceRegister(sessions.agents, archive)
             parts = Parts(
                 settings=settings,
+                address=settings.public_url or address_for_others(listener),
                 access=access,
                 archive=archive,
                 hub=hub,
@@ -90,7 +91,7 @@ async def serve(
             await sessions.restore()
             if await needs_invitation(access.store, owner=access.owner):
                 invitation = await invite(access.store, account_id=access.owner.account_id)
-                on_invitation(invitation.link(address_for_others(listener)))
+                on_invitation(invitation.link(parts.address))
             async with asyncio.TaskGroup() as group:
                 beside = [
                     group.create_task(archive.writer.run(), name="archive writer"),

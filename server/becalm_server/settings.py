@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from becalm_protocol.address import http_address
 from becalm_protocol.errors import ConfigError
 from becalm_protocol.events import value
 
@@ -13,6 +15,7 @@ DATABASE_URL_VARIABLE = "BECALM_DATABASE_URL"
 PIPELINE_WORKERS_VARIABLE = "BECALM_PIPELINE_WORKERS"
 ALLOWED_HOSTS_VARIABLE = "BECALM_ALLOWED_HOSTS"
 METRICS_DAYS_VARIABLE = "BECALM_METRICS_DAYS"
+PUBLIC_URL_VARIABLE = "BECALM_PUBLIC_URL"
 # A phone on the same network needs one retransmission of room beside the slowest sensor's own batching: a chest strap
 # sends 73 ECG samples at 130 Hz at once, 561 ms; 900 ms leaves 339 ms for radio, server and Wi-Fi.
 PLAYOUT_DELAY_MS = 900.0
@@ -42,6 +45,8 @@ class ServerSettings:
     """How strict: a household, or a clinic."""
     allowed_hosts: tuple[str, ...] = ()
     """Names, beside addresses and this machine's own, under which browsers may reach the server."""
+    public_url: str | None = None
+    """Where phones and agents reach the server, if not at the address it listens on: a proxy, a container."""
     announce: bool | None = None
     """Whether to say on the local network that a server is here; None: where others can reach it."""
     heartbeat_s: float = 2.0
@@ -63,6 +68,8 @@ class ServerSettings:
             raise ConfigError(f"expected 1 to 64, got {self.pipeline_workers}", setting="pipeline_workers")
         if self.metrics_days is not None and self.metrics_days < 1:
             raise ConfigError(f"expected 1 or more, got {self.metrics_days}", setting="metrics_days")
+        if self.public_url is not None and urlsplit(http_address(self.public_url)).path:
+            raise ConfigError(f"expected https://HOST:PORT alone, got {self.public_url!r:.80}", setting="public_url")
         if not 0.1 <= self.heartbeat_s <= 60:
             raise ConfigError(f"expected 0.1 to 60 s, got {self.heartbeat_s}", setting="heartbeat_s")
 
@@ -83,6 +90,8 @@ class ServerSettings:
         database_url = variables.get(DATABASE_URL_VARIABLE) or None
         hosts = variables.get(ALLOWED_HOSTS_VARIABLE, "").split(",")
         chosen: dict[str, Any] = {"allowed_hosts": tuple(host.strip() for host in hosts if host.strip())}
+        if told := variables.get(PUBLIC_URL_VARIABLE):
+            chosen["public_url"] = http_address(told)
         for setting, variable in (
             ("pipeline_workers", PIPELINE_WORKERS_VARIABLE),
             ("metrics_days", METRICS_DAYS_VARIABLE),

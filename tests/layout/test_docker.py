@@ -5,6 +5,7 @@ Nothing here starts a container.
 
 import importlib.metadata
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
@@ -71,6 +72,23 @@ def test_secrets_are_asked_for_and_not_there(compose: dict[str, Any]) -> None:
     assert [line for line in examples if re.match(r"\w*(PASSWORD|TOKEN)=.+", line)] == []
     dockerfile = (DOCKER / "Dockerfile").read_text(encoding="utf-8")
     assert not re.search(r"^(ARG|ENV).*(PASSWORD|TOKEN|SECRET)", dockerfile, re.MULTILINE)
+
+
+@pytest.mark.skipif(shutil.which("sh") is None, reason="needs a shell")
+@pytest.mark.parametrize("token", ["", "secret"])
+def test_the_agent_does_not_start_without_its_token(compose: dict[str, Any], tmp_path: Path, token: str) -> None:
+    agent = compose["services"]["agent"]
+    program = tmp_path / "becalm"
+    program.write_text('#!/bin/sh\necho "$@"\n', encoding="ascii")
+    program.chmod(0o700)
+    words = [word.replace("$$", "$") for word in agent["entrypoint"] + agent["command"]]
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "BECALM_TOKEN": token}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=5)
+    if token:
+        assert (done.returncode, done.stdout) == (0, "agent --server ws://server:8765\n")
+    else:
+        assert (done.returncode, done.stdout) == (78, "")
+        assert "BECALM_AGENT_TOKEN" in done.stderr
 
 
 def test_the_image_runs_as_nobody_special_with_hashed_libraries() -> None:

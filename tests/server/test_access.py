@@ -62,6 +62,13 @@ async def test_a_link_pairs_once(server: Any, http: httpx.AsyncClient) -> None:
     assert me.json()["person_id"] == first.json()["person_id"]
 
 
+async def test_a_link_names_where_others_reach_the_server(start_server: Any, database_url: str) -> None:
+    """Whatever address the operator's own program asked under."""
+    async with start_server(database_url, public_url="https://calm.example.org") as server, server.http() as http:
+        made = await invited(http, role="participant")
+    assert made["link"] == f"https://calm.example.org/pair#{made['code']}"
+
+
 async def test_the_key_on_this_machine_is_its_owners_alone_and_stays(
     start_server: Any, database_url: str, fetch: Any
 ) -> None:

@@ -141,6 +141,10 @@ def test_environment_names_a_database(tmp_path: Path) -> None:
         "calm.example.org",
         "home",
     )
+    public = {"BECALM_PUBLIC_URL": "calm.example.org/"}
+    assert (
+        ServerSettings.from_environment(data_dir=tmp_path, environment=public).public_url == "http://calm.example.org"
+    )
     days = {"BECALM_METRICS_DAYS": "365"}
     assert ServerSettings.from_environment(data_dir=tmp_path, environment=days).metrics_days == 365
     with pytest.raises(ConfigError, match="metrics_days: expected a whole number"):
@@ -148,7 +152,8 @@ def test_environment_names_a_database(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "choice"), [("port", 70_000), ("port", -1), ("heartbeat_s", 0.0), ("metrics_days", 0)]
+    ("name", "choice"),
+    [("port", 70_000), ("port", -1), ("heartbeat_s", 0.0), ("metrics_days", 0), ("public_url", "https://a/b")],
 )
 def test_unusable_settings_are_named(tmp_path: Path, name: str, choice: Any) -> None:
     with pytest.raises(ConfigError, match=name):
