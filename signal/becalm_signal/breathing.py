@@ -31,9 +31,14 @@ SHRINK_S = 6.0
 STUCK_S = 8.0
 # A bad stretch longer than a breath says nothing of the breaths after it.
 AFRESH_S = 5.0
+# Nor does a jerk that left the level further away than breath goes: the drift back would hide the breaths.
+JUMP_SWINGS = 1.5
 # Within this share of a swing of its extreme a chest is at rest; half a sine takes 0.2 of its time for that.
 REST_SHARE = 0.1
 SINE_SHARE = 0.2
+# A way back that no turn was made of is a breath of its own where it is as long as this share of the whole half: it was
+# small against breaths of before (a belt that came loose), and the rate would be half the true one. Pulsation is below.
+HIDDEN_SHARE = 0.25
 # Noise floor: swings below this many counts are the converter, not the chest.
 FLOOR_COUNTS = 3.0
 
@@ -50,13 +55,16 @@ class BreathFilter:
     def __init__(self, rate_hz: float) -> None:
         self._sections = [low_pass(LOW_PASS_HZ, rate_hz=rate_hz, q=q) for q in BUTTERWORTH_4_QS]
         self._drift = OnePole(tau_s=1.0 / (2.0 * math.pi * HIGH_PASS_HZ), rate_hz=rate_hz)
+        self.level = 0.0
+        """The newest filtered sample."""
 
     def step(self, x: float) -> float:
         """Return the filtered sample."""
         low = x
         for section in self._sections:
             low = section.step(low)
-        return low - self._drift.step(x)
+        self.level = low - self._drift.step(x)
+        return self.level
 
     @staticmethod
     def delay_s(period_s: float) -> float:
@@ -80,6 +88,8 @@ class TurnFinder:
         self._halves_s: deque[float] = deque(maxlen=N_SWINGS)
         self.usual_swing = 0.0
         """Median of the last swings between peak and trough."""
+        self.hid_breath = False
+        """Whether the last turn ended a half breath that hides others, too small for turns of their own."""
         self._mean = OnePole(tau_s=8.0, rate_hz=rate_hz)
         self._square = OnePole(tau_s=8.0, rate_hz=rate_hz)
         self._warm = round(2.0 * rate_hz)
@@ -96,6 +106,8 @@ class TurnFinder:
         self._mean.reset()
         self._square.reset()
         self._near_high = self._near_low = 0
+        self._back = self._hidden = 0.0
+        self.hid_breath = False
 
     def step(self, y: float) -> tuple[bool, _Extreme] | None:
         """Take one filtered sample."""
@@ -132,6 +144,16 @@ class TurnFinder:
         if y <= low.level + near:
             self._near_low = self._n
         self._high, self._low = high, low
+        if self._rising is not None:
+            self._look_back(y, high.level if self._rising else low.level)
+
+    def _look_back(self, y: float, extreme: float) -> None:
+        """Keep the longest way back from an extreme that was passed again afterwards."""
+        if y == extreme:
+            self._hidden = max(self._hidden, self._back)
+            self._back = 0.0
+        else:
+            self._back = max(self._back, abs(y - extreme))
 
     def _needed(self, y: float) -> float:
         usual = self.usual_swing
@@ -157,12 +179,17 @@ class TurnFinder:
         assert extreme is not None  # noqa: S101  (both are set once two samples came)
         extreme = self._rested(extreme, self._near_high if peak else self._near_low)
         if self._turn is not None and self._rising is not None:
-            self._swings.append(abs(extreme.level - self._turn.level))
+            swing = abs(extreme.level - self._turn.level)
+            self.hid_breath = self._hidden > max(self._floor, HIDDEN_SHARE * swing)
+            if self.hid_breath:
+                self._swings.clear()
+            self._swings.append(swing)
             self.usual_swing = median(self._swings)
             self._halves_s.append((extreme.at - self._turn.at) / self._rate_hz)
         self._rising = not peak
         self._turn = extreme
         self._high = self._low = _Extreme(self._n, y)
+        self._back = self._hidden = 0.0
         return peak, extreme
 
 
@@ -234,12 +261,15 @@ class BreathingStage:
         return out
 
     def _begins_afresh(self, at: int) -> bool:
-        """Forget drift and usual swing after a long bad stretch: a rail's would hide breaths for minutes."""
+        """Forget drift and usual swing after a long bad stretch, or a jerk that moved the level (a belt came loose)."""
         if self._quality.reason is not None:
             self._bad_since = at if self._bad_since is None else self._bad_since
             return False
         began, self._bad_since = self._bad_since, None
-        if began is None or at - began < AFRESH_S * self._rate_hz * self._decimator.factor:
+        if began is None:
+            return False
+        is_long = at - began >= AFRESH_S * self._rate_hz * self._decimator.factor
+        if not is_long and abs(self._filter.level) <= JUMP_SWINGS * self._turns.usual_swing:
             return False
         self._decimator.reset()
         self._filter = BreathFilter(self._rate_hz)
@@ -259,6 +289,8 @@ class BreathingStage:
 
     def _turned(self, turn: tuple[bool, _Extreme], *, clock: StreamClock, emitted_ns: int) -> list[Output]:
         is_peak, extreme = turn
+        if self._turns.hid_breath:
+            self._maker.restart()
         late = self._filter.delay_s(min(20.0, max(1.5, self._maker.usual_s or 4.0))) * self._rate_hz
         at = (self._origin or 0) + max(0.0, extreme.at - late) * self._decimator.factor
         placed = TurnAt(clock.session_ns(at), extreme.level, is_peak)

@@ -78,3 +78,19 @@ def test_a_stuck_belt_is_flat_and_recovers(make_track: Any, run_tracks: Any) -> 
     ticks = {event.t_ns: event for event in derived if isinstance(event, Metrics)}
     assert ticks[60_000_000_000].breathing_rate_bpm.reason is Reason.FLAT
     assert ticks[110_000_000_000].breathing_rate_bpm.value == pytest.approx(15.0, abs=0.5)
+
+
+@pytest.mark.parametrize("slip_s", [0.04, 8.0])
+@pytest.mark.parametrize("left", [0.15, 0.25, 0.4])
+def test_a_belt_that_comes_loose_tells_the_rate_or_nothing(
+    make_track: Any, run_tracks: Any, left: float, slip_s: float
+) -> None:
+    t_s = np.arange(25 * 150) / 25.0
+    gone = np.clip((t_s - 60.0) / slip_s, 0.0, 1.0)
+    breath = np.sin(2 * np.pi * 0.25 * t_s)
+    noise = np.random.default_rng(1).normal(0.0, 0.005, len(t_s))
+    samples = (1.0 - gone * (1.0 - left)) * breath - 3.0 * gone + noise
+    derived = breathe(make_track, run_tracks, samples, 25.0)
+    told = [event.breathing_rate_bpm for event in derived if isinstance(event, Metrics) and event.t_ns > 60e9]
+    assert all(abs(index.value - 15.0) <= max(index.bound, 0.5) for index in told if index.value is not None)
+    assert told[-1].value is not None
