@@ -4,6 +4,7 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist, pstdev
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from becalm_protocol.derived import Index, Reason
 from becalm_protocol.events import Phase, PhaseChange
 from becalm_protocol.units import NS_PER_S
 from becalm_signal.arousal import SMOOTH_S
+from becalm_signal.bounds import Z_95
 from becalm_signal.slow_board import SLOW_TICK_NS, Moment
 from becalm_signal.stage import Output
 
@@ -28,12 +30,15 @@ MAX_POINTS = 80
 BLOCK_S = 60
 N_REPLICATES = 100
 TAIL = 0.025
-# Of the error of a level this share is left in a difference of two levels of one practice; the rest is in both
-# (70 virtual people).
-ERROR_IN_DIFFERENCE = 1.2
+# True falls differ by so much (root mean square, 100 virtual people, 5 and 10 min of practice).
+USUAL_FALL = 10.0
+COVERAGE = 0.95
+NORMAL = NormalDist()
 # Time constants of 10 s to 11 min in steps of a half octave.
 TAUS_S = 10.0 * 2.0 ** (np.arange(13) / 2.0)
 GRID_SHARE = 0.2
+# An error of the index may be there within moments (a posture) or grow over all of practice (electrodes that dry).
+GROWN_BY = (0.1, 0.25, 0.5, 1.0)
 Floats = npt.NDArray[np.float64]
 NOTHING_YET = Index(reason=Reason.WARMING_UP)
 CANNOT_TELL = Index(reason=Reason.CANNOT_TELL)
@@ -51,11 +56,12 @@ class Point:
 class Subsidence:
     """A section of `SlowMetrics`: `subsidence` in points of arousal, `half_life_s` in seconds.
 
-    Both are of arousal since the start of practice: the mean of its first minute less that of the last, with a 95 %
-    interval by a block bootstrap of the residuals around an exponential fall (Politis & Romano 1994,
-    10.1080/01621459.1994.10476870) and by the error that two levels of arousal do not share. Warm-up 3 minutes of
-    accepted arousal; a new value every 30 s; delay half a minute. The same for the same data: replicates are drawn with
-    the data as their seed.
+    Both are of arousal since the start of practice: the mean of its first minute less that of the last. The standard
+    error is that of a block bootstrap of the residuals around an exponential fall (Politis & Romano 1994,
+    10.1080/01621459.1994.10476870), and of the index itself, which no resampling sees: `_shared`. The 95 % interval is
+    of the true fall given the one seen, so that it keeps where only large ones are told: `_bound`. The half-life is
+    fitted to replicates that have both errors. Warm-up 3 minutes of accepted arousal; a new value every 30 s; delay
+    half a minute. The same for the same data: replicates are drawn with the data as their seed.
     """
 
     def __init__(self) -> None:
@@ -120,12 +126,40 @@ class Subsidence:
         start, end = _mean(self._first), _mean(self._last)
         course = _Course(self._points, n_block=round(BLOCK_S / step_s) or 1)
         fell = start.value - end.value
-        by_chance = max(abs(edge) for edge in _interval(course.falls_by_chance()))
-        bound = math.hypot(by_chance, ERROR_IN_DIFFERENCE * math.hypot(start.bound, end.bound) / math.sqrt(2.0))
+        shared = _shared(start, end)
+        bound = _bound(fell, error=math.hypot(shared, pstdev(course.falls_by_chance())))
         if abs(fell) <= bound:
             return CANNOT_TELL, CANNOT_TELL
         told = Index(value=fell, bound=bound, sample_ns=now_ns)
-        return told, course.half_life(now_ns) if fell > 0.0 else CANNOT_TELL
+        return told, course.half_life(now_ns, shared=shared) if fell > 0.0 else CANNOT_TELL
+
+
+def _shared(start: Point, end: Point) -> float:
+    """Return the standard error of a fall that all seconds of a minute share.
+
+    A gain, a posture, electrodes that drift err for minutes: they shift a whole edge, and the two edges, minutes apart,
+    each by its own. So both bounds count whole. (100 virtual people: error of falls 1.34 times the bound of one level
+    at 10 min of session, 1.1 at 5; the square root of two is what two independent levels have.)
+    """
+    return math.hypot(start.bound, end.bound) / Z_95
+
+
+def _bound(fell: float, *, error: float) -> float:
+    """Return how far the true fall may be from the one seen.
+
+    Large falls seen are large by error, too: among falls of N(0, USUAL_FALL) the true one is N(kept fell, kept error
+    squared) with kept = USUAL_FALL squared / (USUAL_FALL squared + error squared), whatever made it be told. The bound
+    reaches over the share that is likely not true, and on until both edges together leave out 5 %: the further the near
+    edge has to reach, the less is left beyond the far one, from 1.96 deviations where the error is small to 1.64.
+    """
+    kept = USUAL_FALL**2 / (USUAL_FALL**2 + error**2)
+    deviation, untrue = math.sqrt(kept) * error, (1.0 - kept) * abs(fell)
+    if deviation == 0.0:
+        return 0.0
+    z = Z_95
+    for _ in range(2):  # from above: never too narrow
+        z = NORMAL.inv_cdf(COVERAGE + NORMAL.cdf(-z - 2.0 * untrue / deviation))
+    return untrue + z * deviation
 
 
 class _Fits:
@@ -171,7 +205,8 @@ class _Course:
         told = [point.value for point in points]
         values, n = np.array(told), len(told)
         self._lasted_s = points[-1].since_s
-        self._fits = _Fits(np.array([point.since_s for point in points]))
+        self._times_s = np.array([point.since_s for point in points])
+        self._fits = _Fits(self._times_s)
         self._curve = self._fits.curve(values.sum(), (self._fits.shapes * values).sum(axis=1))
         rest = values - self._curve
         self._n_slots = -(-n // n_block)
@@ -185,18 +220,25 @@ class _Course:
         falls: list[float] = (means[:, 0] - means[:, 1]).tolist()
         return falls
 
-    def half_life(self, now_ns: int) -> Index:
-        """Return the half-life with its interval; a half that was not lived through cannot be told."""
-        taus_s = self._taus_by_chance()
+    def half_life(self, now_ns: int, *, shared: float) -> Index:
+        """Return the half-life with its interval.
+
+        It cannot be told where a half was not lived through, or is longer than any that was tried.
+        """
+        taus_s = self._taus_by_chance(shared)
         low_s, high_s = (math.log(2.0) * tau_s for tau_s in _interval(taus_s))
         value_s = math.log(2.0) * sorted(taus_s)[len(taus_s) // 2]
         bound_s = max(high_s - value_s, value_s - low_s, GRID_SHARE * value_s)
-        if high_s > self._lasted_s or bound_s >= value_s:
+        is_open = high_s >= math.log(2.0) * TAUS_S[-1]
+        if is_open or high_s > self._lasted_s or bound_s >= value_s:
             return CANNOT_TELL
         return Index(value=value_s, bound=bound_s, sample_ns=now_ns)
 
-    def _taus_by_chance(self) -> list[float]:
-        """Return the best time constant of each replicate; what a block adds in each place is known before the draw."""
+    def _taus_by_chance(self, shared: float) -> list[float]:
+        """Return the best time constant of each replicate; what a block adds in each place is known before the draw.
+
+        Each has an error of its own that grows in some part of practice, too: of the index, no residual shows it.
+        """
         shapes, n_block = self._fits.shapes, self._pieces.shape[1]
         n_left = self._n_slots * n_block - len(self._curve)  # the last block is cut short
         slots = np.pad(shapes, ((0, 0), (0, n_left))).reshape(len(shapes), self._n_slots, n_block)
@@ -205,12 +247,17 @@ class _Course:
         sums = np.einsum("sb,pb->sp", ones, self._pieces)
         products = np.einsum("fsb,pb->spf", slots, self._pieces)
         drawn, each = self._draw(self._n_slots), np.arange(self._n_slots)
-        totals = self._curve.sum() + sums[each, drawn].sum(axis=1)
-        of_curve = (shapes * self._curve).sum(axis=1)
-        taus_s: list[float] = TAUS_S[
-            self._fits.best(totals[:, None], of_curve + products[each, drawn].sum(axis=1))
-        ].tolist()
+        wrong = self._grown(shared)
+        totals = self._curve.sum() + sums[each, drawn].sum(axis=1) + wrong.sum(axis=1)
+        all_products = shapes @ self._curve + products[each, drawn].sum(axis=1) + wrong @ shapes.T
+        taus_s: list[float] = TAUS_S[self._fits.best(totals[:, None], all_products)].tolist()
         return taus_s
+
+    def _grown(self, shared: float) -> Floats:
+        """Return an error of the index for each replicate, shape (N_REPLICATES, n_points)."""
+        full = [self._dice.gauss(0.0, shared) for _ in range(N_REPLICATES)]
+        by_s = self._lasted_s * np.array([self._dice.choice(GROWN_BY) for _ in range(N_REPLICATES)])
+        return np.asarray(np.array(full)[:, None] * np.minimum(1.0, self._times_s / by_s[:, None]))
 
     def _draw(self, n_places: int) -> npt.NDArray[np.intp]:
         """Return a piece for each place of each replicate, shape (N_REPLICATES, n_places)."""

@@ -9,7 +9,7 @@ import pytest
 from becalm_protocol.derived import Index, Metrics, Reason
 from becalm_protocol.events import Pacer, Phase, PhaseChange
 from becalm_signal.slow_board import Moment
-from becalm_signal.subsidence import MAX_POINTS, Subsidence
+from becalm_signal.subsidence import MAX_POINTS, USUAL_FALL, Subsidence, _bound
 
 BEGUN = 60
 REST = PhaseChange(t_ns=0, phase=Phase.BASELINE)
@@ -128,3 +128,28 @@ def test_hours_are_held_in_few_points() -> None:
         told = section.indices(moment(second, 60.0 - 0.01 * min(second, 3_060), bound=2.0, phase=PRACTICE))
         assert len(section._points) + len(section._open) <= 2 * MAX_POINTS
     assert told["subsidence"].value == pytest.approx(29.7, abs=0.5)
+
+
+@pytest.mark.parametrize("error", [2.0, 5.0, 8.0])
+def test_the_interval_keeps_where_only_large_falls_are_told(error: float) -> None:
+    dice = random.Random(1)
+    n_told = n_kept = 0
+    for _ in range(20_000):
+        true = dice.gauss(0.0, USUAL_FALL)
+        seen = true + dice.gauss(0.0, error)
+        bound = _bound(seen, error=error)
+        if abs(seen) > bound:
+            n_told += 1
+            n_kept += abs(seen - true) <= bound
+    assert n_told > 1_000
+    assert n_kept / n_told >= 0.945
+
+
+def test_a_half_life_within_the_error_of_the_index_cannot_be_told() -> None:
+    def course(t: float) -> float:
+        return 50.0 - 25.0 * (1.0 - math.exp(-t / 87.0))
+
+    assert live(course, seconds=600, bound=3.0)[-1]["half_life_s"].value is not None
+    unsure = live(course, seconds=600, bound=12.0)[-1]
+    assert unsure["subsidence"].value is not None
+    assert unsure["half_life_s"].reason is Reason.CANNOT_TELL
