@@ -92,5 +92,5 @@ def test_a_belt_that_comes_loose_tells_the_rate_or_nothing(
     samples = (1.0 - gone * (1.0 - left)) * breath - 3.0 * gone + noise
     derived = breathe(make_track, run_tracks, samples, 25.0)
     told = [event.breathing_rate_bpm for event in derived if isinstance(event, Metrics) and event.t_ns > 60e9]
-    assert all(abs(index.value - 15.0) <= max(index.bound, 0.5) for index in told if index.value is not None)
+    assert all(abs(index.value - 15.0) <= max(index.bound or 0.0, 0.5) for index in told if index.value is not None)
     assert told[-1].value is not None
