@@ -1,4 +1,7 @@
-"""The agents that are connected, one link each; who carries which session."""
+"""The agents that are connected, one link each; who carries which session.
+
+An agent's name counts beside its person alone: who comes for somebody else with the same name is another agent.
+"""
 
 from collections.abc import Collection, Iterator
 
@@ -15,20 +18,21 @@ class Agents:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._links: dict[str, AgentLink] = {}
+        self._links: dict[tuple[str | None, str | None], AgentLink] = {}
+        """By person and agent."""
 
     def join(self, link: AgentLink) -> None:
         """Take a new connection of an agent; an older one of the same agent is fenced."""
-        older = self._links.pop(link.agent_id, None)
+        older = self._links.pop((link.person_id, link.agent_id), None)
         if older is not None:
             older.close_nowait(CloseCode.FENCED, detail="a newer connection of this agent took over")
-        self._links[link.agent_id] = link
-        self._tell({link.person_id, (older or link).person_id})
+        self._links[link.person_id, link.agent_id] = link
+        self._tell({link.person_id})
 
     def leave(self, link: AgentLink) -> None:
         """Forget a connection."""
-        if self._links.get(link.agent_id) is link:
-            del self._links[link.agent_id]
+        if self._links.get((link.person_id, link.agent_id)) is link:
+            del self._links[link.person_id, link.agent_id]
             self._tell({link.person_id})
 
     def status(self, link: AgentLink, status: AgentStatus) -> None:
@@ -47,9 +51,14 @@ class Agents:
         """Give the agents beside these people (None: beside anybody), the one that connected last first."""
         return (link for link in reversed(self._links.values()) if people is None or link.person_id in people)
 
+    @staticmethod
+    def is_of(record: SessionRecord, link: AgentLink) -> bool:
+        """Tell whether a session belongs to the agent of a link."""
+        return (record.person_id, record.agent_id) == (link.person_id, link.agent_id)
+
     def owner(self, record: SessionRecord) -> AgentLink | None:
         """Return the link of the agent that a session belongs to."""
-        return self._links.get(record.agent_id or "")
+        return self._links.get((record.person_id, record.agent_id))
 
     def carrier(self, record: SessionRecord) -> AgentLink | None:
         """Return the link on which a session is open."""

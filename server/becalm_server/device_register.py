@@ -25,6 +25,7 @@ MAX_DEVICES = 1_000
 class Seen:
     """One sensor of one agent, all of its streams together."""
 
+    person_id: str
     agent_id: str
     name: str
     model: str | None
@@ -64,22 +65,23 @@ class DeviceRegister:
         Raises StorageError.
         """
         await self.once()
-        agents = [link.agent_id for link in self._agents.newest_first(people)]
         wanted = None if people is None else list(people)
-        return await self._archive.rows("select_devices", people=wanted, agents=agents, limit=MAX_DEVICES)
+        return await self._archive.rows("select_devices", people=wanted, limit=MAX_DEVICES)
 
 
 def seen_now(links: Iterable[AgentLink]) -> list[Seen]:
-    """Return the sensors that agents tell of, each once."""
+    """Return the sensors that agents beside a person tell of, each once."""
     return [
-        _seen(link.agent_id, name, states=[one for one in link.sensors if one.device == name])
+        _seen(link.agent_id, name, person_id=link.person_id, states=[one for one in link.sensors if one.device == name])
         for link in links
+        if link.person_id is not None
         for name in dict.fromkeys(state.device for state in link.sensors)
     ]
 
 
-def _seen(agent_id: str, name: str, *, states: list[SensorState]) -> Seen:
+def _seen(agent_id: str, name: str, *, person_id: str, states: list[SensorState]) -> Seen:
     return Seen(
+        person_id=person_id,
         agent_id=agent_id,
         name=name,
         model=next((one.model for one in states if one.model), None),

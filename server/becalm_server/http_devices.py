@@ -23,8 +23,9 @@ async def list_devices(request: Request, caller: CallerIs) -> DeviceList:
     people = people_of(caller, Action.READ)
     rows = await parts.devices.devices(people)
     links = parts.sessions.agents.newest_first(people)
-    told = {(link.agent_id, state.device): state for link in links for state in link.sensors}
-    return DeviceList(items=[_device(row, now=told.get((row["agent_id"], row["name"]))) for row in rows])
+    told = {(link.person_id, link.agent_id, state.device): state for link in links for state in link.sensors}
+    now = [told.get((row.pop("person_id"), row["agent_id"], row["name"])) for row in rows]
+    return DeviceList(items=[_device(row, now=state) for row, state in zip(rows, now, strict=True)])
 
 
 @router.get("/agents", summary="Agents")

@@ -131,7 +131,7 @@ class Sessions:
     def join(self, link: AgentLink) -> None:
         """Take a new connection of an agent, and tell it of what waits for it."""
         self.agents.join(link)
-        for session in self._carried_by(link.agent_id):
+        for session in self._carried_by(link):
             if session.phase is SessionPhase.WAITING:
                 link.put_nowait(StartSession(session_id=session.record.session_id))
 
@@ -240,13 +240,13 @@ class Sessions:
             which = "No sensors' agent" if agent_id is None else f"No agent {agent_id!r:.70}"
             raise NoAgentError(f"{which} is connected. Start it beside the body with: becalm agent")
         for link in links:
-            if not self._carried_by(link.agent_id):
+            if not self._carried_by(link):
                 return link
         raise SessionRunningError("A session is running. Stop it, then start another.")
 
-    def _carried_by(self, agent_id: str) -> list[Session]:
+    def _carried_by(self, link: AgentLink) -> list[Session]:
         """Return the sessions under way that belong to an agent."""
-        return [one for one in self._open.values() if one.record.agent_id == agent_id and not one.late]
+        return [one for one in self._open.values() if self.agents.is_of(one.record, link) and not one.late]
 
     def _show(self, session: Session | None) -> None:
         self.current = session

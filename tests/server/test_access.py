@@ -17,8 +17,10 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from limits import RateLimitItemPerSecond
 
 from becalm_protocol.errors import CloseCode
+from becalm_protocol.events import SignalKind, StreamState
 from becalm_protocol.forms import SUBPROTOCOL_2_JSON, SUBPROTOCOL_2_MSGPACK
-from becalm_protocol.handshake import AgentHello, ClientHello, Ping, Problem
+from becalm_protocol.handshake import AgentHello, AgentStatus, ClientHello, Ping, Problem, StartSession
+from becalm_protocol.sensor_state import SensorState
 from becalm_server.access import logins, pace, tickets
 from becalm_server.access import passwords as passwords_of_server
 from becalm_server.access.caller import Caller, Role
@@ -165,12 +167,12 @@ async def test_a_device_revokes_itself_but_no_other(server: Any, http: httpx.Asy
 async def test_an_agent_is_kept_to_its_token_and_its_person(server: Any, http: httpx.AsyncClient, sensors: Any) -> None:
     person = await paired(server, http, role="participant")
     agent_token = (await paired(server, http, role="agent", person_id=person["person_id"]))["token"]
-    other_token = (await paired(server, http, role="agent"))["token"]
+    other_token = (await paired(server, http, role="agent", person_id=person["person_id"]))["token"]
     async with server.connect("/v1/ingest", SUBPROTOCOL_2_MSGPACK, headers=bearer(agent_token)) as connection:
         agent = server.agent_peer(connection, SUBPROTOCOL_2_MSGPACK)
         await agent.hello("agent-one")
         opened = await agent.open(sensors.streams)
-    for token, agent_id in ((agent_token, "agent-two"), (other_token, "agent-one"), (server.token, "agent-one")):
+    for token, agent_id in ((agent_token, "agent-two"), (other_token, "agent-one")):
         async with server.connect("/v1/ingest", SUBPROTOCOL_2_MSGPACK, headers=bearer(token)) as connection:
             rival = server.agent_peer(connection, SUBPROTOCOL_2_MSGPACK)
             await rival.send(AgentHello(versions=(2,), agent_id=agent_id))
@@ -182,6 +184,28 @@ async def test_an_agent_is_kept_to_its_token_and_its_person(server: Any, http: h
         client = server.client_peer(connection, SUBPROTOCOL_2_JSON)
         await client.send(ClientHello(versions=(2,), client="curious agent"))
         assert await client.closed() == CloseCode.SCOPE
+
+
+async def test_a_strangers_agent_of_the_same_name_is_another(
+    server: Any, http: httpx.AsyncClient, sensors: Any
+) -> None:
+    stranger = await paired(server, http, role="participant")
+    belt = SensorState(device="Belt of the owner", kind=SignalKind.RESPIRATION, state=StreamState.READY)
+    rival_socket = server.connect("/v1/ingest", SUBPROTOCOL_2_MSGPACK, headers=bearer(stranger["token"]))
+    async with server.agent() as agent, rival_socket as connection, server.http(stranger["token"]) as curious:
+        await agent.hello("agent-one")
+        await agent.send(AgentStatus(sensors=(belt,)))
+        rival = server.agent_peer(connection, SUBPROTOCOL_2_MSGPACK)
+        await rival.hello("agent-one")
+        theirs = (await curious.post("/v1/sessions", json={"agent_id": "agent-one"})).json()
+        started = (await http.post("/v1/sessions", json={"agent_id": "agent-one"})).json()
+        assert (await rival.wait(StartSession)).session_id == theirs["session_id"]
+        assert (await agent.wait(StartSession)).session_id == started["session_id"]
+        await agent.open(sensors.streams, session_id=started["session_id"])
+        assert (await curious.get("/v1/devices")).json()["items"] == []
+        assert [one["name"] for one in (await http.get("/v1/devices")).json()["items"]] == ["Belt of the owner"]
+    async with server.agent() as agent:  # the name is still the owner's
+        await agent.hello("agent-one")
 
 
 async def test_a_person_sees_only_their_own_session_live(server: Any, http: httpx.AsyncClient, sensors: Any) -> None:

@@ -35,6 +35,15 @@ def two_people(database_url: str) -> str:
                 (f"{person_id}-stream",),
             )
             connection.execute(
+                "insert into annotation (annotation_id, session_id, kind, text) values (%s, %s, 'note', 'calm')",
+                (f"{person_id}-note", session_id),
+            )
+            connection.execute(
+                "insert into device (device_id, person_id, agent_id, name, kinds)"
+                " values (%s, %s, 'one', 'strap', '{}')",
+                (f"{person_id}-device", person_id),
+            )
+            connection.execute(
                 "insert into beat (session_id, pipeline_version, source, beat_idx, t_ns, emitted_ns, flag)"
                 " values (%s, '1', 'ecg', 0, 1, 1, 'ok')",
                 (session_id,),
@@ -49,7 +58,7 @@ def seen(url: str, people: str | None, query: str) -> Any:
         return connection.execute(query.encode()).fetchall()
 
 
-@pytest.mark.parametrize("table", ["session", "stream", "beat", "raw_event"])
+@pytest.mark.parametrize("table", ["session", "stream", "beat", "raw_event", "annotation", "device"])
 def test_each_table_shows_who_may_be_seen_and_else_nothing(two_people: str, table: str) -> None:
     counted = {whom: seen(two_people, whom, f"select count(*) from {table}")[0][0] for whom in (None, "", "ann", "*")}
     assert counted == {None: 0, "": 0, "ann": 1, "*": 2}

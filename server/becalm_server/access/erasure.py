@@ -19,7 +19,6 @@ async def erase_person(parts: Parts, person_id: str, *, caller: Caller) -> int:
     await parts.archive.writer.wait_drained()  # what was queued before lands before the rows go
     async with access.store.together() as steps:
         accounts = await steps.rows("empty_accounts", person_id=person_id)
-        await steps.rows("delete_person_sensors", person_id=person_id)
         await steps.rows("delete_person_sessions", person_id=person_id)
         for account in accounts:
             if account["role"] == Role.OPERATOR:  # the operator goes on, as somebody new

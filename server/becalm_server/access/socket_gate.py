@@ -61,7 +61,7 @@ async def _bind(caller: Caller, agent_id: str, *, access: Access) -> None:
         )
     if "\0" in agent_id:
         raise WireError("agent_id: expected printable characters")
-    bound = await access.store.one("select_agent_device", agent_id=agent_id)
+    bound = await access.store.one("select_agent_device", agent_id=agent_id, person_id=caller.person_id)
     if bound is not None and bound["device_id"] != caller.device_id:
         raise WireError(
             "agent_id: expected this device's own, got another's. Give the agent a data folder of its own",

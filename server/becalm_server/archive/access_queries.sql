@@ -49,8 +49,11 @@ update access_device set agent_id = coalesce(agent_id, %(agent_id)s)
 where device_id = %(device_id)s
 returning agent_id
 
--- select_agent_device: which device an agent is bound to
-select device_id, account_id from access_device where agent_id = %(agent_id)s and revoked_at is null
+-- select_agent_device: which device an agent beside a person is bound to
+select device_id
+from access_device
+join account using (account_id)
+where agent_id = %(agent_id)s and revoked_at is null and person_id is not distinct from %(person_id)s
 
 -- touch_device: it was here
 update access_device set seen_at = now() where device_id = %(device_id)s
@@ -203,13 +206,6 @@ insert into erased_session (session_sha256) select unnest(%(digests)s::bytea[]) 
 
 -- select_erased: whether a session was erased
 select erased_at from erased_session where session_sha256 = %(digest)s
-
--- delete_person_sensors: the names of sensors that only this person's agents told
-delete from device
-where agent_id in (select agent_id from session where person_id = %(person_id)s)
-    and not exists (
-        select from session where session.agent_id = device.agent_id and person_id is distinct from %(person_id)s
-    )
 
 -- delete_person_sessions: raw and derived rows go with their session
 delete from session where person_id = %(person_id)s

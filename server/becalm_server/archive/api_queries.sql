@@ -54,22 +54,21 @@ order by received_ns, stream_id, seq
 limit %(limit)s
 
 -- upsert_devices: sensors as their agents tell of them now; what is not told stays as it was
-insert into device (device_id, agent_id, name, model, firmware, battery_pct, kinds)
-select device_id, agent_id, name, model, firmware, battery_pct, string_to_array(kinds, ' ')
+insert into device (device_id, person_id, agent_id, name, model, firmware, battery_pct, kinds)
+select device_id, person_id, agent_id, name, model, firmware, battery_pct, string_to_array(kinds, ' ')
 from unnest(
-    %(device_id)s::text[], %(agent_id)s::text[], %(name)s::text[], %(model)s::text[], %(firmware)s::text[],
-    %(battery_pct)s::integer[], %(kinds)s::text[]
-) as new (device_id, agent_id, name, model, firmware, battery_pct, kinds)
-on conflict (agent_id, name) do update
+    %(device_id)s::text[], %(person_id)s::text[], %(agent_id)s::text[], %(name)s::text[], %(model)s::text[],
+    %(firmware)s::text[], %(battery_pct)s::integer[], %(kinds)s::text[]
+) as new (device_id, person_id, agent_id, name, model, firmware, battery_pct, kinds)
+join person using (person_id)
+on conflict (person_id, agent_id, name) do update
 set model = coalesce(excluded.model, device.model), firmware = coalesce(excluded.firmware, device.firmware),
     battery_pct = coalesce(excluded.battery_pct, device.battery_pct), kinds = excluded.kinds, last_seen_at = now()
 
 -- select_devices: sensors that were ever seen, the one seen last first
-select device_id, agent_id, name, model, firmware, battery_pct, kinds, first_seen_at, last_seen_at
+select device_id, person_id, agent_id, name, model, firmware, battery_pct, kinds, first_seen_at, last_seen_at
 from device
-where %(people)s::text[] is null
-    or agent_id = any(%(agents)s)
-    or exists (select from session where session.agent_id = device.agent_id and person_id = any(%(people)s))
+where %(people)s::text[] is null or person_id = any(%(people)s)
 order by last_seen_at desc, device_id
 limit %(limit)s
 

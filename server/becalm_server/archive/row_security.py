@@ -1,7 +1,10 @@
-"""What callers' reads may see is judged by the database once more: a role of its own, row security that fails closed.
+"""What callers' reads may see is judged by the database once more: a role of its own, row security.
 
-Whoever serves a request sets `SEEN`; the archive then reads as a role that owns nothing. Row security holds on every
-table with a session; the large ones, which TimescaleDB packs into columns, are seen through barrier views only.
+The gate sets `SEEN` for every request behind it; the archive then reads as a role that owns nothing, which sees nothing
+unless it is told whom. Row security holds on every table with a session and on the sensors'; the large ones, which
+TimescaleDB packs into columns, are seen through barrier views only. Where `SEEN` is not set the server itself reads, as
+the owner: background tasks do, and the open routes, which tell nothing about anybody. Statements that change something,
+and the tables of access (people, accounts, grants, consents, the audit log), are the gate's to judge alone.
 """
 
 import hashlib

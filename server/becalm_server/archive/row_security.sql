@@ -17,7 +17,7 @@ begin
 end
 $$
 
--- protect_tables: every table with a session shows callers what they may see, and nothing where nobody said whom
+-- protect_tables: tables with a session, and that of sensors, show callers what they may see; nothing if nobody said whom
 do $$
 declare
     name text;
@@ -25,12 +25,12 @@ declare
     mine text := $p$any (string_to_array((select current_setting('becalm.people', true)), ','))$p$;
 begin
     grant usage on schema public to becalm_reader;
-    grant select on device to becalm_reader;
     for name in
         select columns.table_name
         from information_schema.columns
         join pg_class on pg_class.oid = format('public.%I', columns.table_name)::regclass and pg_class.relkind = 'r'
-        where table_schema = 'public' and column_name = 'session_id'
+        where table_schema = 'public'
+            and (column_name = 'session_id' or columns.table_name = 'device' and column_name = 'person_id')
             and columns.table_name not in ('raw_event', 'raw_packed', 'metrics')
     loop
         execute format('alter table %I enable row level security', name);
@@ -39,7 +39,7 @@ begin
         execute format('drop policy if exists keeper on %I', name);
         execute format('create policy keeper on %I to current_user using (true) with check (true)', name);
         execute format('drop policy if exists reader on %I', name);
-        if name = 'session' then
+        if name in ('session', 'device') then
             execute format(
                 'create policy reader on %I for select to becalm_reader using (%s or person_id = %s)', name, sees, mine
             );
