@@ -116,7 +116,7 @@ async def test_rows_that_the_database_refuses_hold_nobody_up(
 ) -> None:
     beat = Beat(beat_idx=3, t_ns=5, emitted_ns=6, source=SignalKind.ECG, rr_ms=1.5, flag=BeatFlag.OK, confirmed=True)
     good = HrvWindow(t_ns=1, emitted_ns=2, window_s=60.0, n_beats=3, indices={})
-    odd = (replace(good, t_ns=2, indices={"HRV_SD1": float("nan")}), replace(beat, beat_idx=2**63))
+    odd = (replace(good, t_ns=2, n_beats=2**40), replace(beat, beat_idx=2**63))
     acks: list[dict[str, int]] = []
     async with opened(database_url, sensors, acks) as archive:
         batch = writes(sensors, range(5))
