@@ -29,6 +29,8 @@ class AgentLink:
         self.sensors: tuple[SensorState, ...] = ()
         self.session_ids: set[str] = set()
         """Sessions this agent has opened on this link."""
+        self.stream_ids: set[str] = set()
+        """Streams of them, also once they have ended."""
         self.goodbye: Goodbye | None = None
         self._queue: deque[ServerToAgent] = deque()
         self._acks: dict[str, int] = {}

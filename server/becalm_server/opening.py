@@ -9,6 +9,7 @@ from becalm_protocol.errors import StorageError, WireError
 from becalm_protocol.events import StreamInfo
 from becalm_protocol.handshake import OpenSession, Source
 from becalm_protocol.units import NS_PER_S
+from becalm_server.agent_link import AgentLink
 from becalm_server.archive.records import SessionRecord
 from becalm_server.archive.store import Archive
 from becalm_server.lanes import Lanes
@@ -34,7 +35,7 @@ class Opener:
         self._lanes = lanes
         self._movers = asyncio.Semaphore(MAX_MOVERS)
 
-    async def recall(self, opened: OpenSession, *, agent_id: str, person_id: str | None) -> SessionRecord:
+    async def recall(self, opened: OpenSession, *, link: AgentLink) -> SessionRecord:
         """Return a session from the archive, or keep a new one that nobody asked for."""
         record = await self._archive.session(opened.session_id)
         if record is not None:
@@ -42,8 +43,8 @@ class Opener:
         return await self._archive.add_session(
             SessionRecord(
                 session_id=opened.session_id,
-                agent_id=agent_id,
-                person_id=person_id,
+                agent_id=link.agent_id,
+                person_id=link.person_id,
                 source=opened.source,
                 baseline_s=self._settings.baseline_s,
                 inhale_s=self._settings.inhale_s,
@@ -51,11 +52,9 @@ class Opener:
             )
         )
 
-    async def check_owner(
-        self, record: SessionRecord, *, agent_id: str, person_id: str | None, opened: OpenSession
-    ) -> None:
+    async def check_owner(self, record: SessionRecord, *, link: AgentLink, opened: OpenSession) -> None:
         """Raise WireError where the session or one of its streams is not this agent's own."""
-        if record.agent_id not in (None, agent_id) or record.person_id != person_id:
+        if record.agent_id not in (None, link.agent_id) or record.person_id != link.person_id:
             raise WireError("open_session: expected a session of this agent, got one of another")
         owners = await self._archive.owners([info.stream_id for info in opened.streams])
         if set(owners.values()) - {opened.session_id}:

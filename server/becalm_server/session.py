@@ -106,6 +106,8 @@ class Session:
         self.is_erased = False
         """Whatever still comes of it is dropped."""
         self.opening = asyncio.Lock()
+        self.ending: asyncio.Task[None] | None = None
+        """The end, once somebody asked for it."""
         self.phase = SessionPhase.WAITING
         self.seat = Seat(settled=self._settled, lost=lambda: desk.unseated(self))
         self._early_wish: tuple[SignalKind | None, ...] = ()
@@ -233,7 +235,8 @@ class Session:
                 self._desk.publish(self, item, self._ledger(item, received_ns=self.newest_ns, accepted_ns=now_ns))
             return
         if conclusions or told.state is not None:
-            self._put(conclusions=conclusions, state=None if self.late else told.state)
+            state = None if self.late or self.finished else told.state
+            self._put(conclusions=conclusions, state=state)
         if told.arrival_idx <= self.published_idx:
             return
         self.published_idx = told.arrival_idx

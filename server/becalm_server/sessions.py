@@ -4,7 +4,7 @@ import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from becalm_protocol.errors import StorageError, WireError
+from becalm_protocol.errors import CloseCode, StorageError, WireError
 from becalm_protocol.events import PhaseChange
 from becalm_protocol.handshake import (
     CloseSession,
@@ -23,7 +23,7 @@ from becalm_server.agent_link import AgentLink
 from becalm_server.agents import Agents
 from becalm_server.archive.records import SessionRecord
 from becalm_server.archive.store import Archive
-from becalm_server.ending import bring_to_end
+from becalm_server.ending import ENDED_MEANWHILE, bring_to_end, check_whole, end_once, missing_of
 from becalm_server.hub import Hub
 from becalm_server.lanes import Lanes
 from becalm_server.latency import Latency
@@ -33,6 +33,7 @@ from becalm_server.recent_beats import Window
 from becalm_server.refusals import NoAgentError, SessionRunningError, UnknownSessionError
 from becalm_server.session import Session, Verdict
 from becalm_server.settings import ServerSettings
+from becalm_server.showing import stays_shown
 from becalm_server.slow_lane import SlowLane
 
 # A practice takes minutes: a session that a crash cut short this long ago is over.
@@ -137,16 +138,22 @@ class Sessions:
 
     async def open(self, link: AgentLink, opened: OpenSession) -> None:
         """Let an agent begin, resume or extend a session. Raises WireError where it is not its own."""
-        session = self._open.get(opened.session_id)
-        if session is None:
-            record = await self._opener.recall(opened, agent_id=link.agent_id, person_id=link.person_id)
-            session = self._open.get(opened.session_id) or self._remember(record)
-        await self._opener.check_owner(session.record, agent_id=link.agent_id, person_id=link.person_id, opened=opened)
-        await self._opener.begin(session, agent_id=link.agent_id, opened=opened)
+        session: Session | None = None
+        while session is None or self._open.get(opened.session_id) is not session:  # somebody ended it meanwhile
+            if session is not None and session.is_erased:
+                link.put_nowait(StopSession(session_id=opened.session_id))
+                return
+            session = self._open.get(opened.session_id)
+            if session is None:
+                record = await self._opener.recall(opened, link=link)
+                session = self._open.get(opened.session_id) or self._remember(record)
+            await self._opener.check_owner(session.record, link=link, opened=opened)
+            await self._opener.begin(session, agent_id=link.agent_id, opened=opened)
         if link.goodbye is not None:
             return
         self._by_stream |= dict.fromkeys(session.streams, session)
         link.session_ids.add(opened.session_id)
+        link.stream_ids |= set(session.streams)
         link.put_nowait(SessionOpened(session_id=opened.session_id, acks=session.acks()))
         if session.late:
             link.put_nowait(StopSession(session_id=opened.session_id))
@@ -156,20 +163,16 @@ class Sessions:
     async def close(self, link: AgentLink, closed: CloseSession) -> None:
         """End a session once everything up to its last events is committed; ask again for what is missing.
 
-        Raises WireError where it was not opened on this link.
+        Raises WireError where it was not opened on this link, or ended before all of it came.
         """
         session = self._open.get(closed.session_id)
         if session is None:
+            await check_whole(closed, archive=self._archive)
             link.put_nowait(SessionClosed(session_id=closed.session_id))  # ended before; the answer was lost
             return
         if closed.session_id not in link.session_ids:
             raise WireError("close_session: expected a session opened on this connection, got another")
-        missing = [
-            Reset(stream_id=last.stream_id, seq=tail.taken_seq)
-            for last in closed.last
-            if (tail := session.streams.get(last.stream_id)) and tail.taken_seq < last.seq
-        ]
-        if missing:
+        if missing := missing_of(session, closed=closed):
             for reset in missing:
                 link.put_nowait(reset)
             return
@@ -180,6 +183,8 @@ class Sessions:
         """Take one event: the sample path, synchronous from the socket to the pipeline's process."""
         stream_id = data.event.stream_id
         session = self._by_stream.get(stream_id)
+        if session is None and stream_id in link.stream_ids:
+            raise WireError(ENDED_MEANWHILE, close_code=CloseCode.RESTART)
         if session is None or session.record.session_id not in link.session_ids:
             raise WireError("data: expected a stream of a session opened on this connection, got another")
         if session.accept(data) is Verdict.HOLE:
@@ -262,17 +267,13 @@ class Sessions:
 
     def _make_current(self, session: Session) -> None:
         """Show this session, unless the clients watch another one that is alive, or a younger one."""
-        shown, stays = self.current, False
-        if shown is not None and shown is not session:
-            asked_for = shown.phase is SessionPhase.WAITING and self.agents.owner(shown.record) is not None
-            carrier = self.agents.carrier(shown.record)
-            elsewhere = carrier is not None and carrier is not self.agents.carrier(session.record)
-            younger = (shown.record.started_unix_ns or 0) > (session.record.started_unix_ns or 0)
-            stays = asked_for or elsewhere or younger
-        self._show(shown if stays else session)
+        self._show(self.current if stays_shown(self.current, comes=session, agents=self.agents) else session)
         self._tell_view(session)
 
     async def _end(self, session: Session) -> None:
+        await end_once(session, end=self._bring_to_end)
+
+    async def _bring_to_end(self, session: Session) -> None:
         await self._opener.revive(session)
         await bring_to_end(session)
         ended = await self._archive.end_session(session.record.session_id, duration_ns=session.newest_ns)
@@ -285,7 +286,9 @@ class Sessions:
 
     def _drop(self, session: Session) -> None:
         session.seat.stand()
-        self._open.pop(session.record.session_id, None)
+        if self._open.get(session.record.session_id) is not session:
+            return
+        del self._open[session.record.session_id]
         for stream_id in session.streams:
             self._by_stream.pop(stream_id, None)
         self._hub.end(session.record.session_id)

@@ -39,6 +39,8 @@ from becalm_protocol.handshake import (
 from becalm_protocol.limits import CREDIT_FRAMES, MAX_FRAME_BYTES, MAX_STREAMS
 from becalm_server.access import pace
 from becalm_server.archive.embedded import EmbeddedPostgres
+from becalm_server.opening import Opener
+from becalm_server.session import Session
 
 RAW = b"select stream_id, seq, form, received_ns, sensor_ns, n_samples, body from raw_event order by 1, 2"
 BEATS = b"select beat_idx, t_ns, emitted_ns, rr_ms from beat order by 1"
@@ -110,6 +112,81 @@ async def test_answer_to_the_last_message_may_be_lost(server: Any, sensors: Any)
         assert {ack.stream_id: ack.seq for ack in again.acks} == sensors.last
         await agent.wait(StopSession)
         await agent.close_session(opened.session_id, sensors.last)
+
+
+async def test_session_ended_during_its_opening_is_taken_up_late(
+    server: Any, sensors: Any, http: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = Opener.begin
+    ended: list[Any] = []
+
+    async def begin_slowly(self: Opener, session: Session, **more: Any) -> None:
+        await begin(self, session, **more)
+        if not ended:
+            ended.append(await http.post(f"/v1/sessions/{session.record.session_id}/stop"))
+
+    monkeypatch.setattr(Opener, "begin", begin_slowly)
+    async with server.agent() as agent:
+        await agent.hello()
+        session_id = (await http.post("/v1/sessions", json={})).json()["session_id"]
+        await agent.open(sensors.streams, session_id=session_id)
+        assert [answer.status_code for answer in ended] == [200]
+        await agent.wait(StopSession)
+        events = sensors.second(0)
+        await agent.send(*events[:2])
+        last = tuple(StreamAck(stream_id=stream_id, seq=seq) for stream_id, seq in sensors.last.items())
+        await agent.send(CloseSession(session_id=session_id, last=last))
+        reset = await agent.wait(lambda heard: isinstance(heard, Reset | SessionClosed))
+        assert isinstance(reset, Reset)
+        await agent.send(events[2])
+        await agent.close_session(session_id, sensors.last)
+    counts = (await http.get(f"/v1/sessions/{session_id}/counts")).json()
+    assert [stream["last_seq"] for stream in counts["streams"]] == [1, 1, 1]
+
+
+async def test_end_before_the_last_events_asks_for_a_new_opening(server: Any, sensors: Any, http: Any) -> None:
+    async with server.agent() as agent:
+        await agent.hello()
+        session_id = (await agent.open(sensors.streams)).session_id
+        await agent.send(*sensors.second(0))
+        await agent.wait_acks(sensors.last)
+    await http.post(f"/v1/sessions/{session_id}/stop")
+    async with server.agent() as agent:
+        await agent.hello()
+        last = tuple(StreamAck(stream_id=stream_id, seq=2) for stream_id in sensors.last)
+        await agent.send(CloseSession(session_id=session_id, last=last))
+        assert await agent.closed() == CloseCode.RESTART
+        assert "open it again" in agent.heard[-1].detail
+
+
+async def test_data_that_cross_the_end_ask_for_a_new_opening(server: Any, sensors: Any) -> None:
+    async with server.agent() as agent:
+        await agent.hello()
+        session_id = (await agent.open(sensors.streams)).session_id
+        await agent.send(*sensors.second(0))
+        await agent.close_session(session_id, sensors.last)
+        await agent.send(*sensors.second(1))
+        assert await agent.closed() == CloseCode.RESTART
+        assert "open it again" in agent.heard[-1].detail
+    async with server.agent() as agent:
+        await agent.hello()
+        await agent.open(sensors.streams, session_id=session_id)
+        await agent.send(*sensors.sent)
+        await agent.close_session(session_id, sensors.last)
+
+
+async def test_many_who_end_a_session_end_it_once(
+    server: Any, sensors: Any, http: Any, database_url: str, fetch: Any
+) -> None:
+    async with server.agent() as agent:
+        await agent.hello()
+        session_id = (await agent.open(sensors.streams)).session_id
+        await agent.send(*sensors.second(0))
+        await agent.wait_acks(sensors.last)
+    async with asyncio.timeout(20.0):  # each waits for the same end, not for one of its own
+        answers = await asyncio.gather(*(http.post(f"/v1/sessions/{session_id}/stop") for _ in range(4)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len(await fetch(database_url, BEATS)) == 2  # one heard, one from the only end
 
 
 async def test_newer_connection_fences_the_older(server: Any, sensors: Any) -> None:
