@@ -12,6 +12,7 @@ BecalmError
 """
 
 from enum import IntEnum
+from typing import Any
 
 MAX_SHOWN_BYTES = 32
 
@@ -32,6 +33,10 @@ class CloseCode(IntEnum):
 
 class BecalmError(Exception):
     """Base of every error raised on purpose. The message says what, expected, got and what to do."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let an error with fields travel from one process of ours to another."""
+        return _remade, (type(self), self.args, vars(self))
 
 
 class DeviceDataError(BecalmError):
@@ -91,3 +96,9 @@ class RecordingError(BecalmError):
 
 class UsageError(BecalmError):
     """A caller inside becalm broke a contract."""
+
+
+def _remade(kind: type[BecalmError], words: tuple[Any, ...], fields: dict[str, Any]) -> BecalmError:
+    error = kind.__new__(kind, *words)
+    vars(error).update(fields)
+    return error

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import logging
-from collections import deque
+from collections import Counter, deque
 from typing import Any
 
 import msgspec
@@ -40,6 +40,8 @@ N_SILENT_LOOKS = 6
 # Importing takes half a second, on a slow board several.
 N_STARTING_LOOKS = 60
 BACKOFF_S = (0.05, 3.0)
+# Steps of a session's past that wait in a process at a time: those of the other sessions come in between.
+MAX_REPLAYED = 32
 _HANDLES = itertools.count(1)
 
 
@@ -48,6 +50,7 @@ class Lane:
 
     def __init__(self, target: str) -> None:
         self.n_deaths = 0
+        self._n_given_up = 0
         self.trouble: str | None = None
         """Why there is no process at the moment."""
         self.ready = asyncio.Event()
@@ -61,6 +64,8 @@ class Lane:
         self._openings: dict[int, asyncio.Future[bool]] = {}
         self._outgoing: list[ToLane] = []
         self._unanswered: deque[tuple[int, int]] = deque()
+        self._n_unanswered: Counter[int] = Counter()
+        self._answered = asyncio.Event()
         self._n_silent = 0
         self._peak = 0
 
@@ -75,12 +80,13 @@ class Lane:
         return self._worker.pid
 
     def statistics(self) -> dict[str, int]:
-        """Seats, steps that wait for their answer, the most of them so far, and processes that died."""
+        """Seats, steps that wait for their answer, the most so far, processes that died, sessions without feedback."""
         return {
             "seats": self.n_seats,
             "depth": len(self._unanswered),
             "peak": self._peak,
             "deaths": self.n_deaths,
+            "given_up": self._n_given_up,
         }
 
     # --------------------------------------------------------------------------------------------------- sessions
@@ -105,6 +111,7 @@ class Lane:
         if message.handle not in self._seats:
             return
         self._unanswered.append((message.handle, getattr(message, "arrival_idx", -1)))
+        self._n_unanswered[message.handle] += 1
         self._peak = max(self._peak, len(self._unanswered))
         if len(self._unanswered) >= MAX_UNANSWERED:
             self._room.clear()
@@ -113,6 +120,12 @@ class Lane:
     async def wait_room(self) -> None:
         """Return once the process has caught up."""
         await self._room.wait()
+
+    async def wait_heard(self, handle: int) -> None:
+        """Return once the process has heard nearly all of what it was given of a session."""
+        while self._n_unanswered[handle] >= MAX_REPLAYED:
+            self._answered.clear()
+            await self._answered.wait()
 
     def leave(self, handle: int) -> None:
         """Give up a seat; what is still said of it meets nobody."""
@@ -174,11 +187,15 @@ class Lane:
             self.ready.set()
             self.trouble = None
             return
-        self._unanswered.popleft()
+        handle, _ = self._unanswered.popleft()
+        self._n_unanswered[handle] -= 1
+        self._answered.set()
         if len(self._unanswered) < MAX_UNANSWERED:
             self._room.set()
         seat = self._seats.get(message.handle)
         if seat is None:
+            if not self._n_unanswered[handle]:
+                del self._n_unanswered[handle]
             return
         match message:
             case Settlement():
@@ -208,6 +225,8 @@ class Lane:
         openings, self._openings = self._openings, {}
         suspect, step = self._unanswered[0] if self._unanswered else (0, -1)
         self._unanswered.clear()
+        self._n_unanswered.clear()
+        self._answered.set()
         self._outgoing.clear()
         self._room.set()
         for opening in openings.values():
@@ -216,6 +235,7 @@ class Lane:
         for handle, seat in seats.items():
             if handle == suspect:
                 seat.suspect(step)
+                self._n_given_up += seat.is_given_up
             seat.lose(handle)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Coroutine
+from contextvars import Context
 from typing import Any
 
 from becalm_server.lane import Lane
@@ -31,8 +32,8 @@ class Lanes:
                     await lane.ready.wait()
 
     def emptiest(self) -> Lane:
-        """Return the process with the fewest sessions."""
-        return min(self.each, key=lambda lane: lane.n_seats)
+        """Return the process with the fewest sessions; one that has not started, only where none has."""
+        return min(self.each, key=lambda lane: (not lane.ready.is_set(), lane.n_seats))
 
     def statistics(self) -> dict[str, int]:
         """Sums over the processes."""
@@ -42,7 +43,8 @@ class Lanes:
     def move_nowait(self, moving: Coroutine[Any, Any, None]) -> None:
         """Bring a session that lost its seat to another one, beside everything else."""
         if self._moving is not None:
-            self._moving.create_task(moving, name="session to another process")
+            # Whoever asked may be a request, whose database role sees what its caller sees: this is the server's own.
+            self._moving.create_task(moving, name="session to another process", context=Context())
         else:
             moving.close()
 

@@ -2,8 +2,9 @@
 
 The bytes are a pickle: a pipeline is a web of small objects that share each other, and no plainer form keeps that. They
 come from our own database, and are read all the same by an unpickler that makes objects of the live lane's own classes,
-of deques, arrays and numpy's numbers, and of nothing else: no function of anybody is ever called by what it reads. They
-are read only by the very code that wrote them; any other reads the session from its raw events.
+of deques, arrays and numpy's numbers, and of nothing else. The only functions that it lets them call are the four by
+which array and numpy rebuild their own values. They are read only by the very code that wrote them; any other reads the
+session from its raw events.
 """
 
 import hashlib
@@ -75,7 +76,7 @@ class _Unpickler(pickle.Unpickler):
         self._modules = modules
 
     def find_class(self, module: str, name: str) -> Any:
-        """Return a class that a state may hold. Raises UnpicklingError for any other, and for all functions."""
+        """Return a class that a state may hold, or what rebuilds an array. Raises UnpicklingError for all others."""
         if (module, name) in _OTHERS:
             return super().find_class(module, name)
         if self._is_ours(module):

@@ -62,7 +62,7 @@ async def seat_session(session: Session, *, archive: Archive, lanes: Lanes) -> N
             handle, resumed = await lane.open(seat, streams=streams, schedule=session.schedule(), state=state)
             past = _Past(archive, session, since=state if resumed else None, before_idx=before_idx)
             await past.replay(lane, handle)
-            if seat.sit(lane, handle):
+            if await seat.sit(lane, handle):
                 return
         except WorkerGoneError:
             continue
@@ -91,7 +91,7 @@ class _Past:
                     self._wish(lane, handle, *wished.popleft())
                 if row.arrival_idx < self._before_idx:
                     lane.put_nowait(Row(handle, row.arrival_idx, row.received_ns, row))
-            await lane.wait_room()
+                    await lane.wait_heard(handle)
             await self._archive.writer.wait_room()
         for arrival_idx, wish in wished:
             self._wish(lane, handle, arrival_idx, wish)

@@ -35,6 +35,10 @@ class Process(Protocol):
         """Return once the process has caught up."""
         ...
 
+    async def wait_heard(self, handle: int) -> None:
+        """Return once the process has heard nearly all of what it was given of a session."""
+        ...
+
     def leave(self, handle: int) -> None:
         """Give up a seat."""
         ...
@@ -98,16 +102,17 @@ class Seat:
         self._waiting.clear()
         self._overflown = False
 
-    def sit(self, lane: Process, handle: int) -> bool:
+    async def sit(self, lane: Process, handle: int) -> bool:
         """Hand over what waits; False where too much did. Raises WorkerGoneError where the process is gone."""
+        while lane.has(handle) and self._waiting:
+            lane.put_nowait(msgspec.structs.replace(self._waiting.popleft(), handle=handle))
+            await lane.wait_heard(handle)
         if not lane.has(handle):
             raise WorkerGoneError("the process ended")
         if self._overflown:
             lane.leave(handle)
             return False
         self._lane, self._handle = lane, handle
-        while self._waiting:
-            self.put_nowait(self._waiting.popleft())
         self._seated.set()
         return True
 

@@ -116,6 +116,11 @@ class Session:
         self._writer = writer
         self._desk = desk
 
+    @property
+    def is_over(self) -> bool:
+        """Whether no pipeline has anything to say of it any more."""
+        return self.finished or self.is_erased
+
     # ------------------------------------------------------------------------------------------------- schedule
     @property
     def pacer(self) -> Pacer | None:

@@ -125,7 +125,7 @@ class Sessions:
         if owner is not None:
             owner.put_nowait(StopSession(session_id=session_id))
         if self.agents.carrier(session.record) is None:
-            await self._end(session)
+            await end_once(session, end=self._end)
         return session.record
 
     # ---------------------------------------------------------------------------------------------------- agents
@@ -176,7 +176,7 @@ class Sessions:
             for reset in missing:
                 link.put_nowait(reset)
             return
-        await self._end(session)
+        await end_once(session, end=self._end)
         link.put_nowait(SessionClosed(session_id=closed.session_id))
 
     def accept(self, link: AgentLink, data: Data) -> None:
@@ -271,9 +271,6 @@ class Sessions:
         self._tell_view(session)
 
     async def _end(self, session: Session) -> None:
-        await end_once(session, end=self._bring_to_end)
-
-    async def _bring_to_end(self, session: Session) -> None:
         await self._opener.revive(session)
         await bring_to_end(session)
         ended = await self._archive.end_session(session.record.session_id, duration_ns=session.newest_ns)

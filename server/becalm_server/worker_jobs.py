@@ -25,12 +25,13 @@ class JobProcess:
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what an importable function returns. Raises WorkerGoneError where the process died."""
         async with self._turn:
-            worker = self._worker
-            if worker is None:
-                worker = self._worker = WorkerProcess("becalm_server.worker_jobs:serve_jobs")
-                await worker.start()
-            worker.send_nowait(pickle.dumps((function, args, kwargs)))
+            job = pickle.dumps((function, args, kwargs))
             try:
+                worker = self._worker
+                if worker is None:
+                    worker = self._worker = WorkerProcess("becalm_server.worker_jobs:serve_jobs")
+                    await worker.start()
+                worker.send_nowait(job)
                 returned, error = pickle.loads(await worker.receive())  # noqa: S301  (our own child)
             except BaseException:  # also where nobody waits for the answer any more: the next job must not get it
                 await self.close()

@@ -7,7 +7,7 @@ import pytest
 
 from becalm_protocol.handshake import Source
 from becalm_server.archive.records import SessionRecord
-from becalm_server.archive.writer import Write
+from becalm_server.archive.writes import Write
 from becalm_server.ending import bring_to_end
 from becalm_server.lane_messages import LiveState, Settlement
 from becalm_server.session import Session, StreamTail

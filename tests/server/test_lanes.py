@@ -15,6 +15,7 @@ from becalm_protocol.derived import Beat
 from becalm_protocol.events import PhaseChange
 from becalm_protocol.handshake import Data, Source
 from becalm_server.archive.derived_rows import to_tables
+from becalm_server.lane import MAX_REPLAYED
 from becalm_signal.pipeline import Pipeline
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="finds its child processes in /proc")
@@ -155,9 +156,25 @@ async def test_deadly_step_costs_feedback_and_nothing_else(
         counts = (await http.get(f"/v1/sessions/{deadly_id}/counts")).json()
         assert (counts["n_missing_events"], counts["stored"]["rr"]) == (0, 5)
         # A death may be laid at another's door: answers on their way are lost with the process.
-        assert 3 <= (await http.get("/v1/health")).json()["pipelines"]["deaths"] <= 6
+        told = (await http.get("/v1/health")).json()["pipelines"]
+        assert 3 <= told["deaths"] <= 6
+        assert told["given_up"] == 1
     beats = await fetch(database_url, b"select session_id from beat order by beat_idx")
     assert [beat["session_id"] for beat in beats].count(harmless_id) == 2
+
+
+async def test_a_past_lets_other_sessions_in_between(start_server: Any, database_url: str, sensors: Any) -> None:
+    session_id = "9" * 32
+    for part in range(2):
+        async with start_server(database_url) as server, server.agent() as agent, server.http() as http:
+            await agent.hello()
+            await agent.open(sensors.streams, session_id=session_id)
+            if part == 0:
+                for n in range(60):
+                    await agent.send(*sensors.second(n))
+            await agent.close_session(session_id, sensors.last)
+            told = (await http.get("/v1/health")).json()["pipelines"]
+    assert 1 < told["peak"] <= MAX_REPLAYED + 1
 
 
 async def test_sessions_are_spread_over_all_processes(start_server: Any, database_url: str, make_sensors: Any) -> None:

@@ -7,8 +7,9 @@ import time
 
 import pytest
 
+from becalm_protocol.errors import ConfigError
 from becalm_server.worker_jobs import JobProcess
-from becalm_server.worker_process import WorkerGoneError
+from becalm_server.worker_process import WorkerGoneError, WorkerProcess
 
 
 async def test_work_happens_in_another_process() -> None:
@@ -54,3 +55,35 @@ async def test_close_ends_a_busy_process_at_once() -> None:
             await busy
     assert select.select([process], [], [], 4)[0]  # readable once the process has ended
     os.close(process)
+
+
+def refuse() -> None:
+    raise ConfigError("expected another", setting="BECALM_PORT")
+
+
+async def test_errors_with_fields_come_back_whole() -> None:
+    worker = JobProcess()
+    try:
+        with pytest.raises(ConfigError, match=r"^BECALM_PORT: expected another$") as refused:
+            await worker.run(refuse)
+        assert refused.value.setting == "BECALM_PORT"
+    finally:
+        await worker.close()
+
+
+async def test_process_that_did_not_start_is_started_by_the_next_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, failed = WorkerProcess.start, [OSError("no memory")]
+
+    async def start_at_the_second_try(self: WorkerProcess) -> None:
+        if failed:
+            raise failed.pop()
+        await start(self)
+
+    monkeypatch.setattr(WorkerProcess, "start", start_at_the_second_try)
+    worker = JobProcess()
+    try:
+        with pytest.raises(OSError, match="no memory"):
+            await worker.run(os.getpid)
+        assert await worker.run(math.sqrt, 16.0) == 4.0
+    finally:
+        await worker.close()

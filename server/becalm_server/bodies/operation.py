@@ -26,7 +26,7 @@ class HealthBody(BaseModel):
             "agent_connected": True, "session_id": None,
             "clients": {"clients": 1, "depth": 0, "peak": 3, "dropped": 0, "conflated": 0},
             "archive": {"depth": 0, "peak": 12, "commits": 240},
-            "pipelines": {"seats": 1, "depth": 0, "peak": 6, "deaths": 0},
+            "pipelines": {"seats": 1, "depth": 0, "peak": 6, "deaths": 0, "given_up": 0},
             "slow_lane": {"depth": 0, "done": 4, "failed": 0},
             "accept_ms": _PERCENTILES, "publish_ms": _PERCENTILES, "commit_ms": _PERCENTILES,
         }
