@@ -189,6 +189,49 @@ class CountedUpkeep(Upkeep):
         self.done.release()
 
 
+async def test_a_job_that_hangs_holds_nothing_up(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with opened(database_url) as archive:
+        await keep_session(archive, seconds_of([60.0]))
+        upkeep = Upkeep(archive, job_limit_s=0.3)
+        rows = archive.rows
+
+        async def found(statement: str, **wish: Any) -> Any:
+            return [{"session_id": "one"}] if statement == "select_untrended" else await rows(statement, **wish)
+
+        with psycopg.connect(database_url) as connection, monkeypatch.context() as patch:
+            connection.execute("lock table trend in access exclusive mode")
+            patch.setattr(archive, "rows", found)  # the look itself would wait for the lock too
+            async with asyncio.timeout(20):
+                await upkeep.once()
+        await Upkeep(archive).once()
+        assert len(await archive.trends()) == 1
+
+
+async def test_sessions_that_always_fail_starve_nobody(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    refusing = """
+        update session set ended_at = now() - interval '8 days';
+        create function refuse() returns trigger language plpgsql as $$ begin raise 'kept'; end $$;
+        create trigger refuse before delete on metrics for each row when (old.session_id <> '2')
+            execute function refuse();
+    """
+    kept = "select distinct session_id from metrics order by session_id"
+    async with opened(database_url) as archive:
+        for n in range(3):
+            await keep_session(archive, seconds_of([60.0]), session_id=str(n))
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            connection.execute(refusing.encode())
+            await Upkeep(archive).once()
+            monkeypatch.setattr("becalm_server.archive.upkeep.MAX_FOUND", 1)
+            upkeep = Upkeep(archive, metrics_days=7)
+            for _ in range(3):
+                await upkeep.once()
+            assert connection.execute(kept).fetchall() == [("0",), ("1",)]
+            connection.execute("drop trigger refuse on metrics")
+            for _ in range(3):
+                await upkeep.once()
+            assert connection.execute(kept).fetchall() == []
+
+
 async def test_upkeep_runs_at_once_and_when_a_session_ends(database_url: str) -> None:
     async with opened(database_url) as archive, asyncio.TaskGroup() as group:
         upkeep = CountedUpkeep(archive)

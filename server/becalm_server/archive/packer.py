@@ -10,7 +10,6 @@ from dataclasses import asdict
 from typing import Any
 
 import psycopg
-from psycopg.rows import dict_row
 
 from becalm_protocol.errors import StorageError
 from becalm_protocol.events import Gap, SampleBlock, StreamInfo
@@ -19,6 +18,7 @@ from becalm_protocol.units import NS_PER_S
 from becalm_server.archive.arrival_order import ArrivalOrder
 from becalm_server.archive.derived_rows import columns
 from becalm_server.archive.packed_rows import EPOCH_UNIX_NS, PACKED_FORMS, PackedRow, Packing
+from becalm_server.archive.pools import job_connection
 from becalm_server.archive.raw_rows import RawRow, to_event
 from becalm_server.archive.records import stream_record
 from becalm_server.archive.statements import SQL
@@ -39,12 +39,9 @@ def pack_session(url: str, session_id: str) -> int:
     """Pack what is not packed of a finished session; return how many rows were made. Raises StorageError."""
     if hasattr(os, "setpriority"):
         os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
-    reading = "-c timezone=UTC -c default_transaction_isolation=repeatable\\ read -c default_transaction_read_only=on"
+    one_moment = "-c default_transaction_isolation=repeatable\\ read -c default_transaction_read_only=on"
     try:
-        with (
-            psycopg.connect(url, row_factory=dict_row, autocommit=True, options="-c timezone=UTC") as writer,
-            psycopg.connect(url, row_factory=dict_row, options=reading) as reader,
-        ):
+        with job_connection(url) as writer, job_connection(url, options=one_moment) as reader, reader.transaction():
             claim = writer.execute(SQL["claim_session"], {"key": _LOCK, "session_id": session_id}).fetchone()
             session = reader.execute(SQL["select_session"], {"session_id": session_id}).fetchone()
             if not claim or not claim["claimed"] or session is None or session["ended_at"] is None:

@@ -1,4 +1,4 @@
-"""Pools of connections: few, patient for a moment, each statement with an end."""
+"""Connections: pools for requests, few and patient, and single ones for jobs; each statement with an end."""
 
 from typing import Any
 
@@ -12,6 +12,9 @@ from psycopg_pool import AsyncConnectionPool
 MAX_READERS = 4
 WAIT_LIMIT_S = 3.0
 QUERY_LIMIT_MS = 20_000
+# A job's statements take some tens of milliseconds, the longest over a whole session a few seconds.
+JOB_QUERY_LIMIT_MS = 60_000
+CONNECT_LIMIT_S = 5
 
 
 def make_pool(url: str, *, options: str = "", max_size: int = MAX_READERS) -> AsyncConnectionPool[Any]:
@@ -21,7 +24,7 @@ def make_pool(url: str, *, options: str = "", max_size: int = MAX_READERS) -> As
         kwargs={
             "autocommit": True,
             "row_factory": dict_row,
-            "connect_timeout": 5,
+            "connect_timeout": CONNECT_LIMIT_S,
             "options": f"-c timezone=UTC -c statement_timeout={QUERY_LIMIT_MS} {options}",
         },
         min_size=1,
@@ -30,6 +33,17 @@ def make_pool(url: str, *, options: str = "", max_size: int = MAX_READERS) -> As
         configure=_configure,
         check=AsyncConnectionPool.check_connection,
         open=False,
+    )
+
+
+def job_connection(url: str, *, options: str = "") -> psycopg.Connection[dict[str, Any]]:
+    """Return a connection of a job in another process, whose every statement commits by itself."""
+    return psycopg.connect(
+        url,
+        autocommit=True,
+        row_factory=dict_row,
+        connect_timeout=CONNECT_LIMIT_S,
+        options=f"-c timezone=UTC -c statement_timeout={JOB_QUERY_LIMIT_MS} {options}",
     )
 
 

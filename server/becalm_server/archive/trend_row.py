@@ -5,8 +5,15 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
+from becalm_server.archive.pools import job_connection
 from becalm_server.archive.statements import SQL
 from becalm_server.archive.versions import newest_version
+
+
+def keep_trend_at(url: str, session_id: str) -> None:
+    """As keep_trend(), on a connection of its own: a job for another process."""
+    with job_connection(url) as connection:
+        keep_trend(connection, session_id)
 
 
 def keep_trend(connection: psycopg.Connection[Any], session_id: str) -> None:

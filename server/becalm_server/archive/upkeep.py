@@ -3,14 +3,12 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable
-
-import psycopg
+from collections.abc import Awaitable, Callable
 
 from becalm_protocol.errors import StorageError
 from becalm_server.archive.packer import pack_session
 from becalm_server.archive.store import Archive
-from becalm_server.archive.trend_row import keep_trend
+from becalm_server.archive.trend_row import keep_trend_at
 from becalm_server.worker_jobs import JobProcess
 
 log = logging.getLogger(__name__)
@@ -21,16 +19,20 @@ LOOK_AGAIN_S = 60.0
 MAX_FOUND = 100
 # An agent that was cut off brings the end of a session late; packing waits until that is over.
 SETTLED_S = 300.0
+# An hour of raw events is packed in 4 s of processor; what is not done goes on from there.
+JOB_LIMIT_S = 600.0
 
 
 class Upkeep:
     """run() works until cancelled; what it did not do, the next run finds again."""
 
-    def __init__(self, archive: Archive, *, metrics_days: int | None = None) -> None:
+    def __init__(self, archive: Archive, *, metrics_days: int | None = None, job_limit_s: float = JOB_LIMIT_S) -> None:
         self._archive = archive
         self._metrics_days = metrics_days
         self._wake = asyncio.Event()
-        self._packing = JobProcess()
+        self._job_limit_s = job_limit_s
+        self._jobs = JobProcess()
+        self._failed: dict[str, set[str]] = {}
         archive.on_ended = self._wake.set
 
     async def run(self) -> None:
@@ -46,27 +48,34 @@ class Upkeep:
                     async with asyncio.timeout(LOOK_AGAIN_S):
                         await self._wake.wait()
         finally:
-            await self._packing.close()
+            await self._jobs.close()
 
     async def once(self, *, settled_s: float = SETTLED_S) -> None:
         """Do what is to be done now. Raises StorageError where the database cannot answer."""
-        for row in await self._archive.rows("select_untrended", limit=MAX_FOUND):
-            await self._attempt(asyncio.to_thread(_keep_trend, self._archive.url, row["session_id"]))
+        archive, run = self._archive, self._jobs.run
+        await self._each("select_untrended", lambda session_id: run(keep_trend_at, archive.url, session_id))
         if self._metrics_days is not None:
-            for row in await self._archive.rows("select_outlived", days=self._metrics_days, limit=MAX_FOUND):
-                await self._attempt(self._archive.rows("forget_metrics", session_id=row["session_id"]))
-        for row in await self._archive.rows("select_unpacked", limit=MAX_FOUND, settled_s=settled_s):
-            await self._attempt(self._packing.run(pack_session, self._archive.url, row["session_id"]))
-        await self._packing.close()
+            await self._each(
+                "select_outlived",
+                lambda session_id: archive.rows("forget_metrics", session_id=session_id),
+                days=self._metrics_days,
+            )
+        await self._each(
+            "select_unpacked", lambda session_id: run(pack_session, archive.url, session_id), settled_s=settled_s
+        )
+        await self._jobs.close()
 
-    async def _attempt(self, work: Awaitable[object]) -> None:
-        # The supervisor of this lane: what cannot be done for one session is done for the next, and tried again later.
-        try:
-            await work
-        except Exception as exc:  # noqa: BLE001
-            log.warning("upkeep of a session failed with a %s; it is tried again", type(exc).__name__)
-
-
-def _keep_trend(url: str, session_id: str) -> None:
-    with psycopg.connect(url, autocommit=True, options="-c timezone=UTC") as connection:
-        keep_trend(connection, session_id)
+    async def _each(self, statement: str, do: Callable[[str], Awaitable[object]], **wish: object) -> None:
+        """Do something for each session that needs it; those that failed come again when all others had their turn."""
+        failed = self._failed.setdefault(statement, set())
+        rows = await self._archive.rows(statement, limit=MAX_FOUND, put_off=list(failed), **wish)
+        if len(rows) < MAX_FOUND:
+            failed.clear()
+        for row in rows:
+            # The supervisor of this lane: what cannot be done for one session is done for the next, and tried again.
+            try:
+                async with asyncio.timeout(self._job_limit_s):
+                    await do(row["session_id"])
+            except Exception as exc:  # noqa: BLE001
+                failed.add(row["session_id"])
+                log.warning("upkeep of a session failed with a %s; it is tried again", type(exc).__name__)

@@ -5,6 +5,7 @@ where ended_at is not null
     and not exists (
         select from trend where trend.session_id = session.session_id and trend.ended_at = session.ended_at
     )
+    and session_id <> all(%(put_off)s)
 order by ended_at desc
 limit %(limit)s
 
@@ -117,6 +118,7 @@ select session_id from session
 where ended_at < now() - %(settled_s)s * interval '1 second'
     and started_unix_ns is not null
     and exists (select from stream where stream.session_id = session.session_id and acked_seq > packed_seq)
+    and session_id <> all(%(put_off)s)
 order by ended_at
 limit %(limit)s
 
@@ -175,6 +177,7 @@ where ended_at < now() - %(days)s * interval '1 day'
         exists (select from metrics where metrics.session_id = session.session_id)
         or exists (select from slow_metrics where slow_metrics.session_id = session.session_id)
     )
+    and session_id <> all(%(put_off)s)
 limit %(limit)s
 
 -- forget_metrics: the indices of a session, in one statement; raw events, beats, breaths and its trend stay
