@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Request
 from becalm_server.access import invitations
 from becalm_server.access.caller import Caller, Role
 from becalm_server.access.desk import Access
-from becalm_server.access.gate import CallerIs
+from becalm_server.access.gate import CallerIs, access_of
 from becalm_server.access.pace import address_of
 from becalm_server.access.rules import RULES, Action, Scope, scope
 from becalm_server.access.tokens import new_id
@@ -48,7 +48,7 @@ DeviceId = Annotated[str, Path(max_length=MAX_ID_CHARS, description="Identifier 
 )
 async def pair(request: Request, wish: PairWish) -> PairedBody:
     """Exchange a one-time code for a token of this device's own; the code is used up."""
-    access, address = _access(request), address_of(request.scope)
+    access, address = access_of(request), address_of(request.scope)
     with access.pace.trial("pair", address=address) as trial:
         paired = await invitations.pair(access.store, code=wish.code, label=wish.label or "")
         trial.is_wrong = paired is None
@@ -82,14 +82,14 @@ async def me(caller: CallerIs) -> MeBody:
 @router.get("/devices", summary="Paired devices")
 async def devices(request: Request, caller: CallerIs) -> PairedDeviceList:
     """Return one's own paired devices; the operator's list is everybody's."""
-    rows = await _access(request).store.rows("select_devices", account_id=_own_account(caller))
+    rows = await access_of(request).store.rows("select_devices", account_id=_own_account(caller))
     return PairedDeviceList(items=[PairedDeviceBody(**row) for row in rows])
 
 
 @router.delete("/devices/{device_id}", summary="Revoke a device", responses=responses(UnknownDeviceError))
 async def revoke_device(request: Request, caller: CallerIs, device_id: DeviceId) -> PairedDeviceBody:
     """Take a device's token back: it opens nothing any more, and its open connections are closed. Again is harmless."""
-    access = _access(request)
+    access = access_of(request)
     row = None
     if "\0" not in device_id:  # PostgreSQL has no such text
         row = await access.store.one("revoke_device", device_id=device_id, account_id=_own_account(caller))
@@ -109,7 +109,7 @@ async def revoke_device(request: Request, caller: CallerIs, device_id: DeviceId)
 )
 async def invite(request: Request, caller: CallerIs, wish: InvitationWish) -> InvitationBody:
     """Make a one-time link: for a known account, for a new one of a role, or for one more device of the caller's."""
-    access = _access(request)
+    access = access_of(request)
     if wish.account_id is not None:
         account_id = (await _account(access, wish.account_id)).account_id
     elif wish.role is not None:
@@ -125,7 +125,7 @@ async def invite(request: Request, caller: CallerIs, wish: InvitationWish) -> In
 @router.get("/accounts", summary="Accounts")
 async def accounts(request: Request) -> AccountList:
     """Return every account."""
-    rows = await _access(request).store.rows("select_accounts")
+    rows = await access_of(request).store.rows("select_accounts")
     return AccountList(items=[AccountBody(**row) for row in rows])
 
 
@@ -136,7 +136,7 @@ async def accounts(request: Request) -> AccountList:
 )
 async def disable_account(request: Request, account_id: AccountId) -> AccountBody:
     """Let an account in no more; its open connections are closed. Its person and sessions stay."""
-    access = _access(request)
+    access = access_of(request)
     await _account(access, account_id)
     if account_id == access.owner.account_id:
         raise OwnerStaysError("The owner's account cannot be disabled: nobody could run this server any more.")
@@ -172,8 +172,3 @@ async def _account(access: Access, account_id: str) -> AccountBody:
 def _own_account(caller: Caller) -> str | None:
     """Return whose devices a caller may list and revoke; None: everybody's."""
     return None if scope(caller, Action.MANAGE) is Scope.EVERYBODY else caller.account_id
-
-
-def _access(request: Request) -> Access:
-    access: Access = request.app.state.parts.access
-    return access

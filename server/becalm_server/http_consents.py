@@ -8,9 +8,8 @@ from fastapi import APIRouter, Path, Request
 from fastapi.responses import StreamingResponse
 
 from becalm_server.access.consents import Purpose
-from becalm_server.access.desk import Access
 from becalm_server.access.erasure import erase_person
-from becalm_server.access.gate import CallerIs
+from becalm_server.access.gate import CallerIs, access_of
 from becalm_server.access.person_export import collect
 from becalm_server.access.tokens import new_id
 from becalm_server.bodies.people import ConsentBody, ConsentList, ConsentWish, ErasedBody
@@ -32,7 +31,7 @@ _ZIP: dict[str, Any] = {
 @router.get("/consents", summary="Consents")
 async def consents(request: Request, person_id: PersonId) -> ConsentList:
     """Return what a person agreed to, in which words, and what they took back."""
-    access = _access(request)
+    access = access_of(request)
     await known_person(access, person_id)
     rows = await access.store.rows("select_consents", person_id=person_id)
     return ConsentList(items=[ConsentBody(**row) for row in rows])
@@ -41,7 +40,7 @@ async def consents(request: Request, person_id: PersonId) -> ConsentList:
 @router.post("/consents", summary="Agree", status_code=HTTPStatus.CREATED, responses=responses(_BAD, _LARGE))
 async def give_consent(request: Request, caller: CallerIs, person_id: PersonId, wish: ConsentWish) -> ConsentBody:
     """Keep that a person agrees to a purpose, in the words of a version; an earlier consent to it is closed."""
-    access = _access(request)
+    access = access_of(request)
     await known_person(access, person_id)
     async with access.store.together() as steps:
         await steps.rows("withdraw_consents", person_id=person_id, purpose=wish.purpose.value)
@@ -61,7 +60,7 @@ async def give_consent(request: Request, caller: CallerIs, person_id: PersonId, 
 @router.delete("/consents/{purpose}", summary="Take a consent back", responses=responses(UnknownConsentError))
 async def withdraw_consent(request: Request, caller: CallerIs, person_id: PersonId, purpose: PurposeOf) -> ConsentBody:
     """Take a consent back: what it allowed ends at once, also for who is connected."""
-    access = _access(request)
+    access = access_of(request)
     await known_person(access, person_id)
     row = await access.store.one("withdraw_consents", person_id=person_id, purpose=purpose.value)
     if row is None:
@@ -102,8 +101,3 @@ def _pieces(file: IO[bytes]) -> Iterator[bytes]:
     with file:
         while piece := file.read(_PIECE_BYTES):
             yield piece
-
-
-def _access(request: Request) -> Access:
-    access: Access = request.app.state.parts.access
-    return access

@@ -5,8 +5,7 @@ from http import HTTPStatus
 from fastapi import APIRouter, Request, Response
 
 from becalm_server.access import tickets
-from becalm_server.access.desk import Access
-from becalm_server.access.gate import CallerIs
+from becalm_server.access.gate import CallerIs, access_of
 from becalm_server.access.logins import Login
 from becalm_server.access.pace import address_of
 from becalm_server.access.tokens import digest
@@ -24,7 +23,7 @@ _WRONG = "The login name or the password is not right."
 @router.post("/login", summary="Log in", responses=_TRIED)
 async def log_in(request: Request, wish: LoginWish) -> LoginBody:
     """Exchange a login name and its password for tokens; wrong ones are slowed down, by name and by address."""
-    access, address = _access(request), address_of(request.scope)
+    access, address = access_of(request), address_of(request.scope)
     with access.pace.trial(f"login {wish.login}", address=address, everywhere=True) as trial:
         login = await access.logins.log_in(login=wish.login, password=wish.password)
         trial.is_wrong = login is None
@@ -38,7 +37,7 @@ async def log_in(request: Request, wish: LoginWish) -> LoginBody:
 @router.post("/refresh", summary="Next tokens", responses=_TRIED)
 async def refresh(request: Request, wish: RefreshWish) -> LoginBody:
     """Exchange a refresh token for the next two tokens. One that was used before ends its login: log in again."""
-    access = _access(request)
+    access = access_of(request)
     # By the token alone: nobody guesses one, and a house behind one address is not to wait for its worst browser.
     with access.pace.trial(digest(wish.refresh_token).hex(), address=None) as trial:
         login = await access.logins.refresh(wish.refresh_token)
@@ -53,7 +52,7 @@ async def refresh(request: Request, wish: RefreshWish) -> LoginBody:
 @router.post("/me/logout", summary="Log out", status_code=HTTPStatus.NO_CONTENT)
 async def log_out(request: Request, caller: CallerIs) -> Response:
     """End the login whose token this is; its tokens open nothing any more."""
-    access = _access(request)
+    access = access_of(request)
     if caller.login_id is not None:
         await access.store.one("revoke_family", family_id=caller.login_id)
         access.changed()
@@ -69,7 +68,7 @@ async def log_out(request: Request, caller: CallerIs) -> Response:
 )
 async def set_password(request: Request, caller: CallerIs, wish: PasswordWish) -> Response:
     """Choose how to log in from a browser; logins of before are over."""
-    access, address = _access(request), address_of(request.scope)
+    access, address = access_of(request), address_of(request.scope)
     account = await access.store.one("select_account", account_id=caller.account_id)
     if account is not None and account["password_hash"] is not None:
         with access.pace.trial(f"account {caller.account_id}", address=address, everywhere=True) as trial:
@@ -90,7 +89,7 @@ async def set_password(request: Request, caller: CallerIs, wish: PasswordWish) -
 @router.post("/me/ticket", summary="Ticket for a WebSocket", status_code=HTTPStatus.CREATED)
 async def ticket(request: Request, caller: CallerIs) -> TicketBody:
     """Return a ticket for the first message of one WebSocket; browsers cannot send a header there."""
-    return TicketBody(ticket=_access(request).tickets.give(caller), expires_in_s=tickets.LASTS_S)
+    return TicketBody(ticket=access_of(request).tickets.give(caller), expires_in_s=tickets.LASTS_S)
 
 
 def _body(login: Login) -> LoginBody:
@@ -100,8 +99,3 @@ def _body(login: Login) -> LoginBody:
         expires_in_s=login.expires_in_s,
         refresh_token=login.refresh_token,
     )
-
-
-def _access(request: Request) -> Access:
-    access: Access = request.app.state.parts.access
-    return access

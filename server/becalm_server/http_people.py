@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Request
 from becalm_server.access.caller import Role
 from becalm_server.access.consents import Purpose, has_agreed
 from becalm_server.access.desk import Access
-from becalm_server.access.gate import CallerIs
+from becalm_server.access.gate import CallerIs, access_of
 from becalm_server.access.rules import Action, people_of
 from becalm_server.access.tokens import new_id
 from becalm_server.archive.access_store import Row
@@ -37,27 +37,27 @@ GrantId = Annotated[str, Path(max_length=MAX_ID_CHARS, description="Identifier o
 async def people(request: Request, caller: CallerIs) -> PersonList:
     """Return the people whose sessions the caller may see."""
     wanted = people_of(caller, Action.READ)
-    rows = await _access(request).store.rows("select_people", people=None if wanted is None else list(wanted))
+    rows = await access_of(request).store.rows("select_people", people=None if wanted is None else list(wanted))
     return PersonList(items=[PersonBody(**row) for row in rows])
 
 
 @router.post("", summary="Add a person", status_code=HTTPStatus.CREATED, responses=responses(_BAD, _LARGE))
 async def add_person(request: Request, wish: PersonWish) -> PersonBody:
     """Make a person that has no account yet."""
-    row = await _access(request).store.one("insert_person", person_id=new_id(), label=wish.label)
+    row = await access_of(request).store.one("insert_person", person_id=new_id(), label=wish.label)
     return PersonBody.model_validate(row)
 
 
 @router.get("/{person_id}", summary="One person", responses=_KNOWN)
 async def one_person(request: Request, person_id: PersonId) -> PersonBody:
     """Return one person."""
-    return await known_person(_access(request), person_id)
+    return await known_person(access_of(request), person_id)
 
 
 @router.patch("/{person_id}", summary="Label a person", responses=_KNOWN | responses(_BAD, _LARGE))
 async def rename_person(request: Request, person_id: PersonId, wish: PersonWish) -> PersonBody:
     """Change the local label of a person, or take it away."""
-    access = _access(request)
+    access = access_of(request)
     await known_person(access, person_id)
     return PersonBody.model_validate(await access.store.one("rename_person", person_id=person_id, label=wish.label))
 
@@ -65,7 +65,7 @@ async def rename_person(request: Request, person_id: PersonId, wish: PersonWish)
 @router.get("/{person_id}/grants", summary="Grants", responses=_KNOWN)
 async def grants(request: Request, person_id: PersonId) -> GrantList:
     """Return who may see a person, and who could before."""
-    access = _access(request)
+    access = access_of(request)
     await known_person(access, person_id)
     rows = await access.store.rows("select_grants", person_id=person_id)
     return GrantList(items=[await _shown(access, row) for row in rows])
@@ -79,7 +79,7 @@ async def grants(request: Request, person_id: PersonId) -> GrantList:
 )
 async def grant(request: Request, caller: CallerIs, person_id: PersonId, wish: GrantWish) -> GrantBody:
     """Let a clinician see a person, for ever or until a time; in force once the person agreed to `clinician_access`."""
-    access = _access(request)
+    access = access_of(request)
     await known_person(access, person_id)
     clinician = await access.store.one("select_account", account_id=wish.clinician_id)
     if clinician is None or clinician["role"] != Role.CLINICIAN or clinician["disabled_at"] is not None:
@@ -105,7 +105,7 @@ async def grant(request: Request, caller: CallerIs, person_id: PersonId, wish: G
 )
 async def withdraw_grant(request: Request, person_id: PersonId, grant_id: GrantId) -> GrantBody:
     """Let a clinician see a person no more, from this moment on. Again is harmless."""
-    access = _access(request)
+    access = access_of(request)
     await known_person(access, person_id)
     row = None
     if "\0" not in grant_id:  # PostgreSQL has no such text
@@ -129,8 +129,3 @@ async def known_person(access: Access, person_id: str) -> PersonBody:
     if row is None:
         raise UnknownPersonError(f"There is no person {person_id!r:.70}.")
     return PersonBody.model_validate(row)
-
-
-def _access(request: Request) -> Access:
-    access: Access = request.app.state.parts.access
-    return access

@@ -51,7 +51,7 @@ async def gate(request: Request) -> None:
     path = request.scope["route"].path
     if path in OPEN_PATHS:
         return
-    access: Access = request.app.state.parts.access
+    access = access_of(request)
     caller = request.state.caller = await _identified(request, access)
     see(people_of(caller, Action.READ))
     action = action_of(request.method, path)
@@ -98,6 +98,12 @@ def caller_of(request: Request) -> Caller:
     """Return who asks; for routes behind the gate."""
     caller: Caller = request.state.caller
     return caller
+
+
+def access_of(request: Request) -> Access:
+    """Return the parts of access that the server runs with."""
+    access: Access = request.app.state.parts.access
+    return access
 
 
 CallerIs = Annotated[Caller, Depends(caller_of)]

@@ -66,7 +66,7 @@ class Pace:
             counts.append((FAILURES_OF_NAME, ("name", name)))
         for limit, key in counts:
             if self._limiter.get_window_stats(limit, *key).remaining <= self._under_way[key]:
-                raise TooManyTriesError("Too many wrong tries. Wait a minute, then try again.")
+                raise TooManyTriesError("Too many wrong tries. Wait, up to a minute, then try again.")
         keys, trial = Counter(key for _, key in counts), Trial()
         self._under_way += keys
         try:
