@@ -41,7 +41,8 @@ async def figures(request: Request) -> Response:
 async def health(request: Request, caller: CallerIs) -> HealthBody:
     """Return how the server is; always 200, so that a degraded one can say why."""
     parts: Parts = request.app.state.parts
-    writer, current = parts.archive.writer, parts.sessions.shown(partial(may, caller, Action.READ))
+    sees = partial(may, caller, Action.READ)
+    writer, current = parts.archive.writer, parts.sessions.shown(sees)
     trouble = writer.trouble or parts.lanes.trouble
     try:
         database_version = await parts.archive.server_version()
@@ -54,7 +55,7 @@ async def health(request: Request, caller: CallerIs) -> HealthBody:
         pipeline_version=PIPELINE_VERSION,
         database_version=database_version,
         timescale=parts.archive.timescale,
-        agent_connected=parts.sessions.agents.presence().agent_connected,
+        agent_connected=parts.sessions.agents.presence(sees).agent_connected,
         session_id=current.record.session_id if current else None,
         clients=parts.hub.statistics(),
         archive=writer.statistics(),

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from functools import partial
+from operator import eq
 
 from fastapi import APIRouter, WebSocket
 
@@ -27,7 +28,6 @@ from becalm_server.access.pace import MESSAGES_PER_S, Messages
 from becalm_server.access.rules import Action
 from becalm_server.access.socket_gate import REVOKED, admit
 from becalm_server.agent_link import AgentLink
-from becalm_server.listener import everybody
 from becalm_server.parts import Parts
 from becalm_server.wire_socket import N_SILENT_HEARTBEATS, PeerGoneError, WireSocket
 
@@ -117,7 +117,8 @@ class _Conversation:
                 sessions.accept(link, message)
                 await sessions.wait_room(message)
             case Ping(sent_ns=sent_ns):
-                link.put_nowait(Pong(sent_ns=sent_ns, clock_ns=self._parts.hub.session_ns(None, sees=everybody)))
+                clock_ns = self._parts.hub.session_ns(None, sees=partial(eq, link.person_id))
+                link.put_nowait(Pong(sent_ns=sent_ns, clock_ns=clock_ns))
             case Pong(sent_ns=sent_ns, clock_ns=int(clock_ns)):
                 sessions.heard_clock(link, sent_ns=sent_ns, clock_ns=clock_ns)
             case OpenSession(session_id=session_id):

@@ -19,7 +19,7 @@ from limits import RateLimitItemPerSecond
 from becalm_protocol.errors import CloseCode
 from becalm_protocol.events import SignalKind, StreamState
 from becalm_protocol.forms import SUBPROTOCOL_2_JSON, SUBPROTOCOL_2_MSGPACK
-from becalm_protocol.handshake import AgentHello, AgentStatus, ClientHello, Ping, Problem, StartSession
+from becalm_protocol.handshake import AgentHello, AgentStatus, ClientHello, Ping, Pong, Problem, StartSession
 from becalm_protocol.sensor_state import SensorState
 from becalm_server.access import logins, pace, tickets
 from becalm_server.access import passwords as passwords_of_server
@@ -203,6 +203,8 @@ async def test_a_strangers_agent_of_the_same_name_is_another(
         assert (await agent.wait(StartSession)).session_id == started["session_id"]
         await agent.open(sensors.streams, session_id=started["session_id"])
         assert (await curious.get("/v1/devices")).json()["items"] == []
+        await rival.send(Ping(sent_ns=1))
+        assert (await rival.wait(lambda m: isinstance(m, Pong) and m.sent_ns == 1)).clock_ns is None
         assert [one["name"] for one in (await http.get("/v1/devices")).json()["items"]] == ["Belt of the owner"]
     async with server.agent() as agent:  # the name is still the owner's
         await agent.hello("agent-one")
@@ -221,6 +223,7 @@ async def test_a_person_sees_only_their_own_session_live(server: Any, http: http
                 assert (welcome.session is not None) is sees
                 assert welcome.agent_connected is sees
             async with server.http(token) as caller:
+                assert (await caller.get("/v1/health")).json()["agent_connected"] is sees
                 assert (await caller.get("/v1/sessions/current")).status_code == (200 if sees else 404)
                 stopped = await caller.post(f"/v1/sessions/{'f' * 32}/stop")
                 assert stopped.status_code == 404

@@ -151,6 +151,8 @@ async def test_erasure_in_a_live_session_leaves_only_an_audit_entry(
         await agent.send(again)
         assert (await agent.wait(SessionClosed)).session_id == opened.session_id
     assert (await http.get(f"/v1/sessions/{opened.session_id}")).status_code == 404
+    labelled = b"select label from access_device where not is_local and label <> ''"
+    assert await fetch(url, labelled) == []
     async with server.http(ann["token"]) as me:
         assert (await me.get("/v1/access/me")).status_code == 401
     tables = await fetch(url, b"select tablename as table_name from pg_tables where schemaname = 'public'")

@@ -16,9 +16,15 @@ async def erase_person(parts: Parts, person_id: str, *, caller: Caller) -> int:
     await access.store.rows("insert_erased", digests=[digest(session_id) for session_id in session_ids])
     for session_id in session_ids:
         parts.sessions.discard(session_id)
+    accounts = await access.store.rows("empty_accounts", person_id=person_id)
+    await access.store.rows("empty_devices", person_id=person_id)
+    access.changed()
+    for account in accounts:
+        access.visitors.send_away(account_id=account["account_id"])
     await parts.archive.writer.wait_drained()  # what was queued before lands before the rows go
+    for session_id in session_ids:  # each by itself: all at once may take longer than a statement may
+        await access.store.rows("delete_session", session_id=session_id)
     async with access.store.together() as steps:
-        accounts = await steps.rows("empty_accounts", person_id=person_id)
         await steps.rows("delete_person_sessions", person_id=person_id)
         for account in accounts:
             if account["role"] == Role.OPERATOR:  # the operator goes on, as somebody new
@@ -27,7 +33,5 @@ async def erase_person(parts: Parts, person_id: str, *, caller: Caller) -> int:
                 await steps.rows("move_account", account_id=account["account_id"], person_id=fresh)
         await steps.rows("delete_person", person_id=person_id)
     access.changed()
-    for account in accounts:
-        access.visitors.send_away(account_id=account["account_id"])
     access.audit.note("erase", caller=caller, subject=f"{len(session_ids)} sessions", person_id=person_id)
     return len(session_ids)

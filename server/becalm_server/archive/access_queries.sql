@@ -207,7 +207,7 @@ insert into erased_session (session_sha256) select unnest(%(digests)s::bytea[]) 
 -- select_erased: whether a session was erased
 select erased_at from erased_session where session_sha256 = %(digest)s
 
--- delete_person_sessions: raw and derived rows go with their session
+-- delete_person_sessions: what came of a person meanwhile
 delete from session where person_id = %(person_id)s
 
 -- empty_accounts: whoever came in as the person may not any more; agents may, to be told what to forget
@@ -218,6 +218,13 @@ set disabled_at = case when role in ('agent', 'operator') then disabled_at else 
     label = case when role = 'operator' then label else '' end
 where person_id = %(person_id)s
 returning account_id, role
+
+-- empty_devices: what their owners called the devices of a person
+update access_device set label = '', agent_id = null
+where account_id in (select account_id from account where person_id = %(person_id)s and role <> 'operator')
+
+-- delete_session: raw and derived rows go with it
+delete from session where session_id = %(session_id)s
 
 -- move_account: another person stands behind an account
 update account set person_id = %(person_id)s where account_id = %(account_id)s
