@@ -136,9 +136,8 @@ class _Conversation:
                 if isinstance(item, LiveFrame):
                     frame = self._listener.encode(item, subprotocol=self._socket.subprotocol)
                     await self._socket.send_frame(frame)
-                    await asyncio.sleep(
-                        0
-                    )  # a send that need not wait lets nobody in, not even the news that it is over
+                    # A send that need not wait lets nobody in, not even the news that it is over.
+                    await asyncio.sleep(0)
                     if not self._outbox.is_repeating:
                         self._parts.hub.sent_latency.add(time.monotonic_ns() - item.queued_ns)
                 else:
