@@ -28,7 +28,10 @@ async def log_in(request: Request, wish: LoginWish) -> LoginBody:
         login = await access.logins.log_in(login=wish.login, password=wish.password)
         trial.is_wrong = login is None
     if login is None:
-        access.audit.note("login", caller=None, subject=f"login {wish.login}", outcome="refused")
+        # Never the name itself: people also type their password there, and this log forgets nothing.
+        known = await access.store.one("select_login", login=wish.login)
+        subject = f"account {known['account_id']}" if known else "an unknown login name"
+        access.audit.note("login", caller=None, subject=subject, outcome="refused")
         raise WhoError(_WRONG)
     access.audit.note("login", caller=None, subject=f"account {login.account_id}")
     return _body(login)

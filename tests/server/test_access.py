@@ -370,6 +370,18 @@ async def test_tokens_that_are_over_are_forgotten(server: Any, ann: dict[str, An
         assert len(await fetch(server.settings.database_url, b"select from " + table)) == 1
 
 
+async def test_the_log_never_quotes_what_was_typed_as_a_name(
+    server: Any, http: httpx.AsyncClient, ann: dict[str, Any]
+) -> None:
+    assert (await logged_in(server, login="my own secret words")).status_code == 401
+    assert (await logged_in(server, password="not this one at all")).status_code == 401
+    log = (await http.get("/v1/audit?limit=1000")).json()["items"]
+    refused = [one["subject"] for one in log if (one["action"], one["outcome"]) == ("login", "refused")]
+    assert "an unknown login name" in refused
+    assert any(subject.startswith("account ") for subject in refused)
+    assert "secret" not in str(log)
+
+
 async def test_many_tries_at_once_are_no_way_past_the_limit(server: Any, ann: dict[str, Any]) -> None:
     async with server.stranger() as browser:
         wish = {"login": "ann", "password": "not this one at all"}
