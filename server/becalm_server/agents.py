@@ -27,19 +27,19 @@ class Agents:
         if older is not None:
             older.close_nowait(CloseCode.FENCED, detail="a newer connection of this agent took over")
         self._links[link.person_id, link.agent_id] = link
-        self._tell({link.person_id})
+        self._tell(link.person_id)
 
     def leave(self, link: AgentLink) -> None:
         """Forget a connection."""
         if self._links.get((link.person_id, link.agent_id)) is link:
             del self._links[link.person_id, link.agent_id]
-            self._tell({link.person_id})
+            self._tell(link.person_id)
 
     def status(self, link: AgentLink, status: AgentStatus) -> None:
         """Learn how an agent's sensors are."""
         if link.sensors != status.sensors:
             link.sensors = status.sensors
-            self._tell({link.person_id})
+            self._tell(link.person_id)
 
     def presence(self, sees: Sees = everybody) -> AgentPresence:
         """Return which sensors are there, of the people that somebody sees."""
@@ -65,9 +65,9 @@ class Agents:
         link = self.owner(record)
         return link if link is not None and record.session_id in link.session_ids else None
 
-    def _tell(self, people: set[str | None]) -> None:
+    def _tell(self, person_id: str | None) -> None:
         for listener in self._hub.listeners():
-            if any(map(listener.sees, people)):
+            if listener.sees(person_id):
                 listener.outbox.put_nowait(self.presence(listener.sees))
 
     def close_nowait(self, code: CloseCode) -> None:

@@ -28,11 +28,16 @@ async def test_only_those_who_see_a_person_hear_of_an_agent_beside_it() -> None:
     assert ben.outbox.statistics()["peak"] == 0
 
 
-async def test_both_hear_of_an_agent_that_moved() -> None:
+async def test_two_agents_of_one_name_beside_two_people_are_two() -> None:
     hub = Hub()
     agents = Agents(hub)
     ann, ben = listener_of(hub, "ann"), listener_of(hub, "ben")
-    agents.join(AgentLink("agent", person_id="ann"))
-    agents.join(AgentLink("agent", person_id="ben"))
-    assert await ann.outbox.get() == AgentPresence(agent_connected=False, sensors=())
-    assert await ben.outbox.get() == AgentPresence(agent_connected=True, sensors=())
+    first, second = AgentLink("agent", person_id="ann"), AgentLink("agent", person_id="ben")
+    agents.join(first)
+    agents.join(second)
+    assert first.goodbye is None
+    for listener in (ann, ben):
+        assert await listener.outbox.get() == AgentPresence(agent_connected=True, sensors=())
+    agents.leave(second)
+    assert await ben.outbox.get() == AgentPresence(agent_connected=False, sensors=())
+    assert ann.outbox.statistics()["depth"] == 0
