@@ -98,16 +98,19 @@ def start() -> Start:
     return started
 
 
-def get_json(url: str) -> Any:
-    """Return what an HTTP address answers."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(url, timeout=10) as answer:
-        return json.loads(answer.read())
-
-
 @pytest.fixture
-def ask() -> Callable[[str], Any]:
-    """Ask the server over HTTP."""
+def ask(folder: Path) -> Callable[[str], Any]:
+    """Ask the server whose data are in `folder` over HTTP, as its operator where it has written a token."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    key = folder / "server" / "operator_token"
+
+    def get_json(url: str) -> Any:
+        request = urllib.request.Request(url)
+        if key.exists():
+            request.add_header("Authorization", f"Bearer {key.read_text(encoding='ascii').strip()}")
+        with opener.open(request, timeout=10) as answer:
+            return json.loads(answer.read())
+
     return get_json
 
 
