@@ -24,7 +24,7 @@ from becalm_server.bodies.access import (
     PairWish,
 )
 from becalm_server.bodies.fields import MAX_ID_CHARS
-from becalm_server.problems import responses
+from becalm_server.problems import BODY, BUSY, responses
 from becalm_server.refusals import (
     OwnerStaysError,
     TooManyTriesError,
@@ -34,8 +34,7 @@ from becalm_server.refusals import (
     WhoError,
 )
 
-_BUSY, _BAD, _LARGE = HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-router = APIRouter(prefix="/v1/access", tags=["access"], responses=responses(_BUSY))
+router = APIRouter(prefix="/v1/access", tags=["access"], responses=responses(BUSY))
 AccountId = Annotated[str, Path(max_length=MAX_ID_CHARS, description="Identifier of an account")]
 DeviceId = Annotated[str, Path(max_length=MAX_ID_CHARS, description="Identifier of a paired device")]
 
@@ -44,7 +43,7 @@ DeviceId = Annotated[str, Path(max_length=MAX_ID_CHARS, description="Identifier 
     "/pair",
     summary="Pair a device",
     status_code=HTTPStatus.CREATED,
-    responses=responses(_BAD, _LARGE, TooManyTriesError),
+    responses=responses(*BODY, TooManyTriesError),
 )
 async def pair(request: Request, wish: PairWish) -> PairedBody:
     """Exchange a one-time code for a token of this device's own; the code is used up."""
@@ -105,7 +104,7 @@ async def revoke_device(request: Request, caller: CallerIs, device_id: DeviceId)
     "/invitations",
     summary="Invite",
     status_code=HTTPStatus.CREATED,
-    responses=responses(_BAD, _LARGE, UnknownAccountError, UnknownPersonError),
+    responses=responses(*BODY, UnknownAccountError, UnknownPersonError),
 )
 async def invite(request: Request, caller: CallerIs, wish: InvitationWish) -> InvitationBody:
     """Make a one-time link: for a known account, for a new one of a role, or for one more device of the caller's."""

@@ -11,14 +11,13 @@ from becalm_server.bodies.fields import MAX_ID_CHARS
 from becalm_server.bodies.sessions import MarkerList, MarkerRow, MarkerWish, NoteList, NoteRow, NoteWish
 from becalm_server.http_sessions import SessionId, known_session
 from becalm_server.parts import Parts
-from becalm_server.problems import responses
+from becalm_server.problems import BODY, BUSY, responses
 from becalm_server.refusals import TooManyAnnotationsError, UnknownAnnotationError, UnknownSessionError
 
-_BUSY, _BAD, _LARGE = HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 router = APIRouter(
-    prefix="/v1/sessions/{session_id}", tags=["sessions"], responses=responses(UnknownSessionError, _BUSY)
+    prefix="/v1/sessions/{session_id}", tags=["sessions"], responses=responses(UnknownSessionError, BUSY)
 )
-_ADDED = responses(_BAD, _LARGE, TooManyAnnotationsError)
+_ADDED = responses(*BODY, TooManyAnnotationsError)
 _TAKEN_BACK = responses(UnknownSessionError, UnknownAnnotationError)
 MarkerId = Annotated[str, Path(max_length=MAX_ID_CHARS, description="Identifier of a marker")]
 NoteId = Annotated[str, Path(max_length=MAX_ID_CHARS, description="Identifier of a note")]

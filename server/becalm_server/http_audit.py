@@ -1,6 +1,5 @@
 """`/v1/audit`: who did what about whom."""
 
-from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -8,10 +7,10 @@ from fastapi import APIRouter, Query, Request
 from becalm_server.access.desk import Access
 from becalm_server.bodies.logins import AuditEntryBody, AuditPage
 from becalm_server.http_people import PersonId, known_person
-from becalm_server.problems import responses
+from becalm_server.problems import BUSY, responses
 from becalm_server.refusals import UnknownPersonError
 
-router = APIRouter(prefix="/v1", tags=["access"], responses=responses(HTTPStatus.SERVICE_UNAVAILABLE))
+router = APIRouter(prefix="/v1", tags=["access"], responses=responses(BUSY))
 AfterSeq = Annotated[int, Query(ge=0, le=2**53, description="Entries after this number")]
 Limit = Annotated[int, Query(ge=1, le=1_000, description="At most so many")]
 

@@ -15,11 +15,10 @@ from becalm_server.access.tokens import new_id
 from becalm_server.bodies.people import ConsentBody, ConsentList, ConsentWish, ErasedBody
 from becalm_server.http_people import PersonId, known_person
 from becalm_server.parts import Parts
-from becalm_server.problems import NO_STORE, responses
+from becalm_server.problems import BODY, BUSY, NO_STORE, responses
 from becalm_server.refusals import ExportsBusyError, UnknownConsentError, UnknownPersonError
 
-_BUSY, _BAD, _LARGE = HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-router = APIRouter(prefix="/v1/people/{person_id}", tags=["people"], responses=responses(UnknownPersonError, _BUSY))
+router = APIRouter(prefix="/v1/people/{person_id}", tags=["people"], responses=responses(UnknownPersonError, BUSY))
 PurposeOf = Annotated[Purpose, Path(description="storage, clinician_access or export")]
 _PIECE_BYTES = 262_144
 _ZIP: dict[str, Any] = {
@@ -37,7 +36,7 @@ async def consents(request: Request, person_id: PersonId) -> ConsentList:
     return ConsentList(items=[ConsentBody(**row) for row in rows])
 
 
-@router.post("/consents", summary="Agree", status_code=HTTPStatus.CREATED, responses=responses(_BAD, _LARGE))
+@router.post("/consents", summary="Agree", status_code=HTTPStatus.CREATED, responses=responses(*BODY))
 async def give_consent(request: Request, caller: CallerIs, person_id: PersonId, wish: ConsentWish) -> ConsentBody:
     """Keep that a person agrees to a purpose, in the words of a version; an earlier consent to it is closed."""
     access = access_of(request)

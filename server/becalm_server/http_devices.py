@@ -1,6 +1,5 @@
 """`/v1/devices` and `/v1/agents`: which sensors were seen, and who reads them now."""
 
-from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -11,12 +10,12 @@ from becalm_server.access.rules import Action, people_of
 from becalm_server.bodies.devices import AgentBody, AgentList, DeviceBody, DeviceList
 from becalm_server.device_register import seen_now
 from becalm_server.parts import Parts
-from becalm_server.problems import responses
+from becalm_server.problems import BUSY, responses
 
 router = APIRouter(prefix="/v1", tags=["devices"])
 
 
-@router.get("/devices", summary="Sensors", responses=responses(HTTPStatus.SERVICE_UNAVAILABLE))
+@router.get("/devices", summary="Sensors", responses=responses(BUSY))
 async def list_devices(request: Request, caller: CallerIs) -> DeviceList:
     """Return every sensor that was ever seen: battery, firmware, and how its connection is now."""
     parts: Parts = request.app.state.parts

@@ -12,12 +12,12 @@ from starlette.types import Receive, Scope, Send
 from becalm_server.exports.catalogue import KINDS, ExportFormat, file_name
 from becalm_server.exports.office import Export, ExportOffice, Wish
 from becalm_server.http_sessions import SessionId, known_session
-from becalm_server.problems import responses
+from becalm_server.problems import BUSY, responses
 from becalm_server.refusals import ExportsBusyError, FormatUnavailableError, NothingToExportError, UnknownSessionError
 
 _REFUSALS = responses(
     UnknownSessionError, NothingToExportError, HTTPStatus.UNPROCESSABLE_ENTITY, FormatUnavailableError,
-    HTTPStatus.SERVICE_UNAVAILABLE, ExportsBusyError,
+    BUSY, ExportsBusyError,
 )  # fmt: skip
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FILE = {

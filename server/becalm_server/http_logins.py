@@ -11,12 +11,11 @@ from becalm_server.access.pace import address_of
 from becalm_server.access.tokens import digest
 from becalm_server.archive.access_store import TakenError
 from becalm_server.bodies.logins import LoginBody, LoginWish, PasswordWish, RefreshWish, TicketBody
-from becalm_server.problems import responses
+from becalm_server.problems import BODY, BUSY, responses
 from becalm_server.refusals import LoginTakenError, TooManyTriesError, WhoError
 
-_BUSY, _BAD, _LARGE = HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-router = APIRouter(prefix="/v1/access", tags=["access"], responses=responses(_BUSY))
-_TRIED = responses(_BAD, _LARGE, TooManyTriesError)
+router = APIRouter(prefix="/v1/access", tags=["access"], responses=responses(BUSY))
+_TRIED = responses(*BODY, TooManyTriesError)
 _WRONG = "The login name or the password is not right."
 
 

@@ -23,11 +23,10 @@ from becalm_server.bodies.people import (
     PersonList,
     PersonWish,
 )
-from becalm_server.problems import responses
+from becalm_server.problems import BODY, BUSY, responses
 from becalm_server.refusals import UnknownAccountError, UnknownGrantError, UnknownPersonError
 
-_BUSY, _BAD, _LARGE = HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-router = APIRouter(prefix="/v1/people", tags=["people"], responses=responses(_BUSY))
+router = APIRouter(prefix="/v1/people", tags=["people"], responses=responses(BUSY))
 _KNOWN = responses(UnknownPersonError)
 PersonId = Annotated[str, Path(max_length=MAX_ID_CHARS, description="Identifier of a person", examples=[PERSON_ID])]
 GrantId = Annotated[str, Path(max_length=MAX_ID_CHARS, description="Identifier of a grant")]
@@ -41,7 +40,7 @@ async def people(request: Request, caller: CallerIs) -> PersonList:
     return PersonList(items=[PersonBody(**row) for row in rows])
 
 
-@router.post("", summary="Add a person", status_code=HTTPStatus.CREATED, responses=responses(_BAD, _LARGE))
+@router.post("", summary="Add a person", status_code=HTTPStatus.CREATED, responses=responses(*BODY))
 async def add_person(request: Request, wish: PersonWish) -> PersonBody:
     """Make a person that has no account yet."""
     row = await access_of(request).store.one("insert_person", person_id=new_id(), label=wish.label)
@@ -54,7 +53,7 @@ async def one_person(request: Request, person_id: PersonId) -> PersonBody:
     return await known_person(access_of(request), person_id)
 
 
-@router.patch("/{person_id}", summary="Label a person", responses=_KNOWN | responses(_BAD, _LARGE))
+@router.patch("/{person_id}", summary="Label a person", responses=_KNOWN | responses(*BODY))
 async def rename_person(request: Request, person_id: PersonId, wish: PersonWish) -> PersonBody:
     """Change the local label of a person, or take it away."""
     access = access_of(request)
@@ -75,7 +74,7 @@ async def grants(request: Request, person_id: PersonId) -> GrantList:
     "/{person_id}/grants",
     summary="Grant a clinician",
     status_code=HTTPStatus.CREATED,
-    responses=responses(_BAD, _LARGE, UnknownPersonError, UnknownAccountError),
+    responses=responses(*BODY, UnknownPersonError, UnknownAccountError),
 )
 async def grant(request: Request, caller: CallerIs, person_id: PersonId, wish: GrantWish) -> GrantBody:
     """Let a clinician see a person, for ever or until a time; in force once the person agreed to `clinician_access`."""

@@ -1,6 +1,5 @@
 """`/v1/sessions/{id}/...`: what is stored of a session."""
 
-from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -27,10 +26,10 @@ from becalm_server.bodies.recordings import (
 )
 from becalm_server.http_sessions import SessionId, known_session
 from becalm_server.parts import Parts
-from becalm_server.problems import responses
+from becalm_server.problems import BUSY, responses
 from becalm_server.refusals import ReportPendingError, UnknownSessionError
 
-_REFUSALS = responses(UnknownSessionError, HTTPStatus.SERVICE_UNAVAILABLE)
+_REFUSALS = responses(UnknownSessionError, BUSY)
 router = APIRouter(prefix="/v1/sessions/{session_id}", tags=["recordings"], responses=_REFUSALS)
 SinceNs = Annotated[int, Query(ge=-MAX_SESSION_NS, le=MAX_SESSION_NS, description="Rows after this session time, ns")]
 Limit = Annotated[int, Query(ge=1, le=10_000, description="At most so many")]

@@ -18,12 +18,11 @@ from becalm_server.bodies.examples import SESSION_ID
 from becalm_server.bodies.fields import MAX_ID_CHARS, Moment, PersonQuery
 from becalm_server.bodies.sessions import PhaseList, PhaseRow, SessionBody, SessionChange, SessionPage, SessionWish
 from becalm_server.parts import Parts
-from becalm_server.problems import responses
+from becalm_server.problems import BODY, BUSY, responses
 from becalm_server.refusals import NoAgentError, SessionRunningError, UnknownSessionError
 from becalm_server.session import Session
 
-_BUSY = HTTPStatus.SERVICE_UNAVAILABLE
-router = APIRouter(prefix="/v1/sessions", tags=["sessions"], responses=responses(_BUSY))
+router = APIRouter(prefix="/v1/sessions", tags=["sessions"], responses=responses(BUSY))
 SessionId = Annotated[str, Path(max_length=MAX_ID_CHARS, description="Identifier of a session", examples=[SESSION_ID])]
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 # Microseconds, so that every text of this shape is a moment; sessions that an agent opened may have any identifier.
@@ -66,7 +65,7 @@ async def list_sessions(
     "",
     summary="Start a session",
     status_code=HTTPStatus.CREATED,
-    responses=responses(HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, NoAgentError, SessionRunningError),
+    responses=responses(*BODY, NoAgentError, SessionRunningError),
 )
 async def start_session(request: Request, caller: CallerIs, wish: SessionWish | None = None) -> SessionBody:
     """Start a session: the agent beside the body opens it, then clients see it begin."""
@@ -103,7 +102,7 @@ async def one_session(request: Request, session_id: SessionId) -> SessionBody:
 @router.patch(
     "/{session_id}",
     summary="Choose the source of breath",
-    responses=responses(HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, UnknownSessionError),
+    responses=responses(*BODY, UnknownSessionError),
 )
 async def change_session(request: Request, session_id: SessionId, change: SessionChange) -> SessionBody:
     """Choose where the breath is taken from, in the session that is under way."""

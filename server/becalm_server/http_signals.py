@@ -20,7 +20,7 @@ from becalm_server.bodies.fields import MAX_ID_CHARS
 from becalm_server.bodies.signals import OverviewBody, SamplesBody
 from becalm_server.http_sessions import SessionId, known_session
 from becalm_server.parts import Parts
-from becalm_server.problems import responses
+from becalm_server.problems import BUSY, responses
 from becalm_server.refusals import UnknownSessionError, UnknownStreamError
 
 
@@ -37,7 +37,7 @@ _OK = int(HTTPStatus.OK)
 router = APIRouter(
     prefix="/v1/sessions/{session_id}/streams/{stream_id}",
     tags=["recordings"],
-    responses=responses(UnknownSessionError, UnknownStreamError, HTTPStatus.SERVICE_UNAVAILABLE),
+    responses=responses(UnknownSessionError, UnknownStreamError, BUSY),
 )
 StreamId = Annotated[str, Path(max_length=MAX_ID_CHARS, description="Identifier of a stream", examples=[STREAM_ID])]
 StartNs = Annotated[int, Query(ge=-MAX_SESSION_NS, le=MAX_SESSION_NS, description="Session time it begins at, ns")]

@@ -15,9 +15,9 @@ from becalm_server.bodies.fields import Moment, PersonQuery
 from becalm_server.bodies.recordings import IndexBody
 from becalm_server.bodies.trends import TrendList
 from becalm_server.parts import Parts
-from becalm_server.problems import responses
+from becalm_server.problems import BUSY, responses
 
-router = APIRouter(prefix="/v1/trends", tags=["recordings"], responses=responses(HTTPStatus.SERVICE_UNAVAILABLE))
+router = APIRouter(prefix="/v1/trends", tags=["recordings"], responses=responses(BUSY))
 _NAMES = (*Metrics.index_names(), *SlowMetrics.index_names())
 _NAME = f"({'|'.join(_NAMES)})"
 _TAKEN = ("session_id", "source", "created_at", "baseline_s", "pipeline_version", "n_intervals", "accepted_share")

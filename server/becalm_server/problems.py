@@ -69,6 +69,10 @@ STATUSES: dict[type[Exception], HTTPStatus] = {
     RequestValidationError: HTTPStatus.UNPROCESSABLE_ENTITY,
 }
 """The status of each refusal; its type is its name."""
+BUSY = HTTPStatus.SERVICE_UNAVAILABLE
+"""What every route that asks the database may answer."""
+BODY = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+"""What every route that reads a body may answer, beside its errors of validation."""
 _GENERAL = {
     HTTPStatus.BAD_REQUEST: ("bad-request", "The body is not JSON in UTF-8."),
     HTTPStatus.FORBIDDEN: ("forbidden", "The page, or the name under which it asks, is not this server's."),
