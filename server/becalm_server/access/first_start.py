@@ -9,6 +9,7 @@ from becalm_protocol.events import value
 from becalm_server.access.caller import Role
 from becalm_server.access.tokens import DEVICE, digest, make_token, new_id
 from becalm_server.archive.access_store import AccessStore, Steps
+from becalm_server.whole_file import whole_file
 
 OPERATOR_TOKEN_FILE = "operator_token"  # noqa: S105  (a name)
 
@@ -73,31 +74,14 @@ async def withdraw_operator_token(store: AccessStore, *, owner: Owner, data_dir:
 
 def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner can read, whole or not at all. Raises ConfigError."""
-    draft = path.with_name(f"{path.name}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        draft.unlink(missing_ok=True)
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-        _keep_names(path.parent)
+        with whole_file(path) as file:
+            file.write(text.encode("ascii"))
     except OSError as exc:
         raise ConfigError(
             f"cannot write {path}: {exc.strerror}. Choose a folder you may write to", setting="data_dir"
         ) from exc
-
-
-def _keep_names(folder: Path) -> None:
-    """Have the folder's names outlive a power cut; Windows does so by itself."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _read(path: Path) -> str | None:

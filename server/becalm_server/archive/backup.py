@@ -23,8 +23,8 @@ from becalm_server.archive.content_hash import content_hashes, overall
 from becalm_server.archive.migrate import migrate
 from becalm_server.archive.statements import SQL
 from becalm_server.archive.table_facts import TableFacts, tables
-from becalm_server.archive.whole_file import whole_file
 from becalm_server.archive.writer import SINGLE_WRITER_LOCK
+from becalm_server.whole_file import whole_file
 
 FORMAT = 1
 MANIFEST = "manifest.json"
