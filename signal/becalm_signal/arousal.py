@@ -95,21 +95,19 @@ class Reading:
     bound: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Norm:
+    """A feature as this person's baseline has it."""
+
+    feature: Feature
     centre: float
     scale: float
+    left: float
+    """Share of the variance of a reading that smoothing leaves."""
 
 
-@dataclass(slots=True)
-class _Score:
-    """One feature now."""
-
-    system: System
-    z: float
-    weight: float
-    variance: float
-    """Of its reading, after smoothing."""
+Score = tuple[float, float, float]
+"""A feature now: its weight, its z, and the variance of its reading after smoothing."""
 
 
 @dataclass(slots=True)
@@ -139,7 +137,7 @@ class Arousal:
         self._n_seconds = 0
         self._n_usable = 0
         self._is_collecting = True
-        self._norms: dict[str, _Norm] | None = None
+        self._norms: list[_Norm] | None = None
         self._smooth: _Smooth | None = None
         self._before_ns: int | None = None
 
@@ -151,17 +149,20 @@ class Arousal:
             self._collect(readings)
         if self._norms is None:
             return Index(reason=Reason.BASELINE)
-        used = [
-            _score(feature, readings[feature.name], self._norms[feature.name])
-            for feature in FEATURES
-            if feature.name in readings and feature.name in self._norms and not (pacing and feature.forced_by_pacer)
-        ]
-        if not used:
+        scores: list[Score] = []
+        systems: set[System] = set()
+        for norm in self._norms:
+            feature = norm.feature
+            reading = readings.get(feature.name)
+            if reading is not None and not (pacing and feature.forced_by_pacer):
+                scores.append(_score(norm, reading))
+                systems.add(feature.system)
+        if not scores:
             self._smooth = None
             return Index(reason=Reason.TOO_FEW_SIGNALS)
-        smooth = self._smoothed(_mean(used), now_ns)
+        smooth = self._smoothed(_mean(scores), now_ns)
         value = min(100.0, max(0.0, 50.0 + POINTS_PER_Z * smooth.mean))
-        error_z = _error_z(smooth, n_systems=len({score.system for score in used}))
+        error_z = _error_z(smooth, n_systems=len(systems))
         bound = POINTS_PER_Z * (Z_95 * error_z + abs(smooth.fast - smooth.mean))
         return Index(value=value, bound=min(50.0, bound), sample_ns=now_ns)
 
@@ -176,11 +177,11 @@ class Arousal:
         if self._n_seconds < BASELINE_S:
             return
         if self._n_usable >= MIN_USABLE_SHARE * self._n_seconds or self._n_usable >= BASELINE_S:
-            self._norms = {
-                feature.name: _norm(self._baseline[feature.name], feature)
+            self._norms = [
+                _norm(self._baseline[feature.name], feature)
                 for feature in FEATURES
                 if len(self._baseline[feature.name]) >= MIN_FEATURE_S
-            }
+            ]
             self._is_collecting = self._n_seconds < LONGEST_BASELINE_S
         if not self._is_collecting:
             self._baseline = {}
@@ -197,26 +198,26 @@ class Arousal:
 def _norm(values: list[float], feature: Feature) -> _Norm:
     centre = median(values)
     spread = 1.4826 * median(abs(v - centre) for v in values)
-    return _Norm(centre, max(feature.floor, spread))
+    # Smoothing halves an error that lasts as long as it does, and hardly moves one that stays.
+    left = feature.memory_s / (feature.memory_s + SMOOTH_S)
+    return _Norm(feature, centre, max(feature.floor, spread), left)
 
 
-def _score(feature: Feature, reading: Reading, norm: _Norm) -> _Score:
+def _score(norm: _Norm, reading: Reading) -> Score:
     z = (reading.value - norm.centre) / norm.scale
     if abs(z) > Z_CLIP:
         z = math.copysign(Z_CLIP, z)
     # A clipped z cannot be off by more than from one end to the other.
-    error_z = min(2.0 * Z_CLIP, reading.bound / Z_95 / norm.scale)
-    # Smoothing halves an error that lasts as long as it does, and hardly moves one that stays.
-    left = feature.memory_s / (feature.memory_s + SMOOTH_S)
-    return _Score(feature.system, feature.sign * z, feature.weight / (1.0 + error_z**2), left * error_z**2)
+    variance = min(2.0 * Z_CLIP, reading.bound / Z_95 / norm.scale) ** 2
+    return norm.feature.weight / (1.0 + variance), norm.feature.sign * z, norm.left * variance
 
 
-def _mean(used: list[_Score]) -> _Smooth:
-    total = sum([score.weight for score in used])
-    mean = sum([score.weight * score.z for score in used]) / total
-    variance = sum([score.weight**2 * score.variance for score in used]) / total**2
-    spread = sum([score.weight * (score.z - mean) ** 2 for score in used]) / total / max(1, len(used) - 1)
-    return _Smooth(mean, variance, spread if len(used) > 1 else 1.0, mean)
+def _mean(scores: list[Score]) -> _Smooth:
+    total = sum([weight for weight, _, _ in scores])
+    mean = sum([weight * z for weight, z, _ in scores]) / total
+    variance = sum([weight**2 * variance for weight, _, variance in scores]) / total**2
+    spread = sum([weight * (z - mean) ** 2 for weight, z, _ in scores]) / total / max(1, len(scores) - 1)
+    return _Smooth(mean, variance, spread if len(scores) > 1 else 1.0, mean)
 
 
 def _error_z(smooth: _Smooth, *, n_systems: int) -> float:
