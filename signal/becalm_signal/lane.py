@@ -1,10 +1,12 @@
 """One sampled stream on its way into its stage: order, repeats and holes of its blocks, and its newest time."""
 
+from collections.abc import Sequence
+
 from becalm_protocol.events import Clock, Gap, SampleBlock, StreamInfo, StreamState
 from becalm_protocol.handshake import Waveform
 from becalm_protocol.units import NS_PER_MS, NS_PER_S
 from becalm_signal.clock import clock_for
-from becalm_signal.stage import Output, Stage
+from becalm_signal.stage import STALE_NS, Output, Stage
 
 # Shorter holes are bridged by a straight line (a QRS hidden in one is 60-100 ms wide: its neighbours still stand).
 MAX_BRIDGE_NS = 150 * NS_PER_MS
@@ -34,14 +36,14 @@ class Lane:
         self._n_repeated = 0
         self._broken = False
 
-    def feed(self, block: SampleBlock) -> list[Output | Waveform]:
-        """Take a block; return what its stage says, and the samples to draw."""
+    def feed(self, block: SampleBlock) -> tuple[list[Output], Waveform | None]:
+        """Take a block; return what its stage says, and the samples to draw, if any are new."""
         counts = block.counts
         first = block.first_sample_idx
         if self._next is not None and first < self._next:
             n_known = self._next - first
             if n_known >= len(counts) and not self._counts_anew(len(counts)):
-                return []
+                return [], None
             if n_known >= len(counts):
                 self._broken = True
             else:
@@ -49,7 +51,7 @@ class Lane:
         self._n_repeated = 0
         before_ns = self.watermark_ns
         scale = self.info.unit_per_count
-        samples = [count * scale for count in counts]
+        samples = tuple([count * scale for count in counts])
         out = self._join(block, first, before_ns=before_ns, samples=samples)
         first_ns, last_ns = self.clock.session_ns(first), self.clock.session_ns(first + len(counts) - 1)
         self.watermark_ns = max(last_ns, before_ns or 0)
@@ -58,7 +60,7 @@ class Lane:
         self.waited_for = True
         self._next = first + len(counts)
         self._last_value = samples[-1]
-        return [*out, self._waveform(samples, first_ns=first_ns, last_ns=last_ns)]
+        return out, self._waveform(samples, first_ns=first_ns, last_ns=last_ns)
 
     def gap(self, gap: Gap) -> list[Output]:
         """Take a hole that the agent or a reader told of."""
@@ -77,6 +79,10 @@ class Lane:
         if state is not StreamState.STREAMING:
             self.waited_for = False
 
+    def is_silent(self, now_ns: int) -> bool:
+        """Whether nobody waits for this stream, and its newest sample is stale."""
+        return not self.waited_for and self.watermark_ns is not None and now_ns - self.watermark_ns > STALE_NS
+
     def finish(self) -> list[Output]:
         """Give out the stage's tail."""
         return self._stage.finish(clock=self.clock) if self._stage is not None and self._next is not None else []
@@ -86,7 +92,7 @@ class Lane:
         self._n_repeated += n_samples
         return self._n_repeated > MAX_REPEATED_S * self.rate_hz
 
-    def _join(self, block: SampleBlock, first: int, *, before_ns: int | None, samples: list[float]) -> list[Output]:
+    def _join(self, block: SampleBlock, first: int, *, before_ns: int | None, samples: Sequence[float]) -> list[Output]:
         """Hand samples to the stage, after bridging a short hole or restarting over a long one."""
         missing = first - self._next if self._next is not None else 0
         hole_ns = missing * NS_PER_S / self.rate_hz
@@ -109,7 +115,7 @@ class Lane:
             samples, first = [*bridge, *samples], first - missing
         return self._stage_feed(samples, first)
 
-    def _stage_feed(self, samples: list[float], first: int) -> list[Output]:
+    def _stage_feed(self, samples: Sequence[float], first: int) -> list[Output]:
         return self._stage.feed(samples, first=first, clock=self.clock) if self._stage is not None else []
 
     def _resume(self, t_ns: int, *, before_ns: int) -> None:
@@ -119,13 +125,12 @@ class Lane:
     def _restart(self, t_ns: int, *, emitted_ns: int) -> list[Output]:
         return self._stage.restart(t_ns=t_ns, emitted_ns=emitted_ns) if self._stage is not None else []
 
-    def _waveform(self, samples: list[float], *, first_ns: int, last_ns: int) -> Waveform:
-        nominal_ns = NS_PER_S / self.rate_hz
-        period_ns = (last_ns - first_ns) / (len(samples) - 1) if len(samples) > 1 else nominal_ns
+    def _waveform(self, samples: tuple[float, ...], *, first_ns: int, last_ns: int) -> Waveform:
+        period_ns = (last_ns - first_ns) / (len(samples) - 1) if len(samples) > 1 else 0.0
         return Waveform(
             stream_id=self.info.stream_id,
             kind=self.info.kind,
             t_ns=first_ns,
-            sample_period_ns=period_ns if period_ns > 0.0 else nominal_ns,
-            values=tuple(samples),
+            sample_period_ns=period_ns if period_ns > 0.0 else NS_PER_S / self.rate_hz,
+            values=samples,
         )

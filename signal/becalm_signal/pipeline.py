@@ -121,7 +121,10 @@ class Pipeline:
             return tuple(self._feed_strap(event))
         out: list[Derived | Waveform] = []
         if isinstance(event, SampleBlock):
-            out += self._keep(lane.feed(event), order=order)
+            outputs, drawn = lane.feed(event)
+            out += self._keep(outputs, order=order)
+            if drawn is not None:
+                out.append(drawn)
         elif isinstance(event, Gap):
             out += self._keep(lane.gap(event), order=order, early_ns=event.start_ns)
         elif isinstance(event, StreamStatus):
@@ -140,12 +143,10 @@ class Pipeline:
                 out += self._keep_strap(strap.finish())
         return (*out, *self._ticker.finish())
 
-    def _keep(
-        self, outputs: Sequence[Output | Waveform], *, order: int, early_ns: int | None = None
-    ) -> list[Derived | Waveform]:
-        told = [output for output in outputs if not isinstance(output, Waveform)]
-        if told:
-            self._ticker.put(told, order=order, early_ns=early_ns)
+    def _keep(self, outputs: Sequence[Output], *, order: int, early_ns: int | None = None) -> list[Derived | Waveform]:
+        if not outputs:
+            return []
+        self._ticker.put(outputs, order=order, early_ns=early_ns)
         return [output for output in outputs if not isinstance(output, HELD_BACK)]
 
     # ------------------------------------------------------------------------------------------------------ strap

@@ -22,7 +22,7 @@ from becalm_signal.anchor import Anchor
 from becalm_signal.board import Board
 from becalm_signal.lane import MAX_FILLED_NS, Lane
 from becalm_signal.slow_board import SLOW_TICK_NS, Moment, SlowBoard
-from becalm_signal.stage import STALE_NS, Output
+from becalm_signal.stage import Output
 from becalm_signal.strap import StrapChoice
 
 TICK_NS = 250_000_000
@@ -35,6 +35,8 @@ MAX_PHASES = 256
 # Named once: a union made anew for every event costs more than the question that it is for.
 OF_RESPONSES = (SkinResponse, SkinRecovery)
 OF_BREATHS = (BreathTurn, Breath, BreathPause)
+
+NOTHING_LOST: frozenset[SignalKind] = frozenset()
 
 Waiting = tuple[int, int, int, int, Output]
 
@@ -57,7 +59,7 @@ class Ticker:
         self._straps_lost: set[SignalKind] = set()
         self._straps = StrapChoice()
         self._anchor = Anchor()
-        self._has_ecg = any(lane.info.kind is SignalKind.ECG for lane in lanes)
+        self._ecg = [lane for lane in lanes if lane.info.kind is SignalKind.ECG]
 
     def put(self, outputs: Iterable[Output], *, order: int, early_ns: int | None = None) -> None:
         """Keep the outputs of stage number `order`; `early_ns`: they count from this time on already."""
@@ -107,7 +109,7 @@ class Ticker:
             mark_ns = lane.watermark_ns
             if mark_ns is not None and (newest_ns is None or mark_ns > newest_ns):
                 newest_ns = mark_ns
-        if newest_ns is None:
+        if newest_ns is None or (self._next_ns is not None and newest_ns < self._next_ns):
             return None
         limit_ns = newest_ns
         for lane, lead_ns in zip(self._lanes, self._leads_ns, strict=True):
@@ -186,32 +188,27 @@ class Ticker:
         """Return what a strap has to say beside an ECG: its quality, and its beats where the ECG cannot be used."""
         if isinstance(event, SignalQuality):
             self._listen(now_ns)
-            return [event] if self._has_ecg and event.kind in UNTIMED_KINDS else []
+            return [event] if self._ecg and event.kind in UNTIMED_KINDS else []
         if isinstance(event, Beat) and event.source in UNTIMED_KINDS:
             self._straps.hear(event)
             self._listen(now_ns)
-            return [event] if self._has_ecg and event.source is self._board.heart else []
+            return [event] if self._ecg and event.source is self._board.heart else []
         return []
 
     def _listen(self, now_ns: int) -> None:
-        usable = self._has_ecg and self._ecg_usable(now_ns)
-        self._board.hear(SignalKind.ECG if usable else self._straps.kind)
+        self._board.hear(SignalKind.ECG if self._ecg_usable(now_ns) else self._straps.kind)
 
     def _ecg_usable(self, now_ns: int) -> bool:
-        return self._board.usable(SignalKind.ECG) and any(
-            lane.watermark_ns is not None and (lane.waited_for or lane.watermark_ns >= now_ns)
-            for lane in self._lanes
-            if lane.info.kind is SignalKind.ECG
-        )
+        for lane in self._ecg:
+            if lane.watermark_ns is not None and (lane.waited_for or lane.watermark_ns >= now_ns):
+                return self._board.usable(SignalKind.ECG)
+        return False
 
     def _lost(self, now_ns: int) -> frozenset[SignalKind]:
-        silent = set(self._straps_lost)
-        heard: set[SignalKind] = set()
-        for lane in self._lanes:
-            mark_ns = lane.watermark_ns
-            is_silent = mark_ns is not None and not lane.waited_for and now_ns - mark_ns > STALE_NS
-            (silent if is_silent else heard).add(lane.info.kind)
-        return frozenset(silent - heard)
+        silent = {lane.info.kind for lane in self._lanes if lane.is_silent(now_ns)} | self._straps_lost
+        if not silent:
+            return NOTHING_LOST
+        return frozenset(silent - {lane.info.kind for lane in self._lanes if not lane.is_silent(now_ns)})
 
     def _phase(self, now_ns: int) -> PhaseChange | None:
         begun = None
