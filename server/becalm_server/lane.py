@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import logging
+import sys
 from collections import Counter, deque
 from typing import Any
 
@@ -42,6 +43,7 @@ N_STARTING_LOOKS = 60
 BACKOFF_S = (0.05, 3.0)
 # Steps of a session's past that wait in a process at a time: those of the other sessions come in between.
 MAX_REPLAYED = 32
+AFTER_ALL = sys.maxsize
 _HANDLES = itertools.count(1)
 
 
@@ -110,7 +112,7 @@ class Lane:
         """Send a message of a session; one whose seat is lost goes nowhere."""
         if message.handle not in self._seats:
             return
-        self._unanswered.append((message.handle, getattr(message, "arrival_idx", -1)))
+        self._unanswered.append((message.handle, _step(message)))
         self._n_unanswered[message.handle] += 1
         self._peak = max(self._peak, len(self._unanswered))
         if len(self._unanswered) >= MAX_UNANSWERED:
@@ -237,6 +239,17 @@ class Lane:
                 seat.suspect(step)
                 self._n_given_up += seat.is_given_up
             seat.lose(handle)
+
+
+def _step(message: Open | Row | Wish | Finish) -> int:
+    """Return which step of its session a message is: the opening comes before all of them, the end after."""
+    match message:
+        case Open():
+            return -1
+        case Finish():
+            return AFTER_ALL
+        case Row(arrival_idx=arrival_idx) | Wish(arrival_idx=arrival_idx):
+            return arrival_idx
 
 
 def _read(frame: bytes) -> list[FromLane]:

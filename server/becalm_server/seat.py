@@ -16,7 +16,8 @@ log = logging.getLogger(__name__)
 
 # Minutes of a session. Policy of a full queue: all of it is dropped, for the archive has it too and is read once more.
 MAX_WAITING = 8_192
-# A session whose next step ended its process so often does it by itself; it is recorded, and goes without feedback.
+# A session that ended its process so often, without getting past the farthest step that did, does it by itself; it is
+# recorded, and goes without feedback. The step need not be the same: who runs out of memory dies now here, now there.
 N_DEADLY = 3
 
 
@@ -49,7 +50,7 @@ class Seat:
 
     def __init__(self, *, settled: Callable[[Settlement | Finished], None], lost: Callable[[], None]) -> None:
         self.is_given_up = False
-        """A step of this session ends whatever process hears it."""
+        """This session ends whatever process hears it."""
         self._settled = settled
         self._lost = lost
         self._lane: Process | None = None
@@ -59,6 +60,11 @@ class Seat:
         self._overflown = False
         self._finishing: asyncio.Future[None] | None = None
         self._blamed_idx, self._n_blamed = -1, 0
+
+    @property
+    def is_last_try(self) -> bool:
+        """Whether it is given up if it ends its process once more: it may be its state that does."""
+        return self._n_blamed == N_DEADLY - 1
 
     @property
     def is_seated(self) -> bool:
@@ -119,7 +125,7 @@ class Seat:
     # --------------------------------------------------------------------------------------------------- the lane
     def settle(self, settlement: Settlement) -> None:
         """Hear what followed from a step."""
-        if settlement.arrival_idx > self._blamed_idx:
+        if settlement.arrival_idx >= self._blamed_idx:
             self._n_blamed = 0
         self._settled(settlement)
 
@@ -130,7 +136,7 @@ class Seat:
             self._finishing.set_result(None)
 
     def suspect(self, step: int) -> None:
-        """Hear that the process ended over this step, or over one just before it."""
+        """Hear that the process ended over this step, or over one soon after it: answers on their way were lost."""
         self._blamed_idx, self._n_blamed = max(step, self._blamed_idx), self._n_blamed + 1
         if self._n_blamed >= N_DEADLY:
             log.error("a session ended its process of pipelines %d times; it is recorded without feedback", N_DEADLY)

@@ -2,13 +2,13 @@
 
 import asyncio
 from contextvars import ContextVar
-from typing import Any
 
 import pytest
 
-from becalm_server.lane import Lane
+from becalm_server.lane import AFTER_ALL, Lane
+from becalm_server.lane_messages import Settlement
 from becalm_server.lanes import Lanes
-from becalm_server.opening import Opener
+from becalm_server.seat import Seat
 
 ROLE = ContextVar("ROLE", default="server")
 
@@ -37,34 +37,35 @@ async def test_a_session_moves_in_the_name_of_the_server(monkeypatch: pytest.Mon
     assert told == ["server"]
 
 
-async def test_late_sessions_move_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    nothing: Any = None
-    opener = Opener(nothing, archive=nothing, lanes=nothing)
-    moving: set[Any] = set()
-    most = 0
+def settlement(arrival_idx: int) -> Settlement:
+    return Settlement(1, arrival_idx, 0, 0)
 
-    async def seat_session(session: Any, **_parts: Any) -> None:
-        nonlocal most
-        moving.add(session)
-        most = max(most, len(moving))
-        await asyncio.sleep(0)
-        moving.discard(session)
-        session.seat.is_seated = True
 
-    monkeypatch.setattr("becalm_server.opening.seat_session", seat_session)
+@pytest.fixture
+def seat() -> Seat:
+    return Seat(settled=lambda _told: None, lost=lambda: None)
 
-    def session(*, late: bool) -> Any:
-        class One:
-            opening = asyncio.Lock()
-            is_over = False
 
-            class seat:  # noqa: N801  (an attribute of a session)
-                is_seated = is_given_up = False
+def test_who_gets_past_what_ended_its_process_is_not_given_up(seat: Seat) -> None:
+    for step in range(100, 200, 10):
+        seat.suspect(step)
+        seat.settle(settlement(step))
+    assert not seat.is_given_up
 
-        One.late = late  # type: ignore[attr-defined]
-        return One
 
-    await asyncio.gather(*(opener.seat(session(late=True)) for _ in range(3)))
-    assert most == 1
-    await asyncio.gather(*(opener.seat(session(late=False)) for _ in range(3)))
-    assert most == 3
+@pytest.mark.parametrize("steps", [(100, 100, 100), (100, 98, 99), (-1, -1, -1), (AFTER_ALL, AFTER_ALL, AFTER_ALL)])
+def test_who_gets_no_further_is_given_up(seat: Seat, steps: tuple[int, ...]) -> None:
+    for step in steps:
+        assert not seat.is_given_up
+        for heard in range(min(step, 100)):  # its past, which it hears once more each time
+            seat.settle(settlement(heard))
+        seat.suspect(step)
+    assert seat.is_given_up
+
+
+def test_the_last_try_is_without_a_state(seat: Seat) -> None:
+    told = [seat.is_last_try]
+    for _ in range(2):
+        seat.suspect(-1)
+        told.append(seat.is_last_try)
+    assert told == [False, False, True]
