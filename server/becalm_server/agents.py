@@ -3,7 +3,7 @@
 An agent's name counts beside its person alone: who comes for somebody else with the same name is another agent.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from becalm_protocol.errors import CloseCode
 from becalm_protocol.handshake import AgentPresence, AgentStatus
@@ -11,6 +11,7 @@ from becalm_server.agent_link import AgentLink
 from becalm_server.archive.records import SessionRecord
 from becalm_server.hub import Hub
 from becalm_server.listener import Sees, everybody
+from becalm_server.refusals import NoAgentError, SessionRunningError
 
 
 class Agents:
@@ -50,6 +51,19 @@ class Agents:
     def newest_first(self, people: Collection[str] | None = None) -> Iterator[AgentLink]:
         """Give the agents beside these people (None: beside anybody), the one that connected last first."""
         return (link for link in reversed(self._links.values()) if people is None or link.person_id in people)
+
+    def free(
+        self, agent_id: str | None, *, people: Collection[str] | None, is_busy: Callable[[AgentLink], bool]
+    ) -> AgentLink:
+        """Return the agent of this name, or the newest that is not busy. Raises where there is none."""
+        links = [link for link in self.newest_first(people) if agent_id in (None, link.agent_id)]
+        if not links:
+            which = "No sensors' agent" if agent_id is None else f"No agent {agent_id!r:.70}"
+            raise NoAgentError(f"{which} is connected. Start it beside the body with: becalm agent")
+        for link in links:
+            if not is_busy(link):
+                return link
+        raise SessionRunningError("A session is running. Stop it, then start another.")
 
     @staticmethod
     def is_of(record: SessionRecord, link: AgentLink) -> bool:

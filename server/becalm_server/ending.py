@@ -8,6 +8,7 @@ from typing import Any
 
 from becalm_protocol.errors import CloseCode, StorageError, WireError
 from becalm_protocol.handshake import CloseSession, Reset, SessionPhase
+from becalm_server.archive.doubts import Doubt
 from becalm_server.archive.store import Archive
 from becalm_server.session import Session
 
@@ -49,6 +50,11 @@ async def bring_to_end(session: Session) -> None:
     except TimeoutError:
         log.warning("a session ended before its pipeline had caught up; the record is whole")
         session.finished = True  # what it settles from here on is too late for a state of it to be kept
+        session.doubt(Doubt.CUT)
+    if session.seat.is_given_up:
+        session.doubt(Doubt.GIVEN_UP)
+    if session.has_late_data:
+        session.doubt(Doubt.LATE)
     await _soon(session.wait_committed())
 
 

@@ -92,12 +92,12 @@ class LaneWorker:
                 return self._row(message)
             case Wish(handle=handle, arrival_idx=arrival_idx, wish=wish):
                 seated = self._seated[handle]
-                items, trouble = _guarded(lambda: seated.pipeline.feed(wish))
+                items, trouble = guarded(lambda: seated.pipeline.feed(wish))
                 return Settlement(handle, arrival_idx, wish.t_ns, wish.t_ns, items=pack(items), trouble=trouble)
             case Open():
                 return self._open(message)
             case Finish(handle=handle):
-                items, trouble = _guarded(self._seated[handle].pipeline.finish)
+                items, trouble = guarded(self._seated[handle].pipeline.finish)
                 return Finished(handle, items=pack(items), trouble=trouble)
             case Forget(handle=handle):
                 del self._seated[handle]
@@ -129,7 +129,7 @@ class LaneWorker:
 
     def _row(self, message: Row) -> Settlement:
         seated, row = self._seated[message.handle], message.row
-        items, trouble = _guarded(lambda: seated.pipeline.feed(to_event(row)))
+        items, trouble = guarded(lambda: seated.pipeline.feed(to_event(row)))
         for item in items:
             seated.recent.feed(item)
         seated.newest_ns = max(seated.newest_ns, row.received_ns)
@@ -182,7 +182,8 @@ def serve(parent: Parent, target: str, pace: str) -> None:
             parent.send(encode(answers))
 
 
-def _guarded(step: Callable[[], tuple[Settled, ...]]) -> tuple[tuple[Settled, ...], str | None]:
+def guarded(step: Callable[[], tuple[Settled, ...]]) -> tuple[tuple[Settled, ...], str | None]:
+    """Return what a pipeline settles, or nothing and where it failed."""
     # The record outranks the feedback: a fault in the pipeline must never cost a raw event, nor stop the stream. What
     # it would have concluded can be derived again from the raw data.
     try:

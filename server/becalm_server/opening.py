@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 
 from becalm_protocol.errors import StorageError, WireError
@@ -35,8 +34,6 @@ class Opener:
         self._archive = archive
         self._lanes = lanes
         self._movers = asyncio.Semaphore(MAX_MOVERS)
-        # One that has ended holds a connection of the readers for as long as its process hears it: not all of them do.
-        self._late = asyncio.Lock()
 
     async def recall(self, opened: OpenSession, *, link: AgentLink) -> SessionRecord:
         """Return a session from the archive, or keep a new one that nobody asked for."""
@@ -91,7 +88,7 @@ class Opener:
         """Give a session a process of pipelines, its first or another one, however long the archive takes to answer."""
         while not (session.seat.is_seated or session.seat.is_given_up or session.is_over):
             try:
-                async with self._late if session.late else nullcontext(), self._movers, session.opening:
+                async with self._movers, session.opening:
                     if not session.seat.is_seated:
                         await seat_session(session, archive=self._archive, lanes=self._lanes)
             except StorageError:
@@ -101,8 +98,9 @@ class Opener:
 
     async def _place(self, session: Session, *, streams: Sequence[StreamInfo]) -> None:
         await place_session(session, streams=streams, archive=self._archive)
-        # The agent need not wait for that: what it sends meanwhile is in the record, and waits for the pipeline.
-        self._lanes.move_nowait(self.seat(session))
+        if not session.late:  # else what it brings is recorded, and derived again with all the rest
+            # The agent need not wait for that: what it sends meanwhile is in the record, and waits for the pipeline.
+            self._lanes.move_nowait(self.seat(session))
 
 
 def _plausible_start(claimed_unix_ns: int) -> int:

@@ -6,18 +6,18 @@ joins, after a restart of the server and after the death of a process.
 
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 from becalm_protocol.events import StreamInfo
 from becalm_protocol.wishes import BreathWish
 from becalm_server.archive.lane_store import live_state, position, raw_rows_after, wishes
-from becalm_server.archive.raw_rows import RawRow
 from becalm_server.archive.store import Archive
 from becalm_server.archive.writes import Write
 from becalm_server.lane import Lane
 from becalm_server.lane_messages import LiveState, Row, Wish
 from becalm_server.lanes import Lanes
-from becalm_server.session import Session, StreamTail
+from becalm_server.session import Session
+from becalm_server.stream_tail import StreamTail
 from becalm_server.worker_process import WorkerGoneError
 
 
@@ -57,8 +57,7 @@ async def seat_session(session: Session, *, archive: Archive, lanes: Lanes) -> N
         await archive.writer.wait_drained()
         lane, handle = lanes.emptiest(), 0
         try:
-            # One that ended may be packed already; where its pipeline is, is not kept any more.
-            state = None if session.late else await live_state(archive, session_id)
+            state = None if seat.is_last_try else await live_state(archive, session_id)
             handle, resumed = await lane.open(seat, streams=streams, schedule=session.schedule(), state=state)
             past = _Past(archive, session, since=state if resumed else None, before_idx=before_idx)
             await past.replay(lane, handle)
@@ -85,7 +84,8 @@ class _Past:
         session_id = self._session.record.session_id
         after_idx = self._since.arrival_idx if self._since else -1
         wished = deque(await wishes(self._archive, session_id, after_idx=after_idx))
-        async for rows in self._pages(session_id):
+        heard = self._since.seqs if self._since else {}
+        async for rows in raw_rows_after(self._archive, session_id, heard=heard):
             for row in rows:
                 while wished and wished[0][0] < row.arrival_idx:
                     self._wish(lane, handle, *wished.popleft())
@@ -95,11 +95,6 @@ class _Past:
             await self._archive.writer.wait_room()
         for arrival_idx, wish in wished:
             self._wish(lane, handle, arrival_idx, wish)
-
-    def _pages(self, session_id: str) -> AsyncIterator[Sequence[RawRow]]:
-        if self._session.late:
-            return self._archive.raw_rows(session_id)
-        return raw_rows_after(self._archive, session_id, heard=self._since.seqs if self._since else {})
 
     def _wish(self, lane: Lane, handle: int, arrival_idx: int, wish: BreathWish) -> None:
         if arrival_idx < self._before_idx:

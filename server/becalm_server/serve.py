@@ -6,6 +6,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import uvicorn
 
@@ -15,6 +16,7 @@ from becalm_server.access.desk import Access, open_access
 from becalm_server.access.invitations import invite, needs_invitation
 from becalm_server.announcement import announced, is_to_be_announced
 from becalm_server.app import create_app
+from becalm_server.archive.derive_again import WindowFunction, derive_again
 from becalm_server.archive.embedded import EmbeddedPostgres
 from becalm_server.archive.store import Archive, open_archive
 from becalm_server.archive.upkeep import Upkeep
@@ -25,7 +27,7 @@ from becalm_server.lanes import Lanes
 from becalm_server.parts import Parts
 from becalm_server.sessions import Sessions
 from becalm_server.settings import ServerSettings
-from becalm_server.slow_lane import ReportFunction, SlowLane, WindowFunction
+from becalm_server.slow_lane import ReportFunction, SlowLane
 
 log = logging.getLogger(__name__)
 
@@ -68,10 +70,17 @@ async def serve(
         ):
             if archive.row_security is not None and access.is_clinic:
                 raise ConfigError(f"row security is {archive.row_security}", setting="database_url")
+            window_report = window_report or _default_window()
             slow_lane = SlowLane(
                 archive=archive,
-                window_report=window_report or _default_window(),
+                window_report=window_report,
                 session_report=session_report or _default_report(),
+            )
+            upkeep = Upkeep(
+                archive,
+                derive=partial(derive_again, pipeline=pipeline, window_report=window_report),
+                on_derived=slow_lane.report_nowait,  # the report before was made from what there was then
+                metrics_days=settings.metrics_days,
             )
             hub = Hub()
             lanes = Lanes(pipeline, n_workers=settings.pipeline_workers)
@@ -98,7 +107,7 @@ async def serve(
                     group.create_task(lanes.run(), name="pipelines"),
                     group.create_task(slow_lane.run(), name="slow lane"),
                     group.create_task(devices.run(), name="register of sensors"),
-                    group.create_task(Upkeep(archive, metrics_days=settings.metrics_days).run(), name="upkeep"),
+                    group.create_task(upkeep.run(), name="upkeep"),
                     group.create_task(access.visitors.run(), name="look at visitors"),
                     group.create_task(access.audit.run(), name="audit log"),
                 ]

@@ -19,21 +19,22 @@ from becalm_protocol.events import (
     Phase,
     PhaseChange,
     SignalKind,
-    StreamInfo,
     StreamStatus,
 )
 from becalm_protocol.handshake import Data, Ledger, LiveEvent, SessionPhase, SessionView, Source, StreamAck, Waveform
 from becalm_protocol.limits import CREDIT_FRAMES
 from becalm_protocol.units import ns_from_s
 from becalm_protocol.wishes import BreathWish, Marker
+from becalm_server.archive.doubts import Doubt
 from becalm_server.archive.raw_rows import to_row
 from becalm_server.archive.records import SessionRecord
 from becalm_server.archive.writer import ArchiveWriter
-from becalm_server.archive.writes import StreamMark, Write
+from becalm_server.archive.writes import Write
 from becalm_server.clock_offset import ClockOffset
 from becalm_server.lane_messages import Finished, Row, Settlement, Wish, unpack, unpack_window
 from becalm_server.recent_beats import Window
 from becalm_server.seat import Seat
+from becalm_server.stream_tail import StreamTail
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +48,12 @@ class Desk(Protocol):
         """Give a live event to the clients."""
         ...
 
-    def settled(self, session: "Session", *, upto_ns: int, windows: Sequence[Window], spent_ns: int) -> None:
-        """Hear up to when a session is settled, which windows are due, and how long it took from the acceptance on."""
+    def settled(self, session: "Session", *, upto_ns: int, spent_ns: int) -> None:
+        """Hear up to when a session is settled, and how long it took from the acceptance on."""
+        ...
+
+    def windows_due(self, session: "Session", windows: Sequence[Window], *, shown: bool) -> None:
+        """Hear which windows are due for the slow lane; clients know those that are not `shown`."""
         ...
 
     def unseated(self, session: "Session") -> None:
@@ -64,22 +69,6 @@ class Verdict(Enum):
     """Already taken: dropped silently."""
     HOLE = auto()
     """Something before it is missing: the agent goes back."""
-
-
-class StreamTail:
-    """How far one stream has come: taken in memory, and committed."""
-
-    __slots__ = ("acked_seq", "info", "n_duplicates", "taken_seq")
-
-    def __init__(self, info: StreamInfo, *, acked_seq: int, n_duplicates: int) -> None:
-        self.info = info
-        self.taken_seq = acked_seq
-        self.acked_seq = acked_seq
-        self.n_duplicates = n_duplicates
-
-    def mark(self) -> StreamMark:
-        """Return the position as the archive keeps it."""
-        return StreamMark(stream_id=self.info.stream_id, seq=self.taken_seq, n_duplicates=self.n_duplicates)
 
 
 class Session:
@@ -100,6 +89,8 @@ class Session:
         """Number of the next step: an event or a wish."""
         self.published_idx = -1
         """Up to here clients know what followed: steps that are heard once more are for the archive alone."""
+        self._windows_ns: dict[float, int] = {}
+        """Up to where the slow lane has windows of each length."""
         self.finished = False
         self.late = False
         """Ended before; its agent brings what it could not bring then. Clients do not see it again."""
@@ -120,6 +111,11 @@ class Session:
     def is_over(self) -> bool:
         """Whether no pipeline has anything to say of it any more."""
         return self.finished or self.is_erased
+
+    @property
+    def has_late_data(self) -> bool:
+        """Whether more came after its end."""
+        return self.late and self.arrival_idx > self.published_idx + 1
 
     # ------------------------------------------------------------------------------------------------- schedule
     @property
@@ -199,11 +195,12 @@ class Session:
             raise WireError(f"data: expected at most {CREDIT_FRAMES} frames ahead of the acknowledgement, got more")
         self.clock.arrived(event.received_ns)
         accepted_ns = self.session_now_ns(at_least_ns=event.received_ns)
-        tail.taken_seq = data.seq
         raw = to_row(event, seq=data.seq, arrival_idx=self.arrival_idx)
         self.arrival_idx += 1
+        tail.take(raw)
         self._put(raw=raw, marks=(tail.mark(),))
-        self.seat.put_nowait(Row(0, raw.arrival_idx, accepted_ns, raw))
+        if not self.late:
+            self.seat.put_nowait(Row(0, raw.arrival_idx, accepted_ns, raw))
         self.newest_ns = max(self.newest_ns, event.received_ns)
         if isinstance(event, _SHOWN_RAW):
             self._desk.publish(self, event, self._ledger(event, received_ns=event.received_ns, accepted_ns=accepted_ns))
@@ -215,8 +212,8 @@ class Session:
         await self.seat.wait_room()
 
     async def flush(self) -> None:
-        """Have the pipeline settle everything, once, its tail too."""
-        if not self.finished and self.streams:
+        """Have the pipeline settle everything, once, its tail too; what came late is derived again instead."""
+        if not self.finished and self.streams and not self.late:
             await self.seat.finish()
         self.finished = True
 
@@ -240,8 +237,8 @@ class Session:
                 self._desk.publish(self, item, self._ledger(item, received_ns=self.newest_ns, accepted_ns=now_ns))
             return
         if conclusions or told.state is not None:
-            state = None if self.late or self.finished else told.state
-            self._put(conclusions=conclusions, state=state)
+            self._put(conclusions=conclusions, state=None if self.finished else told.state)
+        self._pass_windows(told)
         if told.arrival_idx <= self.published_idx:
             return
         self.published_idx = told.arrival_idx
@@ -249,13 +246,25 @@ class Session:
             ledger = self._ledger(item, received_ns=told.received_ns, accepted_ns=told.accepted_ns)
             self._desk.publish(self, item, ledger)
         spent_ns = self.session_now_ns(at_least_ns=told.accepted_ns) - told.accepted_ns
-        windows = [unpack_window(window) for window in told.windows]
-        self._desk.settled(self, upto_ns=told.received_ns, windows=windows, spent_ns=spent_ns)
+        self._desk.settled(self, upto_ns=told.received_ns, spent_ns=spent_ns)
 
-    def conclude(self, item: Derived) -> None:
-        """Archive and publish what came late, from the slow lane."""
+    def _pass_windows(self, told: Settlement) -> None:
+        """Have each window made once: steps heard again have some that the process before may have lost."""
+        due = [unpack_window(window) for window in told.windows]
+        windows = [window for window in due if window.t_ns > self._windows_ns.get(window.window_s, -1)]
+        if windows:
+            self._windows_ns |= {window.window_s: window.t_ns for window in windows}
+            self._desk.windows_due(self, windows, shown=told.arrival_idx > self.published_idx)
+
+    def conclude(self, item: Derived, *, shown: bool) -> None:
+        """Archive what came late, from the slow lane; publish it where clients are to see it."""
         self._put(conclusions=(item,))
-        self._desk.publish(self, item, None)
+        if shown:
+            self._desk.publish(self, item, None)
+
+    def doubt(self, why: Doubt) -> None:
+        """Have what is derived of the session derived again after its end."""
+        self._put(doubt=why)
 
     def session_now_ns(self, *, at_least_ns: int) -> int:
         """Return session time now, and never less than what has already been."""

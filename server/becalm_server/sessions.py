@@ -21,6 +21,7 @@ from becalm_protocol.handshake import (
 )
 from becalm_server.agent_link import AgentLink
 from becalm_server.agents import Agents
+from becalm_server.archive.doubts import Doubt
 from becalm_server.archive.records import SessionRecord
 from becalm_server.archive.store import Archive
 from becalm_server.ending import ENDED_MEANWHILE, bring_to_end, check_whole, end_once, missing_of
@@ -30,7 +31,7 @@ from becalm_server.latency import Latency
 from becalm_server.listener import Sees
 from becalm_server.opening import Opener
 from becalm_server.recent_beats import Window
-from becalm_server.refusals import NoAgentError, SessionRunningError, UnknownSessionError
+from becalm_server.refusals import UnknownSessionError
 from becalm_server.session import Session, Verdict
 from becalm_server.settings import ServerSettings
 from becalm_server.showing import stays_shown
@@ -85,7 +86,7 @@ class Sessions:
         self, wish: SessionRecord, *, people: Collection[str] | None, agent_id: str | None = None
     ) -> SessionRecord:
         """Ask an agent beside one of these people (None: anybody), or else the free one that connected last."""
-        link = self._free_agent(agent_id, people=people)
+        link = self.agents.free(agent_id, people=people, is_busy=lambda link: bool(self._carried_by(link)))
         record = replace(wish, agent_id=link.agent_id, person_id=link.person_id)
         session = self._remember(record)  # before the wait: a second start must be refused
         self._show(session)
@@ -190,12 +191,15 @@ class Sessions:
         if session.accept(data) is Verdict.HOLE:
             link.put_nowait(Reset(stream_id=stream_id, seq=session.streams[stream_id].taken_seq))
 
-    def settled(self, session: Session, *, upto_ns: int, windows: Sequence[Window], spent_ns: int) -> None:
+    def settled(self, session: Session, *, upto_ns: int, spent_ns: int) -> None:
         """Hear what else followed from an event, beside what is published."""
         self.accept_latency.add(spent_ns)
-        for window in windows:
-            self._slow_lane.window_nowait(session, window)
         self.advance(session, now_ns=upto_ns)
+
+    def windows_due(self, session: Session, windows: Sequence[Window], *, shown: bool) -> None:
+        """Have the slow lane compute windows."""
+        for window in windows:
+            self._slow_lane.window_nowait(session, window, shown=shown)
 
     def unseated(self, session: Session) -> None:
         """Find another process for a session whose own is gone."""
@@ -238,17 +242,6 @@ class Sessions:
             self._hub.publish(session.record.session_id, event, ledger=ledger)
 
     # ------------------------------------------------------------------------------------------------------ parts
-    def _free_agent(self, agent_id: str | None, *, people: Collection[str] | None) -> AgentLink:
-        """Return the agent of this name, or the newest that carries no session. Raises where there is none."""
-        links = [link for link in self.agents.newest_first(people) if agent_id in (None, link.agent_id)]
-        if not links:
-            which = "No sensors' agent" if agent_id is None else f"No agent {agent_id!r:.70}"
-            raise NoAgentError(f"{which} is connected. Start it beside the body with: becalm agent")
-        for link in links:
-            if not self._carried_by(link):
-                return link
-        raise SessionRunningError("A session is running. Stop it, then start another.")
-
     def _carried_by(self, link: AgentLink) -> list[Session]:
         """Return the sessions under way that belong to an agent."""
         return [one for one in self._open.values() if self.agents.is_of(one.record, link) and not one.late]
@@ -260,6 +253,8 @@ class Sessions:
     def _remember(self, record: SessionRecord) -> Session:
         session = Session(record, writer=self._archive.writer, desk=self)
         session.late = record.ended_at is not None
+        if record.started_unix_ns is not None and not session.late:  # it has a past that no memory of ours holds
+            session.doubt(Doubt.INTERRUPTED)
         self._open[record.session_id] = session
         if not session.late:
             self._hub.open(record.session_id, person_id=record.person_id, clock=session.clock.session_ns)

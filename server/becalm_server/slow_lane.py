@@ -11,13 +11,14 @@ from typing import Any, ParamSpec, TypeVar
 
 from becalm_protocol.derived import HrvWindow
 from becalm_protocol.errors import StorageError
+from becalm_server.archive.derive_again import WindowFunction
+from becalm_server.archive.doubts import Doubt
 from becalm_server.archive.store import Archive
 from becalm_server.recent_beats import Window
 from becalm_server.recording import load_recording
 from becalm_server.session import Session
 from becalm_server.worker_jobs import JobProcess
 from becalm_server.worker_process import WorkerGoneError
-from becalm_signal.neurokit_lane import WindowReport
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,6 @@ MAX_LEFT_OVER = 10
 
 P = ParamSpec("P")
 T = TypeVar("T")
-WindowFunction = Callable[..., WindowReport]
 ReportFunction = Callable[..., Mapping[str, Any]]
 Job = Callable[[], Awaitable[None]]
 
@@ -45,15 +45,17 @@ class SlowLane:
         self._window_report = window_report
         self._session_report = session_report
         self._worker = JobProcess()
-        self._windows: deque[tuple[Session, Window]] = deque(maxlen=MAX_WINDOWS)
+        self._windows: deque[tuple[Session, Window, bool]] = deque(maxlen=MAX_WINDOWS)
         self._reports: dict[str, Job] = {}
         self._filled = asyncio.Event()
         self._n_done = 0
         self._n_failed = 0
 
-    def window_nowait(self, session: Session, window: Window) -> None:
-        """Compute a window for a session, whose clients and archive get the result."""
-        self._windows.append((session, window))
+    def window_nowait(self, session: Session, window: Window, *, shown: bool) -> None:
+        """Compute a window for a session, whose archive gets the result, and its clients where it is `shown`."""
+        if len(self._windows) == MAX_WINDOWS:
+            self._windows[0][0].doubt(Doubt.WINDOWS)
+        self._windows.append((session, window, shown))
         self._filled.set()
 
     def report_nowait(self, session_id: str) -> None:
@@ -77,6 +79,8 @@ class SlowLane:
         """Work until cancelled; what an earlier run left undone comes first."""
         try:
             for session_id in await self._archive.reportless(limit=MAX_LEFT_OVER):
+                # A report comes after the last window: without one, there may be windows that were not made either.
+                self._archive.doubt(session_id, Doubt.INTERRUPTED)
                 self.report_nowait(session_id)
         except StorageError:
             log.warning("the database is away; reports left over from before wait for the next start")
@@ -84,7 +88,8 @@ class SlowLane:
             while True:
                 await self._filled.wait()
                 if self._windows:
-                    await self._attempt(partial(self._window, *self._windows.popleft()))
+                    session, window, shown = self._windows.popleft()
+                    await self._attempt(partial(self._window, session, window, shown=shown))
                 elif self._reports:
                     session_id, job = next(iter(self._reports.items()))
                     await self._attempt(job)
@@ -107,10 +112,14 @@ class SlowLane:
         else:
             self._n_done += 1
 
-    async def _window(self, session: Session, window: Window) -> None:
-        told = await self._compute(
-            self._window_report, rr_ms=window.rr_ms, beats_s=window.beats_s, signals=window.signals
-        )
+    async def _window(self, session: Session, window: Window, *, shown: bool) -> None:
+        try:
+            told = await self._compute(
+                self._window_report, rr_ms=window.rr_ms, beats_s=window.beats_s, signals=window.signals
+            )
+        except WorkerGoneError:
+            session.doubt(Doubt.WINDOWS)
+            raise
         session.conclude(
             HrvWindow(
                 t_ns=window.t_ns,
@@ -119,7 +128,8 @@ class SlowLane:
                 n_beats=len(window.rr_ms),
                 indices=told.indices,
                 withheld=told.withheld,
-            )
+            ),
+            shown=shown,
         )
 
     async def _report(self, session_id: str) -> None:

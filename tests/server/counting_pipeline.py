@@ -112,6 +112,21 @@ class DeadlyPipeline(WishfulPipeline):
         return told
 
 
+class EndlessPipeline(WishfulPipeline):
+    """Takes its whole process along at the end of a session."""
+
+    def finish(self) -> tuple[Beat, ...]:
+        os._exit(7)
+
+
+class UnstartablePipeline(WishfulPipeline):
+    """Takes its whole process along before it has heard anything."""
+
+    def __init__(self, streams: Any) -> None:
+        super().__init__(streams)
+        os._exit(7)
+
+
 class SpeakingPipeline:
     """Tells of quality as real ones do: a reason from when on, null once it is over."""
 

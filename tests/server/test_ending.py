@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 
 from becalm_protocol.handshake import Source
+from becalm_server.archive.doubts import Doubt
 from becalm_server.archive.records import SessionRecord
 from becalm_server.archive.writes import Write
 from becalm_server.ending import bring_to_end
 from becalm_server.lane_messages import LiveState, Settlement
-from becalm_server.session import Session, StreamTail
+from becalm_server.session import Session
+from becalm_server.stream_tail import StreamTail
 
 NEVER_HEARD: Any = SimpleNamespace(
     publish=lambda *_: None, settled=lambda *_, **_more: None, unseated=lambda _session: None
@@ -43,3 +45,4 @@ async def test_no_state_is_kept_of_a_session_that_did_not_wait_for_its_pipeline(
     await bring_to_end(session)  # no process ever takes it
     session.seat.settle(Settlement(1, 4, 0, 0, items=(), state=state))
     assert [write.state for write in writer.written[1:] if write.state is not None] == []
+    assert [write.doubt for write in writer.written if write.doubt is not None] == [Doubt.CUT]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.server.counting_pipeline import DeadlyPipeline, WishfulPipeline
+from tests.server.counting_pipeline import DeadlyPipeline, EndlessPipeline, WishfulPipeline
 from tests.server.test_real_pipeline import BELT, ECG, N_SECONDS, in_one_go, recording
 
 from becalm_protocol.derived import Beat
@@ -159,11 +159,30 @@ async def test_deadly_step_costs_feedback_and_nothing_else(
         told = (await http.get("/v1/health")).json()["pipelines"]
         assert 3 <= told["deaths"] <= 6
         assert told["given_up"] == 1
+        assert counts["derived_again_reason"] == "given_up"
     beats = await fetch(database_url, b"select session_id from beat order by beat_idx")
     assert [beat["session_id"] for beat in beats].count(harmless_id) == 2
 
 
-async def test_a_past_lets_other_sessions_in_between(start_server: Any, database_url: str, sensors: Any) -> None:
+async def test_deadly_end_is_given_up_too(start_server: Any, database_url: str, sensors: Any) -> None:
+    async with (
+        start_server(database_url, make_pipeline=EndlessPipeline, heartbeat_s=10.0) as server,
+        server.agent() as agent,
+        server.http() as http,
+    ):
+        await agent.hello()
+        session_id = (await agent.open(sensors.streams)).session_id
+        await agent.send(*sensors.second(0), *sensors.second(1))
+        await agent.close_session(session_id, sensors.last)
+        counts = (await http.get(f"/v1/sessions/{session_id}/counts")).json()
+        assert (counts["n_beats"], counts["derived_again_reason"]) == (2, "given_up")
+        told = (await http.get("/v1/health")).json()["pipelines"]
+        assert (told["deaths"], told["given_up"]) == (3, 1)
+
+
+async def test_a_past_lets_other_sessions_in_between(
+    start_server: Any, database_url: str, sensors: Any, fetch: Any
+) -> None:
     session_id = "9" * 32
     for part in range(2):
         async with start_server(database_url) as server, server.agent() as agent, server.http() as http:
@@ -172,6 +191,11 @@ async def test_a_past_lets_other_sessions_in_between(start_server: Any, database
             if part == 0:
                 for n in range(60):
                     await agent.send(*sensors.second(n))
+                await agent.wait_acks(sensors.last)
+                await fetch(
+                    database_url, b"with gone as (delete from live_state returning 1) select count(*) from gone"
+                )
+                continue
             await agent.close_session(session_id, sensors.last)
             told = (await http.get("/v1/health")).json()["pipelines"]
     assert 1 < told["peak"] <= MAX_REPLAYED + 1

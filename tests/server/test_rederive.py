@@ -15,12 +15,14 @@ from becalm_protocol.events import Pacer, Phase, PhaseChange, SignalKind
 from becalm_protocol.handshake import Source, Waveform
 from becalm_protocol.units import NS_PER_S
 from becalm_protocol.wishes import BreathWish
+from becalm_server.archive.derivation import conclusions
 from becalm_server.archive.raw_rows import to_row
 from becalm_server.archive.records import SessionRecord
-from becalm_server.archive.rederive import conclusions, finished_sessions, rederive
+from becalm_server.archive.rederive import finished_sessions, rederive
 from becalm_server.archive.snapshot import open_snapshot
 from becalm_server.archive.store import Archive, open_archive
 from becalm_server.archive.writes import StreamMark, Write
+from becalm_signal.pipeline import Pipeline
 
 N_SECONDS = 90
 DERIVED = ("beat", "breath", "skin_response", "skin_recovery", "signal_quality", "metrics", "slow_metrics", "trend")
@@ -180,5 +182,5 @@ def test_wish_counts_from_its_own_time_on() -> None:
     events: list[Any] = [message.event for message in recording()]
     live = [*events[:30], wish, *events[30:]]  # its first second-long blocks are those of second 15
     expected = [item for item in in_one_go(live, ()) if not isinstance(item, Waveform)]
-    assert list(conclusions(snapshot)) == expected
+    assert list(conclusions(snapshot, make_pipeline=Pipeline)) == expected
     assert expected != [item for item in in_one_go(events, ()) if not isinstance(item, Waveform)]

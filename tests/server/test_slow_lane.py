@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from becalm_server.archive.doubts import Doubt
 from becalm_server.recent_beats import Window
 from becalm_server.slow_lane import MAX_WINDOWS, SlowLane
 from becalm_signal.neurokit_lane import WindowReport
@@ -17,6 +18,7 @@ class Desk:
     def __init__(self) -> None:
         self.reports: list[str] = []
         self.windows: list[int] = []
+        self.doubts: list[Doubt] = []
         self.reported = asyncio.Event()
 
     async def reportless(self, *, limit: int) -> list[str]:
@@ -36,7 +38,10 @@ class Desk:
         self.reports.append(session_id)
         self.reported.set()
 
-    def conclude(self, window: Any) -> None:
+    def doubt(self, why: Doubt) -> None:
+        self.doubts.append(why)
+
+    def conclude(self, window: Any, *, shown: bool) -> None:
         self.windows.append(window.t_ns)
 
     def session_now_ns(self, *, at_least_ns: int) -> int:
@@ -57,7 +62,7 @@ async def test_windows_never_push_a_report_out() -> None:
     for _ in range(3):
         lane.report_nowait("one")
     for n in range(3 * MAX_WINDOWS):
-        lane.window_nowait(desk, Window(t_ns=n, window_s=60.0, rr_ms=(800.0,), beats_s=(1.0,)))
+        lane.window_nowait(desk, Window(t_ns=n, window_s=60.0, rr_ms=(800.0,), beats_s=(1.0,)), shown=True)
     running = asyncio.ensure_future(lane.run())
     async with asyncio.timeout(20.0):
         await desk.reported.wait()
@@ -65,6 +70,7 @@ async def test_windows_never_push_a_report_out() -> None:
     await asyncio.wait([running])
     assert desk.windows == list(range(2 * MAX_WINDOWS, 3 * MAX_WINDOWS))
     assert desk.reports == ["one"]
+    assert desk.doubts == [Doubt.WINDOWS] * 2 * MAX_WINDOWS  # what was pushed out is made after the end
     assert lane.statistics()["failed"] == 0
 
 
@@ -73,7 +79,7 @@ async def test_an_erased_session_gets_no_window_and_no_report() -> None:
     lane = SlowLane(archive=desk, window_report=window_of_tests, session_report=report_of_tests)
     for session_id in ("erased", "other"):
         session: Any = SimpleNamespace(record=SimpleNamespace(session_id=session_id))
-        lane.window_nowait(session, Window(t_ns=1, window_s=60.0, rr_ms=(800.0,), beats_s=(1.0,)))
+        lane.window_nowait(session, Window(t_ns=1, window_s=60.0, rr_ms=(800.0,), beats_s=(1.0,)), shown=True)
         lane.report_nowait(session_id)
     lane.discard("erased")
     assert lane.statistics()["depth"] == 2

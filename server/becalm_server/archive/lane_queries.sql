@@ -21,6 +21,19 @@ select arrival_idx, t_ns, source from breath_wish
 where session_id = %(session_id)s and arrival_idx > %(after_idx)s
 order by arrival_idx
 
+-- select_reach: over which steps and times a session's raw events and wishes reach; nulls without any
+select
+    greatest(
+        max(last_idx), (select max(arrival_idx) from breath_wish where breath_wish.session_id = session.session_id)
+    ) as last_idx,
+    max(last_ns) as newest_ns,
+    'epoch'::timestamptz + ((started_unix_ns + min(first_ns)) / 1000) * interval '1 microsecond' as first_time,
+    'epoch'::timestamptz + ((started_unix_ns + max(last_ns)) / 1000) * interval '1 microsecond' as last_time
+from session
+left join stream using (session_id)
+where session_id = %(session_id)s
+group by session_id
+
 -- select_raw_after: the next raw events after a position in each stream, in the order they were accepted
 select raw_event.stream_id, raw_event.seq, arrival_idx, form, received_ns, sensor_ns, first_sample_idx, n_samples,
     body
@@ -28,20 +41,6 @@ from stream
 join raw_event using (stream_id)
 left join unnest(%(stream_ids)s::text[], %(seqs)s::bigint[]) as heard (stream_id, seq) using (stream_id)
 where session_id = %(session_id)s and raw_event.seq > coalesce(heard.seq, 0)
+    and raw_event.time between %(first_time)s::timestamptz and %(last_time)s::timestamptz
 order by arrival_idx
 limit %(limit)s
-
--- select_position: the last step of a session and its newest time, looking only at what came after these positions
-with recent as (
-    select max(arrival_idx) as last_idx, max(received_ns) as newest_ns
-    from stream
-    join raw_event using (stream_id)
-    left join unnest(%(stream_ids)s::text[], %(seqs)s::bigint[]) as heard (stream_id, seq) using (stream_id)
-    where session_id = %(session_id)s and raw_event.seq > coalesce(heard.seq, 0)
-), wished as (
-    select max(arrival_idx) as last_idx from breath_wish where session_id = %(session_id)s
-)
-select
-    greatest(coalesce(recent.last_idx, -1), coalesce(wished.last_idx, -1)) as last_idx,
-    coalesce(recent.newest_ns, 0) as newest_ns
-from recent, wished

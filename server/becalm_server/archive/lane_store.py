@@ -29,13 +29,15 @@ async def raw_rows_after(archive: Archive, session_id: str, *, heard: Mapping[st
 
     No connection is held between two pages: whoever reads may be slow.
     """
-    seqs = dict(heard)
+    seqs, reach = dict(heard), await archive.one("select_reach", session_id=session_id)
+    between = {name: reach[name] if reach else None for name in ("first_time", "last_time")}
     while found := await archive.rows(
         "select_raw_after",
         session_id=session_id,
         stream_ids=list(seqs),
         seqs=list(seqs.values()),
         limit=PAGE_ROWS,
+        **between,
     ):
         page = [RawRow(**row) for row in found]
         yield page
@@ -44,9 +46,6 @@ async def raw_rows_after(archive: Archive, session_id: str, *, heard: Mapping[st
 
 async def position(archive: Archive, session_id: str) -> tuple[int, int]:
     """Return the number of a session's next step, and the newest time of its events."""
-    state = await live_state(archive, session_id)
-    seqs = dict(state.seqs) if state else {}
-    row = await archive.one("select_position", session_id=session_id, stream_ids=list(seqs), seqs=list(seqs.values()))
-    known = (state.arrival_idx, state.newest_ns) if state else (-1, 0)
-    last_idx, newest_ns = (row["last_idx"], row["newest_ns"]) if row else known
-    return max(last_idx, known[0]) + 1, max(newest_ns, known[1])
+    reach = await archive.one("select_reach", session_id=session_id) or {}
+    last_idx, newest_ns = reach.get("last_idx"), reach.get("newest_ns")
+    return 0 if last_idx is None else last_idx + 1, max(newest_ns or 0, 0)

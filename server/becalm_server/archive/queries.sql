@@ -84,8 +84,13 @@ on conflict do nothing
 
 -- update_acks: how far each stream is committed, in the transaction that commits it
 update stream
-set acked_seq = greatest(acked_seq, new.seq), n_duplicates = greatest(stream.n_duplicates, new.n_duplicates)
-from unnest(%(stream_id)b::text[], %(seq)b::bigint[], %(n_duplicates)b::bigint[]) as new (stream_id, seq, n_duplicates)
+set acked_seq = greatest(acked_seq, new.seq), n_duplicates = greatest(stream.n_duplicates, new.n_duplicates),
+    first_ns = least(stream.first_ns, new.first_ns), last_ns = greatest(stream.last_ns, new.last_ns),
+    last_idx = greatest(stream.last_idx, new.last_idx)
+from unnest(
+    %(stream_id)b::text[], %(seq)b::bigint[], %(n_duplicates)b::bigint[], %(first_ns)b::bigint[],
+    %(last_ns)b::bigint[], %(last_idx)b::bigint[]
+) as new (stream_id, seq, n_duplicates, first_ns, last_ns, last_idx)
 where stream.stream_id = new.stream_id
 
 -- insert_beats: confirmed beats
@@ -282,8 +287,10 @@ select source, count(*) as n_beats from beat
 where session_id = %(session_id)s and pipeline_version = %(pipeline_version)s
 group by source
 
--- count_derived: stored derived rows of a session
+-- count_derived: stored derived rows of a session, and why and when they were derived again
 select
+    (select reason from derive_again where session_id = %(session_id)s) as derived_again_reason,
+    (select done_at from derive_again where session_id = %(session_id)s) as derived_again_at,
     (select count(*) from breath where session_id = %(session_id)s
         and pipeline_version = %(pipeline_version)s and kind = 'breath') as n_breaths,
     (select count(*) from skin_response where session_id = %(session_id)s

@@ -1,28 +1,25 @@
 """A stored session once more through today's pipeline, kept beside what an earlier one made of it; the difference."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import psycopg
 
 from becalm_protocol.derived import PIPELINE_VERSION, Metrics, SlowMetrics
 from becalm_protocol.errors import StorageError
-from becalm_protocol.events import Pacer, Phase, PhaseChange, value
-from becalm_protocol.handshake import Waveform
-from becalm_server.archive.derived_rows import Conclusion, to_tables
+from becalm_protocol.events import value
+from becalm_server.archive.derivation import Tables, conclusions, keep_derived
+from becalm_server.archive.derived_rows import to_tables
 from becalm_server.archive.differences import EventDifference, IndexDifference, compare_events, compare_index
-from becalm_server.archive.records import breath_wish
 from becalm_server.archive.snapshot import Snapshot, open_snapshot
 from becalm_server.archive.statements import SQL
-from becalm_server.archive.trend_row import keep_trend
 from becalm_signal.pipeline import Pipeline
 
 # One heart or breath is found anew at about the same place: half a QRS and its latency; an eighth of a slow breath.
 BEAT_TOLERANCE_NS = 50_000_000
 BREATH_TOLERANCE_NS = 500_000_000
 RESPONSE_TOLERANCE_NS = 500_000_000
-Tables = Mapping[str, Mapping[str, Sequence[Any]]]
 
 
 @value
@@ -42,11 +39,11 @@ class Rederived:
 
 
 def rederive(url: str, session_id: str, *, dry_run: bool) -> Rederived:
-    """Derive a finished session anew; keep the values beside the old ones unless `dry_run`. Raises StorageError."""
+    """Derive a finished session anew; keep it beside what others made unless `dry_run`. Raises StorageError."""
     with open_snapshot(url, session_id) as snapshot:
         if snapshot.record.ended_at is None:
             raise StorageError(f"session {session_id}: expected a finished one, it is under way. Stop it first")
-        now = to_tables((session_id, item) for item in conclusions(snapshot))
+        now = to_tables((session_id, item) for item in conclusions(snapshot, make_pipeline=Pipeline))
         others = [version for version in snapshot.versions if version != PIPELINE_VERSION]
         version = (others or [one for one in snapshot.versions])[-1:]
         found = _compared(snapshot, now, version=version[0] if version else None, kept=not dry_run)
@@ -64,36 +61,10 @@ def finished_sessions(url: str) -> list[str]:
         raise StorageError(f"database: {type(exc).__name__}. It may be restarting; try again") from exc
 
 
-def conclusions(snapshot: Snapshot) -> Iterator[Conclusion]:
-    """Give what today's pipeline concludes from the raw events of a session."""
-    pipeline = Pipeline(snapshot.streams)
-    for row in snapshot.rows("select_phases"):
-        yield from _kept(pipeline.feed(_phase(row)))
-    for row in snapshot.rows("select_wishes", after_idx=-1):
-        yield from _kept(pipeline.feed(breath_wish(row)))  # kept until its time has come, as in the session itself
-    for _, event in snapshot.raw_events():
-        yield from _kept(pipeline.feed(event))
-    yield from _kept(pipeline.finish())
-
-
-def _kept(items: Iterable[Any]) -> Iterator[Conclusion]:
-    return (item for item in items if not isinstance(item, Waveform))
-
-
-def _phase(row: Mapping[str, Any]) -> PhaseChange:
-    pacer = None
-    if row["pacer_started_ns"] is not None:
-        pacer = Pacer(started_ns=row["pacer_started_ns"], inhale_s=row["inhale_s"], exhale_s=row["exhale_s"])
-    return PhaseChange(t_ns=row["t_ns"], phase=Phase(row["phase"]), pacer=pacer)
-
-
 def _keep(url: str, session_id: str, now: Tables) -> None:
     try:
         with psycopg.connect(url, autocommit=True, options="-c timezone=UTC") as connection:
-            with connection.transaction():
-                for statement, columns in now.items():
-                    connection.execute(SQL[statement], columns)
-            keep_trend(connection, session_id)
+            keep_derived(connection, session_id, now)
     except psycopg.Error as exc:
         raise StorageError(f"database: {type(exc).__name__}; session {session_id} is as it was") from exc
 

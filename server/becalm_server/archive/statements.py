@@ -15,6 +15,13 @@ def load_statements(path: Path) -> dict[str, bytes]:
 
 SQL = {
     name: sql
-    for file in ("queries.sql", "api_queries.sql", "lane_queries.sql", "upkeep_queries.sql", "backup_queries.sql")
+    for file in (
+        "queries.sql",
+        "api_queries.sql",
+        "lane_queries.sql",
+        "upkeep_queries.sql",
+        "derive_queries.sql",
+        "backup_queries.sql",
+    )
     for name, sql in load_statements(Path(__file__).with_name(file)).items()
 }

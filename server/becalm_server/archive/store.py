@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import re
+import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -16,6 +17,7 @@ from becalm_protocol.derived import PIPELINE_VERSION
 from becalm_protocol.errors import StorageError
 from becalm_protocol.events import RawEvent, StreamInfo
 from becalm_server.archive.arrival_order import ArrivalOrder
+from becalm_server.archive.doubts import Doubt
 from becalm_server.archive.migrate import Migrated, migrate
 from becalm_server.archive.overview import Overview, Window
 from becalm_server.archive.pools import WAIT_LIMIT_S, make_pool
@@ -26,6 +28,7 @@ from becalm_server.archive.samples import Samples, cut
 from becalm_server.archive.statements import SQL
 from becalm_server.archive.versions import newest_version, versions_statement
 from becalm_server.archive.writer import ArchiveWriter
+from becalm_server.archive.writes import Write
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +81,10 @@ class Archive:
         row = await self.one("end_session", session_id=session_id, duration_ns=duration_ns)
         self.on_ended()
         return session_record(row) if row else None
+
+    def doubt(self, session_id: str, doubt: Doubt) -> None:
+        """Have a session derived again after its end."""
+        self.writer.put_nowait(Write(session_id=session_id, doubt=doubt, queued_ns=time.monotonic_ns()))
 
     async def session(self, session_id: str) -> SessionRecord | None:
         """Return one session."""

@@ -1,10 +1,11 @@
-"""What finished sessions still need, beside the live ones: the row of trends, and raw events packed."""
+"""What finished sessions still need beside the live ones: trends, raw events packed, some to be derived again."""
 
 import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
+from becalm_protocol.derived import PIPELINE_VERSION
 from becalm_protocol.errors import StorageError
 from becalm_server.archive.packer import pack_session
 from becalm_server.archive.store import Archive
@@ -21,13 +22,27 @@ MAX_FOUND = 100
 SETTLED_S = 300.0
 # An hour of raw events is packed in 4 s of processor; what is not done goes on from there.
 JOB_LIMIT_S = 600.0
+# A session that ends its job as it ended its pipeline's process, or whose pipeline never gets through.
+MAX_TRIES = 3
+DeriveAgain = Callable[[str, str], bool]
+"""Derives a session again, in a process: (url, session_id) -> whether there was anything to do."""
 
 
 class Upkeep:
     """run() works until cancelled; what it did not do, the next run finds again."""
 
-    def __init__(self, archive: Archive, *, metrics_days: int | None = None, job_limit_s: float = JOB_LIMIT_S) -> None:
+    def __init__(
+        self,
+        archive: Archive,
+        *,
+        derive: DeriveAgain | None = None,
+        on_derived: Callable[[str], None] = lambda _session_id: None,
+        metrics_days: int | None = None,
+        job_limit_s: float = JOB_LIMIT_S,
+    ) -> None:
         self._archive = archive
+        self._derive = derive
+        self._on_derived = on_derived
         self._metrics_days = metrics_days
         self._wake = asyncio.Event()
         self._job_limit_s = job_limit_s
@@ -54,6 +69,7 @@ class Upkeep:
         """Do what is to be done now. Raises StorageError where the database cannot answer."""
         archive, run = self._archive, self._jobs.run
         await self._each("select_untrended", lambda session_id: run(keep_trend_at, archive.url, session_id))
+        await self._each("select_doubted", self._derive_again, max_tries=MAX_TRIES, pipeline_version=PIPELINE_VERSION)
         if self._metrics_days is not None:
             await self._each(
                 "select_outlived",
@@ -64,6 +80,11 @@ class Upkeep:
             "select_unpacked", lambda session_id: run(pack_session, archive.url, session_id), settled_s=settled_s
         )
         await self._jobs.close()
+
+    async def _derive_again(self, session_id: str) -> None:
+        if self._derive is not None and await self._jobs.run(self._derive, self._archive.url, session_id):
+            log.info("a session was derived again, as it had not come in one uninterrupted run")
+            self._on_derived(session_id)
 
     async def _each(self, statement: str, do: Callable[[str], Awaitable[object]], **wish: object) -> None:
         """Do something for each session that needs it; those that failed come again when all others had their turn."""

@@ -10,6 +10,7 @@ import psycopg
 from becalm_protocol.events import value
 from becalm_protocol.wishes import BreathWish
 from becalm_server.archive.derived_rows import Conclusion, columns, to_tables
+from becalm_server.archive.doubts import Doubt
 from becalm_server.archive.lane_rows import state_row, wish_row
 from becalm_server.archive.raw_rows import RawRow
 from becalm_server.archive.statements import SQL
@@ -31,6 +32,11 @@ class StreamMark:
     seq: int
     n_duplicates: int
     """Repeated events of this stream so far, for the record."""
+    first_ns: int | None = None
+    last_ns: int | None = None
+    """Session time of the earliest and the latest arrival since the server took the stream up; None without any."""
+    last_idx: int | None = None
+    """The largest number of a step so far."""
 
 
 @value
@@ -45,6 +51,8 @@ class Write:
     """With its arrival_idx."""
     state: LiveState | None = None
     """Where the pipeline is after all conclusions so far."""
+    doubt: Doubt | None = None
+    """Why the session is to be derived again after its end."""
     queued_ns: int
     done: asyncio.Future[None] | None = None
     """Resolved once committed, for whoever waits."""
@@ -93,17 +101,17 @@ def _parts(batch: Sequence[Write]) -> list[Sequence[Write]]:
     if len(batch) > 1:
         return [batch[: len(batch) // 2], batch[len(batch) // 2 :]]
     (write,) = batch
-    bare = replace(write, raw=None, marks=(), conclusions=(), wish=None, state=None)
+    bare = replace(write, raw=None, marks=(), conclusions=(), wish=None, state=None, doubt=None)
     rows: list[dict[str, Any]] = [{"raw": write.raw}] if write.raw is not None else []
     rows += [{"marks": (mark,)} for mark in write.marks]
     rows += [{"conclusions": (conclusion,)} for conclusion in write.conclusions]
-    rows += [{name: row} for name in ("wish", "state") if (row := getattr(write, name)) is not None]
+    rows += [{name: row} for name in ("wish", "state", "doubt") if (row := getattr(write, name)) is not None]
     return [[replace(bare, **row)] for row in rows]
 
 
 async def _put(connection: psycopg.AsyncConnection[Any], batch: Sequence[Write]) -> None:
     """Put a batch, all of it or nothing; of sessions that were erased meanwhile nothing is taken."""
-    full = [write for write in batch if write.raw or write.marks or write.conclusions or write.wish or write.state]
+    full = [write for write in batch if any(getattr(write, name) for name in _CONTENT)]
     if not full:
         return
     async with asyncio.timeout(STATEMENT_LIMIT_S), connection.transaction():
@@ -128,16 +136,22 @@ def _statements(batch: Sequence[Write]) -> dict[str, dict[str, list[Any]]]:
 
 
 def _lane_statements(batch: Sequence[Write]) -> dict[str, dict[str, list[Any]]]:
-    """Return what keeps wishes and the newest state of each session."""
+    """Return what keeps wishes, the newest state of each session and the newest doubt."""
     wishes = [
         {"session_id": write.session_id, "arrival_idx": write.wish[0], **wish_row(write.wish[1])}
         for write in batch
         if write.wish is not None
     ]
     states = {write.session_id: write.state for write in batch if write.state is not None}
-    rows = {"insert_wishes": wishes, "upsert_live_states": [state_row(*item) for item in states.items()]}
+    doubts = {write.session_id: write.doubt.value for write in batch if write.doubt is not None}
+    rows = {
+        "insert_wishes": wishes,
+        "upsert_live_states": [state_row(*item) for item in states.items()],
+        "doubt_sessions": [{"session_id": session_id, "reason": reason} for session_id, reason in doubts.items()],
+    }
     return {statement: columns(found) for statement, found in rows.items() if found}
 
 
+_CONTENT = ("raw", "marks", "conclusions", "wish", "state", "doubt")
 _MARK_COLUMNS = tuple(StreamMark.__slots__)  # type: ignore[attr-defined]  # made by the decorator
 _RAW_COLUMNS = tuple(RawRow.__slots__)  # type: ignore[attr-defined]

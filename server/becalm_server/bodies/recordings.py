@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from becalm_protocol.derived import BeatFlag, Metrics, Reason
 from becalm_protocol.events import Clock, GapReason, SignalKind
-from becalm_server.bodies.examples import SESSION_ID, STREAM_ID, example_of, shown
+from becalm_server.archive.doubts import Doubt
+from becalm_server.bodies.examples import CREATED_AT, SESSION_ID, STREAM_ID, example_of, shown
 
 Row = TypeVar("Row", bound=BaseModel)
 _NS = 1_000_000_000
@@ -249,6 +250,7 @@ class CountsBody(BaseModel):
             "stored": {"ecg": 7800, "rr": 71, "respiration": 600, "skin_conductance": 480},
             "beats": {"ecg": 70, "rr": 71}, "n_beats": 141, "n_breaths": 6, "n_responses": 3, "n_metrics": 60,
             "n_gaps": 0, "n_dropped": 0, "n_missing_events": 0, "n_duplicates_prevented": 0,
+            "derived_again_reason": "interrupted", "derived_again_at": CREATED_AT,
         }
     )  # fmt: skip
     session_id: str
@@ -263,3 +265,8 @@ class CountsBody(BaseModel):
     n_dropped: int
     n_missing_events: int = Field(description="Sequence numbers up to the last that are not stored: always 0")
     n_duplicates_prevented: int
+    derived_again_reason: Doubt | None = Field(
+        description="Why beats, breaths and indices of the live session are derived again after its end, from its raw "
+        "events; null: they came in one uninterrupted run"
+    )
+    derived_again_at: datetime | None = Field(description="When that was done; null: not yet, or nothing to do")
