@@ -119,14 +119,6 @@ class EndlessPipeline(WishfulPipeline):
         os._exit(7)
 
 
-class UnstartablePipeline(WishfulPipeline):
-    """Takes its whole process along before it has heard anything."""
-
-    def __init__(self, streams: Any) -> None:
-        super().__init__(streams)
-        os._exit(7)
-
-
 class SpeakingPipeline:
     """Tells of quality as real ones do: a reason from when on, null once it is over."""
 
