@@ -127,11 +127,11 @@ class Board:
         """Withhold what has no sensor, and where `strict` at once while its signal is bad."""
         if not present:
             return Index(reason=Reason.NO_SENSOR)
+        if not self._bad and not lost:
+            return index
         heard = frozenset({self.heart}) if self.heart in present else present
         if heard <= lost:
             return Index(reason=Reason.SENSOR_LOST)
-        if not self._bad:
-            return index
         if SignalKind.ECG in heard and any(self._bad.get(kind) is Reason.DISAGREES for kind in UNTIMED_KINDS):
             return Index(reason=Reason.DISAGREES)  # which of the two hearts is the true one cannot be told
         told = (self._bad[kind] for kind in sorted(heard) if kind in self._bad)  # a set has no order of its own

@@ -53,9 +53,10 @@ def why_short(window: Sequence[Interval], *, window_s: float) -> Reason | None:
 
 def outlying_square(steps_ms: Sequence[float]) -> float:
     """Return what differences far outside of the usual add to the mean square, in ms^2."""
-    usual_ms = DEVIATIONS_OF_MEDIAN * median(map(abs, steps_ms))
-    far = [step * step for step in steps_ms if abs(step) > OUTLYING_DEVIATIONS * usual_ms]
-    return sum(square - usual_ms**2 for square in far) / len(steps_ms)
+    sizes_ms = [abs(step) for step in steps_ms]
+    usual_ms = DEVIATIONS_OF_MEDIAN * median(sizes_ms)
+    limit_ms = OUTLYING_DEVIATIONS * usual_ms
+    return sum([size * size - usual_ms**2 for size in sizes_ms if size > limit_ms]) / len(steps_ms)
 
 
 def rmssd_index(found: Differences, window: Sequence[Interval]) -> Index:
@@ -64,7 +65,7 @@ def rmssd_index(found: Differences, window: Sequence[Interval]) -> Index:
     value = math.sqrt(mean)
     if value == 0.0:
         return Index(reason=Reason.NOISY)
-    sigma_ms = math.sqrt(sum([rr.jitter_ms**2 for rr in window]) / len(window))
+    sigma_ms = math.sqrt(sum([rr.jitter_ms2 for rr in window]) / len(window))
     inflated = value - math.sqrt(max(0.0, mean - 6.0 * sigma_ms**2))
     jitter = inflated + Z_95 * math.sqrt(6.0 / len(found.steps_ms)) * sigma_ms
     flagged = Z_95 * found.repairing / (2.0 * value) + (math.sqrt(mean + found.doubted) - value)

@@ -54,8 +54,8 @@ class Interval:
     is_ok: bool
     joined: bool
     """It begins where the interval before it ends."""
-    jitter_ms: float
-    """Standard deviation of a beat's time behind it."""
+    jitter_ms2: float
+    """Variance of a beat's time behind it."""
     accepted: bool = False
     """It and a neighbour are both unflagged: one alone among flags is what is left of a misread one."""
 
@@ -91,7 +91,7 @@ class _Hidden:
     deviation: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Differences:
     """Mean square of the differences between neighbours, in ms^2, and what it may be off by."""
 
@@ -248,7 +248,7 @@ class IntervalLog:
             beat.flag is BeatFlag.OK,
             joined,
             # An interval has the errors of two beats.
-            max(BEAT_JITTER_MS, (beat.rr_error_ms or 0.0) / math.sqrt(2.0)),
+            max(BEAT_JITTER_MS, (beat.rr_error_ms or 0.0) / math.sqrt(2.0)) ** 2,
         )
         self.intervals.append(newest)
         if before is None or not (before.is_ok and newest.is_ok):

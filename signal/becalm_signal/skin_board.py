@@ -79,7 +79,9 @@ class SkinBoard:
         seen_ns = self._seen_ns
         if seen_ns < LEAST_SEEN_NS:
             return Index(reason=Reason.WARMING_UP if level.sees_responses else Reason.NOISY)
-        n = sum(since_ns < peak_ns <= now_ns for peak_ns in self._peaks_ns)
+        while self._peaks_ns and self._peaks_ns[0] <= since_ns:
+            self._peaks_ns.popleft()
+        n = sum([since_ns < peak_ns <= now_ns for peak_ns in self._peaks_ns])
         hidden = (n + 1.0) * max(0, window_ns - seen_ns) / seen_ns
         bound = max(1.0, Z_95 * math.sqrt(WRONG_SHARE * (n + 1.0) + hidden))
         return Index(value=n * WINDOW_NS / seen_ns, bound=bound * WINDOW_NS / window_ns, sample_ns=level.emitted_ns)

@@ -68,7 +68,7 @@ class _Spread:
         self.mean_ms = sum(told_ms) / self.n
         self.variance = sum([(rr - self.mean_ms) ** 2 for rr in told_ms]) / (self.n - 1)
         self.sample_ns = window[-1].t_ns
-        self.jitter_ms = math.sqrt(2.0 * sum([rr.jitter_ms**2 for rr in window]) / len(window))
+        self.jitter_ms = math.sqrt(2.0 * sum([rr.jitter_ms2 for rr in window]) / len(window))
         self._holes = found.holes
         n_beats = [self._n_beats(hole) for hole in found.holes]
         alike_s = window_s / ALIKE_SHARE
