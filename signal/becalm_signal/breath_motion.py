@@ -7,9 +7,10 @@ from becalm_protocol import limits
 from becalm_protocol.events import SignalKind, StreamInfo
 from becalm_signal.breath_turns import BreathMaker, TurnAt
 from becalm_signal.breath_wear import MotionWatch
-from becalm_signal.breathing import BreathFilter, TurnFinder
+from becalm_signal.breathing import BreathFilter
 from becalm_signal.clock import StreamClock
 from becalm_signal.stage import Output, Stage
+from becalm_signal.turn_finder import TurnFinder
 
 AXES = (SignalKind.ACCELERATION_X, SignalKind.ACCELERATION_Y, SignalKind.ACCELERATION_Z)
 # Means of some samples: a beat shakes the strap at 11 Hz, a breath is below 1 Hz.
@@ -115,15 +116,14 @@ class ChestTilt:
             return []
         if turn is None:
             return []
-        is_peak, extreme = turn
         late = BreathFilter.delay_s(min(20.0, max(1.5, self._maker.usual_s or 4.0))) * self._rate_hz
         # A mean speaks of the middle of its samples.
         middle = (self._factor - 1) / 2.0
         begun = self._next + 1 - self._n
-        at = (begun + max(0.0, extreme.at - late)) * self._factor + middle
+        at = (begun + max(0.0, turn.at - late)) * self._factor + middle
         emitted_ns = clock.session_ns((self._next + 1) * self._factor - 1)
         source = AXES[max(range(3), key=lambda k: abs(self._direction[k]))]
-        placed = TurnAt(clock.session_ns(at), extreme.level, is_peak)
+        placed = TurnAt(clock.session_ns(at), turn.level, turn.is_peak)
         return [*self._maker.turn(placed, source=source, emitted_ns=emitted_ns)]
 
     def _turn_direction(self, tilt: list[float]) -> None:

@@ -1,52 +1,30 @@
 """Breathing from belt force or impedance: turns, breaths, their times corrected for the filter's own delay."""
 
 import math
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
-from statistics import median
 
 from becalm_protocol.derived import Reason
 from becalm_protocol.events import SignalKind
 from becalm_signal.breath_turns import BreathMaker, TurnAt
 from becalm_signal.breath_wear import MotionWatch, NoiseWatch
 from becalm_signal.clock import StreamClock
-from becalm_signal.filters import BUTTERWORTH_4_QS, Decimator, OnePole, low_pass, parabola_vertex
+from becalm_signal.filters import BUTTERWORTH_4_QS, Decimator, OnePole, low_pass
 from becalm_signal.quality import RangeWatch, pieces
 from becalm_signal.stage import Output, QualityReporter
+from becalm_signal.turn_finder import Turned, TurnFinder
 
 # Breathing is below 1 Hz; 25 samples a second place a turn well.
 TARGET_RATE_HZ = 25.0
 LOW_PASS_HZ = 0.7
 # A first-order high-pass this low keeps the phase within 0.1 s at 6/min; a band-pass from 0.05 Hz leads by 1.0 s there.
 HIGH_PASS_HZ = 0.01
-# A turn counts once the signal has come back by this share of the usual swing.
-HYSTERESIS_SHARE = 0.3
-# Before the first breaths are known the usual swing is taken from the spread: a sine swings 2.8 standard deviations.
-SWING_PER_SD = 2.8
-N_SWINGS = 8
-# Shallow breaths after deep ones are found by letting the hysteresis shrink when no turn came for this long.
-PATIENCE_S = 6.0
-SHRINK_S = 6.0
 STUCK_S = 8.0
 # A bad stretch longer than a breath says nothing of the breaths after it.
 AFRESH_S = 5.0
 # Nor does a jerk that left the level further away than breath goes: the drift back would hide the breaths.
 JUMP_SWINGS = 1.5
-# Within this share of a swing of its extreme a chest is at rest; half a sine takes 0.2 of its time for that.
-REST_SHARE = 0.1
-SINE_SHARE = 0.2
-# A way back that no turn was made of is a breath of its own where it is as long as this share of the whole half: it was
-# small against breaths of before (a belt that came loose), and the rate would be half the true one. Pulsation is below.
-HIDDEN_SHARE = 0.25
 # Noise floor: swings below this many counts are the converter, not the chest.
 FLOOR_COUNTS = 3.0
-
-
-@dataclass(slots=True)
-class _Extreme:
-    at: float
-    level: float
 
 
 class BreathFilter:
@@ -73,124 +51,6 @@ class BreathFilter:
         lag = sum(math.atan2(ratio / q, 1.0 - ratio * ratio) for q in BUTTERWORTH_4_QS)
         lead = math.atan(HIGH_PASS_HZ * period_s)
         return (lag - lead) * period_s / (2.0 * math.pi)
-
-
-class TurnFinder:
-    """Peaks and troughs with a hysteresis that follows the usual swing.
-
-    `step(y)` returns (is_peak, extreme) when a turn is certain. Delay: about a sixth of a breath.
-    """
-
-    def __init__(self, rate_hz: float, *, floor: float) -> None:
-        self._rate_hz = rate_hz
-        self._floor = floor
-        self._swings: deque[float] = deque(maxlen=N_SWINGS)
-        self._halves_s: deque[float] = deque(maxlen=N_SWINGS)
-        self.usual_swing = 0.0
-        """Median of the last swings between peak and trough."""
-        self.hid_breath = False
-        """Whether the last turn ended a half breath that hides others, too small for turns of their own."""
-        self._mean = OnePole(tau_s=8.0, rate_hz=rate_hz)
-        self._square = OnePole(tau_s=8.0, rate_hz=rate_hz)
-        self._warm = round(2.0 * rate_hz)
-        self.restart()
-
-    def restart(self) -> None:
-        """Begin again after a gap; the usual swing is kept."""
-        self._n = -1
-        self._before = (0.0, 0.0)
-        self._high: _Extreme | None = None
-        self._low: _Extreme | None = None
-        self._rising: bool | None = None
-        self._turn: _Extreme | None = None
-        self._mean.reset()
-        self._square.reset()
-        self._near_high = self._near_low = 0
-        self._back = self._hidden = 0.0
-        self.hid_breath = False
-
-    def step(self, y: float) -> tuple[bool, _Extreme] | None:
-        """Take one filtered sample."""
-        self._n += 1
-        two_ago, one_ago = self._before
-        self._before = (one_ago, y)
-        if self._n < 2 or self._high is None or self._low is None:
-            self._high = self._low = _Extreme(self._n, y)
-            return None
-        self._follow(y, self._high, self._low, before=(two_ago, one_ago))
-        needed = self._needed(y)
-        if self._n < self._warm:
-            return None
-        if self._rising is not False and self._high.level - y > needed:
-            return self._turned(y, peak=True)
-        if self._rising is not True and y - self._low.level > needed:
-            return self._turned(y, peak=False)
-        return None
-
-    def _follow(self, y: float, high: _Extreme, low: _Extreme, *, before: tuple[float, float]) -> None:
-        """Keep the extremes since the last turn, and when the signal was last near them."""
-        two_ago, one_ago = before
-        if y >= high.level:
-            high = _Extreme(self._n, y)
-        elif high.at == self._n - 1:
-            high = _Extreme(self._n - 1 + parabola_vertex(two_ago, one_ago, y), one_ago)
-        if y <= low.level:
-            low = _Extreme(self._n, y)
-        elif low.at == self._n - 1:
-            low = _Extreme(self._n - 1 + parabola_vertex(two_ago, one_ago, y), one_ago)
-        near = REST_SHARE * self.usual_swing
-        if y >= high.level - near:
-            self._near_high = self._n
-        if y <= low.level + near:
-            self._near_low = self._n
-        self._high, self._low = high, low
-        if self._rising is not None:
-            self._look_back(y, high.level if self._rising else low.level)
-
-    def _look_back(self, y: float, extreme: float) -> None:
-        """Keep the longest way back from an extreme that was passed again afterwards."""
-        if y == extreme:
-            self._hidden = max(self._hidden, self._back)
-            self._back = 0.0
-        else:
-            self._back = max(self._back, abs(y - extreme))
-
-    def _needed(self, y: float) -> float:
-        usual = self.usual_swing
-        if len(self._swings) < 3:
-            mean = self._mean.step(y)
-            usual = SWING_PER_SD * math.sqrt(self._square.step((y - mean) ** 2))
-        waited_s = (self._n - self._turn.at) / self._rate_hz if self._turn is not None else 0.0
-        if waited_s > PATIENCE_S:
-            usual *= math.exp(-(waited_s - PATIENCE_S) / SHRINK_S)
-        return max(self._floor, HYSTERESIS_SHARE * usual)
-
-    def _rested(self, extreme: _Extreme, near: int) -> _Extreme:
-        """Return the end of the rest that the extreme lies in: a breath begins where the chest moves again.
-
-        An even wave leaves its extreme within a fifth of its half; what stays near it for longer has rested there.
-        """
-        usual_s = median(self._halves_s) if len(self._halves_s) >= 3 else 2.0
-        leaving = SINE_SHARE * usual_s * self._rate_hz
-        return _Extreme(near - leaving, extreme.level) if near - extreme.at > 2.0 * leaving else extreme
-
-    def _turned(self, y: float, *, peak: bool) -> tuple[bool, _Extreme] | None:
-        extreme = self._high if peak else self._low
-        assert extreme is not None  # noqa: S101  (both are set once two samples came)
-        extreme = self._rested(extreme, self._near_high if peak else self._near_low)
-        if self._turn is not None and self._rising is not None:
-            swing = abs(extreme.level - self._turn.level)
-            self.hid_breath = self._hidden > max(self._floor, HIDDEN_SHARE * swing)
-            if self.hid_breath:
-                self._swings.clear()
-            self._swings.append(swing)
-            self.usual_swing = median(self._swings)
-            self._halves_s.append((extreme.at - self._turn.at) / self._rate_hz)
-        self._rising = not peak
-        self._turn = extreme
-        self._high = self._low = _Extreme(self._n, y)
-        self._back = self._hidden = 0.0
-        return peak, extreme
 
 
 class BreathingStage:
@@ -287,11 +147,10 @@ class BreathingStage:
             return Reason.FLAT
         return Reason.MOTION if self._motion.is_moving else None
 
-    def _turned(self, turn: tuple[bool, _Extreme], *, clock: StreamClock, emitted_ns: int) -> list[Output]:
-        is_peak, extreme = turn
+    def _turned(self, turn: Turned, *, clock: StreamClock, emitted_ns: int) -> list[Output]:
         if self._turns.hid_breath:
             self._maker.restart()
         late = self._filter.delay_s(min(20.0, max(1.5, self._maker.usual_s or 4.0))) * self._rate_hz
-        at = (self._origin or 0) + max(0.0, extreme.at - late) * self._decimator.factor
-        placed = TurnAt(clock.session_ns(at), extreme.level, is_peak)
+        at = (self._origin or 0) + max(0.0, turn.at - late) * self._decimator.factor
+        placed = TurnAt(clock.session_ns(at), turn.level, turn.is_peak)
         return [*self._maker.turn(placed, source=SignalKind.RESPIRATION, emitted_ns=emitted_ns)]

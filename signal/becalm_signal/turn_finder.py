@@ -1,0 +1,142 @@
+"""Where a slow wave turns: its extremes, each certain once the wave has come back from it far enough."""
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from statistics import median
+
+from becalm_signal.filters import OnePole, parabola_vertex
+
+# A turn counts once the signal has come back by this share of the usual swing.
+HYSTERESIS_SHARE = 0.3
+# Before the first breaths are known the usual swing is taken from the spread: a sine swings 2.8 standard deviations.
+SWING_PER_SD = 2.8
+N_SWINGS = 8
+# Shallow breaths after deep ones are found by letting the hysteresis shrink when no turn came for this long.
+PATIENCE_S = 6.0
+SHRINK_S = 6.0
+# Within this share of a swing of its extreme a chest is at rest; half a sine takes 0.2 of its time for that.
+REST_SHARE = 0.1
+SINE_SHARE = 0.2
+# A way back that no turn was made of is a breath of its own where it is as long as this share of the whole half: it was
+# small against breaths of before (a belt that came loose), and the rate would be half the true one. Pulsation is below.
+HIDDEN_SHARE = 0.25
+
+
+@dataclass(slots=True)
+class Turned:
+    """A turn that is certain, `at` samples since the restart."""
+
+    at: float
+    level: float
+    is_peak: bool
+
+
+@dataclass(slots=True)
+class _Extreme:
+    """The furthest sample since the last turn: the highest (`sign` 1) or the lowest (-1)."""
+
+    sign: float
+    at: float
+    far: float
+    """Its level, times the sign."""
+    near: int
+    """The newest sample close to it."""
+    back: float = 0.0
+    """The longest way back from it so far."""
+    hidden: float = 0.0
+    """The longest way back from an extreme that was passed again afterwards."""
+
+
+class TurnFinder:
+    """Peaks and troughs with a hysteresis that follows the usual swing.
+
+    `step(y)` returns a turn when it is certain. Delay: about a sixth of a breath.
+    """
+
+    def __init__(self, rate_hz: float, *, floor: float) -> None:
+        self._rate_hz = rate_hz
+        self._floor = floor
+        self._swings: deque[float] = deque(maxlen=N_SWINGS)
+        self._halves_s: deque[float] = deque(maxlen=N_SWINGS)
+        self.usual_swing = 0.0
+        """Median of the last swings between peak and trough."""
+        self.hid_breath = False
+        """Whether the last turn ended a half breath that hides others, too small for turns of their own."""
+        self._mean = OnePole(tau_s=8.0, rate_hz=rate_hz)
+        self._square = OnePole(tau_s=8.0, rate_hz=rate_hz)
+        self._warm = round(2.0 * rate_hz)
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin again after a gap; the usual swing is kept."""
+        self._n = -1
+        self._before = (0.0, 0.0)
+        self._sought: tuple[_Extreme, ...] = ()
+        self._turn: Turned | None = None
+        self._mean.reset()
+        self._square.reset()
+        self.hid_breath = False
+
+    def step(self, y: float) -> Turned | None:
+        """Take one filtered sample."""
+        self._n += 1
+        two_ago, one_ago = self._before
+        self._before = (one_ago, y)
+        if self._n < 2:
+            self._sought = (_Extreme(1.0, self._n, y, 0), _Extreme(-1.0, self._n, -y, 0))
+            return None
+        for extreme in self._sought:
+            self._follow(extreme, y, before=(two_ago, one_ago))
+        needed = self._needed(y)
+        if self._n < self._warm:
+            return None
+        for extreme in self._sought:
+            if extreme.far - extreme.sign * y > needed:
+                return self._turned(extreme, y)
+        return None
+
+    def _follow(self, extreme: _Extreme, y: float, *, before: tuple[float, float]) -> None:
+        far = extreme.sign * y
+        if far >= extreme.far:
+            extreme.at, extreme.far = self._n, far
+            extreme.hidden, extreme.back = max(extreme.hidden, extreme.back), 0.0
+        else:
+            if extreme.at == self._n - 1:
+                extreme.at += parabola_vertex(*before, y)
+            extreme.back = max(extreme.back, extreme.far - far)
+        if far >= extreme.far - REST_SHARE * self.usual_swing:
+            extreme.near = self._n
+
+    def _needed(self, y: float) -> float:
+        usual = self.usual_swing
+        if len(self._swings) < 3:
+            mean = self._mean.step(y)
+            usual = SWING_PER_SD * math.sqrt(self._square.step((y - mean) ** 2))
+        waited_s = (self._n - self._turn.at) / self._rate_hz if self._turn is not None else 0.0
+        if waited_s > PATIENCE_S:
+            usual *= math.exp(-(waited_s - PATIENCE_S) / SHRINK_S)
+        return max(self._floor, HYSTERESIS_SHARE * usual)
+
+    def _rested_at(self, extreme: _Extreme) -> float:
+        """Return the end of the rest that the extreme lies in: a breath begins where the chest moves again.
+
+        An even wave leaves its extreme within a fifth of its half; what stays near it for longer has rested there.
+        """
+        usual_s = median(self._halves_s) if len(self._halves_s) >= 3 else 2.0
+        leaving = SINE_SHARE * usual_s * self._rate_hz
+        return extreme.near - leaving if extreme.near - extreme.at > 2.0 * leaving else extreme.at
+
+    def _turned(self, extreme: _Extreme, y: float) -> Turned:
+        turn = Turned(self._rested_at(extreme), extreme.sign * extreme.far, extreme.sign > 0.0)
+        if self._turn is not None:
+            swing = abs(turn.level - self._turn.level)
+            self.hid_breath = extreme.hidden > max(self._floor, HIDDEN_SHARE * swing)
+            if self.hid_breath:
+                self._swings.clear()
+            self._swings.append(swing)
+            self.usual_swing = median(self._swings)
+            self._halves_s.append((turn.at - self._turn.at) / self._rate_hz)
+        self._turn = turn
+        self._sought = (_Extreme(-extreme.sign, self._n, -extreme.sign * y, self._n),)
+        return turn
