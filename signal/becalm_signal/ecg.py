@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 from becalm_protocol.derived import Reason
 from becalm_protocol.events import SignalKind
@@ -103,11 +102,12 @@ class EcgStage:
         out: list[Output] = []
         done = 0
         for n_taken, peaks in self._detector.feed(piece):
-            self._contact.feed(piece[done:n_taken])
-            self._cause.feed(piece[done:n_taken])
-            self._plateaus.feed(piece[done:n_taken])
-            self._breath.feed(piece[done:n_taken])
+            taken = piece[done:n_taken]
             done = n_taken
+            self._contact.feed(taken)
+            self._cause.feed(taken)
+            self._plateaus.feed(taken)
+            self._breath.feed(taken)
             judged = n_taken == len(piece) and self._watch.feed(piece)
             if judged or peaks:
                 out += self._settle(peaks, at=first + n_taken - 1, clock=clock)
@@ -119,7 +119,8 @@ class EcgStage:
         told: list[Peak] = []
         for peak in peaks:
             self._contact.beat(peak.at, is_known=peak.is_known)
-            told += self._trust.hear(replace(peak, error_ms=self._plateaus.error_ms(peak.at)))
+            peak.error_ms = self._plateaus.error_ms(peak.at)
+            told += self._trust.hear(peak)
         out = self._judge(emitted_ns, clock=clock)
         if was in DEAD and self._quality.reason is None:
             # The step from the rail back to the heart is no beat, and levels learned on a dead lead are none.

@@ -40,8 +40,7 @@ class ContactWatch:
 
     def restart(self) -> None:
         """Begin again after a gap; what is usual is kept."""
-        self._bends: list[float] = []
-        self._before: list[float] = []
+        self._recent: list[float] = []
         self._n = 0
         self._level = 0.0
         self._last: float | None = None
@@ -51,13 +50,12 @@ class ContactWatch:
     def feed(self, samples: Sequence[float]) -> None:
         """Take samples, shape (n_samples,)."""
         self._n += len(samples)
-        joined = [*self._before, *samples]
-        self._before = joined[-2:]
-        self._bends += [abs(c - 2.0 * b + a) for a, b, c in zip(joined, joined[1:], joined[2:], strict=False)]
-        while len(self._bends) >= self._n_segment:
+        self._recent += samples
+        while len(self._recent) >= self._n_segment + 2:
+            part = self._recent[: self._n_segment + 2]
+            del self._recent[: self._n_segment]
             # The median: a QRS is short, what is between the beats is counted.
-            self._level = median(self._bends[: self._n_segment])
-            del self._bends[: self._n_segment]
+            self._level = median([abs(c - 2.0 * b + a) for a, b, c in zip(part, part[1:], part[2:], strict=False)])
             self._open.append(self._level)
 
     def beat(self, at: float, *, is_known: bool) -> None:

@@ -170,6 +170,12 @@ def smoothing_taps(width_s: float, *, rate_hz: float) -> tuple[float, ...]:
     return tuple(tap / total for tap in taps)
 
 
+def smoothed(samples: Sequence[float], taps: Sequence[float]) -> list[float]:
+    """Return the samples under a kernel of shape (n_taps,), shape (n_samples - n_taps + 1,): where it lies whole."""
+    parts = zip(*[samples[k:] for k in range(len(taps))], strict=False)
+    return [sum(map(mul, taps, part)) for part in parts]
+
+
 def parabola_vertex(before: float, at: float, after: float) -> float:
     """Return the vertex, in samples from the middle one (-0.5 to 0.5), of a parabola through three samples."""
     curvature = before - 2.0 * at + after

@@ -7,7 +7,7 @@ medians for both levels, a T-wave rule on slope, and the peak placed on the domi
 import math
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from statistics import median
 
@@ -15,6 +15,7 @@ from becalm_signal.filters import Decimator
 from becalm_signal.qrs_humps import Candidate, Energy, HumpFinder, MeanEnergy
 from becalm_signal.qrs_jury import Found, Jury
 from becalm_signal.qrs_place import PeakPlacer
+from becalm_signal.qrs_usual import Usual
 
 # The QRS is resolved well from 125 Hz; higher rates are brought down to 125-250 Hz by a whole factor.
 TARGET_RATE_HZ = 180.0
@@ -27,8 +28,6 @@ LAST_T_WAVE_S = 0.5
 # After a beat, only something this much larger can be the real one (a tall P wave came first).
 USURP_RATIO = 1.4
 MIN_DISTANCE_S = 0.12
-# The largest P and T waves have a third of the energy of their QRS; below a quarter is no beat of the same heart.
-MISTAKEN_SHARE = 0.25
 LEVEL_SHARE = 0.35
 # Noise is never taken for larger than this share of a beat: else one burst would hide all beats after it.
 MAX_NOISE_SHARE = 0.6
@@ -46,7 +45,7 @@ HISTORY_S = 4.0
 LEAST_TOP = 2.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Peak:
     """One R peak: position in input samples since the start (sub-sample), and height in the unit of the signal."""
 
@@ -67,10 +66,8 @@ class QrsDetector:
     def __init__(self, rate_hz: float) -> None:
         self._decimator = Decimator(max(1, int(rate_hz / TARGET_RATE_HZ)))
         self.rate_hz = rate_hz / self._decimator.factor
-        self._rr: deque[int] = deque(maxlen=9)
-        self._signal: deque[float] = deque(maxlen=8)
+        self._usual = Usual()
         self._noise: deque[float] = deque(maxlen=8)
-        self._slopes: deque[float] = deque(maxlen=8)
         self._placer = PeakPlacer(self.rate_hz)
         self._jury = Jury(self.rate_hz)
         self._samples: deque[float] = deque(maxlen=round((HISTORY_S + 1.0) * self.rate_hz))
@@ -79,8 +76,8 @@ class QrsDetector:
     def begin_anew(self) -> None:
         """Begin as if nothing had been heard before: what came was no heart, and no level is worth keeping."""
         self._learned = False
-        for levels in (self._rr, self._signal, self._noise, self._slopes):
-            levels.clear()
+        self._usual.clear()
+        self._noise.clear()
         self._jury.clear()
         self.restart()
 
@@ -102,7 +99,7 @@ class QrsDetector:
     def peakiness(self) -> float:
         """Energy of the accepted beats over the mean energy: 3 and more for a heart, below 1.8 for noise."""
         mean = self._mean_energy.value
-        return median(self._signal) / mean if self._signal and mean > 0.0 else 0.0
+        return self._usual.energy / mean if mean > 0.0 else 0.0
 
     def learn_shapes(self, *, is_heart: bool) -> None:
         """Take shapes of beats from what is told from now on, or not."""
@@ -155,23 +152,17 @@ class QrsDetector:
         self._tell(self._jury.overdue(math.inf), found)
         return found
 
-    # ------------------------------------------------------------------------------------------------- decisions
+    # -------------------------------------------------------------------------------------------------- decisions
     def _share_after(self, since_s: float) -> float:
         """The level sinks when a beat is due: a small one is then taken at once instead of by search-back."""
-        typical_s = median(self._rr) / self.rate_hz if len(self._rr) >= 4 else 9.0
+        typical_s = self._usual.rr / self.rate_hz if self._usual.n_rr >= 4 else 9.0
         return DUE_LEVEL_SHARE if since_s > DUE_RR * typical_s else LEVEL_SHARE
 
     def _level(self, share: float) -> float:
-        signal = self._beat_energy()
+        signal = self._usual.sound_energy
         # The second largest of the last eight: P and T waves must stay below, and each beat brings two or three humps.
         noise = min(sorted(self._noise)[-2:][0], MAX_NOISE_SHARE * signal) if self._noise else 0.0
         return noise + share * max(0.0, signal - noise)
-
-    def _beat_energy(self) -> float:
-        """Usual energy of a beat; humps far below the second largest got in by mistake and are left out."""
-        ordered = sorted(self._signal)
-        least = MISTAKEN_SHARE * ordered[-2 if len(ordered) > 1 else -1]
-        return median(energy for energy in ordered if energy >= least)
 
     def _is_beat(self, hump: Candidate) -> bool:
         last = self._last
@@ -194,26 +185,19 @@ class QrsDetector:
 
     def _withdraw(self, last: Candidate) -> None:
         """Count the last beat as noise, and the next interval from the beat before."""
-        if self._signal:
-            self._signal.pop()
-            self._slopes.pop()
         self._noise.append(last.energy)
-        before = self._rr.pop() if self._rr else 0
-        self._last = Candidate(last.at - before, last.energy, last.slope)
+        self._last = Candidate(last.at - self._usual.withdraw(), last.energy, last.slope)
 
     def _is_t_wave(self, hump: Candidate, since_s: float) -> bool:
         if self._last is None:
             return False
-        typical_s = median(self._rr) / self.rate_hz if self._rr else 0.8
-        if since_s < min(T_WAVE_S, 0.6 * typical_s) and hump.slope < 0.6 * median(self._slopes):
+        typical_s = self._usual.rr / self.rate_hz if self._usual.n_rr else 0.8
+        if since_s < min(T_WAVE_S, 0.6 * typical_s) and hump.slope < 0.6 * self._usual.slope:
             return True
-        return since_s < 0.5 * typical_s and hump.energy < 0.5 * median(self._signal)
+        return since_s < 0.5 * typical_s and hump.energy < 0.5 * self._usual.energy
 
     def _accept(self, hump: Candidate, found: list[Peak]) -> None:
-        if self._last is not None:
-            self._rr.append(hump.at - self._last.at)
-        self._signal.append(hump.energy)
-        self._slopes.append(hump.slope)
+        self._usual.add(hump, rr=None if self._last is None else hump.at - self._last.at)
         self._last = hump
         self._quiet_since = hump.at
         self._set_deadline()
@@ -221,7 +205,7 @@ class QrsDetector:
 
     def _look_at(self, hump: Candidate, found: list[Peak]) -> None:
         """Look at a hump that was passed over: a beat all the same where it has the shape of one."""
-        if hump.energy < LOOK_AT_SHARE * self._beat_energy():
+        if hump.energy < LOOK_AT_SHARE * self._usual.sound_energy:
             return
         seen = self._see(hump)
         if self._last is not None and self._jury.displaces(seen):
@@ -234,7 +218,8 @@ class QrsDetector:
         first = self._n + 1 - len(self._samples)
         like = self._jury.shapes.compare(self._samples, hump.at - first)
         peak = self._placer.place(self._samples, hump.at - first, habit=like.habit)
-        return Found(hump, replace(peak, at=first + peak.at), like)
+        peak.at += first
+        return Found(hump, peak, like)
 
     def _tell(self, beats: list[Found], found: list[Peak]) -> None:
         for beat in beats:
@@ -246,7 +231,7 @@ class QrsDetector:
             found.append(Peak(beat.at * self._decimator.factor, beat.peak.height, beat.is_known, beat.is_steady))
 
     def _set_deadline(self) -> None:
-        typical = median(self._rr) if len(self._rr) >= 2 else self.rate_hz
+        typical = self._usual.rr if self._usual.n_rr >= 2 else self.rate_hz
         wait = min(max(SEARCH_BACK_RR * typical, 0.5 * self.rate_hz), 2.5 * self.rate_hz)
         self._deadline = self._quiet_since + round(wait)
 
@@ -255,7 +240,7 @@ class QrsDetector:
         if not self._learned or self._n - self._quiet_since > RELEARN_S * self.rate_hz:
             self._learn(found)
             return
-        energy, slope = SEARCH_BACK_SHARE * median(self._signal), SEARCH_BACK_SLOPE * median(self._slopes)
+        energy, slope = SEARCH_BACK_SHARE * self._usual.energy, SEARCH_BACK_SLOPE * self._usual.slope
         after = self._last.at + round(0.3 * self.rate_hz) if self._last is not None else 0
         passed = [hump for hump in self._past if hump.at > after and hump.energy > energy and hump.slope > slope]
         if passed:
@@ -279,11 +264,8 @@ class QrsDetector:
         top = median(hump.energy for hump in tops)
         if self._learned and top < LEAST_TOP * self._mean_energy.value:
             return  # a pause: its noise is no heart
-        self._signal.clear()
+        self._usual.learn(energy=top, slope=median(hump.slope for hump in tops))
         self._noise.clear()
-        self._slopes.clear()
-        self._signal.append(top)
-        self._slopes.append(median(hump.slope for hump in tops))
         self._noise.append(median(hump.energy for hump in humps) * 0.5)
         self._learned = True
         for hump in humps:

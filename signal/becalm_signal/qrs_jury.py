@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import median
 
 from becalm_signal.qrs_humps import Candidate
@@ -35,7 +35,7 @@ MAX_HELD = 3
 MAX_RR_S = 2.5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Found:
     """A hump, its peak (in decimated samples since the start), and what it looks like."""
 
@@ -156,10 +156,10 @@ class Jury:
             self._rr.append(found.at - self._last)
         self._last = found.at
         energy = found.hump.energy
-        is_known, is_steady = found.like.is_known(energy, least=LIKE), found.like.is_steady(energy)
+        found.is_known, found.is_steady = found.like.is_known(energy, least=LIKE), found.like.is_steady(energy)
         if self.is_learning:
             self.shapes.learn(found.like, energy=found.hump.energy, side=found.peak.side)
-        return replace(found, is_known=is_known, is_steady=is_steady)
+        return found
 
     def _is_regular(self) -> bool:
         if len(self._rr) < 5:

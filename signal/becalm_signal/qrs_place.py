@@ -5,12 +5,11 @@ lies near the centre of its steepness instead, between the two.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
-from operator import mul
 from statistics import median
 
-from becalm_signal.filters import parabola_vertex, smoothing_taps
+from becalm_signal.filters import parabola_vertex, smoothed, smoothing_taps
 
 # From the energy hump back to the R peak: band-pass 14 ms, half of the slope step 6 ms, half of the 90 ms box 45 ms.
 HUMP_DELAY_S = 0.065
@@ -28,7 +27,7 @@ HABIT_RATIO = 2.0
 MAX_OFF_CENTRE_S = 0.018
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Placed:
     """A peak: position among the samples, height over its surroundings, and its balance.
 
@@ -68,29 +67,23 @@ class PeakPlacer:
         high = min(len(samples) - half - 2, centre + self._reach)
         if high <= low:
             return Placed(float(max(0, min(centre, len(samples) - 1))), 0.0, 0.0, 0)
-        smooth = self._smooth(samples, low - 1, high=high + 2)
+        smooth = smoothed([samples[k] for k in range(low - 1 - half, high + 2 + half)], self._taps)
         placed, k = self._side(smooth, self._baseline(smooth), habit=habit)
         if not BORDER < k < len(smooth) - 1 - BORDER:
             self._level(smooth)
             placed, k = self._side(smooth, 0.0, habit=habit)
         peak = k + parabola_vertex(smooth[k - 1], smooth[k], smooth[k + 1])
         middle = _centre(smooth)
-        return replace(placed, at=low - 1 + min(max(peak, middle - self._off_centre), middle + self._off_centre))
+        placed.at = low - 1 + min(max(peak, middle - self._off_centre), middle + self._off_centre)
+        return placed
 
     def _side(self, smooth: list[float], base: float, *, habit: float) -> tuple[Placed, int]:
-        inner = range(1, len(smooth) - 1)
-        up = max(inner, key=lambda k: smooth[k])
-        down = min(inner, key=lambda k: smooth[k])
-        rise, fall = smooth[up] - base, base - smooth[down]
+        inner = smooth[1:-1]
+        top, bottom = max(inner), min(inner)
+        rise, fall = top - base, base - bottom
         side = self._choose(rise, fall, habit=habit)
-        k = up if side > 0 else down
+        k = 1 + inner.index(top if side > 0 else bottom)
         return Placed(float(k), smooth[k] - base, (rise - fall) / max(rise, fall, 1e-12), side), k
-
-    def _smooth(self, samples: Sequence[float], low: int, *, high: int) -> list[float]:
-        half = len(self._taps) // 2
-        part = [samples[k] for k in range(low - half, high + half)]
-        taps = self._taps
-        return [sum(map(mul, taps, part[k : k + len(taps)])) for k in range(high - low)]
 
     def _baseline(self, smooth: list[float]) -> float:
         edge = min(self._edge, len(smooth) // 2)
@@ -120,5 +113,5 @@ def _centre(smooth: Sequence[float]) -> float:
     drift = median(slopes)
     weights = [(slope - drift) ** 2 for slope in slopes]
     total = sum(weights)
-    moment = sum(k * weight for k, weight in enumerate(weights))
+    moment = sum([k * weight for k, weight in enumerate(weights)])
     return moment / total + 0.5 if total > 0.0 else len(slopes) / 2.0

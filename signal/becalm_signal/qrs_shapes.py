@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import mul
 
-from becalm_signal.filters import smoothing_taps
+from becalm_signal.filters import smoothed, smoothing_taps
 from becalm_signal.qrs_place import HUMP_DELAY_S
 
 # The steep part of a QRS, narrow or wide, without P and T wave.
@@ -38,7 +38,7 @@ class Shape:
     weight: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Likeness:
     """Correlation of a hump with the nearest shape, and its own course in the same place."""
 
@@ -105,11 +105,11 @@ class Shapes:
             if not course:
                 continue
             if not best.course:
-                best = Likeness(0.0, None, course)
+                best.course = course
             for shape in self._known:
                 share = sum(map(mul, course, shape.course))
                 if share > best.share:
-                    best = Likeness(share, shape, course)
+                    best.share, best.shape, best.course = share, shape, course
             if best.share > CLEARLY_LIKE:
                 break
         return best
@@ -138,8 +138,7 @@ class Shapes:
         last = min(first + 2 * (self._reach + self._shifts[-1]) + 1 + half, len(samples))
         if first < half:
             return []
-        part = [samples[k] for k in range(first - half, last)]
-        return [sum(map(mul, self._taps, part[k:])) for k in range(len(part) - 2 * half)]
+        return smoothed([samples[k] for k in range(first - half, last)], self._taps)
 
     def _course(self, smooth: Sequence[float], low: int) -> list[float]:
         part = smooth[low : low + len(self._ramp)]

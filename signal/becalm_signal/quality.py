@@ -29,7 +29,7 @@ def pieces(samples: Sequence[float], *watches: Watch) -> Iterator[Sequence[float
     """Cut samples so that each watch, fed with one piece before the next is asked for, judges at the end of a piece."""
     done = 0
     while done < len(samples):
-        end = done + min(watch.n_left for watch in watches)
+        end = done + min([watch.n_left for watch in watches])
         yield samples[done:end]
         done = end
 
