@@ -45,7 +45,10 @@ class JerkWatch:
         """Take one sample."""
         past = self._past
         past.append(x)
-        self._low, self._high = min(self._low, x), max(self._high, x)
+        if x < self._low:
+            self._low = x
+        if x > self._high:
+            self._high = x
         fell_us = past[-min(len(past), self._n_over + 1)] - x
         is_jerk = (
             fell_us > LEAST_FALL_US

@@ -117,7 +117,12 @@ class ResponseFinder:
             self._follow(self._rise, y, slope_us_s=slope_us_s)
         elif slope_us_s > MIN_SLOPE_US_S:
             self._begin(self._n - 1, before, y=y, slope_us_s=slope_us_s)
-        return [*self._judge(y, slope_us_s, least_us=max(MIN_AMPLITUDE_US, NOISE_SDS * noise_us)), *self._recover(y)]
+        told: list[Told] = []
+        if self._pending:
+            told += self._judge(y, slope_us_s, least_us=max(MIN_AMPLITUDE_US, NOISE_SDS * noise_us))
+        if self._recovering is not None:
+            told += self._recover(y, *self._recovering)
+        return told
 
     # ---------------------------------------------------------------------------------------------------- a rise
     def _begin(self, foot: int, foot_us: float, *, y: float, slope_us_s: float) -> None:
@@ -210,10 +215,7 @@ class ResponseFinder:
         steps = [after - before for before, after in itertools.pairwise(part)]
         return bool(steps) and max(steps) > MAX_STEP_SHARE * (max(part) - min(part))
 
-    def _recover(self, y: float) -> list[Told]:
-        if self._recovering is None:
-            return []
-        found, half_us = self._recovering
+    def _recover(self, y: float, found: Found, half_us: float) -> list[Told]:
         if self._n - found.peak > MAX_RECOVERY_S * self._rate_hz:
             self._recovering = None
         elif y <= half_us:

@@ -22,7 +22,7 @@ from becalm_signal.clock import StreamClock
 STALE_NS = 3 * NS_PER_S
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class SkinLevel:
     """Skin-conductance level four times a second, for the metrics only."""
 
