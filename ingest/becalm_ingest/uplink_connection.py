@@ -2,13 +2,13 @@
 
 import asyncio
 import time
-from dataclasses import dataclass, field
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, NoReturn
 
 from websockets.asyncio.client import ClientConnection
 
 from becalm_ingest.data_frame import encode_data
+from becalm_ingest.opened import Echo, Opened
 from becalm_ingest.spool import Spool
 from becalm_ingest.spool_stream import SpooledSession, SpooledStream
 from becalm_protocol.codec import decode, encode
@@ -20,6 +20,7 @@ from becalm_protocol.handshake import (
     AgentStatus,
     AgentWelcome,
     CloseSession,
+    Held,
     Ping,
     Pong,
     Problem,
@@ -45,26 +46,6 @@ class LinkSilentError(Exception):
     """The server answers no longer."""
 
 
-@dataclass(slots=True, kw_only=True)
-class _Echo:
-    """A hole answered once: the events that were under way behind it each ask for it again."""
-
-    seq: int
-    n_expected: int
-
-
-@dataclass(slots=True, kw_only=True)
-class _Opened:
-    """The session under way on this connection."""
-
-    session_id: str
-    n_streams: int
-    is_open: bool = False
-    is_closing: bool = False
-    sent_seq: dict[str, int] = field(default_factory=dict)
-    resets: dict[str, _Echo] = field(default_factory=dict)
-
-
 class Connection:
     """Hello, then receive, send and beat side by side."""
 
@@ -78,8 +59,9 @@ class Connection:
         self._wake = wake
         self._subprotocol = socket.subprotocol or SUBPROTOCOL_JSON
         self._generation = spool.generation
-        self._opened: _Opened | None = None
+        self._opened: Opened | None = None
         self._acked: dict[str, int] = {}
+        self._is_held = False
         self._told: AgentStatus | None = None
         self._welcome = AgentWelcome(version=0, heartbeat_s=1.0, credit_frames=1)
         self._heard_ns = self._progress_ns = time.monotonic_ns()
@@ -134,6 +116,8 @@ class Connection:
         match message:
             case Ack(acks=acks):
                 self._take_acks(acks)
+            case Held(held=held, detail=detail):
+                self._take_held(held, detail=detail)
             case Ping(sent_ns=sent_ns):
                 await self._send(Pong(sent_ns=sent_ns, clock_ns=self._uplink.session_clock()))
             case SessionOpened():
@@ -159,11 +143,21 @@ class Connection:
                 raise WireError(str(exc)) from exc
             if progress:
                 self._progress_ns = now_ns
+                if self._is_held:
+                    self._is_held, self._uplink.trouble = False, None
                 if self._opened is not None:
                     self._opened.resets.pop(ack.stream_id, None)
                 self._uplink.latency.acked(ack.stream_id, seq=ack.seq, acked_ns=now_ns)
         self._uplink.on_ack()
         self._wake.set()  # there is credit again
+
+    def _take_held(self, held: tuple[StreamAck, ...], *, detail: str) -> None:
+        """Go on although nothing is stored at the moment: the spool keeps it, the server says that it is alive."""
+        self._is_held, self._uplink.trouble = True, detail
+        self._progress_ns = time.monotonic_ns()
+        if self._opened is not None:
+            self._opened.held_seq |= {ack.stream_id: ack.seq for ack in held}
+        self._wake.set()
 
     def _take_opened(self, message: SessionOpened) -> None:
         opened, session = self._opened, self._spool.sessions.get(message.session_id)
@@ -190,7 +184,7 @@ class Connection:
             echo.n_expected -= 1
             return
         sent_seq = opened.sent_seq[stream_id]
-        opened.resets[stream_id] = _Echo(seq=seq, n_expected=max(0, sent_seq - seq - 2))
+        opened.resets[stream_id] = Echo(seq=seq, n_expected=max(0, sent_seq - seq - 2))
         opened.sent_seq[stream_id] = min(sent_seq, seq)
         opened.is_closing = False
         self._wake.set()
@@ -233,7 +227,7 @@ class Connection:
     async def _open(self, session: SpooledSession) -> None:
         opened, n_streams = self._opened, len(session.streams)
         if opened is None or opened.session_id != session.session_id:
-            self._opened = _Opened(session_id=session.session_id, n_streams=n_streams)
+            self._opened = Opened(session_id=session.session_id, n_streams=n_streams)
         elif opened.n_streams == n_streams:
             return
         else:  # a sensor joined
@@ -255,10 +249,11 @@ class Connection:
             n_sent += 1
         return n_sent
 
-    def _pending(self, stream: SpooledStream, *, opened: _Opened) -> list[tuple[str, int, bytes]]:
-        key, upto_seq = stream.info.stream_id, stream.acked_seq + self._welcome.credit_frames
+    def _pending(self, stream: SpooledStream, *, opened: Opened) -> list[tuple[str, int, bytes]]:
+        key = stream.info.stream_id
         if key not in opened.sent_seq:
             return []
+        upto_seq = max(stream.acked_seq, opened.held_seq.get(key, 0)) + self._welcome.credit_frames
         return [(key, *row) for row in self._spool.pending(key, after_seq=opened.sent_seq[key], upto_seq=upto_seq)]
 
     async def _close_if_done(self, session: SpooledSession) -> None:

@@ -106,6 +106,17 @@ class Ack:
 
 
 @value
+class Held:
+    """The database is away: events up to here wait in the server's memory. They are not stored, so the agent keeps
+    them, and goes on: its credit counts from here. Told again while that lasts, whether more is held or not.
+    """
+
+    held: tuple[StreamAck, ...]
+    detail: str
+    """For the person beside the agent."""
+
+
+@value
 class Reset:
     """The server expected `seq` + 1: the agent goes back to it (go-back-N)."""
 
@@ -242,7 +253,17 @@ class AgentPresence:
 
 AgentMessage = AgentHello | OpenSession | Data | CloseSession | AgentStatus | Ping | Pong | Problem
 ServerToAgent = (
-    AgentWelcome | SessionOpened | Ack | Reset | StartSession | StopSession | SessionClosed | Ping | Pong | Problem
+    AgentWelcome
+    | SessionOpened
+    | Ack
+    | Held
+    | Reset
+    | StartSession
+    | StopSession
+    | SessionClosed
+    | Ping
+    | Pong
+    | Problem
 )
 ClientMessage = ClientHello | Subscribe | Unsubscribe | Ping | Pong
 ServerToClient = ClientWelcome | SessionView | AgentPresence | Subscribed | Live | Ages | Ping | Pong | Problem

@@ -28,6 +28,8 @@ class Ledger:
     """The server took it."""
     published_ns: int
     """The server handed the frame to the network."""
+    held: bool | None = None
+    """True: the database is away. What is behind this frame is not stored yet; the server and the agent keep it."""
 
     def __post_init__(self) -> None:
         require_time("sample_ns", self.sample_ns)

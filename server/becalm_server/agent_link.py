@@ -5,10 +5,11 @@ from collections import deque
 
 from becalm_protocol.errors import CloseCode
 from becalm_protocol.events import value
-from becalm_protocol.handshake import Ack, SensorState, ServerToAgent, StreamAck
+from becalm_protocol.handshake import Ack, Held, SensorState, ServerToAgent, StreamAck
 
 # Heartbeats, resets and session messages: a handful at a time; more means that nobody reads.
 MAX_QUEUED = 256
+AWAY = "The server's database is away. Feedback goes on, and everything is kept here until it is stored"
 
 
 @value
@@ -34,6 +35,7 @@ class AgentLink:
         self.goodbye: Goodbye | None = None
         self._queue: deque[ServerToAgent] = deque()
         self._acks: dict[str, int] = {}
+        self._held: dict[str, int] = {}
         self._filled = asyncio.Event()
 
     def put_nowait(self, message: ServerToAgent) -> None:
@@ -49,6 +51,11 @@ class AgentLink:
         self._acks |= acks
         self._filled.set()
 
+    def hold_nowait(self, held: dict[str, int]) -> None:
+        """Queue what is kept in memory while the database is away, in place of what was told before."""
+        self._held |= held
+        self._filled.set()
+
     def close_nowait(self, code: CloseCode, *, detail: str) -> None:
         """Ask the sender to close the link; nothing more is accepted from it."""
         self.goodbye = self.goodbye or Goodbye(code=code, detail=detail)
@@ -62,6 +69,8 @@ class AgentLink:
                 return self._take_acks() if self._acks else self._queue.popleft()
             if self._acks:
                 return self._take_acks()
+            if self._held:
+                return self._take_held()
             if self.goodbye is not None:
                 return None
             self._filled.clear()
@@ -70,3 +79,7 @@ class AgentLink:
     def _take_acks(self) -> Ack:
         acks, self._acks = self._acks, {}
         return Ack(acks=tuple(StreamAck(stream_id=stream_id, seq=seq) for stream_id, seq in acks.items()))
+
+    def _take_held(self) -> Held:
+        held, self._held = self._held, {}
+        return Held(held=tuple(StreamAck(stream_id=key, seq=seq) for key, seq in held.items()), detail=AWAY)

@@ -7,11 +7,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable, Sequence
-from enum import Enum, auto
 from typing import Any, Protocol
 
 from becalm_protocol.derived import Derived
-from becalm_protocol.errors import WireError
 from becalm_protocol.events import (
     Battery,
     Gap,
@@ -22,7 +20,6 @@ from becalm_protocol.events import (
     StreamStatus,
 )
 from becalm_protocol.handshake import Data, Ledger, LiveEvent, SessionPhase, SessionView, Source, StreamAck, Waveform
-from becalm_protocol.limits import CREDIT_FRAMES
 from becalm_protocol.units import ns_from_s
 from becalm_protocol.wishes import BreathWish, Marker
 from becalm_server.archive.doubts import Doubt
@@ -34,7 +31,7 @@ from becalm_server.clock_offset import ClockOffset
 from becalm_server.lane_messages import Finished, Row, Settlement, Wish, unpack, unpack_window
 from becalm_server.recent_beats import Window
 from becalm_server.seat import Seat
-from becalm_server.stream_tail import StreamTail
+from becalm_server.stream_tail import StreamTail, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -59,16 +56,6 @@ class Desk(Protocol):
     def unseated(self, session: "Session") -> None:
         """Hear that the process of its pipeline is gone."""
         ...
-
-
-class Verdict(Enum):
-    """What became of a Data message."""
-
-    TAKEN = auto()
-    DUPLICATE = auto()
-    """Already taken: dropped silently."""
-    HOLE = auto()
-    """Something before it is missing: the agent goes back."""
 
 
 class Session:
@@ -170,6 +157,13 @@ class Session:
         tail = self.streams[stream_id]
         tail.acked_seq = max(tail.acked_seq, seq)
 
+    def hold(self) -> dict[str, int]:
+        """Return up to where each stream is kept in memory while the database is away; more only where room is."""
+        if self._writer.holds_more:
+            for tail in self.streams.values():
+                tail.held_seq = max(tail.held_seq, tail.taken_seq)
+        return {key: max(tail.held_seq, tail.acked_seq) for key, tail in self.streams.items()}
+
     def wish_breath(self, source: SignalKind | None) -> None:
         """Take the breath from this signal from now on, or from the best (None)."""
         if not self.streams:
@@ -186,13 +180,9 @@ class Session:
         """Take one event from the agent, synchronously. Raises WireError for one beyond the credit."""
         event = data.event
         tail = self.streams[event.stream_id]
-        if data.seq <= tail.taken_seq or self.is_erased:
-            tail.n_duplicates += 1
-            return Verdict.DUPLICATE
-        if data.seq != tail.taken_seq + 1:
-            return Verdict.HOLE
-        if data.seq > tail.acked_seq + CREDIT_FRAMES:
-            raise WireError(f"data: expected at most {CREDIT_FRAMES} frames ahead of the acknowledgement, got more")
+        verdict = Verdict.DUPLICATE if self.is_erased else tail.judge(data.seq)
+        if verdict is not Verdict.TAKEN:
+            return verdict
         self.clock.arrived(event.received_ns)
         accepted_ns = self.session_now_ns(at_least_ns=event.received_ns)
         raw = to_row(event, seq=data.seq, arrival_idx=self.arrival_idx)
@@ -284,6 +274,7 @@ class Session:
             received_ns=received_ns,
             accepted_ns=accepted_ns,
             published_ns=self.session_now_ns(at_least_ns=accepted_ns),
+            held=self._writer.is_behind or None,
         )
 
 

@@ -32,10 +32,11 @@ from becalm_server.listener import Sees
 from becalm_server.opening import Opener
 from becalm_server.recent_beats import Window
 from becalm_server.refusals import UnknownSessionError
-from becalm_server.session import Session, Verdict
+from becalm_server.session import Session
 from becalm_server.settings import ServerSettings
 from becalm_server.showing import stays_shown
 from becalm_server.slow_lane import SlowLane
+from becalm_server.stream_tail import Verdict
 
 # A practice takes minutes: a session that a crash cut short this long ago is over.
 STALE_S = 2 * 3600.0
@@ -213,9 +214,13 @@ class Sessions:
 
     def heard_clock(self, link: AgentLink, *, sent_ns: int, clock_ns: int) -> None:
         """Learn session time from an answered heartbeat."""
-        for session in [self._open[key] for key in link.session_ids if key in self._open]:
+        for session in self.opened_on(link):
             session.clock.answered(sent_ns=sent_ns, clock_ns=clock_ns)
             self.advance(session, now_ns=session.session_now_ns(at_least_ns=0))
+
+    def opened_on(self, link: AgentLink) -> list[Session]:
+        """Return the sessions that an agent has opened on a link."""
+        return [self._open[key] for key in link.session_ids if key in self._open]
 
     def committed(self, acks: dict[str, int]) -> None:
         """Pass on what the archive has committed."""

@@ -38,6 +38,8 @@ N_QUICK_PINGS = 4
 QUICK_PING_S = 0.05
 # An agent that is told to stop asks its sensors for two seconds at most.
 FORGET_AFTER_S = 3.0
+# While the database is away an agent hears of a part of its credit again: before it has used it up.
+HOLD_EVERY = CREDIT_FRAMES // 4
 
 
 @router.websocket("/v1/ingest")
@@ -114,8 +116,7 @@ class _Conversation:
             raise WireError(problem, close_code=CloseCode.RATE)
         match message:
             case Data():
-                sessions.accept(link, message)
-                await sessions.wait_room(message)
+                await self._take_data(message)
             case Ping(sent_ns=sent_ns):
                 clock_ns = self._parts.hub.session_ns(None, sees=partial(eq, link.person_id))
                 link.put_nowait(Pong(sent_ns=sent_ns, clock_ns=clock_ns))
@@ -134,6 +135,18 @@ class _Conversation:
                 group.create_task(self._close(message), name="end of session")
             case AgentStatus():
                 sessions.agents.status(link, message)
+
+    async def _take_data(self, data: Data) -> None:
+        self._parts.sessions.accept(self._link, data)
+        await self._parts.sessions.wait_room(data)
+        if data.seq % HOLD_EVERY == 0:
+            self._hold()
+
+    def _hold(self) -> None:
+        """Tell the agent what is kept in memory, while the database is away."""
+        if self._parts.archive.writer.is_behind:
+            for session in self._parts.sessions.opened_on(self._link):
+                self._link.hold_nowait(session.hold())
 
     async def _have_forgotten(self, session_id: str) -> None:
         """Tell the agent to drop a session from its spool, once its sensors have had time to rest."""
@@ -161,6 +174,7 @@ class _Conversation:
         n_quick = 0
         while True:
             self._link.put_nowait(Ping(sent_ns=time.monotonic_ns()))
+            self._hold()
             n_quick = n_quick - 1 if n_quick else 0
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(QUICK_PING_S if n_quick else heartbeat_s):

@@ -12,7 +12,7 @@ from becalm_kivy.summary import Outcome
 from becalm_kivy.traces import Curve
 from becalm_protocol.derived import Reason, SignalQuality
 from becalm_protocol.events import Battery, Gap, GapReason, Phase, PhaseChange, SignalKind, StreamState, StreamStatus
-from becalm_protocol.handshake import AgentPresence, SessionPhase, Source
+from becalm_protocol.handshake import AgentPresence, Ledger, Live, SessionPhase, Source
 from becalm_protocol.units import NS_PER_S, ns_from_s
 
 UP = LinkState(link=Link.CONNECTED, sentence=words.CONNECTED)
@@ -117,6 +117,15 @@ def test_the_pacer_goes_on_without_server_and_sensors(practising: Screen, person
     assert (view.pose.phase, view.pose.n_turns) == (PacerPhase.IN, 4)
     assert view.notice is not None
     assert words.LINK_LOST in view.notice
+
+
+def test_what_is_not_stored_yet_is_told_until_it_is(practising: Screen, person: Any) -> None:
+    event = Battery(stream_id="s", received_ns=NS_PER_S, level_pct=87)
+    for held, told in ((None, None), (True, words.NOT_STORED_YET), (None, None)):
+        ledger = Ledger(sample_ns=1, received_ns=2, accepted_ns=3, published_ns=4, held=held)
+        practising.tell(Live(seq=1, event=event, ledger=ledger), at_s=70)
+        notice = practising.look(71).notice
+        assert notice == (told and f"{told}\n{words.PRACTICE_GOES_ON}")
 
 
 def test_a_link_that_is_soon_back_is_not_mentioned(practising: Screen) -> None:

@@ -1,5 +1,7 @@
 """One example of every message and event: the source of the golden frames."""
 
+from dataclasses import replace
+
 import pytest
 
 from becalm_protocol import derived as d
@@ -106,6 +108,11 @@ CONTROL_2: tuple[object, ...] = (
     h.Live(
         seq=7, event=e.Battery(stream_id=STREAM, received_ns=9, level_pct=87), ledger=LEDGER, session_id="5e55"
     ),
+    h.Held(held=ACKS, detail="the server's database is away; nothing is lost"),
+    h.Live(
+        seq=8, event=e.Battery(stream_id=STREAM, received_ns=9, level_pct=86), ledger=replace(LEDGER, held=True),
+        session_id="5e55",
+    ),
 )  # fmt: skip
 """What came with version 2 of the wire."""
 LIVE: tuple[h.LiveEvent, ...] = (
@@ -149,7 +156,8 @@ def all_messages() -> dict[str, object]:
         name += ".withheld" if getattr(live_event, "withheld", None) else ""
         named[name] = h.Live(seq=seq, event=live_event, ledger=LEDGER)
     for message in CONTROL_2:
-        named[f"{type(message).__name__}.2"] = message
+        form = ".held" if getattr(message, "ledger", None) and message.ledger.held else ""  # type: ignore[attr-defined]
+        named[f"{type(message).__name__}.2{form}"] = message
     return named
 
 

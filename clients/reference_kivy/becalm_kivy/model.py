@@ -48,6 +48,7 @@ class PracticeModel:
         self._session_pacer: Pacer | None = None
         self._practice_started_ns: int | None = None
         self._newest_ns = 0
+        self._is_held = False
         self._metrics: Metrics | None = None
         self._summary: Summary | None = None
         self._alone_since_ns: int | None = None
@@ -101,7 +102,13 @@ class PracticeModel:
             is_linked=is_linked,
             is_replay=self._is_replay,
             sentence=sentences.main(state, link_sentence=self._link.sentence),
-            notice=sentences.notice(state, is_linked=is_linked, has_agent=self._agent_connected, signals=signals),
+            notice=sentences.notice(
+                state,
+                is_linked=is_linked,
+                has_agent=self._agent_connected,
+                signals=signals,
+                is_held=self._is_held,
+            ),
             elapsed_s=self._elapsed_s(state, now_ns=now_ns, session_ns=clock_ns),
             seconds_left=self._seconds_left(state, clock_ns),
             pose=self._pacer.pose(now_ns),
@@ -139,6 +146,7 @@ class PracticeModel:
         self._pacer.stop()
         self._metrics = self._summary = self._practice_started_ns = self._phase = self._alone_since_ns = None
         self._newest_ns = 0
+        self._is_held = False
 
     def _set_phase(self, phase: SessionPhase) -> None:
         if phase is self._phase:
@@ -160,6 +168,7 @@ class PracticeModel:
     def _apply_live(self, live: Live) -> None:
         if live.ledger is not None:
             self._newest_ns = max(self._newest_ns, live.ledger.sample_ns)
+            self._is_held = bool(live.ledger.held)
         self._apply_event(live.event)
 
     def _apply_event(self, event: LiveEvent) -> None:

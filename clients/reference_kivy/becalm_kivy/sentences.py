@@ -62,8 +62,10 @@ def main(state: PracticeState, *, link_sentence: str) -> str:
     return _MAIN.get(state, link_sentence)
 
 
-def notice(state: PracticeState, *, is_linked: bool, has_agent: bool, signals: tuple[SignalView, ...]) -> str | None:
-    """Return what needs a hand during a session, in two lines; None when all is well."""
+def notice(
+    state: PracticeState, *, is_linked: bool, has_agent: bool, signals: tuple[SignalView, ...], is_held: bool
+) -> str | None:
+    """Return what needs a hand during a session, or is to be known, in two lines; None when all is well."""
     if not state.is_under_way or state is PracticeState.ALONE:
         return None
     if not is_linked:
@@ -74,4 +76,4 @@ def notice(state: PracticeState, *, is_linked: bool, has_agent: bool, signals: t
         for signal in signals:
             if signal.state is wanted:
                 return f"{table[signal.curve]}\n{words.PRACTICE_GOES_ON}"
-    return None
+    return f"{words.NOT_STORED_YET}\n{words.PRACTICE_GOES_ON}" if is_held else None

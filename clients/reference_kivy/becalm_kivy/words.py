@@ -30,6 +30,7 @@ ALONE = "Breathe with the circle. Gentle, not deep. Nothing is measured."
 ENDED = "This session has ended."
 
 # What needs a hand, while practice goes on
+NOT_STORED_YET = "The server keeps what is measured, and stores it a little later."
 PRACTICE_GOES_ON = "Your practice goes on."
 LINK_LOST = "The link to the server is away."
 AGENT_LOST = "The computer with the sensors is away."

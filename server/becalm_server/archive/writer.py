@@ -11,14 +11,19 @@ from typing import Any
 import psycopg
 
 from becalm_protocol.errors import StorageError, UsageError
+from becalm_protocol.units import NS_PER_S
 from becalm_server.archive.statements import SQL
 from becalm_server.archive.writes import Refusal, Write, commit, newest_marks
 from becalm_server.latency import Latency
 
 log = logging.getLogger(__name__)
 
-# Agents may have 256 un-acknowledged events in each of 64 streams: all that one agent may owe us.
-MAX_QUEUED = 16_384
+# Half a minute of a hundred sessions, half an hour of one; some 50 to 100 MB.
+MAX_QUEUED = 65_536
+# While the database is away agents are asked for more up to here: what is under way then still finds room.
+MAX_HELD = MAX_QUEUED // 2
+# Commits take milliseconds, now and then a second.
+BEHIND_NS = 2 * NS_PER_S
 # One transaction of this size takes about 50 ms; larger ones would delay the acknowledgements behind them.
 MAX_BATCH = 2_000
 # Frames of one moment arrive within a few milliseconds; one commit for them all costs a third of the processor time.
@@ -50,6 +55,17 @@ class ArchiveWriter:
         """Why nothing is committed at the moment; None while all is well."""
         self.commit_latency = Latency()
         """From put_nowait to committed."""
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether what comes now waits longer than a commit takes: the database is away, or silent."""
+        waits_since_ns = self._queue[0].queued_ns if self._queue else time.monotonic_ns()
+        return self.trouble is not None or time.monotonic_ns() - waits_since_ns > BEHIND_NS
+
+    @property
+    def holds_more(self) -> bool:
+        """Whether there is room for what cannot be committed at the moment."""
+        return len(self._queue) < MAX_HELD
 
     def put_nowait(self, write: Write) -> None:
         """Queue a write. Raises UsageError where the caller did not wait for room."""

@@ -1,0 +1,99 @@
+"""A database that is away for long: who practises goes on, and afterwards everything is stored."""
+
+import asyncio
+from typing import Any
+
+from tests.server.test_writer_faults import own_cluster as own_cluster
+
+from becalm_protocol.derived import Metrics
+from becalm_protocol.handshake import Ack, Held, Live
+from becalm_protocol.limits import CREDIT_FRAMES
+from becalm_protocol.units import NS_PER_S
+from becalm_server.archive import writer as writer_module
+
+N_SECONDS = 2 * CREDIT_FRAMES + 10
+
+
+class Beside:
+    """An agent that keeps to its credit."""
+
+    def __init__(self, agent: Any, sensors: Any) -> None:
+        self._agent = agent
+        self._sensors = sensors
+        self.granted = 0
+
+    async def send(self, seconds: range) -> None:
+        for n in seconds:
+            while n >= self.granted + CREDIT_FRAMES:
+                await self.listen()
+            await self._agent.send(*self._sensors.second(n))
+
+    async def listen(self) -> None:
+        message = await self._agent.next()
+        told = message.held if isinstance(message, Held) else message.acks if isinstance(message, Ack) else ()
+        if told:
+            self.granted = max(self.granted, min(ack.seq for ack in told))
+
+
+def metrics_at(n: int) -> Any:
+    """The frame with the metrics of a second, or a later one."""
+    return lambda heard: (
+        isinstance(heard, Live) and isinstance(heard.event, Metrics) and heard.event.t_ns >= n * NS_PER_S
+    )
+
+
+async def test_feedback_goes_on_and_is_stored_afterwards(
+    start_server: Any, own_cluster: Any, sensors: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(writer_module, "BACKOFF_S", (0.02, 0.1))
+    async with (
+        start_server(own_cluster.url, heartbeat_s=1.0) as server,
+        server.agent() as agent,
+        server.client() as client,
+        server.http() as http,
+    ):
+        await agent.hello()
+        await client.hello()
+        session_id = (await agent.open(sensors.streams)).session_id
+        beside = Beside(agent, sensors)
+        await beside.send(range(1))
+        await agent.wait_acks(sensors.last)
+        before = await client.wait(metrics_at(1))
+        await asyncio.to_thread(own_cluster.stop)
+        try:
+            n_heard = len(agent.heard)
+            for first in range(1, N_SECONDS, 50):
+                await beside.send(range(first, min(first + 50, N_SECONDS)))
+                away = await client.wait(metrics_at(min(first + 50, N_SECONDS)))
+            assert not [heard for heard in agent.heard[n_heard:] if isinstance(heard, Ack)]
+        finally:
+            own_cluster.start()  # here: it ends with the thread that started it
+        await agent.wait_acks(sensors.last)
+        await beside.send(range(N_SECONDS, N_SECONDS + 1))
+        after = await client.wait(metrics_at(N_SECONDS + 1))
+        await agent.close_session(session_id, sensors.last)
+        counts = (await http.get(f"/v1/sessions/{session_id}/counts")).json()
+    assert [frame.ledger.held for frame in (before, away, after)] == [None, True, None]
+    assert counts["n_missing_events"] == 0
+    assert {one["last_seq"] for one in counts["streams"]} == {N_SECONDS + 1}
+    assert counts["n_metrics"] == N_SECONDS + 1
+
+
+async def test_memory_is_bounded(start_server: Any, own_cluster: Any, sensors: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(writer_module, "BACKOFF_S", (0.02, 0.1))
+    monkeypatch.setattr(writer_module, "MAX_HELD", 100)
+    async with start_server(own_cluster.url, heartbeat_s=1.0) as server, server.agent() as agent:
+        await agent.hello()
+        await agent.open(sensors.streams)
+        beside = Beside(agent, sensors)
+        await beside.send(range(1))
+        await agent.wait_acks(sensors.last)
+        await asyncio.to_thread(own_cluster.stop)
+        try:
+            await beside.send(range(1, CREDIT_FRAMES))
+            told = [await agent.wait(Held) for _ in range(3)]
+            numbers = {ack.seq for held in told[1:] for ack in held.held}
+            assert max(numbers) < CREDIT_FRAMES  # the link stays, and asks for no more
+        finally:
+            own_cluster.start()  # here: it ends with the thread that started it
+        await agent.wait_acks(sensors.last)
