@@ -18,7 +18,8 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from chaos_faults import AGENT_WORDS, ALONE, Fault, mix
+from chaos_faults import AGENT_WORDS, ALONE, mix
+from chaos_machine import Fault
 from chaos_oracle import judge
 from chaos_proxy import Proxy
 from chaos_stage import Stage

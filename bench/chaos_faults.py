@@ -4,10 +4,11 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import websockets
+from chaos_machine import OF_THE_MACHINE, Fault, database_frozen, database_killed, worker_frozen, worker_killed
 from chaos_proxy import Weather
 from chaos_stage import Stage, rss_mb
 from websockets.asyncio.client import ClientConnection
@@ -21,7 +22,6 @@ from becalm_protocol.live import Subscribe
 FAIR = Weather()
 BOTH = frozenset({"up", "down"})
 BAD_LINK = Weather(delay_s=0.06, jitter_s=0.025, is_sliced=True, bytes_per_s=8_000.0)
-Fault = Callable[[Stage, random.Random], Awaitable[None]]
 # Longer than three heartbeats, after which either side gives a connection up.
 HOLE_S = 8.0
 
@@ -255,6 +255,7 @@ ALONE: dict[str, Fault] = {
     "F21 storm": storm,
     "F25 SIGTERM": server_told_to_stop,
     "bits flipped": bits_flipped,
+    **OF_THE_MACHINE,
 }
 AGENT_WORDS: dict[str, tuple[str, ...]] = {
     "F18 wall clock": ("--wall-jumps-s", "3600", "-3600", "86400", "-86400", "0"),
@@ -272,7 +273,8 @@ async def kill_server_once(stage: Stage, dice: random.Random) -> None:
 
 
 MIXED: tuple[Fault, ...] = (
-    kill_agent_once, kill_server_once, reset_in_a_frame, black_hole, cut_upwards, cut_downwards, stalls, bad_link,
+    kill_agent_once, kill_server_once, worker_killed, database_killed, worker_frozen, database_frozen,
+    reset_in_a_frame, black_hole, cut_upwards, cut_downwards, stalls, bad_link,
     ack_lost, window_twice, frames_lost_and_swapped, bits_flipped, silent_clients,
 )  # fmt: skip
 """What a seeded mix draws from; two of them at a time."""

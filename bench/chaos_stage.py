@@ -77,8 +77,8 @@ class Stage:
     async def kill_agent(self) -> None:
         """Kill -9, and start it again."""
         assert self.agent is not None
-        if self.agent.returncode is not None:
-            return  # it had already sent everything
+        if time.monotonic() - self.began_s > self.seconds:
+            return  # its session may be over: started again it would begin another
         self.n_agent_kills += 1
         self.agent.kill()
         await self.agent.wait()

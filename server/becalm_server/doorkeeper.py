@@ -1,6 +1,7 @@
-"""Shuts out who connects and asks nothing, or so slowly that it only holds the place: uvicorn waits for ever."""
+"""Keeps room at the door: a file for every connection, and who asks nothing, or too slowly, is shut out."""
 
 import asyncio
+import sys
 from typing import Any
 
 import uvicorn
@@ -8,10 +9,24 @@ import uvicorn
 # A phone on a bad link sends a request within two seconds; ten leave room for three lost packets.
 ASK_LIMIT_S = 10.0
 LOOK_EVERY_S = 1.0
+# Every connection is an open file, and many systems give a program 1,024: fewer than a house full of clients.
+N_FILES = 8_192
+
+
+def raise_file_limit() -> None:
+    """Let this process open as many files as it may need, as far as its system allows; Windows counts none."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = N_FILES if hard == resource.RLIM_INFINITY else min(N_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 async def keep_door(server: uvicorn.Server) -> None:
-    """Cut connections whose request has not come whole within the limit; runs until cancelled."""
+    """Cut connections whose request has not come whole within the limit (uvicorn has none); runs until cancelled."""
     loop = asyncio.get_running_loop()
     since_s: dict[Any, float] = {}
     while True:

@@ -21,7 +21,7 @@ from becalm_server.archive.embedded import EmbeddedPostgres
 from becalm_server.archive.store import Archive, open_archive
 from becalm_server.archive.upkeep import Upkeep
 from becalm_server.device_register import DeviceRegister
-from becalm_server.doorkeeper import keep_door
+from becalm_server.doorkeeper import keep_door, raise_file_limit
 from becalm_server.hub import Hub
 from becalm_server.lanes import Lanes
 from becalm_server.parts import Parts
@@ -41,6 +41,7 @@ PONG_LIMIT_S = 10.0
 GRACE_S = 0.8
 ABORT_S = 0.4
 DRAIN_LIMIT_S = 1.0
+# Also how many connections are taken in one turn: where files run out, asyncio complains once for each.
 BACKLOG = 128
 LIVE_PIPELINE = "becalm_signal.pipeline:Pipeline"
 
@@ -61,6 +62,7 @@ async def serve(
 
     Raises ConfigError for a busy port or an unusable folder, StorageError where the database does not start.
     """
+    raise_file_limit()
     listener = listen(settings)
     try:
         async with (
@@ -190,6 +192,7 @@ async def _serve_network(
         ws_ping_interval=PING_S,
         ws_ping_timeout=PONG_LIMIT_S,
         server_header=False,
+        backlog=BACKLOG,
     )
     server = _QuietServer(config)
     async with asyncio.TaskGroup() as group:

@@ -1,6 +1,8 @@
 """Who asks nothing does not hold a place for ever; who asks at its leisure within the limit is served."""
 
 import asyncio
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -50,3 +52,13 @@ async def test_clients_and_idle_connections_stay(server: Any) -> None:
         await asyncio.sleep(1.0)  # three times the limit
         assert (await http.get("/v1/health")).status_code == 200
         assert client.connection.close_code is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows counts no open files")
+def test_a_process_gets_files_for_a_house_full_of_clients() -> None:
+    program = (
+        "import resource as r; hard = r.getrlimit(r.RLIMIT_NOFILE)[1]; r.setrlimit(r.RLIMIT_NOFILE, (256, hard));"
+        "from becalm_server.doorkeeper import N_FILES, raise_file_limit; raise_file_limit();"
+        "assert r.getrlimit(r.RLIMIT_NOFILE) == (N_FILES if hard < 0 else min(N_FILES, hard), hard)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

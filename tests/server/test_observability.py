@@ -89,6 +89,17 @@ def test_on_a_terminal_the_log_is_plain(logged: io.StringIO) -> None:
     assert "anna" not in stream.getvalue()
 
 
+def test_a_library_that_repeats_itself_is_written_once_and_we_every_time(logged: io.StringIO) -> None:
+    for _ in range(3):
+        logging.getLogger("asyncio").error("socket.accept() out of system resource")
+        logging.getLogger("asyncio").error("and something else")
+        logging.getLogger("becalm_server.x").warning("the database is away (%s)", "Timeout")
+    events = [json.loads(line)["event"] for line in logged.getvalue().splitlines()]
+    assert events.count("socket.accept() out of system resource") == 1
+    assert events.count("and something else") == 1
+    assert events.count("the database is away (Timeout)") == 3
+
+
 async def test_figures_count_what_happened(server: Any, sensors: Any, http: httpx.AsyncClient) -> None:
     secrets = await scripted(server, sensors, http)
     page = await http.get("/metrics")
