@@ -1,12 +1,11 @@
 """What wear does to a breathing signal: a sensor that sticks, and a body that moves."""
 
 from collections import deque
-from collections.abc import Sequence
 
 from becalm_signal.filters import OnePole
+from becalm_signal.quality import Segment
 
-SEGMENT_S = 0.5
-# A sensor that always shows some noise of its own is stuck when it has shown none for so long.
+# A sensor that always shows some noise of its own is stuck when it has shown none for so many half seconds.
 N_STILL = 4
 N_KNOWN = 20
 FLAT_COUNTS = 2.0
@@ -20,44 +19,32 @@ SUDDEN, OVER = 3.0, 2.0
 
 
 class NoiseWatch:
-    """Is the sensor's own noise gone? `is_stuck` is judged every half second.
+    """Is the sensor's own noise gone? `is_stuck` is judged with every segment of half a second.
 
     A chest at rest leaves the noise; a stuck sensor does not. Where a sensor has no noise of its own nothing is said.
     """
 
-    def __init__(self, rate_hz: float, *, unit_per_count: float) -> None:
+    def __init__(self, *, unit_per_count: float) -> None:
         self._flat = FLAT_COUNTS * unit_per_count
-        self._n_segment = max(3, round(SEGMENT_S * rate_hz))
         self._least: float | None = None
         self._n_known = 0
         self.restart()
 
     def restart(self) -> None:
         """Begin again after a gap; what is known of the noise is kept."""
-        self._open: list[float] = []
         self._still: deque[tuple[float, float]] = deque(maxlen=N_STILL)
         self.is_stuck = False
 
-    @property
-    def n_left(self) -> int:
-        """How many samples are left to the next judgement."""
-        return self._n_segment - len(self._open)
-
-    def feed(self, samples: Sequence[float]) -> bool:
-        """Take samples, shape (n_samples,), not more than `n_left`; return whether the judgement was made anew."""
-        self._open += samples
-        if self.n_left > 0:
-            return False
-        low, high = min(self._open), max(self._open)
-        self._open.clear()
+    def judge(self, segment: Segment) -> None:
+        """Take half a second."""
+        low, high = segment.low, segment.high
         self._still.append((low, high))
-        span = max(b for _, b in self._still) - min(a for a, _ in self._still)
+        span = max([b for _, b in self._still]) - min([a for a, _ in self._still])
         has_noise = self._n_known >= N_KNOWN and self._least is not None and self._least > self._flat
         self.is_stuck = has_noise and len(self._still) == N_STILL and span <= self._flat
         if high - low > self._flat or not has_noise:
             self._n_known += 1
             self._least = high - low if self._least is None else min(self._least, high - low)
-        return True
 
 
 class MotionWatch:

@@ -9,7 +9,7 @@ from becalm_signal.breath_turns import BreathMaker, TurnAt
 from becalm_signal.breath_wear import MotionWatch, NoiseWatch
 from becalm_signal.clock import StreamClock
 from becalm_signal.filters import BUTTERWORTH_4_QS, Decimator, OnePole, low_pass
-from becalm_signal.quality import RangeWatch, pieces
+from becalm_signal.quality import RangeWatch
 from becalm_signal.stage import Output, QualityReporter
 from becalm_signal.turn_finder import Turned, TurnFinder
 
@@ -31,17 +31,14 @@ class BreathFilter:
     """Low-pass 1 Hz, high-pass 0.01 Hz, with the delay that a breath of known length suffers."""
 
     def __init__(self, rate_hz: float) -> None:
-        self._sections = [low_pass(LOW_PASS_HZ, rate_hz=rate_hz, q=q) for q in BUTTERWORTH_4_QS]
+        self._first, self._second = (low_pass(LOW_PASS_HZ, rate_hz=rate_hz, q=q) for q in BUTTERWORTH_4_QS)
         self._drift = OnePole(tau_s=1.0 / (2.0 * math.pi * HIGH_PASS_HZ), rate_hz=rate_hz)
         self.level = 0.0
         """The newest filtered sample."""
 
     def step(self, x: float) -> float:
         """Return the filtered sample."""
-        low = x
-        for section in self._sections:
-            low = section.step(low)
-        self.level = low - self._drift.step(x)
+        self.level = self._second.step(self._first.step(x)) - self._drift.step(x)
         return self.level
 
     @staticmethod
@@ -69,7 +66,7 @@ class BreathingStage:
         self._watch = RangeWatch(
             rate_hz, window_s=STUCK_S, flat_range=2.0 * unit_per_count, unit_per_count=unit_per_count
         )
-        self._noise = NoiseWatch(rate_hz, unit_per_count=unit_per_count)
+        self._noise = NoiseWatch(unit_per_count=unit_per_count)
         self._motion = MotionWatch(self._rate_hz)
         self._quality = QualityReporter(SignalKind.RESPIRATION)
         self._maker = BreathMaker()
@@ -93,32 +90,43 @@ class BreathingStage:
         if self._origin is None:
             self._origin = first
         out: list[Output] = []
-        for piece in pieces(samples, self._watch, self._noise):
+        for piece in self._watch.pieces(samples):
             out += self._feed(piece, first=first, clock=clock)
             first += len(piece)
         return out
 
     def _feed(self, piece: Sequence[float], *, first: int, clock: StreamClock) -> list[Output]:
-        """Take samples that end with the next judgement of their range or noise, or before it."""
+        """Take samples that end with the next judgement of their range and noise, or before it."""
         out: list[Output] = []
         last = first + len(piece) - 1
         for at, x in enumerate(piece, first):
-            judged = at == last and any([self._watch.feed(piece), self._noise.feed(piece)])
+            judged = at == last and self._watched(piece)
             sample = self._decimator.step(x)
-            turn = self._turns.step(self._filter.step(sample)) if sample is not None else None
+            turn = None
             if sample is not None:
+                turn = self._turns.step(self._filter.step(sample))
                 was_moving = self._motion.is_moving
-                judged = self._motion.step(sample, swing=self._turns.usual_swing) is not was_moving or judged
+                if self._motion.step(sample, swing=self._turns.usual_swing) is not was_moving:
+                    judged = True
             if judged:
                 now_ns = clock.session_ns(at)
                 out += self._quality.change(self._judge(), t_ns=now_ns, emitted_ns=now_ns)
                 if self._begins_afresh(at):
                     turn = None
-            if turn is not None and self._quality.reason is None:
+            if turn is None:
+                continue
+            if self._quality.reason is None:
                 out += self._turned(turn, clock=clock, emitted_ns=clock.session_ns(at))
-            elif turn is not None:
+            else:
                 self._maker.restart()
         return out
+
+    def _watched(self, piece: Sequence[float]) -> bool:
+        """Return whether range and noise were judged anew."""
+        if not self._watch.feed(piece):
+            return False
+        self._noise.judge(self._watch.newest)
+        return True
 
     def _begins_afresh(self, at: int) -> bool:
         """Forget drift and usual swing after a long bad stretch, or a jerk that moved the level (a belt came loose)."""

@@ -15,7 +15,7 @@ from becalm_signal.ecg_contact import ContactWatch
 from becalm_signal.ecg_plateau import PlateauWatch
 from becalm_signal.ecg_trust import HeartTrust
 from becalm_signal.qrs import Peak, QrsDetector
-from becalm_signal.quality import RangeWatch, pieces
+from becalm_signal.quality import RangeWatch
 from becalm_signal.rr import RrFlagger
 from becalm_signal.stage import Output, QualityReporter
 
@@ -81,7 +81,7 @@ class EcgStage:
         if self._origin is None:
             self._origin = first
         out: list[Output] = []
-        for piece in pieces(samples, self._watch):
+        for piece in self._watch.pieces(samples):
             out += self._feed(piece, first=first, clock=clock)
             first += len(piece)
         self._newest = first - 1

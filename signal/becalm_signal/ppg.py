@@ -8,7 +8,7 @@ from becalm_protocol.derived import Reason
 from becalm_protocol.events import SignalKind
 from becalm_signal.clock import StreamClock
 from becalm_signal.pulses import PulseDetector, Rise
-from becalm_signal.quality import RangeWatch, pieces
+from becalm_signal.quality import RangeWatch
 from becalm_signal.rr import RrFlagger
 from becalm_signal.stage import Output, QualityReporter
 
@@ -68,7 +68,7 @@ class PpgStage:
         if self._origin is None:
             self._origin = first
         out: list[Output] = []
-        for piece in pieces(samples, self._watch):
+        for piece in self._watch.pieces(samples):
             out += self._feed(piece, first=first, clock=clock)
             first += len(piece)
         self._newest = first - 1

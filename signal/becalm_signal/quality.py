@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Protocol
 
 from becalm_protocol.derived import Reason
 
@@ -17,24 +16,7 @@ STEEP_SHARE = 0.25
 MIN_SATURATED_COUNTS = 24
 
 
-class Watch(Protocol):
-    """Judges samples in segments."""
-
-    @property
-    def n_left(self) -> int:
-        """How many samples are left to its next judgement."""
-
-
-def pieces(samples: Sequence[float], *watches: Watch) -> Iterator[Sequence[float]]:
-    """Cut samples so that each watch, fed with one piece before the next is asked for, judges at the end of a piece."""
-    done = 0
-    while done < len(samples):
-        end = done + min([watch.n_left for watch in watches])
-        yield samples[done:end]
-        done = end
-
-
-class _Segment:
+class Segment:
     """Half a second of samples."""
 
     def __init__(self, samples: list[float]) -> None:
@@ -65,7 +47,7 @@ class RangeWatch:
         self._n_segment = max(2, round(SEGMENT_S * rate_hz))
         self._flat_range = flat_range
         self._saturated_range = MIN_SATURATED_COUNTS * unit_per_count
-        self._segments: deque[_Segment] = deque(maxlen=max(2, round(window_s / SEGMENT_S)))
+        self._segments: deque[Segment] = deque(maxlen=max(2, round(window_s / SEGMENT_S)))
         self._open: list[float] = []
         self.reason: Reason | None = None
 
@@ -74,17 +56,25 @@ class RangeWatch:
         self._segments.clear()
         self._open = []
 
+    def pieces(self, samples: Sequence[float]) -> Iterator[Sequence[float]]:
+        """Cut samples so that, where each piece is fed before the next is asked for, judgement comes at its end."""
+        done = 0
+        while done < len(samples):
+            end = done + self._n_segment - len(self._open)
+            yield samples[done:end]
+            done = end
+
     @property
-    def n_left(self) -> int:
-        """How many samples are left to its next judgement."""
-        return self._n_segment - len(self._open)
+    def newest(self) -> Segment:
+        """The segment that ended with the last judgement."""
+        return self._segments[-1]
 
     def feed(self, samples: Sequence[float]) -> bool:
-        """Take samples, shape (n_samples,), not more than `n_left`."""
+        """Take samples, shape (n_samples,), not more than are left to the next judgement: see `pieces`."""
         self._open += samples
-        if self.n_left > 0:
+        if len(self._open) < self._n_segment:
             return False
-        self._segments.append(_Segment(self._open))
+        self._segments.append(Segment(self._open))
         self._open = []
         self.reason = self._judge()
         return True
@@ -103,15 +93,15 @@ class RangeWatch:
 
     def _at_rail(self, low: float, high: float) -> bool:
         """Return whether the last second lies on both rails, or on one that cuts it off and is no resting level."""
-        recent = [self._segments[-2], self._segments[-1]]
-        if low < min(recent[0].low, recent[1].low) and max(recent[0].high, recent[1].high) < high:
-            return False
-        shares = {rail: [segment.share_on(rail) for segment in recent] for rail in (low, high)}
-        if min(map(sum, shares.values())) > BOTH_RAILS_SHARE * len(recent):
+        recent = (self._segments[-2], self._segments[-1])
+        on_low, on_high = ([segment.share_on(rail) for segment in recent] for rail in (low, high))
+        if min(sum(on_low), sum(on_high)) > BOTH_RAILS_SHARE * len(recent):
             return True
-        return any(min(shares[rail]) > SATURATED_SHARE and self._cuts_off(rail, recent) for rail in (low, high))
+        return (min(on_low) > SATURATED_SHARE and self._cuts_off(low, recent)) or (
+            min(on_high) > SATURATED_SHARE and self._cuts_off(high, recent)
+        )
 
-    def _cuts_off(self, rail: float, recent: Sequence[_Segment]) -> bool:
+    def _cuts_off(self, rail: float, recent: Sequence[Segment]) -> bool:
         """Return whether the signal comes to the rail in full stride, and does not rest there most of the time."""
         segments = self._segments
         steep = STEEP_SHARE * max(segment.steepest() for segment in segments)

@@ -3,17 +3,16 @@
 import numpy as np
 
 from becalm_signal.breath_wear import MotionWatch, NoiseWatch
-from becalm_signal.quality import pieces
+from becalm_signal.quality import Segment
 
 
 def stuck_after_s(samples: list[float], *, rate_hz: float) -> float | None:
-    watch = NoiseWatch(rate_hz, unit_per_count=0.001)
-    n_fed = 0
-    for piece in pieces(samples, watch):
-        watch.feed(piece)
-        n_fed += len(piece)
+    watch = NoiseWatch(unit_per_count=0.001)
+    n_segment = round(0.5 * rate_hz)
+    for end in range(n_segment, len(samples), n_segment):
+        watch.judge(Segment(samples[end - n_segment : end]))
         if watch.is_stuck:
-            return (n_fed - 1) / rate_hz
+            return (end - 1) / rate_hz
     return None
 
 

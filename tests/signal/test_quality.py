@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from becalm_protocol.derived import Reason
-from becalm_signal.quality import RangeWatch, pieces
+from becalm_signal.quality import RangeWatch
 
 
 def watch(samples: list[float]) -> Reason | None:
     judge = RangeWatch(100.0, window_s=2.0, flat_range=20.0, unit_per_count=1.0)
-    for piece in pieces(samples, judge):
+    for piece in judge.pieces(samples):
         judge.feed(piece)
     return judge.reason
 
@@ -51,7 +51,7 @@ def test_pulses_that_rest_on_a_level_without_noise_are_usable(rate_hz: float, wi
     pulses = sum(1000.0 * np.exp(-((t - beat) ** 2) / (2 * width_s**2)) for beat in np.arange(0.5, 10.0, 0.85))
     judge = RangeWatch(rate_hz, window_s=2.0, flat_range=20.0, unit_per_count=0.1)
     reasons = set()
-    for piece in pieces(np.round(pulses, 1).tolist(), judge):
+    for piece in judge.pieces(np.round(pulses, 1).tolist()):
         judge.feed(piece)
         reasons.add(judge.reason)
     assert reasons == {None}
