@@ -197,7 +197,7 @@ class Arousal:
 
 def _norm(values: list[float], feature: Feature) -> _Norm:
     centre = median(values)
-    spread = 1.4826 * median(abs(v - centre) for v in values)
+    spread = 1.4826 * median([abs(v - centre) for v in values])
     # Smoothing halves an error that lasts as long as it does, and hardly moves one that stays.
     left = feature.memory_s / (feature.memory_s + SMOOTH_S)
     return _Norm(feature, centre, max(feature.floor, spread), left)

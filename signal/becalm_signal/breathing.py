@@ -33,13 +33,15 @@ class BreathFilter:
     def __init__(self, rate_hz: float) -> None:
         self._first, self._second = (low_pass(LOW_PASS_HZ, rate_hz=rate_hz, q=q) for q in BUTTERWORTH_4_QS)
         self._drift = OnePole(tau_s=1.0 / (2.0 * math.pi * HIGH_PASS_HZ), rate_hz=rate_hz)
-        self.level = 0.0
-        """The newest filtered sample."""
 
     def step(self, x: float) -> float:
         """Return the filtered sample."""
-        self.level = self._second.step(self._first.step(x)) - self._drift.step(x)
-        return self.level
+        return self._second.step(self._first.step(x)) - self._drift.step(x)
+
+    def run(self, samples: Sequence[float]) -> list[float]:
+        """Return the filtered samples, shape (n_samples,): those of `step`."""
+        passed = self._second.run(self._first.run(samples))
+        return [y - drift for y, drift in zip(passed, self._drift.run(samples), strict=True)]
 
     @staticmethod
     def delay_s(period_s: float) -> float:
@@ -61,7 +63,7 @@ class BreathingStage:
         self._decimator = Decimator(max(1, int(rate_hz / TARGET_RATE_HZ)))
         self._rate_hz = rate_hz / self._decimator.factor
         self._floor = FLOOR_COUNTS * unit_per_count
-        self._filter = BreathFilter(self._rate_hz)
+        self._begin_filter()
         self._turns = TurnFinder(self._rate_hz, floor=self._floor)
         self._watch = RangeWatch(
             rate_hz, window_s=STUCK_S, flat_range=2.0 * unit_per_count, unit_per_count=unit_per_count
@@ -73,10 +75,15 @@ class BreathingStage:
         self._origin: int | None = None
         self._bad_since: int | None = None
 
+    def _begin_filter(self) -> None:
+        self._filter = BreathFilter(self._rate_hz)
+        self._level = 0.0
+        """The newest filtered sample."""
+
     def restart(self, *, t_ns: int, emitted_ns: int) -> list[Output]:
         """Begin again after a gap."""
         self._decimator.reset()
-        self._filter = BreathFilter(self._rate_hz)
+        self._begin_filter()
         self._turns.restart()
         self._watch.restart()
         self._noise.restart()
@@ -90,36 +97,40 @@ class BreathingStage:
         if self._origin is None:
             self._origin = first
         out: list[Output] = []
-        for piece in self._watch.pieces(samples):
-            out += self._feed(piece, first=first, clock=clock)
-            first += len(piece)
+        done = 0
+        while done < len(samples):
+            piece = samples[done : done + self._watch.n_left]
+            done += self._advance(piece, first=first + done, clock=clock, out=out)
         return out
 
-    def _feed(self, piece: Sequence[float], *, first: int, clock: StreamClock) -> list[Output]:
-        """Take samples that end with the next judgement of their range and noise, or before it."""
-        out: list[Output] = []
-        last = first + len(piece) - 1
-        for at, x in enumerate(piece, first):
-            judged = at == last and self._watched(piece)
-            sample = self._decimator.step(x)
-            turn = None
-            if sample is not None:
-                turn = self._turns.step(self._filter.step(sample))
-                was_moving = self._motion.is_moving
-                if self._motion.step(sample, swing=self._turns.usual_swing) is not was_moving:
-                    judged = True
-            if judged:
-                now_ns = clock.session_ns(at)
-                out += self._quality.change(self._judge(), t_ns=now_ns, emitted_ns=now_ns)
+    def _advance(self, piece: Sequence[float], *, first: int, clock: StreamClock, out: list[Output]) -> int:
+        """Take samples up to the next judgement of range and noise; return how many, fewer where all begins afresh."""
+        n_before, samples = self._decimator.run(piece)
+        at, last = first - 1, first + len(piece) - 1
+        places = range(first + n_before, last + 1, self._decimator.factor)
+        for at, x, y in zip(places, samples, self._filter.run(samples), strict=True):
+            turn = self._turns.step(y)
+            self._level = y
+            was_moving = self._motion.is_moving
+            is_changed = self._motion.step(x, swing=self._turns.usual_swing) is not was_moving
+            if (at == last and self._watched(piece)) or is_changed:
+                out += self._judged(at, clock=clock)
                 if self._begins_afresh(at):
-                    turn = None
-            if turn is None:
-                continue
-            if self._quality.reason is None:
+                    if at < last:
+                        self._watch.feed(piece[: at + 1 - first])
+                    return at + 1 - first
+            if turn is not None and self._quality.reason is None:
                 out += self._turned(turn, clock=clock, emitted_ns=clock.session_ns(at))
-            else:
+            elif turn is not None:
                 self._maker.restart()
-        return out
+        if at < last and self._watched(piece):
+            out += self._judged(last, clock=clock)
+            self._begins_afresh(last)
+        return len(piece)
+
+    def _judged(self, at: int, *, clock: StreamClock) -> list[Output]:
+        now_ns = clock.session_ns(at)
+        return self._quality.change(self._judge(), t_ns=now_ns, emitted_ns=now_ns)
 
     def _watched(self, piece: Sequence[float]) -> bool:
         """Return whether range and noise were judged anew."""
@@ -137,10 +148,10 @@ class BreathingStage:
         if began is None:
             return False
         is_long = at - began >= AFRESH_S * self._rate_hz * self._decimator.factor
-        if not is_long and abs(self._filter.level) <= JUMP_SWINGS * self._turns.usual_swing:
+        if not is_long and abs(self._level) <= JUMP_SWINGS * self._turns.usual_swing:
             return False
         self._decimator.reset()
-        self._filter = BreathFilter(self._rate_hz)
+        self._begin_filter()
         self._turns = TurnFinder(self._rate_hz, floor=self._floor)
         self._maker.restart()
         self._origin = at + 1

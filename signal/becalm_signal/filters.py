@@ -104,6 +104,16 @@ class OnePole:
         self.value = x if self.value is None else self.value + self._alpha * (x - self.value)
         return self.value
 
+    def run(self, samples: Sequence[float]) -> list[float]:
+        """Return the smoothed samples, shape (n_samples,): those of `step`."""
+        alpha, value = self._alpha, self.value
+        smooth = []
+        for x in samples:
+            value = x if value is None else value + alpha * (x - value)
+            smooth.append(value)
+        self.value = value
+        return smooth
+
 
 class Decimator:
     """Linear-phase low-pass and every `factor`-th sample: high rates are brought to what a QRS needs.

@@ -60,9 +60,14 @@ class RangeWatch:
         """Cut samples so that, where each piece is fed before the next is asked for, judgement comes at its end."""
         done = 0
         while done < len(samples):
-            end = done + self._n_segment - len(self._open)
+            end = done + self.n_left
             yield samples[done:end]
             done = end
+
+    @property
+    def n_left(self) -> int:
+        """How many samples are left to the next judgement."""
+        return self._n_segment - len(self._open)
 
     @property
     def newest(self) -> Segment:
@@ -70,7 +75,7 @@ class RangeWatch:
         return self._segments[-1]
 
     def feed(self, samples: Sequence[float]) -> bool:
-        """Take samples, shape (n_samples,), not more than are left to the next judgement: see `pieces`."""
+        """Take samples, shape (n_samples,), not more than `n_left`."""
         self._open += samples
         if len(self._open) < self._n_segment:
             return False
@@ -94,7 +99,7 @@ class RangeWatch:
     def _at_rail(self, low: float, high: float) -> bool:
         """Return whether the last second lies on both rails, or on one that cuts it off and is no resting level."""
         recent = (self._segments[-2], self._segments[-1])
-        on_low, on_high = ([segment.share_on(rail) for segment in recent] for rail in (low, high))
+        on_low, on_high = [segment.share_on(low) for segment in recent], [segment.share_on(high) for segment in recent]
         if min(sum(on_low), sum(on_high)) > BOTH_RAILS_SHARE * len(recent):
             return True
         return (min(on_low) > SATURATED_SHARE and self._cuts_off(low, recent)) or (

@@ -100,11 +100,14 @@ class TurnFinder:
         far = extreme.sign * y
         if far >= extreme.far:
             extreme.at, extreme.far = self._n, far
-            extreme.hidden, extreme.back = max(extreme.hidden, extreme.back), 0.0
+            if extreme.back > extreme.hidden:
+                extreme.hidden = extreme.back
+            extreme.back = 0.0
         else:
             if extreme.at == self._n - 1:
                 extreme.at += parabola_vertex(*before, y)
-            extreme.back = max(extreme.back, extreme.far - far)
+            if extreme.far - far > extreme.back:
+                extreme.back = extreme.far - far
         if far >= extreme.far - REST_SHARE * self.usual_swing:
             extreme.near = self._n
 
