@@ -21,7 +21,7 @@ from bench_exports import SESSION_ID, fill
 
 from becalm_protocol.events import SampleBlock
 from becalm_server.archive.embedded import EmbeddedPostgres
-from becalm_server.archive.store import open_archive
+from becalm_server.archive.store import open_own_archive
 from becalm_server.archive.upkeep import Upkeep
 from becalm_server.serve import serve
 from becalm_server.settings import ServerSettings
@@ -67,7 +67,7 @@ def main() -> None:
 async def measured(url: str, folder: Path, given: argparse.Namespace) -> dict[str, Any]:
     seconds = round(given.minutes * 60)
     await fill(url, seconds)
-    async with open_archive(url) as archive:
+    async with open_own_archive(url) as archive:
         await Upkeep(archive).once(settled_s=0.0)
         comparison = {"whole_read_ms": await raw_reads(archive)}
     clone(url, given.sessions - 1)

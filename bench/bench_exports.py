@@ -22,7 +22,7 @@ from becalm_protocol.units import NS_PER_S
 from becalm_server.archive.embedded import EmbeddedPostgres
 from becalm_server.archive.raw_rows import to_row
 from becalm_server.archive.records import SessionRecord
-from becalm_server.archive.store import open_archive
+from becalm_server.archive.store import open_own_archive
 from becalm_server.archive.writes import StreamMark, Write
 from becalm_server.exports.catalogue import ExportFormat
 
@@ -71,7 +71,7 @@ async def fill(url: str, seconds: int) -> int:
     ]
     events.sort(key=lambda event: event.received_ns)
     seqs = dict.fromkeys((info.stream_id for info in (*streams, rr)), 0)
-    async with open_archive(url) as archive:
+    async with open_own_archive(url) as archive:
         await archive.add_session(record)
         await archive.begin_session(record, streams=[*streams, rr])
         async with asyncio.TaskGroup() as group:

@@ -31,7 +31,7 @@ from becalm_server.archive.embedded import EmbeddedPostgres
 from becalm_server.archive.packer import pack_session
 from becalm_server.archive.raw_rows import to_row
 from becalm_server.archive.records import SessionRecord
-from becalm_server.archive.store import Archive, open_archive
+from becalm_server.archive.store import Archive, open_own_archive
 from becalm_server.archive.trend_row import keep_trend
 from becalm_server.archive.writes import StreamMark, Write
 from becalm_simulator.body import Body
@@ -136,7 +136,7 @@ def stamped(t_ns: int, dice: random.Random) -> int:
 
 
 async def measure(url: str, streams: list[StreamInfo], events: list[RawEvent], *, choices: Any) -> dict[str, Any]:
-    async with open_archive(url) as archive, asyncio.TaskGroup() as group:
+    async with open_own_archive(url) as archive, asyncio.TaskGroup() as group:
         writing = group.create_task(archive.writer.run())
         began_s = time.perf_counter()
         await fill(archive, streams, events)

@@ -16,7 +16,7 @@ from becalm_protocol.handshake import Source, Waveform
 from becalm_protocol.units import ns_from_s
 from becalm_server.archive.derived_rows import to_tables
 from becalm_server.archive.embedded import EmbeddedPostgres
-from becalm_server.archive.store import open_archive
+from becalm_server.archive.store import open_own_archive
 from becalm_signal.pipeline import Pipeline
 
 TABLES = {
@@ -98,7 +98,7 @@ def _hole_without_gap(events: Sequence[RawEvent]) -> str | None:
 
 async def derive_again(url: str, session: Row) -> dict[str, list[Row]]:
     """Run the pipeline over the archived raw events, uninterrupted; return its rows by statement."""
-    async with open_archive(url) as archive:
+    async with open_own_archive(url) as archive:
         streams = [stream.info for stream in await archive.streams(session["session_id"])]
         pages = [page async for page in archive.raw_events(session["session_id"])]
     pipeline = Pipeline(streams)
@@ -127,7 +127,7 @@ async def _read_raw(url: str) -> tuple[Row, dict[str, Row], dict[str, Stream]]:
         (session,) = connection.execute("select * from session").fetchall()
         streams = {row["stream_id"]: row for row in connection.execute("select * from stream")}
     raw: dict[str, Stream] = {}
-    async with open_archive(url) as archive:
+    async with open_own_archive(url) as archive:
         async for page in archive.raw_events(session["session_id"]):
             for seq, _, event in page:
                 raw.setdefault(event.stream_id, []).append((seq, event))

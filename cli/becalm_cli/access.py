@@ -37,12 +37,12 @@ def verify(*, data_dir: DataDirOption = None) -> None:
 
 async def _verified(folder: Path) -> tuple[int, list[str]]:
     from becalm_server.access.audit import verify as verified
-    from becalm_server.archive.access_store import open_access_store
+    from becalm_server.archive.access_store import open_owners_store
     from becalm_server.archive.reach import reached
     from becalm_server.settings import ServerSettings
 
     with reached(ServerSettings.from_environment(data_dir=folder)) as url:
-        async with open_access_store(url) as store:
+        async with open_owners_store(url) as store:
             return await verified(store, data_dir=folder)
 
 

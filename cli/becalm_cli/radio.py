@@ -15,7 +15,7 @@ from becalm_cli.radio_score import RadioScore
 from becalm_cli.radio_wear import Wearer, WearerLog
 from becalm_server.access.first_start import OPERATOR_TOKEN_FILE
 from becalm_server.archive.embedded import EmbeddedPostgres
-from becalm_server.archive.store import Archive, open_archive
+from becalm_server.archive.store import Archive, open_own_archive
 from becalm_server.serve import serve
 from becalm_server.settings import ServerSettings
 
@@ -96,7 +96,7 @@ async def _read_back(logs: list[WearerLog], *, folder: Path, score: RadioScore) 
     database = EmbeddedPostgres(folder / "server" / "postgres")
     url = await asyncio.to_thread(database.start)
     try:
-        async with open_archive(url) as archive:
+        async with open_own_archive(url) as archive:
             for log in logs:
                 streams = await _stored_streams(archive, log.session_id)
                 beats, _ = await archive.page(

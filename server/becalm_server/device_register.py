@@ -12,6 +12,7 @@ from becalm_protocol.events import value
 from becalm_protocol.sensor_state import SensorState
 from becalm_server.agent_link import AgentLink
 from becalm_server.agents import Agents
+from becalm_server.archive.row_security import by_the_server
 from becalm_server.archive.store import Archive
 
 log = logging.getLogger(__name__)
@@ -52,12 +53,13 @@ class DeviceRegister:
             await asyncio.sleep(LOOK_AGAIN_S)
 
     async def once(self) -> None:
-        """Keep what is to be seen now. Raises StorageError."""
+        """Keep what is to be seen now, of everybody. Raises StorageError."""
         seen = seen_now(self._agents.newest_first())
         if not seen:
             return
         columns = {field.name: [getattr(one, field.name) for one in seen] for field in fields(Seen)}
-        await self._archive.rows("upsert_devices", device_id=[secrets.token_hex(16) for _ in seen], **columns)
+        with by_the_server():
+            await self._archive.rows("upsert_devices", device_id=[secrets.token_hex(16) for _ in seen], **columns)
 
     async def devices(self, people: Collection[str] | None) -> list[dict[str, Any]]:
         """Return every sensor that was ever seen beside these people (None: anybody), those seen last first.

@@ -3,12 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from contextvars import Context
 from typing import Any
 
 from becalm_protocol.errors import CloseCode, StorageError, WireError
 from becalm_protocol.handshake import CloseSession, Reset, SessionPhase
 from becalm_server.archive.doubts import Doubt
+from becalm_server.archive.row_security import servers_context
 from becalm_server.archive.store import Archive
 from becalm_server.session import Session
 
@@ -29,7 +29,7 @@ async def end_once(session: Session, *, end: Callable[[Session], Coroutine[Any, 
     if session.ending is None or session.ending.done():  # an end that failed is tried again
         # Not in the context of a request, whose database role sees what its caller sees.
         loop = asyncio.get_running_loop()
-        session.ending = loop.create_task(end(session), name="end of a session", context=Context())
+        session.ending = loop.create_task(end(session), name="end of a session", context=servers_context())
     await asyncio.shield(session.ending)
 
 

@@ -49,7 +49,7 @@ async def pair(request: Request, wish: PairWish) -> PairedBody:
     """Exchange a one-time code for a token of this device's own; the code is used up."""
     access, address = access_of(request), address_of(request.scope)
     with access.pace.trial("pair", address=address) as trial:
-        paired = await invitations.pair(access.store, code=wish.code, label=wish.label or "")
+        paired = await invitations.pair(access.gate_store, code=wish.code, label=wish.label or "")
         trial.is_wrong = paired is None
     if paired is None:
         access.audit.note("pair", caller=None, subject="one-time code", outcome="refused")

@@ -28,7 +28,7 @@ async def log_in(request: Request, wish: LoginWish) -> LoginBody:
         trial.is_wrong = login is None
     if login is None:
         # Never the name itself: people also type their password there, and this log forgets nothing.
-        known = await access.store.one("select_login", login=wish.login)
+        known = await access.gate_store.one("select_login", login=wish.login)
         subject = f"account {known['account_id']}" if known else "an unknown login name"
         access.audit.note("login", caller=None, subject=subject, outcome="refused")
         raise WhoError(_WRONG)

@@ -80,7 +80,7 @@ async def grant(request: Request, caller: CallerIs, person_id: PersonId, wish: G
     """Let a clinician see a person, for ever or until a time; in force once the person agreed to `clinician_access`."""
     access = access_of(request)
     await known_person(access, person_id)
-    clinician = await access.store.one("select_account", account_id=wish.clinician_id)
+    clinician = await access.gate_store.one("select_account", account_id=wish.clinician_id)
     if clinician is None or clinician["role"] != Role.CLINICIAN or clinician["disabled_at"] is not None:
         raise UnknownAccountError(f"There is no clinician's account {wish.clinician_id!r:.70}.")
     row = await access.store.one(

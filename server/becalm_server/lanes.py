@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 from collections.abc import Coroutine
-from contextvars import Context
 from typing import Any
 
+from becalm_server.archive.row_security import servers_context
 from becalm_server.lane import Lane
 
 # Importing takes half a second; a server that is announced may be ahead of a process that takes longer.
@@ -44,7 +44,7 @@ class Lanes:
         """Bring a session that lost its seat to another one, beside everything else."""
         if self._moving is not None:
             # Whoever asked may be a request, whose database role sees what its caller sees: this is the server's own.
-            self._moving.create_task(moving, name="session to another process", context=Context())
+            self._moving.create_task(moving, name="session to another process", context=servers_context())
         else:
             moving.close()
 

@@ -18,6 +18,7 @@ from becalm_server.announcement import announced, is_to_be_announced
 from becalm_server.app import create_app
 from becalm_server.archive.derive_again import WindowFunction, derive_again
 from becalm_server.archive.embedded import EmbeddedPostgres
+from becalm_server.archive.row_security import by_the_server, servers_context
 from becalm_server.archive.store import Archive, open_archive
 from becalm_server.archive.upkeep import Upkeep
 from becalm_server.device_register import DeviceRegister
@@ -68,10 +69,8 @@ async def serve(
         async with (
             _database(settings) as (url, database),
             open_archive(url) as archive,
-            open_access(settings, url) as access,
+            open_access(settings, archive.entrances) as access,
         ):
-            if archive.row_security is not None and access.is_clinic:
-                raise ConfigError(f"row security is {archive.row_security}", setting="database_url")
             window_report = window_report or _default_window()
             slow_lane = SlowLane(
                 archive=archive,
@@ -99,22 +98,27 @@ async def serve(
                 slow_lane=slow_lane,
                 devices=devices,
             )
-            await sessions.restore()
-            if await needs_invitation(access.store, owner=access.owner):
-                invitation = await invite(access.store, account_id=access.owner.account_id)
-                on_invitation(invitation.link(parts.address))
+            with by_the_server():
+                await sessions.restore()
+                if await needs_invitation(access.store, owner=access.owner):
+                    invitation = await invite(access.store, account_id=access.owner.account_id)
+                    on_invitation(invitation.link(parts.address))
+            own_work = {
+                "archive writer": archive.writer.run(),
+                "pipelines": lanes.run(),
+                "slow lane": slow_lane.run(),
+                "register of sensors": devices.run(),
+                "upkeep": upkeep.run(),
+                "look at visitors": access.visitors.run(),
+                "audit log": access.audit.run(),
+            }
+            if database is not None:
+                own_work["embedded database"] = database.supervise()
             async with asyncio.TaskGroup() as group:
+                # The network is not among them: what comes from there is done for whoever asks, or for nobody.
                 beside = [
-                    group.create_task(archive.writer.run(), name="archive writer"),
-                    group.create_task(lanes.run(), name="pipelines"),
-                    group.create_task(slow_lane.run(), name="slow lane"),
-                    group.create_task(devices.run(), name="register of sensors"),
-                    group.create_task(upkeep.run(), name="upkeep"),
-                    group.create_task(access.visitors.run(), name="look at visitors"),
-                    group.create_task(access.audit.run(), name="audit log"),
+                    group.create_task(work, name=name, context=servers_context()) for name, work in own_work.items()
                 ]
-                if database is not None:
-                    beside.append(group.create_task(database.supervise(), name="embedded database"))
                 await _serve_network(parts, listener=listener, on_ready=on_ready, stop=stop)
                 await _drain(archive, access)
                 for task in beside:

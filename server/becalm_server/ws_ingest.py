@@ -28,6 +28,7 @@ from becalm_server.access.pace import MESSAGES_PER_S, Messages
 from becalm_server.access.rules import Action
 from becalm_server.access.socket_gate import REVOKED, admit
 from becalm_server.agent_link import AgentLink
+from becalm_server.archive.row_security import by_the_server
 from becalm_server.parts import Parts
 from becalm_server.wire_socket import N_SILENT_HEARTBEATS, PeerGoneError, WireSocket
 
@@ -60,7 +61,9 @@ async def ingest(websocket: WebSocket) -> None:
             AgentWelcome(version=socket.version, heartbeat_s=parts.settings.heartbeat_s, credit_frames=CREDIT_FRAMES)
         )
         link = AgentLink(hello.agent_id, person_id=caller.person_id)
-        with parts.access.visitors.inside(caller, send_away=partial(link.close_nowait, CloseCode.AUTH, detail=REVOKED)):
+        send_away = partial(link.close_nowait, CloseCode.AUTH, detail=REVOKED)
+        # What agents bring is kept by the server itself: whose it may be, `admit` and the opener of sessions judge.
+        with parts.access.visitors.inside(caller, send_away=send_away), by_the_server():
             await _Conversation(socket, link=link, parts=parts).run()
 
 

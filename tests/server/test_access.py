@@ -28,7 +28,7 @@ from becalm_server.access.first_start import ensure_operator_token, ensure_owner
 from becalm_server.access.identities import Identities
 from becalm_server.access.passwords import Passwords
 from becalm_server.access.signing import Signer
-from becalm_server.archive.access_store import open_access_store
+from becalm_server.archive.access_store import open_owners_store
 from becalm_server.refusals import TooManyTriesError
 from becalm_server.settings import Profile
 
@@ -117,7 +117,7 @@ async def test_a_login_name_is_given_once_also_at_the_same_moment(server: Any, h
 
 
 async def test_what_changes_while_it_is_asked_for_is_not_remembered(database_url: str, tmp_path: Path) -> None:
-    async with open_access_store(database_url) as store:
+    async with open_owners_store(database_url) as store:
         owner = await ensure_owner(store)
         token = await ensure_operator_token(store, owner=owner, data_dir=tmp_path)
         identities = Identities(store, signer=Signer(tmp_path))

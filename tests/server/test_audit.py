@@ -14,13 +14,13 @@ from becalm_protocol.live import Subscribed
 from becalm_server.access import audit
 from becalm_server.access.audit import HEAD_FILE, UNWRITABLE, AuditTrail, Entry, is_cut, verify
 from becalm_server.access.caller import Caller, Role
-from becalm_server.archive.access_store import open_access_store
+from becalm_server.archive.access_store import open_owners_store
 
 ANN = Caller(account_id="a" * 32, role=Role.PARTICIPANT, person_id="p" * 32)
 
 
 async def written(url: str, folder: Path, n: int = 6) -> tuple[int, list[str]]:
-    async with open_access_store(url) as store:
+    async with open_owners_store(url) as store:
         trail = AuditTrail(store, data_dir=folder)
         for k in range(n):
             trail.note("read", caller=ANN, subject=f"GET /v1/sessions {k}", person_id=ANN.person_id)
@@ -29,7 +29,7 @@ async def written(url: str, folder: Path, n: int = 6) -> tuple[int, list[str]]:
 
 
 async def found(url: str, folder: Path) -> list[str]:
-    async with open_access_store(url) as store:
+    async with open_owners_store(url) as store:
         return (await verify(store, data_dir=folder))[1]
 
 
@@ -104,7 +104,7 @@ async def test_what_is_asked_and_refused_stands_in_the_log(server: Any, http: ht
     seen = (await http.get(f"/v1/people/{person['person_id']}/audit")).json()["items"]
     assert {one["person_id"] for one in seen} == {person["person_id"]}
     assert "window seat" not in str(log)
-    async with open_access_store(server.settings.database_url) as store:
+    async with open_owners_store(server.settings.database_url) as store:
         assert (await verify(store, data_dir=server.settings.data_dir))[1] == []
 
 
@@ -117,7 +117,7 @@ async def test_odd_names_do_not_stop_the_log(server: Any, http: httpx.AsyncClien
 
 @pytest.mark.parametrize("bad", ["\0", "".join(chr(256 + 7 * k % 50_000) for k in range(20_000))])
 async def test_an_entry_that_the_database_refuses_blocks_no_other(database_url: str, tmp_path: Path, bad: str) -> None:
-    async with open_access_store(database_url) as store:
+    async with open_owners_store(database_url) as store:
         trail = AuditTrail(store, data_dir=tmp_path)
         for k in range(7):
             trail.note("read", caller=ANN, subject=str(k), person_id=ANN.person_id)
@@ -138,7 +138,7 @@ async def test_a_log_without_what_was_noted_outside_is_a_finding(database_url: s
 async def test_a_cut_end_is_noticed_at_the_next_start_and_stays_a_finding(
     start_server: Any, database_url: str, tmp_path: Path
 ) -> None:
-    async with open_access_store(database_url) as store:
+    async with open_owners_store(database_url) as store:
         assert not await is_cut(store, data_dir=tmp_path)
         await written(database_url, tmp_path)
         assert not await is_cut(store, data_dir=tmp_path)
@@ -151,7 +151,7 @@ async def test_a_cut_end_is_noticed_at_the_next_start_and_stays_a_finding(
 
 async def test_nobody_waits_for_ever_for_the_log(database_url: str, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(audit, "WAIT_LIMIT_S", 0.01)
-    async with open_access_store(database_url) as store:
+    async with open_owners_store(database_url) as store:
         trail = AuditTrail(store, data_dir=tmp_path)
         trail.note("read", caller=ANN, subject="nobody writes")
         with pytest.raises(StorageError, match="audit"):

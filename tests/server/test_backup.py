@@ -24,13 +24,13 @@ from becalm_protocol.units import NS_PER_S
 from becalm_server.archive import backup
 from becalm_server.archive.backup import back_up, restore
 from becalm_server.archive.content_hash import content_hashes
+from becalm_server.archive.entrances import Role, open_entrances
 from becalm_server.archive.migrate import migrate
 from becalm_server.archive.packer import pack_session
 from becalm_server.archive.raw_rows import to_row
 from becalm_server.archive.records import SessionRecord
-from becalm_server.archive.row_security import READER_OPTIONS
 from becalm_server.archive.statements import MIGRATIONS
-from becalm_server.archive.store import Archive, open_archive
+from becalm_server.archive.store import Archive, open_own_archive
 from becalm_server.archive.table_facts import tables
 from becalm_server.archive.upkeep import Upkeep
 from becalm_server.archive.writes import StreamMark, Write
@@ -72,9 +72,11 @@ def operators(cluster: Any) -> Iterator[list[str]]:
     admin_url = cluster.url.replace("@/becalm?", "@/postgres?")
     names = ("operators_first", "operators_second")
     with psycopg.connect(admin_url, autocommit=True) as admin:
-        had_reader = admin.execute("select from pg_roles where rolname = 'becalm_reader'").fetchone() is not None
-        if had_reader:
-            admin.execute("alter role becalm_reader rename to reader_of_others")
+        known = [
+            name for (name,) in admin.execute("select rolname from pg_roles where rolname ~ '^becalm_'").fetchall()
+        ]
+        for name in known:
+            admin.execute(f"alter role {name} rename to others_{name}".encode())
         admin.execute("create role an_operator login createrole password 'a'")
         for name in names:
             admin.execute(f"create database {name} owner an_operator".encode())
@@ -84,15 +86,16 @@ def operators(cluster: Any) -> Iterator[list[str]]:
     with psycopg.connect(admin_url, autocommit=True) as admin:
         for name in names:
             admin.execute(f"drop database {name} with (force)".encode())
-        admin.execute("drop role if exists becalm_reader")
+        for role in Role:
+            admin.execute(f"drop role if exists {role.value}".encode())
         admin.execute("drop role an_operator")
-        if had_reader:
-            admin.execute("alter role reader_of_others rename to becalm_reader")
+        for name in known:
+            admin.execute(f"alter role others_{name} rename to {name}".encode())
 
 
 @asynccontextmanager
 async def opened(url: str) -> AsyncIterator[Archive]:
-    async with open_archive(url) as archive, asyncio.TaskGroup() as group:
+    async with open_own_archive(url) as archive, asyncio.TaskGroup() as group:
         writing = group.create_task(archive.writer.run())
         yield archive
         await archive.writer.wait_drained()
@@ -173,7 +176,7 @@ async def test_restored_archive_takes_new_sessions(
 async def test_an_owner_who_is_no_superuser_backs_up_and_restores(
     operators: list[str], sensors: Any, tmp_path: Path
 ) -> None:
-    """Row security holds for the owner too, before and after, and callers read as the role that was made."""
+    """Row security holds for the owner too, before and after, and the server enters as the role that was made."""
     await fill(operators[0], sensors)
     migrate(operators[1])
     forced = b"select relname from pg_class where relforcerowsecurity order by 1"
@@ -185,7 +188,7 @@ async def test_an_owner_who_is_no_superuser_backs_up_and_restores(
     assert fingerprint(operators[0]) == fingerprint(operators[1])
     with psycopg.connect(operators[1]) as connection:
         assert connection.execute(forced).fetchall() == before != []
-    with psycopg.connect(operators[1], options=f"{READER_OPTIONS} -c becalm.people=*") as connection:
+    with psycopg.connect(open_entrances(operators[1]).server) as connection:
         assert connection.execute("select session_id from session").fetchall() == [("one",)]
 
 

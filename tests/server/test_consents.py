@@ -13,7 +13,7 @@ from becalm_protocol.forms import SUBPROTOCOL_2_JSON, SUBPROTOCOL_2_MSGPACK
 from becalm_protocol.handshake import AgentHello, OpenSession, SessionClosed, Source, StopSession
 from becalm_server import ws_ingest
 from becalm_server.access.audit import verify
-from becalm_server.archive.access_store import open_access_store
+from becalm_server.archive.access_store import open_owners_store
 
 
 async def paired(server: Any, http: httpx.AsyncClient, **wish: str) -> dict[str, Any]:
@@ -164,6 +164,6 @@ async def test_erasure_in_a_live_session_leaves_only_an_audit_entry(
             left[name] = text
     assert set(left) == {"audit_entry"}
     assert sensors.ecg.stream_id not in left["audit_entry"]
-    async with open_access_store(url) as store:
+    async with open_owners_store(url) as store:
         assert (await verify(store, data_dir=server.settings.data_dir))[1] == []
     assert (await http.post("/v1/people", json={})).status_code == 201  # and the server goes on

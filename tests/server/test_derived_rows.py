@@ -21,7 +21,7 @@ from becalm_protocol.derived import (
 from becalm_protocol.events import SignalKind
 from becalm_protocol.handshake import Source
 from becalm_server.archive.records import SessionRecord
-from becalm_server.archive.store import Archive, open_archive
+from becalm_server.archive.store import Archive, open_own_archive
 from becalm_server.archive.writes import Write
 
 ACC = SignalKind.ACCELERATION_Z
@@ -55,7 +55,7 @@ async def rows(archive: Archive, statement: str) -> list[dict[str, Any]]:
 
 
 async def test_breaths_responses_and_slow_metrics_come_back(database_url: str, sensors: Any) -> None:
-    async with open_archive(database_url) as archive:
+    async with open_own_archive(database_url) as archive:
         record = SessionRecord(session_id="one", source=Source.LIVE, baseline_s=60.0, started_unix_ns=10**18)
         await archive.add_session(record)
         await archive.begin_session(record, streams=sensors.streams)

@@ -17,7 +17,7 @@ from becalm_server.archive import overview
 from becalm_server.archive.packer import pack_session
 from becalm_server.archive.raw_rows import to_row
 from becalm_server.archive.records import SessionRecord
-from becalm_server.archive.store import Archive, open_archive
+from becalm_server.archive.store import Archive, open_own_archive
 from becalm_server.archive.writes import StreamMark, Write
 
 RATE_HZ = 100
@@ -53,7 +53,7 @@ def blocks_of(samples: dict[int, int], *, dice: random.Random) -> list[SampleBlo
 
 @asynccontextmanager
 async def archive_with(url: str, blocks: Sequence[SampleBlock]) -> AsyncIterator[Archive]:
-    async with open_archive(url) as archive, asyncio.TaskGroup() as group:
+    async with open_own_archive(url) as archive, asyncio.TaskGroup() as group:
         writing = group.create_task(archive.writer.run())
         record = SessionRecord(
             session_id="one", source=Source.REPLAY, baseline_s=60.0, started_unix_ns=1_763_855_970 * NS_PER_S + 123_000

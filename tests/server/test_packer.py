@@ -18,7 +18,7 @@ from becalm_server.archive.packer import pack_session
 from becalm_server.archive.raw_rows import to_row
 from becalm_server.archive.records import SessionRecord
 from becalm_server.archive.snapshot import open_snapshot
-from becalm_server.archive.store import Archive, open_archive
+from becalm_server.archive.store import Archive, open_own_archive
 from becalm_server.archive.upkeep import Upkeep
 from becalm_server.archive.writes import StreamMark, Write
 
@@ -28,7 +28,7 @@ SIZES = b"select (select count(*) from raw_event) as n_held, (select count(*) fr
 @asynccontextmanager
 async def kept(url: str, sensors: Any, seconds: Sequence[int]) -> AsyncIterator[Archive]:
     """A session with these seconds in it, ended."""
-    async with open_archive(url) as archive, asyncio.TaskGroup() as group:
+    async with open_own_archive(url) as archive, asyncio.TaskGroup() as group:
         writing = group.create_task(archive.writer.run())
         record = SessionRecord(
             session_id="one", source=Source.LIVE, baseline_s=60.0, started_unix_ns=1_763_855_970 * NS_PER_S + 7
@@ -170,7 +170,7 @@ async def test_samples_are_placed_as_the_pipeline_places_them(database_url: str,
         )
         for n in range(20)
     ]  # fmt: skip
-    async with open_archive(database_url) as archive, asyncio.TaskGroup() as group:
+    async with open_own_archive(database_url) as archive, asyncio.TaskGroup() as group:
         writing = group.create_task(archive.writer.run())
         record = SessionRecord(
             session_id="one", source=Source.REPLAY, baseline_s=60.0, started_unix_ns=1_763_855_970 * NS_PER_S

@@ -11,13 +11,13 @@ from becalm_protocol.events import RawEvent, SampleBlock, SignalKind
 from becalm_protocol.handshake import Source
 from becalm_server.archive.raw_rows import to_row
 from becalm_server.archive.records import SessionRecord
-from becalm_server.archive.store import open_archive
+from becalm_server.archive.store import open_own_archive
 from becalm_server.archive.writes import Write
 from becalm_server.recording import load_recording
 
 
 async def recording_of(url: str, sensors: Any, *, raw: list[RawEvent], beats: tuple[Beat, ...]) -> dict[str, Any]:
-    async with open_archive(url) as archive:
+    async with open_own_archive(url) as archive:
         record = SessionRecord(session_id="one", source=Source.LIVE, baseline_s=60.0, started_unix_ns=10**18)
         await archive.add_session(record)
         await archive.begin_session(record, streams=sensors.streams)

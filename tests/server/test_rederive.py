@@ -20,7 +20,7 @@ from becalm_server.archive.raw_rows import to_row
 from becalm_server.archive.records import SessionRecord
 from becalm_server.archive.rederive import finished_sessions, rederive
 from becalm_server.archive.snapshot import open_snapshot
-from becalm_server.archive.store import Archive, open_archive
+from becalm_server.archive.store import Archive, open_own_archive
 from becalm_server.archive.writes import StreamMark, Write
 from becalm_signal.pipeline import Pipeline
 
@@ -34,7 +34,7 @@ def stored(database_url: str, sensors: Any) -> Callable[[], None]:
     """A session with its raw events and its schedule, ended; nothing derived of it but a window."""
 
     async def store() -> None:
-        async with open_archive(database_url) as archive, asyncio.TaskGroup() as group:
+        async with open_own_archive(database_url) as archive, asyncio.TaskGroup() as group:
             writing = group.create_task(archive.writer.run())
             await keep(archive)
             writing.cancel()
@@ -123,7 +123,7 @@ def test_the_difference_is_what_was_altered(database_url: str, stored: Callable[
 
 
 async def pages(url: str) -> tuple[Told, Told, Told]:
-    async with open_archive(url) as archive:
+    async with open_own_archive(url) as archive:
         wish: dict[str, Any] = {"session_id": "one", "since_ns": -1, "limit": 1_000}
         metrics, _ = await archive.page("select_metrics", **wish)
         windows, _ = await archive.page("select_windows", **wish)

@@ -1,14 +1,25 @@
-"""The database itself shows a request only the people it may see, and nothing where nobody said whom."""
+"""The database itself shows a request only the people it may see, and nothing where nobody said for whom."""
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
 import pytest
 
-from becalm_server.archive.row_security import READER_OPTIONS, see
+from becalm_protocol.errors import ConfigError
+from becalm_server.archive import entrances
+from becalm_server.archive.entrances import open_entrances
+from becalm_server.archive.migrate import migrate
+from becalm_server.archive.row_security import (
+    FOR_WHOM,
+    SET_FOR_WHOM,
+    THE_SERVER,
+    ForWhom,
+    TheServer,
+    by_the_server,
+)
 from becalm_server.archive.store import open_archive
 
 LARGE = ("raw_event", "raw_packed", "metrics")
@@ -51,65 +62,186 @@ def two_people(database_url: str) -> str:
     return database_url
 
 
-def seen(url: str, people: str | None, query: str) -> Any:
-    with psycopg.connect(url, options=READER_OPTIONS) as connection:
+def entered(url: str, role: str, query: str, *, people: str | None = None, person: str = "", account: str = "") -> Any:
+    """Rows of a query, as one of the server's roles; `people` None: nobody said for whom."""
+    with psycopg.connect(getattr(open_entrances(url), role)) as connection:
         if people is not None:
-            connection.execute("select set_config('becalm.people', %s, true)", (people,))
-        return connection.execute(query.encode()).fetchall()
+            for_whom = ForWhom(people=frozenset(people.split(",")), person_id=person, account_id=account)
+            connection.execute(SET_FOR_WHOM, for_whom.settings())
+        cursor = connection.execute(query.encode())
+        return cursor.fetchall() if cursor.description else []
 
 
-@pytest.mark.parametrize("table", ["session", "stream", "beat", "raw_event", "annotation", "device"])
+def count(url: str, people: str | None, table: str, **more: str) -> int:
+    return int(entered(url, "caller", f"select count(*) from {table}", people=people, **more)[0][0])
+
+
+@pytest.mark.parametrize("table", ["session", "stream", "beat", "raw_event", "annotation", "device", "person"])
 def test_each_table_shows_who_may_be_seen_and_else_nothing(two_people: str, table: str) -> None:
-    counted = {whom: seen(two_people, whom, f"select count(*) from {table}")[0][0] for whom in (None, "", "ann", "*")}
-    assert counted == {None: 0, "": 0, "ann": 1, "*": 2}
-    assert seen(two_people, "ann,ben", f"select count(*) from {table}")[0][0] == 2
+    assert {whom: count(two_people, whom, table) for whom in (None, "", "ann", "ann,ben", "*")} == {
+        None: 0, "": 0, "ann": 1, "ann,ben": 2, "*": 0,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("table", LARGE)
 def test_large_tables_are_closed_behind_their_views(two_people: str, table: str) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        seen(two_people, "*", f"select * from public.{table}")
+        entered(two_people, "caller", f"select * from public.{table}", people="ann,ben")
 
 
-def test_the_reader_changes_nothing_and_knows_no_accounts(two_people: str) -> None:
-    refused = ("delete from session", "update stream set kind = 'rr'", "select * from account", "table access_device")
-    for statement in refused:
+@pytest.mark.parametrize("role", ["caller", "gate", "server"])
+def test_no_entrance_but_the_owners_leads_to_more(any_database_url: str, role: str) -> None:
+    """It owns nothing, makes nothing, and cannot become what it is not."""
+    migrate(any_database_url)
+    told = entered(
+        any_database_url, role, "select session_user, rolsuper, rolbypassrls, rolcreaterole from pg_roles"
+        " where rolname = current_user"
+    )  # fmt: skip
+    assert told == [(f"becalm_{role}", False, False, False)]
+    owned = "select relname from pg_class join pg_roles on pg_roles.oid = relowner where rolname = current_user"
+    assert entered(any_database_url, role, owned) == []
+    others = [f"set role becalm_{other}" for other in ("caller", "gate", "server") if other != role]
+    for statement in (*others, "set role becalm", "set session authorization becalm", "drop table beat",
+                      "alter table session disable row level security", "create table public.mine (n int)",
+                      "update audit_entry set outcome = 'x'", "truncate session"):  # fmt: skip
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            seen(two_people, "*", statement)
+            entered(any_database_url, role, statement)
 
 
-def test_every_table_about_a_session_is_protected(two_people: str) -> None:
+def test_the_owner_becomes_a_role_where_it_cannot_log_in(two_people: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entrances, "_secret", lambda _url, _role: None)  # as with an address without a password
+    with psycopg.connect(two_people, autocommit=True) as connection:
+        connection.execute("alter role becalm_caller nologin")
+    try:
+        assert "role=becalm_caller" in open_entrances(two_people).caller
+        assert {whom: count(two_people, whom, "session") for whom in (None, "ann")} == {None: 0, "ann": 1}
+    finally:
+        monkeypatch.undo()
+        assert "user=becalm_caller" in open_entrances(two_people).caller
+
+
+def test_a_role_that_may_more_than_it_should_keeps_the_server_from_starting(two_people: str) -> None:
+    with psycopg.connect(two_people, autocommit=True) as connection:
+        connection.execute("alter role becalm_gate bypassrls")
+        try:
+            with pytest.raises(ConfigError, match="becalm_gate that owns nothing and is no superuser"):
+                open_entrances(two_people)
+        finally:
+            connection.execute("alter role becalm_gate nobypassrls")
+
+
+def test_the_caller_writes_its_own_rows_alone(two_people: str) -> None:
+    started = "insert into session (session_id, person_id, source, baseline_s) values ('c', '{}', 'live', 60)"
+    noted = "insert into annotation (annotation_id, session_id, kind, text) values ('n', '{}', 'note', 'calm')"
+    for statement in (started.format("ben"), noted.format(PEOPLE["ben"])):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"):
+            entered(two_people, "caller", statement, people="ann")
+    for statement in (started.format("ann"), noted.format(PEOPLE["ann"])):
+        entered(two_people, "caller", statement, people="ann")
+    for refused in ("delete from session", "update stream set kind = 'rr'", "update person set person_id = 'x'"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            entered(two_people, "caller", refused, people="ann")
+
+
+ACCESS = {
+    "account": 2, "access_device": 2, "invitation": 2, "login_family": 2, "access_grant": 1, "consent": 1,
+    "audit_entry": 2,
+}  # fmt: skip
+"""How many rows Ann sees: her own account's and her agent's; entries about her and about everybody."""
+
+
+@pytest.mark.parametrize("table", ACCESS)
+def test_tables_of_access_show_a_person_its_own(two_people: str, table: str) -> None:
+    with psycopg.connect(two_people, autocommit=True) as connection:
+        connection.execute(ACCESS_ROWS)
+    counted = f"(select 1 from {table}) as one"
+    assert count(two_people, None, counted) == 0
+    assert count(two_people, "ann", counted, person="ann", account="ann-account") == ACCESS[table]
+    of_others = count(two_people, "ann", counted, person="nobody", account="doctor")
+    assert of_others == {"account": 1, "access_device": 1, "audit_entry": 1}.get(table, 0)
+
+
+@pytest.mark.parametrize(
+    "statement", ["select code_sha256 from invitation", "table refresh_token", "table erased_session"]
+)
+def test_no_caller_reads_secrets(two_people: str, statement: str) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        entered(two_people, "caller", statement, people="ann", person="ann")
+
+
+@pytest.mark.parametrize("table", ["raw_event", "beat", "report", "annotation", "live_state", "device"])
+def test_the_gate_reads_no_recording(two_people: str, table: str) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        entered(two_people, "gate", f"select * from {table}")
+    assert len(entered(two_people, "gate", "select session_id, person_id from session")) == 2
+
+
+def test_every_table_is_under_row_security_or_closed_to_callers(two_people: str) -> None:
     with psycopg.connect(two_people) as connection:
-        rows = connection.execute(
-            "select distinct table_name from information_schema.columns"
-            " join information_schema.tables using (table_schema, table_name)"
-            " where table_schema = 'public' and table_type = 'BASE TABLE'"
-            " and column_name in ('session_id', 'stream_id', 'stream_no')"
+        found = connection.execute(
+            "select relname, relrowsecurity and relforcerowsecurity,"
+            " has_any_column_privilege('becalm_caller', oid, 'select')"
+            " from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace"
         ).fetchall()
-        found = {name for (name,) in rows} - set(LARGE)
-        forced = connection.execute("select relname from pg_class where relforcerowsecurity").fetchall()
-    assert len(found) > 10
-    assert found <= {name for (name,) in forced}
+    assert len(found) > 25
+    assert {name for name, is_forced, _ in found if not is_forced} == {*LARGE, "schema_migration"}
+    assert [name for name, is_forced, is_open in found if is_open and not is_forced] == []
 
 
-async def test_the_archive_reads_for_a_request_as_the_reader(two_people: str) -> None:
+async def test_the_archive_shows_nothing_unless_somebody_said_for_whom(two_people: str) -> None:
     async with open_archive(two_people) as archive:
 
-        async def found(people: Iterable[str] | None, *, is_request: bool = True) -> list[str]:
-            if is_request:
-                see(people)
+        async def found(for_whom: ForWhom | TheServer | None) -> list[str]:
+            if for_whom is not None:
+                FOR_WHOM.set(for_whom)
             return sorted(record.session_id[0] for record in await archive.session_page(**WISH))
 
-        assert await in_own_context(found, None) == ["a", "b"]
-        assert await in_own_context(found, ["ann"]) == ["a"]
-        assert await in_own_context(found, []) == []
-        assert await found(None, is_request=False) == ["a", "b"]
+        ann = ForWhom(people=frozenset({"ann"}))
+        for _ in range(3):  # the same connections again: none goes on with what it showed before
+            assert await in_own_context(found, None) == []
+            assert await in_own_context(found, THE_SERVER) == ["a", "b"]
+            assert await in_own_context(found, ann) == ["a"]
+            assert await in_own_context(found, ForWhom()) == []
+        with by_the_server():
+            assert await found(None) == ["a", "b"]
+        assert await found(None) == []
 
+
+def test_the_reader_of_before_is_gone_after_an_upgrade(two_people: str) -> None:
+    with psycopg.connect(two_people, autocommit=True) as connection:
+        connection.execute("create role becalm_reader nologin")
+        connection.execute("grant select on session to becalm_reader")
+        connection.execute("create policy reader on session for select to becalm_reader using (true)")
+        connection.execute("comment on schema seen is 'of before'")
+    migrate(two_people)
+    with psycopg.connect(two_people) as connection:
+        assert connection.execute("select from pg_roles where rolname = 'becalm_reader'").fetchone() is None
+    assert count(two_people, "ann", "session") == 1
+
+
+ACCESS_ROWS = b"""
+insert into account (account_id, role, person_id) values
+    ('ann-account', 'participant', 'ann'), ('ann-agent', 'agent', 'ann'), ('ben-account', 'participant', 'ben'),
+    ('doctor', 'clinician', null);
+insert into access_device (device_id, account_id, token_sha256, label)
+select account_id, account_id, account_id::bytea, '' from account;
+insert into invitation (code_sha256, account_id, expires_at)
+select account_id::bytea, account_id, now() from account where account_id <> 'doctor';
+insert into login_family (family_id, account_id)
+select account_id, account_id from account where account_id <> 'doctor';
+insert into access_grant (grant_id, person_id, clinician_id, granted_by)
+select person_id, person_id, 'doctor', '' from person;
+insert into consent (consent_id, person_id, purpose, text_version, given_by)
+select person_id, person_id, 'export', '1', '' from person;
+insert into audit_entry (seq, at, action, person_id, subject, outcome, previous_sha256, sha256) values
+    (1, now(), 'read', 'ann', '', 'done', '', ''), (2, now(), 'read', 'ben', '', 'done', '', ''),
+    (3, now(), 'read', 'everybody', '', 'done', '', '')
+"""
 
 WISH = dict.fromkeys(("people", "before", "since", "source", "ended", "after_created_at", "after_session_id"), None) | {
     "limit": 10
 }
 
 
-async def in_own_context(function: Callable[..., Any], people: Any) -> Any:
-    return await asyncio.get_running_loop().create_task(function(people), context=contextvars.copy_context())
+async def in_own_context(function: Callable[..., Any], for_whom: Any) -> Any:
+    return await asyncio.get_running_loop().create_task(function(for_whom), context=contextvars.copy_context())

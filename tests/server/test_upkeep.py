@@ -16,7 +16,7 @@ from becalm_protocol.handshake import Source
 from becalm_protocol.units import NS_PER_S
 from becalm_server.archive.derived_rows import Conclusion
 from becalm_server.archive.records import SessionRecord
-from becalm_server.archive.store import Archive, open_archive
+from becalm_server.archive.store import Archive, open_own_archive
 from becalm_server.archive.upkeep import Upkeep
 from becalm_server.archive.writes import Write
 
@@ -27,7 +27,7 @@ STARTED_UNIX_NS = 1_763_855_970 * NS_PER_S
 
 @asynccontextmanager
 async def opened(url: str) -> AsyncIterator[Archive]:
-    async with open_archive(url) as archive, asyncio.TaskGroup() as group:
+    async with open_own_archive(url) as archive, asyncio.TaskGroup() as group:
         writing = group.create_task(archive.writer.run())
         yield archive
         writing.cancel()

@@ -14,7 +14,7 @@ from becalm_protocol.events import SignalKind
 from becalm_protocol.handshake import Source
 from becalm_server.archive.raw_rows import to_row
 from becalm_server.archive.records import SessionRecord
-from becalm_server.archive.store import Archive, open_archive
+from becalm_server.archive.store import Archive, open_own_archive
 from becalm_server.archive.writer import MAX_QUEUED, ArchiveWriter
 from becalm_server.archive.writes import StreamMark, Write
 
@@ -23,7 +23,7 @@ COUNT_RAW = b"select count(*) as n, count(distinct (stream_id, seq)) as n_distin
 
 @asynccontextmanager
 async def opened(url: str, sensors: Any, acks: list[dict[str, int]]) -> AsyncIterator[Archive]:
-    async with open_archive(url) as archive:
+    async with open_own_archive(url) as archive:
         archive.writer.on_committed = acks.append
         if await archive.session("one") is None:
             record = SessionRecord(session_id="one", source=Source.LIVE, baseline_s=60.0, started_unix_ns=10**18)

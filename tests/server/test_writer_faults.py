@@ -21,7 +21,7 @@ from becalm_server.archive import writes as writes_module
 from becalm_server.archive.embedded import EmbeddedPostgres
 from becalm_server.archive.raw_rows import to_row
 from becalm_server.archive.records import SessionRecord
-from becalm_server.archive.store import Archive, open_archive
+from becalm_server.archive.store import Archive, open_own_archive
 from becalm_server.archive.writes import StreamMark, Write
 
 LIMIT_S = 30.0
@@ -112,7 +112,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 @asynccontextmanager
 async def feeding(url: str, sensors: Any, *, session_id: str) -> AsyncIterator[Feed]:
     log = logging.getLogger("becalm_server.archive.writer")
-    async with open_archive(url) as archive, asyncio.TaskGroup() as group:
+    async with open_own_archive(url) as archive, asyncio.TaskGroup() as group:
         feed = Feed(archive, sensors, session_id=session_id)
         log.addHandler(feed.told)
         writing = group.create_task(archive.writer.run())

@@ -19,7 +19,9 @@ class Purpose(StrEnum):
 
 async def has_agreed(access: Access, person_id: str, purpose: Purpose) -> bool | None:
     """Tell whether a person agrees now; None where they were never asked."""
-    rows = [row for row in await access.store.rows("select_consents", person_id=person_id) if row["purpose"] == purpose]
+    rows = [
+        row for row in await access.gate_store.rows("select_consents", person_id=person_id) if row["purpose"] == purpose
+    ]
     return any(row["withdrawn_at"] is None for row in rows) if rows else None
 
 

@@ -21,7 +21,9 @@ from becalm_server.access.signing import Signer
 from becalm_server.access.tickets import Tickets
 from becalm_server.access.tokens import digest
 from becalm_server.access.visitors import Visitors
-from becalm_server.archive.access_store import AccessStore, open_access_store
+from becalm_server.archive.access_store import AccessStore, open_access_stores
+from becalm_server.archive.entrances import Entrances
+from becalm_server.archive.row_security import by_the_server
 from becalm_server.settings import Profile, ServerSettings
 
 # Whose a session is never changes; so many are asked for again and again.
@@ -33,6 +35,9 @@ class Access:
     """What parts.access holds."""
 
     store: AccessStore
+    """For whoever is at work: it shows a request what its caller may see."""
+    gate_store: AccessStore
+    """For what is asked before it is known who calls, and for the audit log."""
     owner: Owner
     identities: Identities
     visitors: Visitors
@@ -51,7 +56,7 @@ class Access:
         known = self._session_people.get(session_id)
         if known is not None:
             return known
-        row = await self.store.one("select_session_person", session_id=session_id)
+        row = await self.gate_store.one("select_session_person", session_id=session_id)
         if row is None or row["person_id"] is None:
             return None
         if len(self._session_people) >= MAX_REMEMBERED_SESSIONS:
@@ -61,7 +66,7 @@ class Access:
 
     async def is_erased(self, session_id: str) -> bool:
         """Tell whether a session was erased. Raises StorageError."""
-        return await self.store.one("select_erased", digest=digest(session_id)) is not None
+        return await self.gate_store.one("select_erased", digest=digest(session_id)) is not None
 
     def wants_password_of(self, caller: Caller) -> bool:
         """Tell whether an account has to choose a password before it may do anything: in a clinic, who sees others."""
@@ -74,29 +79,31 @@ class Access:
 
 
 @asynccontextmanager
-async def open_access(settings: ServerSettings, url: str) -> AsyncIterator[Access]:
+async def open_access(settings: ServerSettings, entrances: Entrances) -> AsyncIterator[Access]:
     """Give the access to a migrated database; the first time its owner is made. Raises StorageError, ConfigError."""
     data_dir, is_clinic = settings.data_dir, settings.profile is Profile.CLINIC
-    async with open_access_store(url) as store:
-        owner = await ensure_owner(store)
-        if is_clinic:
-            await withdraw_operator_token(store, owner=owner, data_dir=data_dir)
-        else:
-            await ensure_operator_token(store, owner=owner, data_dir=data_dir)
+    async with open_access_stores(entrances) as (gate_store, store):
+        with by_the_server():
+            owner = await ensure_owner(store)
+            if is_clinic:
+                await withdraw_operator_token(store, owner=owner, data_dir=data_dir)
+            else:
+                await ensure_operator_token(store, owner=owner, data_dir=data_dir)
         signer = Signer(data_dir)
-        identities = Identities(store, signer=signer)
+        identities = Identities(gate_store, signer=signer)
         visitors = Visitors(identities)
-        audit = AuditTrail(store, data_dir=data_dir)
-        outcome = CUT if await is_cut(store, data_dir=data_dir) else "done"
+        audit = AuditTrail(gate_store, data_dir=data_dir)
+        outcome = CUT if await is_cut(gate_store, data_dir=data_dir) else "done"
         audit.note("start", caller=None, subject=f"profile {settings.profile}", outcome=outcome)
         yield Access(
             store=store,
+            gate_store=gate_store,
             owner=owner,
             identities=identities,
             visitors=visitors,
             audit=audit,
             logins=Logins(
-                store,
+                gate_store,
                 signer=signer,
                 passwords=Passwords(),
                 on_end=lambda family_id: visitors.send_away(login_id=family_id),

@@ -18,7 +18,7 @@ from becalm_server.access.desk import Access
 from becalm_server.access.pace import address_of
 from becalm_server.access.rules import Action, Scope, knows, may, people_of, scope
 from becalm_server.access.tokens import anew
-from becalm_server.archive.row_security import see
+from becalm_server.archive.row_security import FOR_WHOM, THE_SERVER, ForWhom, TheServer
 from becalm_server.problems import printable
 from becalm_server.refusals import NotAllowedError, UnknownPersonError, UnknownSessionError, WhoError
 
@@ -53,7 +53,7 @@ async def gate(request: Request) -> None:
         return
     access = access_of(request)
     caller = request.state.caller = await _identified(request, access)
-    see(people_of(caller, Action.READ))
+    FOR_WHOM.set(_for_whom(caller))
     action = action_of(request.method, path)
     if action is not Action.OWN and access.wants_password_of(caller):
         raise NotAllowedError("In a clinic this account needs a password first: POST /v1/access/me/password.")
@@ -73,6 +73,14 @@ async def gate(request: Request) -> None:
         about.note_list()
     if about.is_noted and access.is_clinic:
         await access.audit.wait_written()
+
+
+def _for_whom(caller: Caller) -> ForWhom | TheServer:
+    """Return what the database may show a caller."""
+    people = people_of(caller, Action.READ)
+    if people is None:
+        return THE_SERVER
+    return ForWhom(people=people, person_id=caller.person_id, account_id=caller.account_id)
 
 
 async def _identified(request: Request, access: Access) -> Caller:

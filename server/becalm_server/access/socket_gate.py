@@ -61,7 +61,7 @@ async def _bind(caller: Caller, agent_id: str, *, access: Access) -> None:
         )
     if "\0" in agent_id:
         raise WireError("agent_id: expected printable characters")
-    bound = await access.store.one("select_agent_device", agent_id=agent_id, person_id=caller.person_id)
+    bound = await access.gate_store.one("select_agent_device", agent_id=agent_id, person_id=caller.person_id)
     if bound is not None and bound["device_id"] != caller.device_id:
         raise WireError(
             "agent_id: expected this device's own, got another's. Give the agent a data folder of its own",
@@ -69,7 +69,7 @@ async def _bind(caller: Caller, agent_id: str, *, access: Access) -> None:
         )
     if caller.is_local or caller.device_id is None:
         return
-    row = await access.store.one("bind_agent", device_id=caller.device_id, agent_id=agent_id)
+    row = await access.gate_store.one("bind_agent", device_id=caller.device_id, agent_id=agent_id)
     if row is not None and row["agent_id"] != agent_id:
         raise WireError(
             "agent_id: expected the agent that this token was given to, got another. Pair each agent by itself",

@@ -1,4 +1,8 @@
-"""Rows about people, accounts and devices, on connections of their own: busy readers of recordings lock nobody out."""
+"""Rows about people, accounts and devices, on connections of their own: busy readers of recordings lock nobody out.
+
+Two stores over the same statements: the gate's, for what is asked before it is known who calls, and that of whoever
+is at work, which sees what row security shows them.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,7 +13,8 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from becalm_protocol.errors import StorageError
-from becalm_server.archive.pools import WAIT_LIMIT_S, make_pool
+from becalm_server.archive.entrances import Entrances
+from becalm_server.archive.pools import WAIT_LIMIT_S, WhoeverPool, make_pool, open_whoever_pool
 from becalm_server.archive.statements import load_statements
 
 Row = dict[str, Any]
@@ -26,9 +31,9 @@ class TakenError(StorageError):
 
 
 class AccessStore:
-    """Open with open_access_store(). Every method raises StorageError where the database cannot answer."""
+    """Open with open_access_stores(). Every method raises StorageError where the database cannot answer."""
 
-    def __init__(self, pool: AsyncConnectionPool[Any]) -> None:
+    def __init__(self, pool: AsyncConnectionPool[Any] | WhoeverPool) -> None:
         self._pool = pool
 
     async def rows(self, statement: str, **parameters: object) -> list[Row]:
@@ -77,7 +82,17 @@ class Steps:
 
 
 @asynccontextmanager
-async def open_access_store(url: str) -> AsyncIterator[AccessStore]:
-    """Give the store of a migrated database."""
+async def open_owners_store(url: str) -> AsyncIterator[AccessStore]:
+    """Give the store of the tables' owner: for the operator's commands beside the server."""
     async with make_pool(url, max_size=MAX_CONNECTIONS) as pool:
         yield AccessStore(pool)
+
+
+@asynccontextmanager
+async def open_access_stores(entrances: Entrances) -> AsyncIterator[tuple[AccessStore, AccessStore]]:
+    """Give the gate's store of a migrated database, and that of whoever is at work."""
+    async with (
+        make_pool(entrances.gate, max_size=MAX_CONNECTIONS) as gate,
+        open_whoever_pool(entrances, max_size=MAX_CONNECTIONS) as whoever,
+    ):
+        yield AccessStore(gate), AccessStore(whoever)

@@ -46,10 +46,10 @@ where session_id = %(session_id)s and pipeline_version = %(pipeline_version)s
 order by t_ns, kind
 
 -- select_gaps: stretches without samples after a time, in the order they were told
-select stream_id, kind, received_ns as t_ns, body
+select stream_id, (select kind from stream where stream.stream_id = raw_event.stream_id), received_ns as t_ns, body
 from raw_event
-join stream using (stream_id)
-where session_id = %(session_id)s and form = 'gap' and received_ns > %(since_ns)s
+where stream_id = any (array(select stream_id from stream where session_id = %(session_id)s))
+    and form = 'gap' and received_ns > %(since_ns)s
 order by received_ns, stream_id, seq
 limit %(limit)s
 
@@ -75,5 +75,4 @@ limit %(limit)s
 -- select_newest: session time of the newest event of a session that has not ended
 select max(received_ns) as newest_ns
 from raw_event
-join stream using (stream_id)
-where session_id = %(session_id)s
+where stream_id = any (array(select stream_id from stream where session_id = %(session_id)s))

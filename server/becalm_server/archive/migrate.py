@@ -23,8 +23,6 @@ class Migrated:
     applied: tuple[str, ...]
     timescale: str
     """One sentence for the operator: active with its version, absent, or why it could not be used."""
-    row_security: str | None
-    """Why the database does not judge once more what callers see; None where it does."""
 
 
 def migrate(url: str, *, folder: Path = MIGRATIONS, known: Mapping[str, str] | None = None) -> Migrated:
@@ -40,10 +38,11 @@ def migrate(url: str, *, folder: Path = MIGRATIONS, known: Mapping[str, str] | N
             timescale = _offer_timescale(connection)
             paths = _wanted(folder, with_timescale=timescale.startswith("active"), known=known)
             applied = _apply(connection, paths)
-            row_security = protect(connection) if folder == MIGRATIONS and known is None else None
+            if folder == MIGRATIONS and known is None:
+                protect(connection)
     except psycopg.Error as exc:
         raise StorageError(f"database: expected to bring its schema up to date, got: {_sentence(exc)}") from exc
-    return Migrated(applied=applied, timescale=timescale, row_security=row_security)
+    return Migrated(applied=applied, timescale=timescale)
 
 
 def _offer_timescale(connection: psycopg.Connection) -> str:

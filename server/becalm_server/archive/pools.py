@@ -1,5 +1,7 @@
 """Connections: pools for requests, few and patient, and single ones for jobs; each statement with an end."""
 
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -7,6 +9,9 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool
+
+from becalm_server.archive.entrances import Entrances, with_options
+from becalm_server.archive.row_security import FOR_WHOM, SET_FOR_WHOM, TheServer
 
 # Reading is short; beyond these a request waits, and after the wait it is told so.
 MAX_READERS = 4
@@ -17,15 +22,58 @@ JOB_QUERY_LIMIT_MS = 60_000
 CONNECT_LIMIT_S = 5
 
 
-def make_pool(url: str, *, options: str = "", max_size: int = MAX_READERS) -> AsyncConnectionPool[Any]:
-    """Return a closed pool; `options` are PostgreSQL's, for each connection."""
+class WhoeverPool:
+    """Connections that see what whoever is at work may see: nothing, unless somebody said for whom."""
+
+    def __init__(self, *, servers: AsyncConnectionPool[Any], callers: AsyncConnectionPool[Any]) -> None:
+        self._servers = servers
+        self._callers = callers
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+        """Give one; whatever it showed before, it is told anew for whom."""
+        for_whom = FOR_WHOM.get()
+        if isinstance(for_whom, TheServer):
+            async with self._servers.connection() as connection:
+                yield connection
+            return
+        async with self._callers.connection() as connection:
+            await connection.execute(SET_FOR_WHOM, for_whom.settings())
+            yield connection
+
+    async def rows(self, statement: bytes, parameters: Mapping[str, object]) -> list[dict[str, Any]]:
+        """Return the rows of one statement; for whom it is goes there with it, and costs no way of its own."""
+        for_whom = FOR_WHOM.get()
+        if isinstance(for_whom, TheServer):
+            async with self._servers.connection() as connection:
+                cursor = await connection.execute(statement, parameters, binary=True)
+                return await cursor.fetchall() if cursor.description else []
+        async with self._callers.connection() as connection:
+            async with connection.pipeline():
+                await connection.execute(SET_FOR_WHOM, for_whom.settings())
+                cursor = await connection.execute(statement, parameters, binary=True)
+            return await cursor.fetchall() if cursor.description else []
+
+
+@asynccontextmanager
+async def open_whoever_pool(entrances: Entrances, *, max_size: int = MAX_READERS) -> AsyncIterator[WhoeverPool]:
+    """Give the pool of a migrated database."""
+    async with (
+        make_pool(entrances.server, max_size=max_size) as servers,
+        make_pool(entrances.caller, max_size=max_size) as callers,
+    ):
+        yield WhoeverPool(servers=servers, callers=callers)
+
+
+def make_pool(url: str, *, max_size: int = MAX_READERS) -> AsyncConnectionPool[Any]:
+    """Return a closed pool."""
     return AsyncConnectionPool(
         url,
         kwargs={
             "autocommit": True,
             "row_factory": dict_row,
             "connect_timeout": CONNECT_LIMIT_S,
-            "options": f"-c timezone=UTC -c statement_timeout={QUERY_LIMIT_MS} {options}",
+            "options": with_options(url, f"-c timezone=UTC -c statement_timeout={QUERY_LIMIT_MS}"),
         },
         min_size=1,
         max_size=max_size,
@@ -43,7 +91,7 @@ def job_connection(url: str, *, options: str = "") -> psycopg.Connection[dict[st
         autocommit=True,
         row_factory=dict_row,
         connect_timeout=CONNECT_LIMIT_S,
-        options=f"-c timezone=UTC -c statement_timeout={JOB_QUERY_LIMIT_MS} {options}",
+        options=with_options(url, f"-c timezone=UTC -c statement_timeout={JOB_QUERY_LIMIT_MS} {options}"),
     )
 
 

@@ -50,18 +50,24 @@ select * from stream where session_id = %(session_id)s order by position
 select stream_id, session_id from stream where stream_id = any(%(stream_ids)s)
 
 -- select_raw: the raw events of a session, or of one of its streams; packed rows stand where their first event was accepted
+-- (array(...): only what is worked out beforehand goes into a barrier view, where it finds the rows by their index)
 select
     raw_event.stream_id, seq, arrival_idx, form, received_ns, sensor_ns, first_sample_idx, n_samples, body,
     null::smallint as n_events, null::bytea as side
 from raw_event
-join stream using (stream_id)
-where session_id = %(session_id)s and (%(stream_id)s::text is null or stream.stream_id = %(stream_id)s)
+where stream_id = any (array(
+    select stream_id from stream
+    where session_id = %(session_id)s and (%(stream_id)s::text is null or stream_id = %(stream_id)s)
+))
 union all
 select
     stream.stream_id, seq, arrival_idx, form, received_ns, sensor_ns, first_sample_idx, n_samples, body, n_events, side
 from raw_packed
 join stream using (stream_no)
-where session_id = %(session_id)s and (%(stream_id)s::text is null or stream.stream_id = %(stream_id)s)
+where raw_packed.stream_no = any (array(
+    select stream_no from stream
+    where session_id = %(session_id)s and (%(stream_id)s::text is null or stream_id = %(stream_id)s)
+))
 order by arrival_idx
 
 -- hold_sessions: which of these sessions there are; none of them is erased before this transaction ends

@@ -12,8 +12,10 @@ from becalm_protocol.errors import StorageError
 from becalm_protocol.events import RawEvent, StreamInfo
 from becalm_protocol.limits import MAX_SESSION_NS
 from becalm_server.archive.arrival_order import ArrivalOrder
+from becalm_server.archive.entrances import with_options
 from becalm_server.archive.raw_rows import to_event
 from becalm_server.archive.records import SessionRecord, session_record, stream_record
+from becalm_server.archive.row_security import SET_FOR_WHOM, ForWhom
 from becalm_server.archive.statements import SQL
 from becalm_server.archive.versions import in_order, newest_version
 
@@ -75,11 +77,18 @@ class Snapshot:
 
 
 @contextmanager
-def open_snapshot(url: str, session_id: str) -> Iterator[Snapshot]:
-    """Give a session as it stands now. Raises StorageError where it is not there or the database cannot answer."""
+def open_snapshot(url: str, session_id: str, *, for_whom: ForWhom | None = None) -> Iterator[Snapshot]:
+    """Give a session as it stands now; `for_whom` is told to an entrance of callers.
+
+    Raises StorageError where it is not there or the database cannot answer.
+    """
     options = "-c timezone=UTC -c default_transaction_isolation=repeatable\\ read -c default_transaction_read_only=on"
     try:
-        with psycopg.connect(url, row_factory=dict_row, options=options, connect_timeout=CONNECT_LIMIT_S) as connection:
+        with psycopg.connect(
+            url, row_factory=dict_row, options=with_options(url, options), connect_timeout=CONNECT_LIMIT_S
+        ) as connection:
+            if for_whom is not None:
+                connection.execute(SET_FOR_WHOM, for_whom.settings())
             yield Snapshot(connection, session_id)
     except psycopg.Error as exc:
         raise StorageError(f"database: {type(exc).__name__}. It may be restarting; try again") from exc

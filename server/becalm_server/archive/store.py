@@ -1,41 +1,35 @@
 """The archive as the server sees it: sessions and streams, the writer, and everything that is read back."""
 
 import asyncio
-import contextlib
-import logging
-import re
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from typing import Any
 
 import psycopg
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import PoolTimeout
 
 from becalm_protocol.derived import PIPELINE_VERSION
 from becalm_protocol.errors import StorageError
 from becalm_protocol.events import RawEvent, StreamInfo
 from becalm_server.archive.arrival_order import ArrivalOrder
 from becalm_server.archive.doubts import Doubt
-from becalm_server.archive.migrate import Migrated, migrate
+from becalm_server.archive.entrances import Entrances, open_entrances
+from becalm_server.archive.migrate import migrate
 from becalm_server.archive.overview import Overview, Window
-from becalm_server.archive.pools import WAIT_LIMIT_S, make_pool
+from becalm_server.archive.pools import WAIT_LIMIT_S, WhoeverPool, open_whoever_pool
 from becalm_server.archive.raw_rows import RawRow, to_event
 from becalm_server.archive.records import SessionRecord, StreamRecord, session_record, stream_record
-from becalm_server.archive.row_security import EVERYBODY, READER_OPTIONS, SEEN
+from becalm_server.archive.row_security import by_the_server
 from becalm_server.archive.samples import Samples, cut
 from becalm_server.archive.statements import SQL
 from becalm_server.archive.versions import newest_version, versions_statement
 from becalm_server.archive.writer import ArchiveWriter
 from becalm_server.archive.writes import Write
 
-log = logging.getLogger(__name__)
-
 Rows = list[dict[str, Any]]
 RAW_PAGE_ROWS = 500
-WRITES = re.compile(rb"\b(insert into|update|delete from)\b")
-"""Statements that change something: a request's are judged before, by the gate, and done by the owner of the tables."""
 
 
 class Archive:
@@ -43,21 +37,16 @@ class Archive:
 
     def __init__(
         self,
-        pool: AsyncConnectionPool[Any],
         *,
-        readers: AsyncConnectionPool[Any] | None,
-        url: str,
+        pool: WhoeverPool,
+        entrances: Entrances,
         writer: ArchiveWriter,
-        migrated: Migrated,
+        timescale: str,
     ) -> None:
         self._pool = pool
-        self._readers = readers
-        """For requests: their reads are judged by row security; None where the database's user may make no role."""
-        self.url = url
-        """The address of the database, with its secret: for our own processes only."""
+        self.entrances = entrances
         self.writer = writer
-        self.timescale = migrated.timescale
-        self.row_security = migrated.row_security
+        self.timescale = timescale
         self.on_ended: Callable[[], None] = lambda: None
         """Hears when a session has ended."""
 
@@ -67,7 +56,7 @@ class Archive:
 
     async def begin_session(self, record: SessionRecord, *, streams: Sequence[StreamInfo]) -> SessionRecord:
         """Keep that an agent opened a session, and its streams; answers as it then stands in the archive."""
-        async with self._own() as connection, connection.transaction():
+        async with self._entered() as connection, connection.transaction():
             cursor = await connection.execute(SQL["begin_session"], _session_columns(record))
             row = await cursor.fetchone()
             if row is None:
@@ -114,7 +103,7 @@ class Archive:
         """Give the rows of a session's raw events, packed or not, in the order they were accepted, in pages."""
         order = ArrivalOrder()
         async with (
-            self._reading() as connection,
+            self._entered() as connection,
             connection.transaction(),
             connection.cursor(name="raw_events", binary=True) as cursor,
         ):
@@ -202,56 +191,46 @@ class Archive:
 
     async def rows(self, statement: str, **parameters: object) -> Rows:
         """Return the rows of a statement."""
-        async with self._own() if WRITES.search(SQL[statement]) else self._reading() as connection:
-            cursor = await connection.execute(SQL[statement], parameters, binary=True)
-            return await cursor.fetchall() if cursor.description else []
+        with _in_words():
+            return await self._pool.rows(SQL[statement], parameters)
 
     @asynccontextmanager
-    async def _reading(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
-        """Give a connection that sees what the request at hand may see; the server's own reads see everything."""
-        seen = SEEN.get()
-        # Who may see everybody is spared the judging of each row, which takes a read two to four times as long.
-        if seen in (None, EVERYBODY) or self._readers is None:
-            async with self._own() as connection:
+    async def _entered(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+        with _in_words():
+            async with self._pool.connection() as connection:
                 yield connection
-            return
-        async with self._from(self._readers) as connection, connection.transaction():
-            await connection.execute("select set_config('becalm.people', %s, true)", (seen,))
-            yield connection
-
-    @asynccontextmanager
-    async def _own(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
-        async with self._from(self._pool) as connection:
-            yield connection
-
-    @asynccontextmanager
-    async def _from(self, pool: AsyncConnectionPool[Any]) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
-        try:
-            async with pool.connection() as connection:
-                yield connection
-        except PoolTimeout as exc:
-            raise StorageError(
-                f"database: no answer within {WAIT_LIMIT_S:.0f} s. It may be restarting; try again"
-            ) from exc
-        except (psycopg.Error, OSError) as exc:
-            raise StorageError(f"database: {type(exc).__name__}. It may be restarting; try again") from exc
 
 
 @asynccontextmanager
 async def open_archive(url: str) -> AsyncIterator[Archive]:
     """Bring the schema up to date and give the archive; the caller runs `archive.writer.run()`."""
     migrated = await asyncio.to_thread(migrate, url)
-    writer = ArchiveWriter(url)
-    pool = make_pool(url)
-    readers = make_pool(url, options=READER_OPTIONS) if migrated.row_security is None else None
-    if migrated.row_security is not None:
-        log.warning("row security is %s", migrated.row_security)
+    entrances = await asyncio.to_thread(open_entrances, url)
+    writer = ArchiveWriter(entrances.server)
     await writer.open()
     try:
-        async with pool, readers or contextlib.nullcontext():
-            yield Archive(pool, readers=readers, url=url, writer=writer, migrated=migrated)
+        async with open_whoever_pool(entrances) as pool:
+            yield Archive(pool=pool, entrances=entrances, writer=writer, timescale=migrated.timescale)
     finally:
         await writer.close()
+
+
+@asynccontextmanager
+async def open_own_archive(url: str) -> AsyncIterator[Archive]:
+    """As open_archive(), for a program that has no callers: what it does inside is the server's own work."""
+    with by_the_server():
+        async with open_archive(url) as archive:
+            yield archive
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    try:
+        yield
+    except PoolTimeout as exc:
+        raise StorageError(f"database: no answer within {WAIT_LIMIT_S:.0f} s. It may be restarting; try again") from exc
+    except (psycopg.Error, OSError) as exc:
+        raise StorageError(f"database: {type(exc).__name__}. It may be restarting; try again") from exc
 
 
 def _pages(rows: Sequence[RawRow]) -> Iterator[Sequence[RawRow]]:

@@ -68,7 +68,7 @@ class Upkeep:
     async def once(self, *, settled_s: float = SETTLED_S) -> None:
         """Do what is to be done now. Raises StorageError where the database cannot answer."""
         archive, run = self._archive, self._jobs.run
-        await self._each("select_untrended", lambda session_id: run(keep_trend_at, archive.url, session_id))
+        await self._each("select_untrended", lambda session_id: run(keep_trend_at, archive.entrances.owner, session_id))
         await self._each("select_doubted", self._derive_again, max_tries=MAX_TRIES, pipeline_version=PIPELINE_VERSION)
         if self._metrics_days is not None:
             await self._each(
@@ -77,12 +77,14 @@ class Upkeep:
                 days=self._metrics_days,
             )
         await self._each(
-            "select_unpacked", lambda session_id: run(pack_session, archive.url, session_id), settled_s=settled_s
+            "select_unpacked",
+            lambda session_id: run(pack_session, archive.entrances.owner, session_id),
+            settled_s=settled_s,
         )
         await self._jobs.close()
 
     async def _derive_again(self, session_id: str) -> None:
-        if self._derive is not None and await self._jobs.run(self._derive, self._archive.url, session_id):
+        if self._derive is not None and await self._jobs.run(self._derive, self._archive.entrances.owner, session_id):
             log.info("a session was derived again, as it had not come in one uninterrupted run")
             self._on_derived(session_id)
 

@@ -12,6 +12,7 @@ import psycopg
 
 from becalm_protocol.errors import StorageError, UsageError
 from becalm_protocol.units import NS_PER_S
+from becalm_server.archive.entrances import with_options
 from becalm_server.archive.statements import SQL
 from becalm_server.archive.writes import Refusal, Write, commit, newest_marks
 from becalm_server.latency import Latency
@@ -167,7 +168,10 @@ class ArchiveWriter:
 
     async def _connect(self) -> psycopg.AsyncConnection[Any]:
         connection = await psycopg.AsyncConnection.connect(
-            self._url, autocommit=True, connect_timeout=CONNECT_LIMIT_S, options="-c timezone=UTC"
+            self._url,
+            autocommit=True,
+            connect_timeout=CONNECT_LIMIT_S,
+            options=with_options(self._url, "-c timezone=UTC"),
         )
         cursor = await connection.execute(SQL["claim_archive"], {"key": SINGLE_WRITER_LOCK})
         row = await cursor.fetchone()

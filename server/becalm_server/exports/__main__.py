@@ -9,6 +9,7 @@ from tempfile import TemporaryFile
 from typing import Any, BinaryIO
 
 from becalm_protocol.errors import BecalmError
+from becalm_server.archive.row_security import ForWhom
 from becalm_server.archive.snapshot import open_snapshot
 from becalm_server.exports.catalogue import KINDS, ExportFormat, writer_of
 from becalm_server.exports.content import Content
@@ -46,9 +47,11 @@ def main() -> None:
 def make(request: dict[str, Any], file: BinaryIO) -> None:
     """Write the export that a request names. Raises BecalmError."""
     export_format = ExportFormat(request["format"])
+    people = request["people"]
+    for_whom = None if people is None else ForWhom(people=frozenset(people))
     writer, raw = writer_of(export_format), KINDS[export_format].raw
     with (
-        open_snapshot(request["url"], request["session_id"]) as snapshot,
+        open_snapshot(request["url"], request["session_id"], for_whom=for_whom) as snapshot,
         Content(snapshot, device_names=request["device_names"], raw=raw) as content,
     ):
         writer.write(content, file)

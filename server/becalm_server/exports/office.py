@@ -11,6 +11,7 @@ from typing import Any
 
 from becalm_protocol.errors import BecalmError, StorageError
 from becalm_protocol.events import value
+from becalm_server.archive.row_security import FOR_WHOM, TheServer
 from becalm_server.archive.store import Archive
 from becalm_server.exports.catalogue import ExportFormat
 from becalm_server.refusals import ExportsBusyError, FormatUnavailableError, NothingToExportError
@@ -108,8 +109,13 @@ class ExportOffice:
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
             env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         )  # fmt: skip
+        for_whom, entrances = FOR_WHOM.get(), self._archive.entrances
+        url, people = entrances.server, None
+        if not isinstance(for_whom, TheServer):  # its process sees what its caller sees
+            url, people = entrances.caller, sorted(for_whom.people)
         request = {
-            "url": self._archive.url,
+            "url": url,
+            "people": people,
             "session_id": wish.session_id,
             "format": wish.export_format.value,
             "device_names": wish.device_names,

@@ -47,7 +47,7 @@ from becalm_protocol.units import NS_PER_S
 from becalm_server.archive.raw_rows import to_row
 from becalm_server.archive.records import SessionRecord
 from becalm_server.archive.snapshot import open_snapshot
-from becalm_server.archive.store import open_archive
+from becalm_server.archive.store import open_own_archive
 from becalm_server.archive.writes import StreamMark, Write
 from becalm_server.exports.__main__ import make
 from becalm_server.exports.content import Content
@@ -205,7 +205,7 @@ def store(database_url: str) -> Store:
         record = SessionRecord(
             session_id=session_id, source=Source.LIVE, baseline_s=60.0, started_unix_ns=recording.started_unix_ns
         )
-        async with open_archive(database_url) as archive:
+        async with open_own_archive(database_url) as archive:
             await archive.add_session(record)
             await archive.begin_session(record, streams=recording.streams)
             writing = asyncio.ensure_future(archive.writer.run())
@@ -236,9 +236,8 @@ def export(database_url: str) -> MakeExport:
 
     def made(session_id: str, export_format: str, *, device_names: bool = False) -> bytes:
         file = io.BytesIO()
-        make(
-            {"url": database_url, "session_id": session_id, "format": export_format, "device_names": device_names}, file
-        )
+        wish = {"session_id": session_id, "format": export_format, "device_names": device_names}
+        make({"url": database_url, "people": None, **wish}, file)
         return file.getvalue()
 
     return made

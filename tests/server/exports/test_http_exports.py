@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
 from becalm_protocol.errors import StorageError
 from becalm_server import http_exports
-from becalm_server.archive.store import open_archive
+from becalm_server.archive.row_security import FOR_WHOM, ForWhom
+from becalm_server.archive.store import open_own_archive
 from becalm_server.exports.catalogue import KINDS, ExportFormat, file_name
 from becalm_server.exports.office import MAX_AT_ONCE, ExportOffice, Wish
 
@@ -85,13 +87,38 @@ async def test_a_reader_that_takes_nothing_is_cut_off(
         await asyncio.Event().wait()
 
     wish = Wish(session_id=session_id, export_format=ExportFormat.KUBIOS, device_names=False)
-    async with open_archive(database_url) as archive:
+    async with open_own_archive(database_url) as archive:
         office = ExportOffice(archive)
         for _ in range(MAX_AT_ONCE + 1):
             made = await office.make(wish)
             await http_exports.ExportResponse(made, wish=wish)({"type": "http"}, never, never)
             with pytest.raises(StorageError, match="ended early"):
                 await anext(made.pieces())
+
+
+@pytest.mark.parametrize("export_format", [ExportFormat.CSV, ExportFormat.KUBIOS])
+async def test_an_export_holds_what_its_caller_sees(
+    session_id: str, database_url: str, export_format: ExportFormat
+) -> None:
+    """The same file as the server's own for whose it is; for anybody else there is no such session."""
+    async with await psycopg.AsyncConnection.connect(database_url) as connection:
+        await connection.execute("insert into person (person_id) values ('ann')")
+        await connection.execute("update session set person_id = 'ann'")
+    wish = Wish(session_id=session_id, export_format=export_format, device_names=False)
+    async with open_own_archive(database_url) as archive:
+        office = ExportOffice(archive)
+
+        async def content() -> bytes:
+            made = await office.make(wish)
+            return b"".join([piece async for piece in made.pieces()])
+
+        of_the_server = await content()
+        for people in (frozenset(), frozenset({"ben"})):
+            FOR_WHOM.set(ForWhom(people=people))
+            with pytest.raises(StorageError, match="found nothing"):
+                await content()
+        FOR_WHOM.set(ForWhom(people=frozenset({"ann", "ben"})))
+        assert await content() == of_the_server
 
 
 async def test_more_than_fit_at_once_wait_their_turn(http: httpx.AsyncClient, session_id: str) -> None:

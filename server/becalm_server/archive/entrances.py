@@ -1,0 +1,112 @@
+"""The four ways into the database, and who goes in by which. No other module decides that.
+
+| entrance | who | may |
+|---|---|---|
+| owner: the address itself | migrations, backup, restore, re-derivation; packing and trends of ended sessions | all |
+| `becalm_server` | the live writer, the server's own tasks, requests of those who see everybody | rows, no tables |
+| `becalm_gate` | the gate, before it knows who calls: tokens, logins, consents; the audit log | few tables of access |
+| `becalm_caller` | every other request, every export of theirs | rows of the people it is told |
+
+The last three own nothing. They log in with a secret of their own, made from the owner's, so that nothing that is done
+there can become more. Where that is not to be had (an address without a password, a server that does not let them in)
+the owner logs in and becomes the role before its first statement.
+"""
+
+import contextlib
+import hashlib
+import hmac
+import logging
+from enum import StrEnum
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from becalm_protocol.errors import ConfigError, StorageError
+from becalm_protocol.events import value
+
+log = logging.getLogger(__name__)
+
+CONNECT_LIMIT_S = 5
+
+
+class Role(StrEnum):
+    """What is not the owner."""
+
+    SERVER = "becalm_server"
+    GATE = "becalm_gate"
+    CALLER = "becalm_caller"
+
+
+@value
+class Entrances:
+    """Addresses of one database; each holds a secret: for our own processes only."""
+
+    owner: str
+    server: str
+    gate: str
+    caller: str
+
+
+def open_entrances(url: str) -> Entrances:
+    """Return the entrances of a migrated database. Raises StorageError, or ConfigError where a role may too much."""
+    try:
+        with psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_LIMIT_S) as owner:
+            server, gate, caller = (_entrance(url, role, owner=owner) for role in Role)
+    except psycopg.Error as exc:
+        raise StorageError(f"database: {type(exc).__name__}. It may be restarting; try again") from exc
+    return Entrances(owner=url, server=server, gate=gate, caller=caller)
+
+
+def with_options(url: str, more: str) -> str:
+    """Return the value of `options` for a connection: those that an address names, and more."""
+    return f"{conninfo_to_dict(url).get('options') or ''} {more}".strip()
+
+
+def _entrance(url: str, role: Role, *, owner: psycopg.Connection) -> str:
+    secret = _secret(url, role)
+    path = "-c search_path=seen,public" if role is Role.CALLER else ""
+    login = make_conninfo(url, user=role.value, password=secret, options=with_options(url, path))
+    if _lets_in(login):
+        return login
+    # The digest goes there, not the secret: servers may log statements.
+    stored = (
+        owner.pgconn.encrypt_password(secret.encode(), role.encode(), b"scram-sha-256").decode() if secret else None
+    )
+    with contextlib.suppress(psycopg.Error):  # the role may be somebody else's, who only let us become it
+        owner.execute(
+            sql.SQL("alter role {} login password {}").format(sql.Identifier(role.value), sql.Literal(stored))
+        )
+        if _lets_in(login):
+            return login
+    becoming = make_conninfo(url, options=with_options(url, f"-c role={role.value} {path}"))
+    if _lets_in(becoming):
+        log.info("the database lets nobody log in as %s: the owner logs in and becomes it", role.value)
+        return becoming
+    raise StorageError(f"database: expected to enter it as {role.value}, was refused. Its log tells why")
+
+
+def _secret(url: str, role: Role) -> str | None:
+    password = conninfo_to_dict(url).get("password")
+    if not password:
+        return None
+    return hmac.new(str(password).encode(), f"becalm entrance {role.value}".encode(), hashlib.sha256).hexdigest()
+
+
+def _lets_in(entrance: str) -> bool:
+    """Tell whether an entrance is open; a role behind it that may more than it should is an error."""
+    try:
+        with psycopg.connect(entrance, connect_timeout=CONNECT_LIMIT_S) as connection:
+            row = connection.execute(
+                "select rolname, rolsuper or rolbypassrls or rolcreaterole"
+                " or exists (select from pg_class where relowner = pg_roles.oid)"
+                " from pg_roles where rolname = current_user"
+            ).fetchone()
+    except psycopg.OperationalError:
+        return False
+    if row is None or row[1]:
+        role = row[0] if row else "of ours"
+        raise ConfigError(
+            f"expected a role {role} that owns nothing and is no superuser, got more", setting="database_url"
+        )
+    return True
