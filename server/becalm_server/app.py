@@ -27,6 +27,7 @@ from becalm_server import (
 )
 from becalm_server.access.gate import gate
 from becalm_server.access.pace import PaceGuard
+from becalm_server.access.person_export import PersonExports
 from becalm_server.body_cap import BodyCap
 from becalm_server.documented_app import DocumentedApp
 from becalm_server.exports.office import ExportOffice
@@ -90,6 +91,7 @@ def create_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     app.state.telemetry = Telemetry(parts)
     app.state.exports = ExportOffice(parts.archive)
+    app.state.person_exports = PersonExports(parts.archive, app.state.exports)
     install_problem_handlers(app)
     refusals = responses(WhoError, HTTPStatus.FORBIDDEN, NotAllowedError, HTTPStatus.TOO_MANY_REQUESTS)
     for edge in EDGES:

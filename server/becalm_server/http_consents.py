@@ -10,7 +10,7 @@ from fastapi.responses import StreamingResponse
 from becalm_server.access.consents import Purpose
 from becalm_server.access.erasure import erase_person
 from becalm_server.access.gate import CallerIs, access_of
-from becalm_server.access.person_export import collect
+from becalm_server.access.person_export import PersonExports
 from becalm_server.access.tokens import new_id
 from becalm_server.bodies.people import ConsentBody, ConsentList, ConsentWish, ErasedBody
 from becalm_server.http_people import PersonId, known_person
@@ -80,10 +80,11 @@ async def withdraw_consent(request: Request, caller: CallerIs, person_id: Person
     responses={int(HTTPStatus.OK): _ZIP, **responses(ExportsBusyError)},
 )
 async def person_export(request: Request, person_id: PersonId) -> StreamingResponse:
-    """Return a zip of everything that is kept: the person, consents, grants, audit entries, every session."""
+    """Return a zip of everything that is kept: a JSON file a table, and of every session its recording as CSV."""
     parts: Parts = request.app.state.parts
     await known_person(parts.access, person_id)
-    file = await collect(parts.access, parts.archive, request.app.state.exports, person_id)
+    exports: PersonExports = request.app.state.person_exports
+    file = await exports.collect(person_id)
     headers = {"Content-Disposition": f'attachment; filename="becalm-{person_id}.zip"', **NO_STORE}
     return StreamingResponse(_pieces(file), media_type="application/zip", headers=headers)
 

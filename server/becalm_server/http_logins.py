@@ -71,7 +71,7 @@ async def log_out(request: Request, caller: CallerIs) -> Response:
 async def set_password(request: Request, caller: CallerIs, wish: PasswordWish) -> Response:
     """Choose how to log in from a browser; logins of before are over."""
     access, address = access_of(request), address_of(request.scope)
-    account = await access.store.one("select_account", account_id=caller.account_id)
+    account = await access.gate_store.one("select_account", account_id=caller.account_id)
     if account is not None and account["password_hash"] is not None:
         with access.pace.trial(f"account {caller.account_id}", address=address, everywhere=True) as trial:
             is_right, _ = await access.logins.check(wish.old_password or "", account["password_hash"])

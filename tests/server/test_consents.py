@@ -1,11 +1,13 @@
 """What people agree to holds at once; what is kept of them can be had, and can be erased, also in a live session."""
 
+import asyncio
 import io
 import json
 import zipfile
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
 from becalm_protocol.errors import CloseCode
@@ -13,6 +15,8 @@ from becalm_protocol.forms import SUBPROTOCOL_2_JSON, SUBPROTOCOL_2_MSGPACK
 from becalm_protocol.handshake import AgentHello, OpenSession, SessionClosed, Source, StopSession
 from becalm_server import ws_ingest
 from becalm_server.access.audit import verify
+from becalm_server.access.person_export import MAX_AT_ONCE
+from becalm_server.access.tokens import digest
 from becalm_server.archive.access_store import open_owners_store
 
 
@@ -111,17 +115,77 @@ async def test_everything_about_a_person_is_one_file(server: Any, ann: dict[str,
     session_id = await recorded(server, ann, sensors)
     async with server.http(ann["token"]) as me:
         await me.post(f"/v1/sessions/{session_id}/notes", json={"text": "a calm one"})
+        await me.post(f"{ann['path']}/consents", json={"purpose": "storage", "text_version": "1"})
+        login = {"login": "ann", "password": "a long enough one"}
+        assert (await me.post("/v1/access/me/password", json=login)).status_code == 204
+        secrets = list((await me.post("/v1/access/login", json=login)).json().values())
+        await seen_sensor(server.settings.database_url, ann["person_id"])
         answer = await me.get(f"{ann['path']}/export")
     assert answer.status_code == 200
     with zipfile.ZipFile(io.BytesIO(answer.content)) as whole:
         assert whole.testzip() is None
-        assert json.loads(whole.read("person.json"))["person_id"] == ann["person_id"]
-        assert "a calm one" in whole.read(f"sessions/{session_id}/notes.json").decode()
-        assert {entry["person_id"] for entry in json.loads(whole.read("audit.json"))} == {ann["person_id"]}
+        assert [one["person_id"] for one in json.loads(whole.read("person.json"))] == [ann["person_id"]]
+        assert "a calm one" in whole.read(f"sessions/{session_id}/annotation.json").decode()
+        told_of = {entry["person_id"] for entry in json.loads(whole.read("audit_entry.json"))}
+        assert ann["person_id"] in told_of <= {ann["person_id"], "everybody", None}
+        assert [one["name"] for one in json.loads(whole.read("device.json"))] == ["strap of Ann"]
+        assert {one["login"] for one in json.loads(whole.read("account.json"))} == {"ann", None}
+        for name, n_rows in (("access_device", 2), ("login_family", 1), ("invitation", 1), ("consent", 1)):
+            assert len(json.loads(whole.read(f"{name}.json"))) == n_rows, name
         with zipfile.ZipFile(io.BytesIO(whole.read(f"sessions/{session_id}/recording.zip"))) as recording:
             assert any(name.endswith(".csv") for name in recording.namelist())
         told = b"".join(whole.read(name) for name in whole.namelist())
-    assert ann["token"].encode() not in told
+    for secret in (ann["token"], "argon2", *(one for one in secrets if isinstance(one, str) and len(one) > 40)):
+        assert secret.encode() not in told
+        assert digest(secret).hex().encode() not in told
+
+
+async def seen_sensor(url: str, person_id: str) -> None:
+    async with await psycopg.AsyncConnection.connect(url) as connection:
+        await connection.execute(
+            "insert into device (device_id, person_id, agent_id, name, kinds)"
+            " values ('d', %s, 'a', 'strap of Ann', '{}')",
+            (person_id,),
+        )
+
+
+async def test_no_table_about_a_person_is_left_out_of_the_file(
+    start_server: Any, database_url: str, sensors: Any, fetch: Any
+) -> None:
+    """The database lists them, so that one that a later becalm adds cannot be forgotten."""
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+        await connection.execute("create table later (session_id text references session on delete cascade, n int)")
+    about = b"""select distinct table_name as name from information_schema.columns
+    join information_schema.tables using (table_schema, table_name)
+    where table_schema = 'public' and table_type = 'BASE TABLE'
+        and column_name in ('person_id', 'account_id', 'clinician_id', 'session_id', 'family_id', 'device_id')"""
+    wanted = {row["name"] for row in await fetch(database_url, about)}
+    async with start_server(database_url) as server, server.http() as http:
+        me = await paired(server, http, role="participant")
+        agent = await paired(server, http, role="agent", person_id=me["person_id"])
+        session_id = await recorded(server, {"agent": bearer(agent["token"])}, sensors)
+        async with server.http(me["token"]) as own:
+            answer = await own.get(f"/v1/people/{me['person_id']}/export")
+        of_operator = await http.get(f"/v1/people/{me['person_id']}/export")
+    with (
+        zipfile.ZipFile(io.BytesIO(answer.content)) as whole,
+        zipfile.ZipFile(io.BytesIO(of_operator.content)) as other,
+    ):
+        names = {name.rpartition("/")[2].removesuffix(".json") for name in whole.namelist()}
+        assert whole.namelist() == other.namelist()
+        assert whole.read("device.json") == other.read("device.json")
+        assert f"sessions/{session_id}/later.json" in whole.namelist()
+    # Samples and indices are in recording.zip; a pipeline's state and digests of secrets are the server's own.
+    assert wanted - names == {"metrics", "live_state", "refresh_token"}
+    assert len(wanted) > 20
+
+
+async def test_everything_about_a_few_people_at_once_and_no_more(server: Any, http: httpx.AsyncClient) -> None:
+    person_id = (await http.get("/v1/people")).json()["items"][0]["person_id"]
+    several = [http.get(f"/v1/people/{person_id}/export") for _ in range(MAX_AT_ONCE + 1)]
+    statuses = sorted(answer.status_code for answer in await asyncio.gather(*several))
+    assert statuses == [200] * MAX_AT_ONCE + [503]
+    assert (await http.get(f"/v1/people/{person_id}/export")).status_code == 200
 
 
 async def test_erasure_in_a_live_session_leaves_only_an_audit_entry(

@@ -42,7 +42,7 @@ order by access_device.created_at, device_id
 -- revoke_device: its token opens nothing any more
 update access_device set revoked_at = coalesce(revoked_at, now())
 where device_id = %(device_id)s and (%(account_id)s::text is null or account_id = %(account_id)s)
-returning *
+returning device_id, account_id
 
 -- bind_agent: the first agent that comes with a token keeps it
 update access_device set agent_id = coalesce(agent_id, %(agent_id)s)
@@ -197,9 +197,6 @@ select distinct clinician_id from access_grant where person_id = %(person_id)s a
 
 -- select_person_sessions: everything that was recorded of a person
 select session_id, agent_id from session where person_id = %(person_id)s order by created_at
-
--- select_person_accounts: who comes in as a person, or stands beside it
-select account_id, role, label, login, created_at, disabled_at from account where person_id = %(person_id)s
 
 -- insert_erased: sessions that agents shall forget
 insert into erased_session (session_sha256) select unnest(%(digests)s::bytea[]) on conflict do nothing

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import AsyncConnectionPool
 
 from becalm_protocol.errors import StorageError
 from becalm_server.archive.entrances import Entrances
-from becalm_server.archive.pools import WAIT_LIMIT_S, WhoeverPool, make_pool, open_whoever_pool
+from becalm_server.archive.pools import WhoeverPool, in_words, make_pool, open_whoever_pool
 from becalm_server.archive.statements import load_statements
 
 Row = dict[str, Any]
@@ -54,19 +54,14 @@ class AccessStore:
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
-        try:
-            async with self._pool.connection() as connection:
-                yield connection
-        except PoolTimeout as exc:
-            raise StorageError(
-                f"database: no answer within {WAIT_LIMIT_S:.0f} s. It may be restarting; try again"
-            ) from exc
-        except psycopg.errors.UniqueViolation as exc:
-            raise TakenError("database: it has such a row already. Try again, or choose another name") from exc
-        except (psycopg.DataError, psycopg.errors.ProgramLimitExceeded) as exc:
-            raise RefusedError(f"database: {type(exc).__name__}. It takes no such value") from exc
-        except (psycopg.Error, OSError) as exc:
-            raise StorageError(f"database: {type(exc).__name__}. It may be restarting; try again") from exc
+        with in_words():
+            try:
+                async with self._pool.connection() as connection:
+                    yield connection
+            except psycopg.errors.UniqueViolation as exc:
+                raise TakenError("database: it has such a row already. Try again, or choose another name") from exc
+            except (psycopg.DataError, psycopg.errors.ProgramLimitExceeded) as exc:
+                raise RefusedError(f"database: {type(exc).__name__}. It takes no such value") from exc
 
 
 class Steps:

@@ -76,3 +76,10 @@ limit %(limit)s
 select max(received_ns) as newest_ns
 from raw_event
 where stream_id = any (array(select stream_id from stream where session_id = %(session_id)s))
+
+-- select_own_tables: which tables, and of them which columns, whoever asks may read at all
+select table_name::text, array_agg(column_name::text order by ordinal_position) as columns
+from information_schema.columns
+where table_schema = 'public'
+group by table_name
+order by table_name

@@ -1,15 +1,16 @@
 """Connections: pools for requests, few and patient, and single ones for jobs; each statement with an end."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import msgspec
 import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.json import set_json_loads
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from becalm_protocol.errors import StorageError
 from becalm_server.archive.entrances import Entrances, with_options
 from becalm_server.archive.row_security import FOR_WHOM, SET_FOR_WHOM, TheServer
 
@@ -20,6 +21,17 @@ QUERY_LIMIT_MS = 20_000
 # A job's statements take some tens of milliseconds, the longest over a whole session a few seconds.
 JOB_QUERY_LIMIT_MS = 60_000
 CONNECT_LIMIT_S = 5
+
+
+@contextmanager
+def in_words() -> Iterator[None]:
+    """Turn what a connection says into a StorageError with a sentence."""
+    try:
+        yield
+    except PoolTimeout as exc:
+        raise StorageError(f"database: no answer within {WAIT_LIMIT_S:.0f} s. It may be restarting; try again") from exc
+    except (psycopg.Error, OSError) as exc:
+        raise StorageError(f"database: {type(exc).__name__}. It may be restarting; try again") from exc
 
 
 class WhoeverPool:

@@ -39,21 +39,25 @@ begin
             ('session', 'select, insert', 'person_id = ' || people, 'select (session_id, person_id)'),
             ('device', 'select', 'person_id = ' || people, null),
             ('person', 'select, update (label)', 'person_id = ' || people, null),
-            ('account', 'select', format('account_id = %s or person_id = %s', account, person),
+            ('account', 'select (account_id, role, person_id, label, login, created_at, disabled_at)', format('account_id = %s or person_id = %s', account, person),
                 'select, update (login, password_hash)'),
-            ('access_device', 'select, update (revoked_at)', accounts, 'select, insert, update (agent_id, seen_at)'),
+            ('access_device',
+                'select (device_id, account_id, label, agent_id, is_local, created_at, seen_at, revoked_at), '
+                'update (revoked_at)', accounts, 'select, insert, update (agent_id, seen_at)'),
             ('invitation', 'select (account_id, created_at, expires_at, used_at)', accounts,
                 'select, update (used_at), delete'),
             ('login_family', 'select, update (revoked_at)', accounts, 'select, insert, update, delete'),
             ('refresh_token', null, null, 'select, insert, update, delete'),
             ('access_grant', 'select, insert, update (withdrawn_at)', 'person_id = ' || person, 'select'),
             ('consent', 'select, insert, update (withdrawn_at)', 'person_id = ' || person, 'select'),
-            ('audit_entry', 'select', format($p$person_id = %1$s or person_id = 'everybody' and %1$s <> ''$p$, person), 'select, insert'),
+            ('audit_entry', 'select', format($p$person_id = %1$s or person_id = 'everybody' and %1$s <> '' or %2$s$p$, person, accounts), 'select, insert'),
             ('erased_session', null, null, 'select')
         ) as named (name, caller_may, caller_sees, gate_may)
         union all
         select
-            columns.table_name, case columns.table_name when 'annotation' then 'select, insert, delete' else 'select' end,
+            columns.table_name,
+            -- The state of a pipeline is the server's own: of the session there is nothing in it but what is stored.
+            case columns.table_name when 'annotation' then 'select, insert, delete' when 'live_state' then null else 'select' end,
             format('exists (select from public.session where session.session_id = %I.session_id)', columns.table_name),
             null
         from information_schema.columns

@@ -3,12 +3,11 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
 import psycopg
-from psycopg_pool import PoolTimeout
 
 from becalm_protocol.derived import PIPELINE_VERSION
 from becalm_protocol.errors import StorageError
@@ -18,7 +17,7 @@ from becalm_server.archive.doubts import Doubt
 from becalm_server.archive.entrances import Entrances, open_entrances
 from becalm_server.archive.migrate import migrate
 from becalm_server.archive.overview import Overview, Window
-from becalm_server.archive.pools import WAIT_LIMIT_S, WhoeverPool, open_whoever_pool
+from becalm_server.archive.pools import WhoeverPool, in_words, open_whoever_pool
 from becalm_server.archive.raw_rows import RawRow, to_event
 from becalm_server.archive.records import SessionRecord, StreamRecord, session_record, stream_record
 from becalm_server.archive.row_security import by_the_server
@@ -191,12 +190,12 @@ class Archive:
 
     async def rows(self, statement: str, **parameters: object) -> Rows:
         """Return the rows of a statement."""
-        with _in_words():
+        with in_words():
             return await self._pool.rows(SQL[statement], parameters)
 
     @asynccontextmanager
     async def _entered(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
-        with _in_words():
+        with in_words():
             async with self._pool.connection() as connection:
                 yield connection
 
@@ -221,16 +220,6 @@ async def open_own_archive(url: str) -> AsyncIterator[Archive]:
     with by_the_server():
         async with open_archive(url) as archive:
             yield archive
-
-
-@contextmanager
-def _in_words() -> Iterator[None]:
-    try:
-        yield
-    except PoolTimeout as exc:
-        raise StorageError(f"database: no answer within {WAIT_LIMIT_S:.0f} s. It may be restarting; try again") from exc
-    except (psycopg.Error, OSError) as exc:
-        raise StorageError(f"database: {type(exc).__name__}. It may be restarting; try again") from exc
 
 
 def _pages(rows: Sequence[RawRow]) -> Iterator[Sequence[RawRow]]:
