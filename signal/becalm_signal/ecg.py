@@ -13,7 +13,10 @@ from becalm_signal.clock import StreamClock
 from becalm_signal.ecg_cause import NoiseCause
 from becalm_signal.ecg_contact import ContactWatch
 from becalm_signal.ecg_plateau import PlateauWatch
+from becalm_signal.ecg_recent import RecentSamples
+from becalm_signal.ecg_timing import TimingWatch
 from becalm_signal.ecg_trust import HeartTrust
+from becalm_signal.intervals import BEAT_JITTER_MS
 from becalm_signal.qrs import Peak, QrsDetector
 from becalm_signal.quality import RangeWatch
 from becalm_signal.rr import RrFlagger
@@ -27,6 +30,8 @@ GHOST_BELOW = 1.95
 HEART_ABOVE = 2.2
 # Known late, an open lead is told of from here on after the last beat.
 OFF_AFTER_NS = 300 * NS_PER_MS
+# An interval as sure as any needs no error of its own.
+USUAL_RR_ERROR_MS = math.sqrt(2.0) * BEAT_JITTER_MS
 DEAD = frozenset({Reason.FLAT, Reason.SATURATED})
 CAUSES = frozenset({Reason.NOISY, Reason.CLIPPED, Reason.POWERLINE})
 # What comes after these may be no heart any more.
@@ -49,7 +54,9 @@ class EcgStage:
         self._detector = QrsDetector(rate_hz)
         self._contact = ContactWatch(rate_hz)
         self._cause = NoiseCause(rate_hz, unit_per_count=unit_per_count)
-        self._plateaus = PlateauWatch(rate_hz, unit_per_count=unit_per_count)
+        self._recent = RecentSamples(rate_hz)
+        self._plateaus = PlateauWatch(self._recent, unit_per_count=unit_per_count)
+        self._timing = TimingWatch(self._recent)
         self._trust = HeartTrust()
         self._flagger = RrFlagger(SignalKind.ECG)
         self._quality = QualityReporter(SignalKind.ECG)
@@ -68,6 +75,7 @@ class EcgStage:
         self._contact.restart()
         self._cause.restart()
         self._plateaus.restart()
+        self._recent.restart()
         self._trust.restart()
         self._breath.restart()
         self._breaths.restart()
@@ -106,7 +114,7 @@ class EcgStage:
             done = n_taken
             self._contact.feed(taken)
             self._cause.feed(taken)
-            self._plateaus.feed(taken)
+            self._recent.feed(taken)
             self._breath.feed(taken)
             judged = n_taken == len(piece) and self._watch.feed(piece)
             if judged or peaks:
@@ -119,7 +127,7 @@ class EcgStage:
         told: list[Peak] = []
         for peak in peaks:
             self._contact.beat(peak.at, is_known=peak.is_known)
-            peak.error_ms = self._plateaus.error_ms(peak.at)
+            peak.error_ms = math.hypot(self._plateaus.error_ms(peak.at), self._timing.error_ms(peak.at))
             told += self._trust.hear(peak)
         out = self._judge(emitted_ns, clock=clock)
         if was in DEAD and self._quality.reason is None:
@@ -127,6 +135,7 @@ class EcgStage:
             self._detector.begin_anew()
             self._contact.restart()
             self._plateaus.restart()
+            self._recent.restart()
             self._trust.restart()
             self._breath.restart()
             self._origin = at + 1
@@ -163,7 +172,7 @@ class EcgStage:
         stream_ns = clock.stream_ns(at)
         rr_ms = None if self._before_ns is None else (stream_ns - self._before_ns) / 1e6
         self._before_ns = stream_ns
-        error_ms = round(math.hypot(clock.error_ns(at) / 1e6, Z_95 * peak.error_ms), 3)
+        error_ms = round(math.hypot(clock.error_ns(at) / 1e6, Z_95 * max(BEAT_JITTER_MS, peak.error_ms)), 3)
         rr_error_ms = round(math.hypot(self._before_error_ms, peak.error_ms), 3)
         self._before_error_ms = peak.error_ms
         return [
@@ -172,7 +181,7 @@ class EcgStage:
                 rr_ms=rr_ms,
                 emitted_ns=emitted_ns,
                 t_error_ms=error_ms,
-                rr_error_ms=rr_error_ms if rr_ms is not None and rr_error_ms > 0.0 else None,
+                rr_error_ms=rr_error_ms if rr_ms is not None and rr_error_ms > USUAL_RR_ERROR_MS else None,
             ),
             *self._breathe(peak.at, clock=clock, emitted_ns=emitted_ns),
         ]

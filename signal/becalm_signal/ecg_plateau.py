@@ -4,9 +4,8 @@ import math
 from collections.abc import Sequence
 
 from becalm_signal.ecg_cause import MIN_CLIPPED_STEPS
+from becalm_signal.ecg_recent import RecentSamples
 
-# As late as a beat of the learning time or of search-back is heard.
-KEPT_S = 5.0
 # Both deflections of a narrow QRS lie within this of its peak.
 REACH_S = 0.07
 # A shorter one hardly moves the peak; two samples are no plateau at high rates.
@@ -16,36 +15,27 @@ ERROR_SHARE = 0.125
 
 
 class PlateauWatch:
-    """Keeps the last seconds; `error_ms` tells how unsure the time of a beat is that ends in a plateau.
+    """`error_ms` tells how unsure the time of a beat is that ends in a plateau.
 
     A rail is a level at which the beat before has ended, too, to the bit.
     """
 
-    def __init__(self, rate_hz: float, *, unit_per_count: float) -> None:
-        self._rate_hz = rate_hz
+    def __init__(self, recent: RecentSamples, *, unit_per_count: float) -> None:
+        self._recent = recent
+        self._rate_hz = recent.rate_hz
         self._least_range = MIN_CLIPPED_STEPS * unit_per_count
-        self._reach = round(REACH_S * rate_hz)
-        self._n_least = max(2, math.ceil(LEAST_S * rate_hz))
-        self._n_kept = round(KEPT_S * rate_hz)
+        self._reach = round(REACH_S * self._rate_hz)
+        self._n_least = max(2, math.ceil(LEAST_S * self._rate_hz))
         self.restart()
 
     def restart(self) -> None:
         """Begin again after a gap."""
-        self._samples: list[float] = []
-        self._first = 0
         self._ends = (math.nan, math.nan)
-
-    def feed(self, samples: Sequence[float]) -> None:
-        """Take samples, shape (n_samples,)."""
-        self._samples += samples
-        if len(self._samples) > 2 * self._n_kept:
-            self._first += len(self._samples) - self._n_kept
-            del self._samples[: -self._n_kept]
 
     def error_ms(self, at: float) -> float:
         """Return the standard deviation, in ms, that plateaus add to the time of the beat at sample `at`."""
-        middle = round(at) - self._first
-        part = self._samples[max(0, middle - self._reach) : middle + self._reach + 1]
+        middle = round(at)
+        part = self._recent.between(middle - self._reach, middle + self._reach + 1)
         if not part:
             return 0.0
         ends, before = (min(part), max(part)), self._ends

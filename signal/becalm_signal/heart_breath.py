@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from itertools import product
 from statistics import median
 
-from becalm_protocol.derived import Beat, BeatFlag, Breath, BreathPhase, BreathTurn, Index, Reason
+from becalm_protocol.derived import Beat, Breath, BreathPhase, BreathTurn, Index, Reason
 from becalm_protocol.events import SignalKind
 from becalm_protocol.units import NS_PER_S
 from becalm_signal.breath_board import HINTS
 from becalm_signal.breath_phase import phase_between
 from becalm_signal.coherence import COHERENCE_S, coherence_share
+from becalm_signal.intervals import is_sound
 from becalm_signal.slow_board import Moment
 from becalm_signal.stage import Output
 
@@ -59,7 +60,7 @@ class HeartBreathSection:
             kept = self._rr.setdefault(event.source, deque(maxlen=N_KEPT_RR))
             if kept and event.t_ns / NS_PER_S - kept[-1].t_s < MIN_RR_S:
                 return  # untimed intervals are laid on arrival times, which may run together
-            kept.append(Rr(event.t_ns / NS_PER_S, event.rr_ms or 0.0, event.flag is BeatFlag.OK))
+            kept.append(Rr(event.t_ns / NS_PER_S, event.rr_ms or 0.0, is_sound(event)))
         elif isinstance(event, Breath):
             start_s = event.t_ns / NS_PER_S
             if self._breaths and abs(start_s - self._breaths[-1][1]) > MAX_SLIP_S:

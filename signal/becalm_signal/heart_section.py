@@ -7,7 +7,7 @@ from becalm_protocol.events import SignalKind
 from becalm_protocol.units import NS_PER_S
 from becalm_signal.bounds import Z_95
 from becalm_signal.hrv import WINDOW_S
-from becalm_signal.intervals import Differences, Interval, IntervalLog, differences
+from becalm_signal.intervals import Differences, Interval, IntervalLog, differences, jitter_ms
 from becalm_signal.slow_board import Moment
 from becalm_signal.spectrum import WINDOW_S as SPECTRUM_S
 from becalm_signal.spectrum import Bands, SlidingSpectrum
@@ -112,7 +112,7 @@ def _band_indices(bands: Bands, found: Differences, window: list[Interval]) -> d
     told = [rr for rr in window if rr.accepted]
     told_s = sum(rr.rr_ms for rr in told) / 1000.0
     mean_ms = 1000.0 * told_s / len(told)
-    jitter_ms2 = 2.0 * sum(rr.jitter_ms2 for rr in told) / len(told)
+    jitter_ms2 = 2.0 * jitter_ms(told) ** 2
     doubted = [(rr - mean_ms) ** 2 for hole in found.holes if hole.is_doubted for rr in hole.inside_ms]
     doubted_ms2 = sum(doubted) / len(told)
     missing_s = [hole.length_ms / 1000.0 for hole in found.holes]

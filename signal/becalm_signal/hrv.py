@@ -10,7 +10,7 @@ from becalm_protocol.derived import Beat, BeatFlag, Index, Reason
 from becalm_protocol.events import UNTIMED_KINDS, SignalKind
 from becalm_protocol.units import NS_PER_S
 from becalm_signal.bounds import Z_95
-from becalm_signal.intervals import BEAT_JITTER_MS, Differences, Interval, IntervalLog, differences
+from becalm_signal.intervals import BEAT_JITTER_MS, Differences, Interval, IntervalLog, differences, jitter_ms
 
 WINDOW_S = 60.0
 N_HEART_RATE = 5
@@ -65,7 +65,7 @@ def rmssd_index(found: Differences, window: Sequence[Interval]) -> Index:
     value = math.sqrt(mean)
     if value == 0.0:
         return Index(reason=Reason.NOISY)
-    sigma_ms = math.sqrt(sum([rr.jitter_ms2 for rr in window]) / len(window))
+    sigma_ms = jitter_ms(window)
     inflated = value - math.sqrt(max(0.0, mean - 6.0 * sigma_ms**2))
     jitter = inflated + Z_95 * math.sqrt(6.0 / len(found.steps_ms)) * sigma_ms
     flagged = Z_95 * found.repairing / (2.0 * value) + (math.sqrt(mean + found.doubted) - value)

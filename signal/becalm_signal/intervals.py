@@ -18,6 +18,8 @@ from becalm_signal.bounds import moments
 MAX_PER_S = 4.2
 # Standard deviation of a beat's time: 130 Hz with a parabola 0.1-0.7 ms on real straps; RR counts of 1/1024 s 0.3 ms.
 BEAT_JITTER_MS = 0.7
+# An interval known no better than this has an end that was laid on noise: only that there was a beat is known.
+PLACED_MS = 25.0
 
 # A longer run is no misread beat or two: nothing is expected of it.
 MAX_REPAIRED = 4
@@ -39,9 +41,16 @@ MIN_SPREAD = math.sqrt(2.0)
 DOUBTED_DEVIATIONS = 4.5
 # So many flags in a row on intervals of usual length on the whole are a heart without a rhythm rather than errors.
 IRREGULAR_FROM = 3
+# At an edge of the window the rest of them is not seen.
+IRREGULAR_AT_EDGE_FROM = 2
 IRREGULAR_LENGTH = 0.6
 # A window starts with a hole where its first interval begins later than this many intervals.
 EDGE_INTERVALS = 1.5
+
+
+def is_sound(beat: Beat) -> bool:
+    """Whether an interval is one of the rhythm, and both its ends are known."""
+    return beat.flag is BeatFlag.OK and (beat.rr_error_ms or 0.0) < PLACED_MS
 
 
 @dataclass(slots=True)
@@ -51,13 +60,13 @@ class Interval:
     t_ns: int
     """Its end."""
     rr_ms: float
-    is_ok: bool
+    is_sound: bool
     joined: bool
     """It begins where the interval before it ends."""
     jitter_ms2: float
     """Variance of a beat's time behind it."""
     accepted: bool = False
-    """It and a neighbour are both unflagged: one alone among flags is what is left of a misread one."""
+    """It and a neighbour are both sound: one alone among flags is what is left of a misread one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +179,10 @@ def differences(window: Sequence[Interval], *, since_ns: int) -> Differences | N
     for at, hole in enumerate(found):
         k = hole.n_beats(typical_ms)
         expected = _expected(hole, k, mean_square=accepted, hidden=hidden_place)
-        is_regular = expected is not None or hole.length_ms < IRREGULAR_LENGTH * len(hole.inside_ms) * typical_ms
+        is_regular = (
+            _is_in_step(hole, k, mean_square=accepted)
+            or hole.length_ms < IRREGULAR_LENGTH * len(hole.inside_ms) * typical_ms
+        )
         if _is_doubted(hole, is_regular=is_regular, accepted=accepted):
             raw = [step * step for step in hole.raw_steps_ms()]
             doubted += max(0.0, sum(raw) - len(raw) * accepted)
@@ -206,15 +218,21 @@ def _hidden(steps_ms: Sequence[float], mean_square: float) -> _Hidden:
     return _Hidden(HIDDEN_WEIGHT * mean, HIDDEN_WEIGHT * HIDDEN_MARGIN * max(spread, MIN_SPREAD * mean))
 
 
+def _is_in_step(hole: Hole, k: int, *, mean_square: float) -> bool:
+    """Whether a hole has the length of so many intervals like those beside it."""
+    beside = [rr for rr in (hole.before_ms, hole.after_ms) if rr is not None]
+    if hole.broken or not beside or k > MAX_REPAIRED:
+        return False
+    off_ms = hole.length_ms / k - sum(beside) / len(beside)
+    return abs(off_ms) <= max(REPAIR_MS, REPAIR_DEVIATIONS * math.sqrt(mean_square))
+
+
 def _expected(hole: Hole, k: int, *, mean_square: float, hidden: _Hidden) -> float | None:
     """Return what the differences over a hole of k intervals should come to, or None where nothing can be said."""
     before, after = hole.before_ms, hole.after_ms
-    if hole.broken or before is None or after is None or k > MAX_REPAIRED:
+    if before is None or after is None or not _is_in_step(hole, k, mean_square=mean_square):
         return None
-    usual = (before + after) / 2.0
     mean = hole.length_ms / k
-    if abs(mean - usual) > max(REPAIR_MS, REPAIR_DEVIATIONS * math.sqrt(mean_square)):
-        return None
     slope = (after - before) / (k + 1)
     first = mean - slope * (k - 1) / 2.0
     last = mean + slope * (k - 1) / 2.0
@@ -224,8 +242,16 @@ def _expected(hole: Hole, k: int, *, mean_square: float, hidden: _Hidden) -> flo
 def _is_doubted(hole: Hole, *, is_regular: bool, accepted: float) -> bool:
     """Whether the flags of a hole may be on sound beats."""
     largest = max((abs(step) for step in hole.raw_steps_ms()), default=0.0)
-    irregular = not is_regular and len(hole.inside_ms) >= IRREGULAR_FROM
+    is_whole = hole.before_ms is not None and hole.after_ms is not None
+    n_needed = IRREGULAR_FROM if is_whole else IRREGULAR_AT_EDGE_FROM
+    irregular = not is_regular and len(hole.inside_ms) >= n_needed
     return not hole.broken and (irregular or largest <= DOUBTED_DEVIATIONS * math.sqrt(accepted))
+
+
+def jitter_ms(window: Sequence[Interval]) -> float:
+    """Return the standard deviation of a beat's time, in ms, over the accepted intervals of a window."""
+    variances = [rr.jitter_ms2 for rr in window if rr.accepted]
+    return math.sqrt(sum(variances) / len(variances))
 
 
 class IntervalLog:
@@ -245,13 +271,13 @@ class IntervalLog:
         newest = Interval(
             beat.t_ns,
             beat.rr_ms,
-            beat.flag is BeatFlag.OK,
+            is_sound(beat),
             joined,
             # An interval has the errors of two beats.
             max(BEAT_JITTER_MS, (beat.rr_error_ms or 0.0) / math.sqrt(2.0)) ** 2,
         )
         self.intervals.append(newest)
-        if before is None or not (before.is_ok and newest.is_ok):
+        if before is None or not (before.is_sound and newest.is_sound):
             return ()
         told = (newest,) if before.accepted else (before, newest)
         before.accepted = newest.accepted = True

@@ -53,7 +53,7 @@ class Peak:
     height: float
     is_known: bool = False  # looks like beats before it
     is_steady: bool = False  # and is like one of them in size, too
-    error_ms: float = 0.0  # standard deviation of its time where its top is cut off
+    error_ms: float = 0.0  # standard deviation of its time
 
 
 class QrsDetector:

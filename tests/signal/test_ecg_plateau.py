@@ -8,6 +8,7 @@ import pytest
 from becalm_protocol.derived import Beat, Metrics
 from becalm_protocol.events import SignalKind
 from becalm_signal.ecg_plateau import PlateauWatch
+from becalm_signal.ecg_recent import RecentSamples
 
 
 def confirmed(derived: Any) -> list[Beat]:
@@ -56,8 +57,9 @@ def test_rmssd_of_beats_cut_off_keeps_within_its_bound(
 
 
 def test_a_deflection_cut_on_both_sides_may_be_either() -> None:
-    watch = PlateauWatch(130.0, unit_per_count=1.0)
+    recent = RecentSamples(130.0)
+    watch = PlateauWatch(recent, unit_per_count=1.0)
     beat = [0.0] * 60 + [300.0] * 4 + [0.0] + [-300.0] * 4 + [0.0] * 61
-    watch.feed(beat * 2)
+    recent.feed(beat * 2)
     assert watch.error_ms(61.0) == 0.0  # nothing says yet that it comes again
     assert watch.error_ms(191.0) == pytest.approx(1000.0 * 5 / 130 / 2)

@@ -191,3 +191,46 @@ def test_flags_on_what_may_be_sound_beats_widen_the_bound_or_withhold(make_rr: A
             Beat(beat_idx=k, t_ns=t_ns, emitted_ns=t_ns, source=SignalKind.ECG, rr_ms=rr_ms, flag=flag, confirmed=True)
         )
     assert window.rmssd(t_ns).reason is Reason.TOO_MANY_ARTEFACTS
+
+
+def told_of(rr: list[float], flags: list[BeatFlag], errors_ms: list[float | None]) -> tuple[BeatWindow, int]:
+    window, t_ns = BeatWindow(SignalKind.ECG), 0
+    for k, (rr_ms, flag, error_ms) in enumerate(zip(rr, flags, errors_ms, strict=True)):
+        t_ns += round(rr_ms * 1e6)
+        window.apply(
+            Beat(
+                beat_idx=k,
+                t_ns=t_ns,
+                emitted_ns=t_ns,
+                source=SignalKind.ECG,
+                rr_ms=rr_ms,
+                flag=flag,
+                confirmed=True,
+                rr_error_ms=error_ms,
+            )
+        )
+    return window, t_ns
+
+
+def test_a_beat_laid_on_noise_does_not_move_rmssd(make_rr: Any) -> None:
+    rr = make_rr(100, rsa_ms=60.0)
+    off = [*rr[:60], rr[60] + 55.0, rr[61] - 55.0, *rr[62:]]
+    unplaced: list[float | None] = [58.0 if k in {60, 61} else None for k in range(100)]
+    ok = [BeatFlag.OK] * 100
+    clean, now_ns = told_of(rr, ok, [None] * 100)
+    window, _ = told_of(off, ok, unplaced)
+    truth, index = clean.rmssd(now_ns), window.rmssd(now_ns)
+    assert truth.value is not None
+    assert index.value is not None
+    assert index.bound is not None
+    assert abs(index.value - truth.value) <= index.bound
+    assert abs(index.value / truth.value - 1.0) < 0.05
+
+
+def test_two_flags_at_the_end_that_are_no_early_beat_with_its_pause_withhold_rmssd(make_rr: Any) -> None:
+    rr = make_rr(100, rsa_ms=60.0)
+    flags = [BeatFlag.OK] * 98 + [BeatFlag.ECTOPIC] * 2
+    early, now_ns = told_of([*rr[:98], 0.7 * rr[97], 1.3 * rr[97]], flags, [None] * 100)
+    assert early.rmssd(now_ns).value is not None
+    irregular, now_ns = told_of([*rr[:98], 0.7 * rr[97], 0.6 * rr[97]], flags, [None] * 100)
+    assert irregular.rmssd(now_ns).reason is Reason.TOO_MANY_ARTEFACTS

@@ -1,0 +1,31 @@
+"""The last seconds of an ECG, for what is asked of a beat once it is told."""
+
+from collections.abc import Sequence
+
+# As late as a beat of the learning time or of search-back is heard.
+KEPT_S = 5.0
+
+
+class RecentSamples:
+    """Keeps the last five seconds and more, at their positions since the start."""
+
+    def __init__(self, rate_hz: float) -> None:
+        self.rate_hz = rate_hz
+        self._n_kept = round(KEPT_S * rate_hz)
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin again after a gap."""
+        self._samples: list[float] = []
+        self._first = 0
+
+    def feed(self, samples: Sequence[float]) -> None:
+        """Take samples, shape (n_samples,)."""
+        self._samples += samples
+        if len(self._samples) > 2 * self._n_kept:
+            self._first += len(self._samples) - self._n_kept
+            del self._samples[: -self._n_kept]
+
+    def between(self, first: int, last: int) -> list[float]:
+        """Return the samples from position `first` to before `last`, fewer where they are not there."""
+        return self._samples[max(0, first - self._first) : max(0, last - self._first)]
