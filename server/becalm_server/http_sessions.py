@@ -11,12 +11,21 @@ from fastapi import APIRouter, Path, Query, Request
 from becalm_protocol.events import SignalKind
 from becalm_protocol.handshake import SessionPhase, Source
 from becalm_protocol.units import NS_PER_S, s_from_ns
+from becalm_server.access.erasure import erase_session
 from becalm_server.access.gate import CallerIs
 from becalm_server.access.rules import Action, may, people_of
 from becalm_server.archive.records import SessionRecord
 from becalm_server.bodies.examples import SESSION_ID
 from becalm_server.bodies.fields import MAX_ID_CHARS, Moment, PersonQuery
-from becalm_server.bodies.sessions import PhaseList, PhaseRow, SessionBody, SessionChange, SessionPage, SessionWish
+from becalm_server.bodies.sessions import (
+    ErasedSessionBody,
+    PhaseList,
+    PhaseRow,
+    SessionBody,
+    SessionChange,
+    SessionPage,
+    SessionWish,
+)
 from becalm_server.parts import Parts
 from becalm_server.problems import BODY, BUSY, responses
 from becalm_server.refusals import NoAgentError, SessionRunningError, UnknownSessionError
@@ -122,6 +131,15 @@ async def stop_session(request: Request, session_id: SessionId) -> SessionBody:
     await known_session(parts, session_id)
     record = await parts.sessions.stop(session_id)
     return _body(record, live=parts.sessions.live(session_id))
+
+
+@router.delete("/{session_id}", summary="Erase a session", responses=responses(UnknownSessionError))
+async def erase(request: Request, caller: CallerIs, session_id: SessionId) -> ErasedSessionBody:
+    """Erase a session here and at its agent, also while it runs. For good: what stays is an audit entry."""
+    parts: Parts = request.app.state.parts
+    await known_session(parts, session_id)
+    await erase_session(parts, session_id, caller=caller)
+    return ErasedSessionBody(session_id=session_id)
 
 
 @router.get("/{session_id}/phases", summary="Phases", responses=responses(UnknownSessionError))

@@ -12,7 +12,7 @@ import pytest
 from becalm_server.access.gate import ACTIONS
 
 OPEN = {"/healthz", "/readyz", "/v1/access/pair", "/v1/access/login", "/v1/access/refresh"}
-ERASES = {("delete", "/v1/people/{person_id}")}
+ERASES = {("delete", "/v1/people/{person_id}"), ("delete", "/v1/sessions/{session_id}")}
 SESSION = b"""insert into session (session_id, person_id, source, baseline_s, created_at, ended_at)
 values (%(session_id)s, %(person_id)s, 'live', 60, now() - interval '1 day', now() - interval '1 day')"""
 SUBJECTS = ("session_id", "person_id")

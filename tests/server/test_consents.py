@@ -188,6 +188,42 @@ async def test_everything_about_a_few_people_at_once_and_no_more(server: Any, ht
     assert (await http.get(f"/v1/people/{person_id}/export")).status_code == 200
 
 
+async def test_a_session_is_erased_by_its_person_alone(
+    server: Any, http: httpx.AsyncClient, ann: dict[str, Any], sensors: Any, fetch: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ws_ingest, "FORGET_AFTER_S", 0.1)
+    url, kept = server.settings.database_url, await recorded(server, ann, sensors)
+    running, path = type(sensors)(), "/v1/sessions/{}"
+    clinician = await paired(server, http, role="clinician")
+    await http.post(f"{ann['path']}/grants", json={"clinician_id": clinician["account_id"]})
+    await http.post(f"{ann['path']}/consents", json={"purpose": "clinician_access", "text_version": "1"})
+    async with (
+        server.http(clinician["token"]) as doctor,
+        server.http(ann["token"]) as me,
+        server.connect("/v1/ingest", SUBPROTOCOL_2_MSGPACK, headers=ann["agent"]) as connection,
+    ):
+        agent = server.agent_peer(connection, SUBPROTOCOL_2_MSGPACK)
+        await agent.hello("agent-of-ann")
+        opened = await agent.open(running.streams)
+        await agent.send(*running.second(0))
+        await agent.wait_acks(running.last)
+        assert (await doctor.delete(path.format(opened.session_id))).status_code == 403
+        gone = await me.delete(path.format(opened.session_id))
+        assert gone.json() == {"session_id": opened.session_id}
+        await agent.wait(StopSession)
+        await agent.send(*running.second(1))  # what was under way
+        await agent.close_session(opened.session_id, running.last)  # and it may forget: its spool is empty
+        assert (await me.get(path.format(opened.session_id))).status_code == 404
+        assert (await me.delete(path.format(opened.session_id))).status_code == 404
+        assert (await me.get(path.format(kept))).status_code == 200  # no other one goes with it
+        told = (await http.get(f"{ann['path']}/audit")).json()["items"]
+    assert [one["subject"] for one in told if one["action"] == "erase"] == [f"session {opened.session_id}"]
+    rows = await fetch(url, b"select session_id from session")
+    assert [row["session_id"] for row in rows] == [kept]
+    streams = await fetch(url, b"select distinct stream_id from raw_event")
+    assert not {info.stream_id for info in running.streams} & {row["stream_id"] for row in streams}
+
+
 async def test_erasure_in_a_live_session_leaves_only_an_audit_entry(
     server: Any, http: httpx.AsyncClient, ann: dict[str, Any], sensors: Any, fetch: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

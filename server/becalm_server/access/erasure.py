@@ -1,4 +1,6 @@
-"""Everything about a person goes: rows, what agents still hold, what is live now. What stays is an audit entry."""
+"""A session goes, or all of a person: rows, what agents still hold, what is live now. What stays is an audit entry."""
+
+from collections.abc import Sequence
 
 from becalm_server.access.caller import Caller, Role
 from becalm_server.access.tokens import digest, new_id
@@ -22,17 +24,13 @@ async def _erase(parts: Parts, person_id: str) -> int:
     access = parts.access
     sessions = await access.store.rows("select_person_sessions", person_id=person_id)
     session_ids = [row["session_id"] for row in sessions]
-    await access.store.rows("insert_erased", digests=[digest(session_id) for session_id in session_ids])
-    for session_id in session_ids:
-        parts.sessions.discard(session_id)
+    await _discard(parts, session_ids)
     accounts = await access.store.rows("empty_accounts", person_id=person_id)
     await access.store.rows("empty_devices", person_id=person_id)
     access.changed()
     for account in accounts:
         access.visitors.send_away(account_id=account["account_id"])
-    await parts.archive.writer.wait_drained()  # what was queued before lands before the rows go
-    for session_id in session_ids:  # each by itself: all at once may take longer than a statement may
-        await access.store.rows("delete_session", session_id=session_id)
+    await _delete(parts, session_ids)
     async with access.store.together() as steps:
         await steps.rows("delete_person_sessions", person_id=person_id)
         for account in accounts:
@@ -43,3 +41,26 @@ async def _erase(parts: Parts, person_id: str) -> int:
         await steps.rows("delete_person", person_id=person_id)
     access.changed()
     return len(session_ids)
+
+
+async def erase_session(parts: Parts, session_id: str, *, caller: Caller) -> None:
+    """Erase one session, also while it runs; its agent is told as for a person. Raises StorageError."""
+    person_id = await parts.access.session_person(session_id)
+    with by_the_server():
+        await _discard(parts, [session_id])
+        await _delete(parts, [session_id])
+    parts.access.changed()
+    parts.access.audit.note("erase", caller=caller, subject=f"session {session_id}", person_id=person_id)
+
+
+async def _discard(parts: Parts, session_ids: Sequence[str]) -> None:
+    """Take nothing more of sessions, and have their agents forget them."""
+    await parts.access.store.rows("insert_erased", digests=[digest(session_id) for session_id in session_ids])
+    for session_id in session_ids:
+        parts.sessions.discard(session_id)
+
+
+async def _delete(parts: Parts, session_ids: Sequence[str]) -> None:
+    await parts.archive.writer.wait_drained()  # what was queued before lands before the rows go
+    for session_id in session_ids:  # each by itself: all at once may take longer than a statement may
+        await parts.access.store.rows("delete_session", session_id=session_id)

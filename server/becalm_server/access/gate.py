@@ -34,6 +34,7 @@ ACTIONS: dict[tuple[str, str], Action] = {
     ("POST", "/v1/people"): Action.MANAGE,
     ("GET", "/v1/sessions/{session_id}/export"): Action.EXPORT,
     ("DELETE", "/v1/people/{person_id}"): Action.SHARE,
+    ("DELETE", "/v1/sessions/{session_id}"): Action.SHARE,
 }
 """Routes whose action does not follow from their method."""
 

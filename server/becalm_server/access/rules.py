@@ -15,7 +15,7 @@ class Action(StrEnum):
     EXPORT = auto()
     """Take a session away as a file."""
     SHARE = auto()
-    """Give and withdraw consents and grants; take away or erase everything about a person."""
+    """Give and withdraw consents and grants; take away everything about a person; erase it, or a session."""
     STREAM = auto()
     """Bring the raw events of sensors."""
     OWN = auto()

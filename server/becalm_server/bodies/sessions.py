@@ -77,6 +77,13 @@ class SessionPage(BaseModel):
     next_cursor: str | None
 
 
+class ErasedSessionBody(BaseModel):
+    """What is gone."""
+
+    model_config = shown({"session_id": SESSION_ID})
+    session_id: str
+
+
 class PhaseRow(BaseModel):
     """From when on a session was in a phase; in practice a pacer runs."""
 
