@@ -67,6 +67,8 @@ class EcgStage:
         self._before_ns: float | None = None
         self._before_error_ms = 0.0
         self._ghost = False
+        self._is_doubted = False
+        self._rose_ns = 0
 
     def restart(self, *, t_ns: int, emitted_ns: int) -> list[Output]:
         """Begin again after a gap; open beats are confirmed with what is known."""
@@ -113,6 +115,7 @@ class EcgStage:
             taken = piece[done:n_taken]
             done = n_taken
             self._contact.feed(taken)
+            out += self._doubt(clock)
             self._cause.feed(taken)
             self._recent.feed(taken)
             self._breath.feed(taken)
@@ -120,6 +123,14 @@ class EcgStage:
             if judged or peaks:
                 out += self._settle(peaks, at=first + n_taken - 1, clock=clock)
         return out
+
+    def _doubt(self, clock: StreamClock) -> list[Output]:
+        """Tell of noise that came at once, before it is known whether beats go on in it."""
+        if self._contact.rose_at is None or self._quality.reason is not None:
+            return []
+        self._is_doubted = True
+        self._rose_ns = clock.session_ns((self._origin or 0) + self._contact.rose_at)
+        return self._quality.change(Reason.NOISY, t_ns=self._rose_ns, emitted_ns=self._rose_ns)
 
     def _settle(self, peaks: Sequence[Peak], *, at: int, clock: StreamClock) -> list[Output]:
         emitted_ns = clock.session_ns(at)
@@ -151,8 +162,11 @@ class EcgStage:
         contact = self._contact.judge()
         no_heart = self._ghost or self._trust.is_refused
         reason = self._watch.reason or contact or (Reason.NOISY if no_heart else None)
-        if reason is Reason.NOISY:  # told once, as it began
-            was = self._quality.reason
+        was = None if self._is_doubted else self._quality.reason
+        self._is_doubted = reason is None and self._contact.rose_at is not None
+        if self._is_doubted:
+            reason = Reason.NOISY
+        elif reason is Reason.NOISY:  # told once, as it began
             reason = was if was in CAUSES else self._cause.judge()
         if reason in DOUBTED:
             self._trust.doubt()
@@ -161,11 +175,11 @@ class EcgStage:
         if reason is Reason.OFF_BODY and self._contact.silent_since is not None:
             heard_ns = clock.session_ns((self._origin or 0) + self._contact.silent_since)
             self._flagger.disown(after_ns=heard_ns)
-            since_ns = min(t_ns, heard_ns + OFF_AFTER_NS)
+            since_ns = min(t_ns, max(heard_ns + OFF_AFTER_NS, self._rose_ns))
         return self._quality.change(reason, t_ns=since_ns, emitted_ns=t_ns)
 
     def _beat(self, peak: Peak, *, clock: StreamClock, emitted_ns: int) -> list[Output]:
-        if self._quality.reason is not None:
+        if self._quality.reason is not None and not self._is_doubted:
             self._before_ns = None
             return []
         at = (self._origin or 0) + peak.at

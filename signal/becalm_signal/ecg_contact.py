@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from statistics import median
 
 from becalm_protocol.derived import Reason
+from becalm_signal.ecg_rise import RISEN, NoiseRise
 
 SEGMENT_S = 0.5
 # Quiet between beats, as this person's electrodes usually are: the median of a minute.
 N_USUAL = 120
 N_LEAST = 6
-# A free electrode picks up mains and amplifier noise: this much more than between the beats before.
-RISEN = 4.0
+# A free electrode picks up mains and amplifier noise, four times what was between the beats before; back is half of it.
 FALLEN = 2.0
 # Without a beat for so many usual intervals; a pause of a heart has no more noise than its beats.
 SILENT_RR = 1.6
@@ -35,27 +35,33 @@ class ContactWatch:
         self._usual: deque[float] = deque(maxlen=N_USUAL)
         self._known: deque[bool] = deque(maxlen=N_JUDGED)
         self._rr: deque[float] = deque(maxlen=9)
+        self._rise = NoiseRise(rate_hz)
         self.restart()
         self._is_off = self._is_odd = False
 
     def restart(self) -> None:
         """Begin again after a gap; what is usual is kept."""
-        self._recent: list[float] = []
+        self._bends: list[float] = []
+        self._before: list[float] = []
         self._n = 0
         self._level = 0.0
         self._last: float | None = None
         self._heard: float | None = None
         self._open: deque[float] = deque(maxlen=N_USUAL)
+        self._rise.restart()
 
     def feed(self, samples: Sequence[float]) -> None:
         """Take samples, shape (n_samples,)."""
         self._n += len(samples)
-        self._recent += samples
-        while len(self._recent) >= self._n_segment + 2:
-            part = self._recent[: self._n_segment + 2]
-            del self._recent[: self._n_segment]
+        joined = [*self._before, *samples]
+        self._before = joined[-2:]
+        bends = [abs(c - 2.0 * b + a) for a, b, c in zip(joined, joined[1:], joined[2:], strict=False)]
+        self._rise.feed(bends, first=self._n - len(bends))
+        self._bends += bends
+        while len(self._bends) >= self._n_segment:
             # The median: a QRS is short, what is between the beats is counted.
-            self._level = median([abs(c - 2.0 * b + a) for a, b, c in zip(part, part[1:], part[2:], strict=False)])
+            self._level = median(self._bends[: self._n_segment])
+            del self._bends[: self._n_segment]
             self._open.append(self._level)
 
     def beat(self, at: float, *, is_known: bool) -> None:
@@ -67,6 +73,7 @@ class ContactWatch:
         if is_known:
             self._heard = at
             self._usual += () if self._is_off else self._open
+            self._rise.beat(at, calm=max(self._open, default=self._level))
         self._open.clear()
 
     def judge(self) -> Reason | None:
@@ -80,9 +87,9 @@ class ContactWatch:
         return Reason.OFF_BODY if self._is_off else Reason.NOISY if self._is_odd else None
 
     @property
-    def is_off(self) -> bool:
-        """Whether the electrodes hang free by the last judgement."""
-        return self._is_off
+    def rose_at(self) -> int | None:
+        """Sample at which noise was there at once, while no beat like those before has come since."""
+        return self._rise.rose_at
 
     @property
     def silent_since(self) -> float | None:

@@ -20,6 +20,10 @@ N_HEART_RATE_ODD = 10
 HEARD = frozenset({BeatFlag.OK, BeatFlag.ECTOPIC})
 REPAIRED = frozenset({BeatFlag.MISSED, BeatFlag.EXTRA})
 HEART_RATE_STALE_S = 3.0
+# One beat may be hidden; where the next one does not come either, nothing is left that a rate could rest on.
+OVERDUE_BEATS = 2.0
+# From an R peak until its beat is told.
+TOLD_S = 0.25
 # A strap tells its intervals up to 4 s after the beat and once in 1-2 s.
 STRAP_STALE_S = 6.5
 # Where the mean of a few intervals is known no better than this, they are no rhythm (atrial fibrillation: about 20 %).
@@ -85,16 +89,19 @@ class BeatWindow:
     """
 
     def __init__(self, source: SignalKind) -> None:
-        self._stale_s = STRAP_STALE_S if source in UNTIMED_KINDS else HEART_RATE_STALE_S
+        self._is_untimed = source in UNTIMED_KINDS
+        self._stale_s = self._overdue_s = STRAP_STALE_S if self._is_untimed else HEART_RATE_STALE_S
         self._log = IntervalLog(WINDOW_S)
         self._heard: deque[tuple[float, BeatFlag]] = deque(maxlen=N_HEART_RATE_ODD)
         self._accepted_ns: int | None = None
         self._confirmed_ns: int | None = None
+        self._newest_ns = 0
         self._cached: Index | None = None
         self._cached_rate: Index | None = None
 
     def apply(self, beat: Beat) -> None:
         """Take a beat; provisional ones only tell that the heart is still being heard."""
+        self._newest_ns = max(self._newest_ns, beat.t_ns)
         if not beat.confirmed:
             if beat.flag in HEARD:
                 self._accepted_ns = beat.t_ns
@@ -124,7 +131,15 @@ class BeatWindow:
             return Index(reason=Reason.TOO_FEW_BEATS)
         if self._cached_rate is None:
             self._cached_rate = self._rate()
-        return self._cached_rate
+            self._overdue_s = self._overdue_after_s(self._cached_rate)
+        is_overdue = now_ns - self._newest_ns > self._overdue_s * NS_PER_S
+        return Index(reason=Reason.TOO_FEW_BEATS) if is_overdue else self._cached_rate
+
+    def _overdue_after_s(self, told: Index) -> float:
+        """Return how long after a beat the next but one is overdue at the lowest rate within the bound."""
+        if self._is_untimed or told.value is None or told.bound is None or told.bound >= told.value:
+            return self._stale_s
+        return OVERDUE_BEATS * 60.0 / (told.value - told.bound) + TOLD_S
 
     def _rate(self) -> Index:
         recent = list(self._heard)[-N_HEART_RATE:]

@@ -48,13 +48,22 @@ def test_bounds_and_ghosts_of_virtual_people(tmp_path: Path) -> None:
     assert set(figures["ghosts"]["measured"]) == {"beats", "breath_turns", "skin_responses"}
 
 
+def test_electrodes_off_the_body_of_virtual_people(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["bench", "signal", "--quick", "--data", str(tmp_path), "--only", "off_the_body"])
+    assert done.exit_code == 0, done.output
+    hanging = json.loads(done.output)["figures"]["off_the_body"]["measured"]["hanging, as_before"]
+    assert 0.0 < hanging["heart_rate_told_pct"] < 6.0, "told for the quarter second in which it cannot be known"
+    assert hanging["of_a_moment_off_the_body_pct"] == 0.0
+    assert hanging["back_within_5_s_pct"] > 50.0
+
+
 def test_stretches_that_nobody_annotated() -> None:
     assert unannotated([0, S, 9 * S, 10 * S], longer_than_s=5.0) == [(S, 9 * S)]
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="real recordings are not beside the project")
 def test_a_figure_of_each_kind_is_measured() -> None:
-    wanted = ("strap_intervals", "breath_impedance", "skin_calm_rest", "memory")
+    wanted = ("strap_intervals", "breath_impedance", "skin_calm_rest", "on_the_body", "memory")
     options = [word for name in wanted for word in ("--only", name)]
     done = CliRunner().invoke(app, ["bench", "signal", "--quick", "--data", str(DATA), *options])
     assert done.exit_code == 0, done.output
@@ -62,6 +71,7 @@ def test_a_figure_of_each_kind_is_measured() -> None:
     assert list(figures) == list(wanted)
     strap = figures["strap_intervals"]["measured"]
     assert strap["becalm"]["mae_ms"] < strap["neurokit2"]["mae_ms"]
+    assert all(folder["called_off_pct"] < 1.0 for folder in figures["on_the_body"]["measured"].values())
     assert figures["memory"]["measured"]["mb_per_session"] < 2.0
 
 

@@ -63,10 +63,11 @@ def test_free_electrodes_are_told_of_within_two_seconds_and_give_no_accepted_bea
     samples[off] = 300.0 * np.sin(2 * np.pi * 50.0 * t_s) + np.cumsum(rng.normal(0.0, 20.0, len(t_s)))
     derived = run_tracks(make_track(samples, kind=SignalKind.ECG, rate_hz=RATE_HZ))
     told = [event for event in derived if isinstance(event, SignalQuality)]
-    assert [event.reason for event in told] == [Reason.OFF_BODY, None]
-    assert 19.0e9 < told[0].t_ns < 20.5e9
-    assert told[0].emitted_ns < 22.5e9
-    assert 30.0e9 <= told[1].t_ns < 34.0e9
+    assert [event.reason for event in told] == [Reason.NOISY, Reason.OFF_BODY, None]
+    assert 20.0e9 < told[0].emitted_ns < 20.4e9
+    assert told[0].t_ns <= told[1].t_ns < 20.5e9
+    assert told[1].emitted_ns < 22.5e9
+    assert 30.0e9 <= told[2].t_ns < 34.0e9
     ghosts = [event for event in derived if isinstance(event, Beat) and 20.1e9 < event.t_ns < 30e9]
     assert [beat for beat in ghosts if beat.confirmed and beat.flag is BeatFlag.OK] == []
 
@@ -75,3 +76,36 @@ def test_a_pause_of_the_heart_is_no_free_electrode(make_ecg: Any, make_track: An
     heart = make_ecg([850.0] * 25 + [4050.0] + [850.0] * 15, rate_hz=RATE_HZ)
     derived = run_tracks(make_track(heart.samples, kind=SignalKind.ECG, rate_hz=RATE_HZ))
     assert [event for event in derived if isinstance(event, SignalQuality)] == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_heart_rate_is_told_from_half_a_second_after_electrodes_came_off(
+    make_ecg: Any, make_rr: Any, make_track: Any, run_tracks: Any, seed: int
+) -> None:
+    heart = make_ecg(make_rr(40, mean_ms=1100.0, seed=seed), rate_hz=130.0, noise_uv=10.0, seed=seed)
+    t_s = np.arange(5 * 130) / 130.0
+    free = 300.0 * np.sin(2 * np.pi * 50.0 * t_s) + np.random.default_rng(seed).normal(0.0, 60.0, len(t_s))
+    off_s = heart.beats_s[25] + 0.1 + 0.2 * seed
+    samples = np.concatenate([heart.samples[: round(off_s * 130)], free])
+    derived = run_tracks(make_track(samples, kind=SignalKind.ECG, rate_hz=130.0))
+    ticks = [event for event in derived if isinstance(event, Metrics) and event.t_ns / 1e9 > 10.0]
+    told_s = [tick.t_ns / 1e9 for tick in ticks if tick.heart_rate_bpm.value is not None]
+    assert all(tick.t_ns / 1e9 in told_s for tick in ticks if tick.t_ns / 1e9 < off_s)
+    assert max(told_s) < off_s + 0.5
+
+
+def test_noise_at_once_is_doubt_until_the_next_beat_and_breaks_no_interval(
+    make_ecg: Any, make_rr: Any, make_track: Any, run_tracks: Any
+) -> None:
+    heart = make_ecg(make_rr(50), rate_hz=RATE_HZ, noise_uv=4.0)
+    samples = heart.samples.copy()
+    begin_s = heart.beats_s[25] + 0.3
+    noisy = slice(round(begin_s * RATE_HZ), round((begin_s + 8.0) * RATE_HZ))
+    samples[noisy] += np.random.default_rng(3).normal(0.0, 45.0, noisy.stop - noisy.start)
+    derived = run_tracks(make_track(samples, kind=SignalKind.ECG, rate_hz=RATE_HZ))
+    told = [event for event in derived if isinstance(event, SignalQuality)]
+    assert [event.reason for event in told] == [Reason.NOISY, None]
+    assert begin_s < told[0].emitted_ns / 1e9 < begin_s + 0.4
+    assert told[1].emitted_ns / 1e9 < heart.beats_s[26] + 0.3
+    beats = [event for event in derived if isinstance(event, Beat) and event.confirmed]
+    assert [beat.flag for beat in beats[1:]] == [BeatFlag.OK] * (len(heart.beats_s) - 1)

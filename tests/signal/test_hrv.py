@@ -11,15 +11,15 @@ from becalm_signal.hrv import BeatWindow, rmssd_ms
 from becalm_signal.rr import RrFlagger
 
 
-def window_of(rr_ms: list[float]) -> tuple[BeatWindow, int]:
-    flagger = RrFlagger(SignalKind.ECG)
+def window_of(rr_ms: list[float], *, source: SignalKind = SignalKind.ECG) -> tuple[BeatWindow, int]:
+    flagger = RrFlagger(source)
     t_ns = 0
     beats: list[Beat] = flagger.push(t_ns, rr_ms=None, emitted_ns=t_ns)
     for rr in rr_ms:
         t_ns += round(rr * 1e6)
         beats += flagger.push(t_ns, rr_ms=rr, emitted_ns=t_ns)
     beats += flagger.flush(emitted_ns=t_ns)
-    window = BeatWindow(SignalKind.ECG)
+    window = BeatWindow(source)
     for beat in beats:
         window.apply(beat)
     return window, t_ns
@@ -52,10 +52,23 @@ def test_heart_rate_is_that_of_the_last_five(make_rr: Any) -> None:
     assert 0.0 < index.bound < 1.5
 
 
-def test_heart_rate_is_withheld_three_seconds_after_the_last_beat(make_rr: Any) -> None:
-    window, now_ns = window_of(make_rr(30))
+def test_heart_rate_is_withheld_three_seconds_after_the_last_beat_that_counts(make_rr: Any) -> None:
+    window, now_ns = window_of(make_rr(30, mean_ms=1500.0))
     assert window.heart_rate(now_ns + 2_900_000_000).value is not None
     assert window.heart_rate(now_ns + 3_100_000_000).reason is Reason.TOO_FEW_BEATS
+
+
+@pytest.mark.parametrize("mean_ms", [500.0, 800.0])
+def test_heart_rate_is_withheld_where_two_beats_of_it_have_not_come(make_rr: Any, mean_ms: float) -> None:
+    window, now_ns = window_of(make_rr(30, mean_ms=mean_ms, rsa_ms=10.0))
+    assert window.heart_rate(now_ns + round(2.1e6 * mean_ms)).value is not None
+    assert window.heart_rate(now_ns + round(2.5e6 * mean_ms) + 250_000_000).reason is Reason.TOO_FEW_BEATS
+
+
+def test_a_strap_may_be_late_with_its_intervals(make_rr: Any) -> None:
+    window, now_ns = window_of(make_rr(30), source=SignalKind.RR)
+    assert window.heart_rate(now_ns + 6_400_000_000).value is not None
+    assert window.heart_rate(now_ns + 6_600_000_000).reason is Reason.TOO_FEW_BEATS
 
 
 def test_nothing_is_told_before_the_first_beats(make_rr: Any) -> None:

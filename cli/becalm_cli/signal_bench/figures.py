@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from becalm_cli.signal_bench import bounds, breath, cost, heart, skin, variability
+from becalm_cli.signal_bench import bounds, breath, contact, cost, heart, skin, variability
 from becalm_protocol.derived import PIPELINE_VERSION
 from becalm_protocol.errors import ConfigError
 from becalm_protocol.events import value
@@ -43,6 +43,12 @@ FIGURES: tuple[Figure, ...] = (
     Figure(name="skin_virtual", asked="F1 ahead of NeuroKit2", measure=skin.virtual_skin),
     Figure(name="bounds", asked=">= 95 % covered, each index, each kind of fault", measure=bounds.coverage),
     Figure(name="ghosts", asked="< 1 % while off the body", measure=bounds.ghosts),
+    Figure(
+        name="off_the_body",
+        asked="< 1 % of the time a heart rate of then, beats accepted; back within 5 s",
+        measure=contact.off_the_body,
+    ),
+    Figure(name="on_the_body", asked="< 1 % of worn seconds called off", measure=contact.on_the_body),
     Figure(name="processor", asked="<= 1 ms a session-second", measure=cost.processor),
     Figure(name="memory", asked="<= 2 MB a session", measure=cost.memory),
     Figure(name="chunks", asked="one hash for 1,000 cuts, each signal and whole", measure=cost.chunks),

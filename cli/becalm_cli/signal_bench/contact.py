@@ -1,0 +1,161 @@
+"""Electrodes that come off and go back on: what is told meanwhile, how soon it ends, what is called off while on."""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from becalm_cli.signal_bench import records
+from becalm_cli.signal_bench.heart import BIDMC_RATE_HZ, DOWN, STRAP_RATE_HZ, UP
+from becalm_cli.signal_bench.records import Samples, columns, derive, resampled, stream
+from becalm_protocol.derived import Beat, BeatFlag, Derived, Metrics, Reason, SignalQuality
+from becalm_protocol.events import SignalKind
+from becalm_protocol.units import NS_PER_S, ns_from_s
+from becalm_simulator.body import Body
+from becalm_simulator.sensors.strap import NOISE_UV
+
+# Nobody chose a setting on these.
+FIRST_PERSON = 30_000
+SECONDS = 300
+BACK_S = 5.0
+FIRST_OFF_S, OFF_S, ON_S = 25.0, (2.0, 15.0), (15.0, 25.0)
+Rng = np.random.Generator
+
+
+def _hanging(n: int, rng: Rng) -> Samples:
+    """Free cables: mains, amplifier noise and drift."""
+    t_s = np.arange(n) / STRAP_RATE_HZ
+    mains_hz = float(rng.choice([50.0, 60.0]))
+    shown = rng.uniform(100.0, 600.0) * np.sin(2.0 * np.pi * mains_hz * t_s)
+    shown += rng.uniform(20.0, 150.0) * rng.standard_normal(n) + 5.0 * np.cumsum(rng.standard_normal(n))
+    return np.asarray(shown)
+
+
+def _handled(n: int, rng: Rng) -> Samples:
+    """Cables in a hand: mains that come and go, and jumps that leak away."""
+    shown = _hanging(n, rng) * np.repeat(rng.uniform(0.1, 2.0, n // 65 + 1), 65)[:n]
+    for at in np.flatnonzero(rng.random(n) < 1.5 / STRAP_RATE_HZ):
+        since_s = np.arange(n - at) / STRAP_RATE_HZ
+        shown[at:] += rng.normal(0.0, 2000.0) * np.exp(-since_s / rng.uniform(0.05, 0.35))
+    return shown
+
+
+def _tapped(n: int, rng: Rng) -> Samples:
+    """Quiet electrodes that are knocked against something, nearly as even as a heart."""
+    shown = rng.normal(0.0, 8.0, n)
+    every_s, hz, tau_s, height_uv = (rng.uniform(*of) for of in ((0.5, 1.2), (6.0, 15.0), (0.04, 0.1), (500.0, 2000.0)))
+    at_s = rng.uniform(0.1, 0.5)
+    while at_s < n / STRAP_RATE_HZ:
+        since_s = np.arange(n) / STRAP_RATE_HZ - at_s
+        ring = np.sin(2.0 * np.pi * hz * since_s) * np.exp(-since_s / tau_s)
+        shown += rng.normal(1.0, 0.25) * height_uv * np.where(since_s > 0.0, ring, 0.0)
+        at_s += every_s * rng.normal(1.0, 0.12)
+    return shown
+
+
+HANGING: dict[str, Callable[[int, Rng], Samples]] = {"hanging": _hanging, "handled": _handled, "tapped": _tapped}
+PUT_BACK = {"as_before": 1.0, "turned": -1.0, "three_times_as_high": 3.0, "a_third_as_high": 1.0 / 3.0}
+"""By what the ECG is multiplied afterwards."""
+
+
+class _Wearer:
+    """One virtual person whose electrodes come off again and again, each time in the same way."""
+
+    def __init__(self, seed: int, *, hanging: str, put_back: str) -> None:
+        rng = np.random.default_rng([seed, 31])
+        body = Body.from_seed(seed)
+        body.until(SECONDS * NS_PER_S)
+        t_ns = np.rint(np.arange(round(SECONDS * STRAP_RATE_HZ)) * NS_PER_S / STRAP_RATE_HZ).astype(np.int64)
+        ecg_uv = np.asarray(body.ecg_uv(t_ns)) + NOISE_UV * rng.standard_normal(len(t_ns))
+        self.off_s: list[tuple[float, float]] = []
+        begin_s = FIRST_OFF_S
+        while begin_s < SECONDS - OFF_S[1] - ON_S[1]:
+            end_s = begin_s + rng.uniform(*OFF_S)
+            begin, end = round(begin_s * STRAP_RATE_HZ), round(end_s * STRAP_RATE_HZ)
+            ecg_uv[end:] *= PUT_BACK[put_back] if len(self.off_s) % 2 == 0 else 1.0 / PUT_BACK[put_back]
+            ecg_uv[begin:end] = HANGING[hanging](end - begin, rng)
+            self.off_s.append((begin_s, end_s))
+            begin_s = end_s + rng.uniform(*ON_S)
+        self.derived = derive((stream(SignalKind.ECG, rate_hz=STRAP_RATE_HZ), ecg_uv))
+
+
+def off_the_body(data: Path, *, quick: bool) -> dict[str, Any]:
+    """Score what is told of a heart while electrodes hang, are handled or tapped, and how soon it is back."""
+    del data
+    result: dict[str, Any] = {}
+    for number, (hanging, put_back) in enumerate(product(HANGING, PUT_BACK)):
+        first = FIRST_PERSON + 100 * number
+        if not quick or put_back == "as_before":
+            people = range(first, first + (1 if quick else 6))
+            wearers = [_Wearer(seed, hanging=hanging, put_back=put_back) for seed in people]
+            result[f"{hanging}, {put_back}"] = _figures(wearers)
+    return result
+
+
+def _figures(wearers: Sequence[_Wearer]) -> dict[str, Any]:
+    shown, back_s, called_off, n_ghosts, lasted_s = [], [], [], 0, 0.0
+    for wearer in wearers:
+        settled = {beat.beat_idx: beat for beat in wearer.derived if isinstance(beat, Beat)}
+        ticks = [(tick.t_ns, tick.heart_rate_bpm) for tick in wearer.derived if isinstance(tick, Metrics)]
+        for begin_s, end_s in wearer.off_s:
+            during = range(ns_from_s(begin_s), ns_from_s(end_s))
+            n_ghosts += sum(beat.t_ns in during and beat.flag is BeatFlag.OK for beat in settled.values())
+            lasted_s += end_s - begin_s
+            shown += [(index, during) for t_ns, index in ticks if t_ns in during]
+            after_ns = (t_ns for t_ns, index in ticks if t_ns >= during.stop and index.value is not None)
+            back_s.append(next(after_ns, SECONDS * NS_PER_S) / NS_PER_S - end_s)
+        called_off += [
+            is_off
+            for t_s, is_off in _called_off(wearer.derived)
+            if not any(begin_s <= t_s < end_s + BACK_S for begin_s, end_s in wearer.off_s)
+        ]
+    return {
+        "heart_rate_told_pct": _pct([index.value is not None for index, _ in shown]),
+        "of_a_moment_off_the_body_pct": _pct(
+            [index.sample_ns is not None and index.sample_ns in during for index, during in shown]
+        ),
+        "beats_accepted_pct_of_seconds": round(100.0 * n_ghosts / lasted_s, 2),
+        "back_s": {"median": _quantile(back_s, 0.5), "p95": _quantile(back_s, 0.95)},
+        "back_within_5_s_pct": _pct([s <= BACK_S for s in back_s]),
+        "called_off_on_the_body_pct": _pct(called_off),
+    }
+
+
+def on_the_body(data: Path, *, quick: bool) -> dict[str, Any]:
+    """Score how much of real ECGs, all of them worn, is called off the body."""
+    result: dict[str, Any] = {}
+    for folder, samples_uv in _worn(data, quick=quick):
+        rate_hz = BIDMC_RATE_HZ if folder == "bidmc" else STRAP_RATE_HZ
+        derived = derive((stream(SignalKind.ECG, rate_hz=rate_hz), samples_uv))
+        result.setdefault(folder, []).extend([is_off for _, is_off in _called_off(derived)])
+    return {folder: {"seconds": len(off), "called_off_pct": _pct(off)} for folder, off in result.items()}
+
+
+def _worn(data: Path, *, quick: bool) -> Iterator[tuple[str, Samples]]:
+    for path in records.recordings(data / "mitdb")[: 1 if quick else None]:
+        ecg_mv = columns(path, "ecg_mv")["ecg_mv"]
+        yield "mitdb", 1000.0 * resampled(ecg_mv[: len(ecg_mv) // 6] if quick else ecg_mv, up=UP, down=DOWN)
+    for path in records.recordings(data / "bidmc")[: 1 if quick else None]:
+        yield "bidmc", 1000.0 * columns(path, "ecg_mv")["ecg_mv"]
+    told = columns(data / "polar_h10" / "ecg_rr_pvc.csv.gz", "ecg_mV")["ecg_mV"]
+    yield "polar_h10", 1000.0 * told[np.isfinite(told)]
+
+
+def _called_off(derived: Sequence[Derived]) -> Iterator[tuple[float, bool]]:
+    """Yield each whole second, and whether the ECG was called off the body by then."""
+    is_off = False
+    for event in derived:
+        if isinstance(event, SignalQuality) and event.kind is SignalKind.ECG:
+            is_off = event.reason is Reason.OFF_BODY
+        elif isinstance(event, Metrics) and event.t_ns % NS_PER_S == 0:
+            yield event.t_ns / NS_PER_S, is_off
+
+
+def _pct(told: Sequence[bool]) -> float | None:
+    return round(100.0 * float(np.mean(told)), 2) if told else None
+
+
+def _quantile(numbers: Sequence[float], share: float) -> float:
+    return round(float(np.quantile(numbers, share)), 2)
