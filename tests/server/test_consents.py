@@ -17,7 +17,7 @@ from becalm_server import ws_ingest
 from becalm_server.access.audit import verify
 from becalm_server.access.person_export import MAX_AT_ONCE
 from becalm_server.access.tokens import digest
-from becalm_server.archive.access_store import open_owners_store
+from becalm_server.archive.access_store import Steps, open_owners_store
 
 
 async def paired(server: Any, http: httpx.AsyncClient, **wish: str) -> dict[str, Any]:
@@ -222,6 +222,66 @@ async def test_a_session_is_erased_by_its_person_alone(
     assert [row["session_id"] for row in rows] == [kept]
     streams = await fetch(url, b"select distinct stream_id from raw_event")
     assert not {info.stream_id for info in running.streams} & {row["stream_id"] for row in streams}
+
+
+SESSION = "insert into session (session_id, person_id, source, baseline_s) values (%s, %s, 'live', 60)"
+
+
+@pytest.mark.parametrize("moment", ["empty_accounts", "delete_session", "insert_person", "delete_person"])
+async def test_a_session_that_begins_during_an_erasure_goes_too_or_does_not_begin(
+    server: Any, http: httpx.AsyncClient, fetch: Any, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    url, me = server.settings.database_url, (await http.get("/v1/access/me")).json()["person_id"]
+    began: list[asyncio.Task[None]] = []
+
+    async def begin(session_id: str) -> None:
+        async with await psycopg.AsyncConnection.connect(url) as connection:
+            await connection.execute(SESSION, (session_id, me))
+
+    statements_rows = Steps.rows
+
+    async def rows(self: Steps, statement: str, **parameters: object) -> Any:
+        if statement == moment and not began:
+            began.append(asyncio.ensure_future(begin("b" * 32)))
+            await asyncio.wait(began, timeout=0.5)  # with a lock on its person it waits longer
+        return await statements_rows(self, statement, **parameters)
+
+    await begin("a" * 32)
+    monkeypatch.setattr(Steps, "rows", rows)
+    answer = await http.delete(f"/v1/people/{me}")
+    (outcome,) = await asyncio.gather(*began, return_exceptions=True)
+    is_refused = isinstance(outcome, psycopg.errors.ForeignKeyViolation)
+    assert is_refused is (moment in {"insert_person", "delete_person"})
+    assert (answer.status_code, answer.json().get("n_sessions")) == (200, 1 if is_refused else 2)
+    assert await fetch(url, b"select from session") == []
+    told_to_forget = await fetch(url, b"select session_sha256 from erased_session")
+    assert len(told_to_forget) == (1 if is_refused else 2)
+
+
+async def test_an_erasure_reaches_the_days_that_are_kept_counted(
+    any_database_url: str, start_server: Any, fetch: Any
+) -> None:
+    url = any_database_url
+    async with start_server(url) as server, server.http() as http:
+        me = (await http.get("/v1/access/me")).json()["person_id"]
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+            for session_id in ("a" * 32, "b" * 32):
+                await connection.execute(SESSION, (session_id, me))
+                await connection.execute(
+                    "insert into metrics (session_id, pipeline_version, t_ns, time, emitted_ns, arousal)"
+                    " select %s, '3', n, now() - interval '20 days' + n * interval '1 hour', 0, 0.5"
+                    " from generate_series(1, 480) n",
+                    (session_id,),
+                )
+            has_timescale = await fetch(url, b"select from pg_extension where extname = 'timescaledb'")
+            if has_timescale:
+                await connection.execute("call refresh_continuous_aggregate('metrics_day', null, now()::date)")
+                await connection.execute("select compress_chunk(c) from show_chunks('metrics') as c limit 2")
+        days = b"select day from metrics_day"
+        assert len(await fetch(url, days)) > 30
+        assert (await http.delete(f"/v1/people/{me}")).status_code == 200
+        assert await fetch(url, days) == []
+        assert await fetch(url, b"select from metrics") == []
 
 
 async def test_erasure_in_a_live_session_leaves_only_an_audit_entry(

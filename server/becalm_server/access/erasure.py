@@ -1,11 +1,19 @@
 """A session goes, or all of a person: rows, what agents still hold, what is live now. What stays is an audit entry."""
 
+import asyncio
+import logging
 from collections.abc import Sequence
 
+from becalm_protocol.errors import StorageError
 from becalm_server.access.caller import Caller, Role
+from becalm_server.access.desk import Access
 from becalm_server.access.tokens import digest, new_id
+from becalm_server.archive.access_store import Row
+from becalm_server.archive.metric_days import count_days_anew_at, metric_days_at
 from becalm_server.archive.row_security import by_the_server
 from becalm_server.parts import Parts
+
+log = logging.getLogger(__name__)
 
 
 async def erase_person(parts: Parts, person_id: str, *, caller: Caller) -> int:
@@ -27,20 +35,13 @@ async def _erase(parts: Parts, person_id: str) -> int:
     await _discard(parts, session_ids)
     accounts = await access.store.rows("empty_accounts", person_id=person_id)
     await access.store.rows("empty_devices", person_id=person_id)
-    access.changed()
-    for account in accounts:
-        access.visitors.send_away(account_id=account["account_id"])
+    _send_away(access, accounts)
     await _delete(parts, session_ids)
-    async with access.store.together() as steps:
-        await steps.rows("delete_person_sessions", person_id=person_id)
-        for account in accounts:
-            if account["role"] == Role.OPERATOR:  # the operator goes on, as somebody new
-                fresh = new_id()
-                await steps.rows("insert_person", person_id=fresh, label=None)
-                await steps.rows("move_account", account_id=account["account_id"], person_id=fresh)
-        await steps.rows("delete_person", person_id=person_id)
-    access.changed()
-    return len(session_ids)
+    begun_meanwhile = await _delete_person(access, person_id, accounts=accounts)
+    for session_id in begun_meanwhile:
+        parts.sessions.discard(session_id)
+    _send_away(access, accounts)
+    return len(session_ids) + len(begun_meanwhile)
 
 
 async def erase_session(parts: Parts, session_id: str, *, caller: Caller) -> None:
@@ -61,6 +62,35 @@ async def _discard(parts: Parts, session_ids: Sequence[str]) -> None:
 
 
 async def _delete(parts: Parts, session_ids: Sequence[str]) -> None:
+    owner_url = parts.archive.entrances.owner
     await parts.archive.writer.wait_drained()  # what was queued before lands before the rows go
+    days = await asyncio.to_thread(metric_days_at, owner_url, session_ids)
     for session_id in session_ids:  # each by itself: all at once may take longer than a statement may
         await parts.access.store.rows("delete_session", session_id=session_id)
+    try:
+        await asyncio.to_thread(count_days_anew_at, owner_url, days)
+    except StorageError as exc:
+        log.warning("the days of what was erased are counted anew within the hour, not now: %s", exc)
+
+
+async def _delete_person(access: Access, person_id: str, *, accounts: Sequence[Row]) -> list[str]:
+    """Delete a person with what is left of it; return sessions that began while the others were deleted."""
+    async with access.store.together() as steps:
+        await steps.rows("lock_person", person_id=person_id)
+        session_ids = [row["session_id"] for row in await steps.rows("select_person_sessions", person_id=person_id)]
+        await steps.rows("insert_erased", digests=[digest(session_id) for session_id in session_ids])
+        for session_id in session_ids:
+            await steps.rows("delete_session", session_id=session_id)
+        for account in accounts:
+            if account["role"] == Role.OPERATOR:  # the operator goes on, as somebody new
+                fresh = new_id()
+                await steps.rows("insert_person", person_id=fresh, label=None)
+                await steps.rows("move_account", account_id=account["account_id"], person_id=fresh)
+        await steps.rows("delete_person", person_id=person_id)
+    return session_ids
+
+
+def _send_away(access: Access, accounts: Sequence[Row]) -> None:
+    access.changed()
+    for account in accounts:
+        access.visitors.send_away(account_id=account["account_id"])

@@ -204,8 +204,8 @@ insert into erased_session (session_sha256) select unnest(%(digests)s::bytea[]) 
 -- select_erased: whether a session was erased
 select erased_at from erased_session where session_sha256 = %(digest)s
 
--- delete_person_sessions: what came of a person meanwhile
-delete from session where person_id = %(person_id)s
+-- lock_person: no session of a person begins from here on; one that was about to finds nobody
+select from person where person_id = %(person_id)s for update
 
 -- empty_accounts: whoever came in as the person may not any more; agents may, to be told what to forget
 update account

@@ -5,6 +5,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
+from becalm_server.archive.metric_days import count_days_anew, metric_days
 from becalm_server.archive.pools import job_connection
 from becalm_server.archive.statements import SQL
 from becalm_server.archive.versions import newest_version
@@ -19,10 +20,7 @@ def keep_trend_at(url: str, session_id: str) -> None:
 def keep_trend(connection: psycopg.Connection[Any], session_id: str) -> None:
     """Keep what a finished session was like, by its newest derived values; `connection` commits by itself."""
     named = {"session_id": session_id}
+    count_days_anew(connection, metric_days(connection, [session_id]))
     with connection.cursor(row_factory=dict_row) as cursor:
-        if cursor.execute(SQL["has_timescale"]).fetchone():
-            days = cursor.execute(SQL["session_days"], named).fetchone()
-            if days and days["first_day"] and days["first_day"] < days["end_day"]:
-                cursor.execute(SQL["refresh_days"], days)
         versions = [row["pipeline_version"] for row in cursor.execute(SQL["session_versions"], named).fetchall()]
         cursor.execute(SQL["keep_trend"], named | {"pipeline_version": newest_version(versions)})

@@ -24,12 +24,12 @@ select distinct pipeline_version from hrv_window where session_id = %(session_id
 -- has_timescale: whether the days of metrics are a continuous aggregate
 select from pg_extension where extname = 'timescaledb'
 
--- session_days: the days before today that a session touched, for TimescaleDB to count anew
+-- session_days: the days before today that sessions touched, for TimescaleDB to count anew
 select
     min(date_trunc('day', time)) as first_day,
     least(max(date_trunc('day', time)) + interval '1 day', date_trunc('day', now())) as end_day
 from metrics
-where session_id = %(session_id)s
+where session_id = any(%(session_ids)s)
 
 -- refresh_days: let TimescaleDB count these days anew; never today, or what is still to come today would be hidden
 call refresh_continuous_aggregate('metrics_day', %(first_day)s::timestamptz, %(end_day)s::timestamptz)
