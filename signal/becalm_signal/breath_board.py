@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 from becalm_protocol.derived import Breath, BreathPause, BreathTurn, Index, Reason
 from becalm_protocol.events import SignalKind
@@ -193,16 +193,14 @@ class BreathBoard:
         A source that is bad or silent is left at once for the next best that breathes. One that is still, but sound,
         is left only where another has gone on breathing since: else the breath is held, and that is worth knowing.
         """
-        troubled = bool(bad or lost)
-        usable = {rank: not (troubled and self._is_bad(rank, bad=bad, lost=lost)) for rank in self._windows}
-        for rank, is_usable in usable.items():
-            if not is_usable:
-                self._windows[rank].forget()
+        unusable = {rank for rank in self._windows if self._is_bad(rank, bad=bad, lost=lost)} if bad or lost else set()
+        for rank in unusable:
+            self._windows[rank].forget()
         if self._wish in self._windows:
             self._rank = self._wish
             return
         for rank, window in self._windows.items():
-            if usable[rank] and window.breathes(now_ns) and self._may_take(rank, now_ns, usable=usable):
+            if rank not in unusable and window.breathes(now_ns) and self._may_take(rank, now_ns, unusable=unusable):
                 self._rank = rank
                 return
 
@@ -220,13 +218,13 @@ class BreathBoard:
         """Return the coefficient of variation of the last six breaths of the chosen source."""
         return None if self._rank is None else self._windows[self._rank].irregularity()
 
-    def _may_take(self, rank: int, now_ns: int, *, usable: Mapping[int, bool]) -> bool:
+    def _may_take(self, rank: int, now_ns: int, *, unusable: Set[int]) -> bool:
         if self._rank is None or rank == self._rank:
             return True
         here, there = self._windows[self._rank], self._windows[rank]
         if rank < self._rank:
             return there.n_running >= N_RETURN
-        if not usable[self._rank] or here.newest_ns is None:
+        if self._rank in unusable or here.newest_ns is None:
             return True
         still_ns = here.still_for_ns(now_ns)
         return still_ns is not None and still_ns > 0 and (there.newest_ns or 0) > here.newest_ns + HOLD_S * NS_PER_S

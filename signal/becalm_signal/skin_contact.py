@@ -88,7 +88,8 @@ class SkinContact:
             self._bends_us.append(abs(step_us - self._step_before_us))
             self._step_before_us = step_us
             self._last, self._n_equal = x, 0
-            self._top_us = max(self._top_us, x)
+            if x > self._top_us:
+                self._top_us = x
             self._n_seen += 1
             if self._n_seen % self._n_second == 0:
                 self._tops_us.append(self._top_us)

@@ -67,8 +67,8 @@ class JerkWatch:
         if self._n <= self._n_second:
             self._bend_us = max(self._bend_us, bend_us, LEAST_BEND_US)
             return
-        self._bend_us += self._bend_share * (min(bend_us, BEND_CLIP * self._bend_us) - self._bend_us)
-        self._bend_us = max(self._bend_us, LEAST_BEND_US)
+        usual_us = self._bend_us + self._bend_share * (min(bend_us, BEND_CLIP * self._bend_us) - self._bend_us)
+        self._bend_us = usual_us if usual_us > LEAST_BEND_US else LEAST_BEND_US
 
     def _range_us(self) -> float:
         lows, highs = zip((self._low, self._high), *self._ranges, strict=True)

@@ -11,7 +11,7 @@ from typing import Protocol
 from becalm_protocol.derived import Index, Metrics, Reason, SlowMetrics
 from becalm_protocol.events import PhaseChange, SignalKind
 from becalm_protocol.units import NS_PER_S
-from becalm_signal.stage import Output, SkinLevel
+from becalm_signal.stage import Output
 
 SLOW_TICK_NS = 5 * NS_PER_S
 
@@ -50,9 +50,7 @@ class SlowBoard:
         self._sections = tuple(sections)
 
     def apply(self, event: Output) -> None:
-        """Hand one output of a stage to every section; levels of the skin are for the live indices only."""
-        if isinstance(event, SkinLevel):
-            return
+        """Hand one output of a stage to every section."""
         for section in self._sections:
             section.apply(event)
 

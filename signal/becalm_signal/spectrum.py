@@ -22,6 +22,7 @@ HF_WEIGHTS = tuple(0.0 if k < 18 else 0.5 if k in {18, 48} else 1.0 for k in CYC
 N_LF = 14
 MAX_INTERVALS = 600
 
+Floats = npt.NDArray[np.float64]
 Lines = npt.NDArray[np.complex128]
 _TURNS_PER_S = 2j * np.pi * np.array(CYCLES) / WINDOW_S
 
@@ -35,13 +36,17 @@ class Bands:
     lf_peak_hz: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class _Line:
-    """The straight line through the intervals."""
+    """The straight line through the intervals, and the intervals beside it."""
 
     at_s: float
     level_ms: float
     slope_ms_per_s: float
+    after_s: Floats
+    """When the intervals end, from `at_s` on."""
+    beside_ms: Floats
+    """How much longer than the line they are."""
 
 
 class SlidingSpectrum:
@@ -102,11 +107,8 @@ class SlidingSpectrum:
         return self._powers_at([frequency_hz], self._line())[0]
 
     def _powers_at(self, frequencies_hz: list[float], line: _Line) -> list[float]:
-        n = len(self._times_s)
-        after_s = np.fromiter(self._times_s, float, n) - line.at_s
-        values = np.fromiter(self._rr_ms, float, n) - line.level_ms - line.slope_ms_per_s * after_s
-        turns: Lines = np.exp(2j * np.pi * np.multiply.outer(frequencies_hz, after_s))
-        return _periodogram((values * turns).sum(axis=1), (turns * turns).sum(axis=1), n)
+        turns: Lines = np.exp(2j * np.pi * np.multiply.outer(frequencies_hz, line.after_s))
+        return _periodogram((line.beside_ms * turns).sum(axis=1), (turns * turns).sum(axis=1), len(self._times_s))
 
     def _peak_hz(self, cycles: int, line: _Line) -> float:
         """Return the top of a parabola, a quarter of a bin to either side of the highest half bin about this one."""
@@ -134,7 +136,9 @@ class SlidingSpectrum:
         after_s = times_s - at_s
         spread = float((after_s * after_s).sum())
         rise = float((after_s * rr_ms).sum())
-        return _Line(at_s=at_s, level_ms=level_ms, slope_ms_per_s=rise / spread if spread > 0.0 else 0.0)
+        slope_ms_per_s = rise / spread if spread > 0.0 else 0.0
+        beside_ms = rr_ms - level_ms - slope_ms_per_s * after_s
+        return _Line(at_s=at_s, level_ms=level_ms, slope_ms_per_s=slope_ms_per_s, after_s=after_s, beside_ms=beside_ms)
 
 
 def _periodogram(values: Lines, squares: Lines, n: int) -> list[float]:

@@ -22,7 +22,7 @@ from becalm_signal.anchor import Anchor
 from becalm_signal.board import Board
 from becalm_signal.lane import MAX_FILLED_NS, Lane
 from becalm_signal.slow_board import SLOW_TICK_NS, Moment, SlowBoard
-from becalm_signal.stage import Output
+from becalm_signal.stage import Output, SkinLevel
 from becalm_signal.strap import StrapChoice
 
 TICK_NS = 250_000_000
@@ -153,7 +153,11 @@ class Ticker:
         self._listen(now_ns)
         heap = self._heap
         while heap and heap[0][0] <= now_ns:
-            for event in self._anchor.take(heapq.heappop(heap)[-1]):
+            popped = heapq.heappop(heap)[-1]
+            if isinstance(popped, SkinLevel):  # for the live indices only
+                self._board.apply(popped)
+                continue
+            for event in self._anchor.take(popped):
                 out += self._apply(event)
                 out += self._beside_ecg(event, now_ns=now_ns)
         while self._wishes and self._wishes[0].t_ns <= now_ns:
