@@ -1,4 +1,4 @@
-"""Causal filters with carried state, one sample after the other in plain Python.
+"""Causal filters with carried state, one sample after the other in plain Python; kernels without any by numpy.
 
 That makes every result the same to the last bit, however the samples were cut into blocks, and at the rates of worn
 sensors it is cheaper than a call into a compiled filter for every packet.
@@ -8,6 +8,8 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from operator import mul
+
+import numpy as np
 
 
 class Biquad:
@@ -180,10 +182,15 @@ def smoothing_taps(width_s: float, *, rate_hz: float) -> tuple[float, ...]:
     return tuple(tap / total for tap in taps)
 
 
-def smoothed(samples: Sequence[float], taps: Sequence[float]) -> list[float]:
-    """Return the samples under a kernel of shape (n_taps,), shape (n_samples - n_taps + 1,): where it lies whole."""
-    parts = zip(*[samples[k:] for k in range(len(taps))], strict=False)
-    return [sum(map(mul, taps, part)) for part in parts]
+def weighed(samples: Sequence[float], taps: Sequence[float]) -> list[float]:
+    """Return the sums under a symmetric kernel of shape (n_taps,) where it lies whole, shape (n_samples - n_taps + 1,).
+
+    Each is summed by itself, so that they are the same however the samples were cut.
+    """
+    if len(samples) < len(taps):
+        return []
+    sums: list[float] = np.convolve(samples, taps, "valid").tolist()
+    return sums
 
 
 def parabola_vertex(before: float, at: float, after: float) -> float:

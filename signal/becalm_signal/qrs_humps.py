@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from becalm_signal.filters import high_pass, low_pass
+from becalm_signal.filters import high_pass, low_pass, weighed
 
 # The mean energy forgets wholly after 4 s: a burst must not make the heart after it look like noise for longer.
 MEAN_SEGMENT_S = 0.5
@@ -27,9 +27,9 @@ class Energy:
         self._high = high_pass(7.0, rate_hz=rate_hz)
         self._low = low_pass(22.0, rate_hz=rate_hz)
         self._n_apart = max(1, round(0.012 * rate_hz))
-        self._n_box = max(3, round(0.09 * rate_hz))
+        self._box = (1.0,) * max(3, round(0.09 * rate_hz))
         self._band: list[float] = []
-        self._slopes = [0.0] * (self._n_box - 1)
+        self._slopes = [0.0] * (len(self._box) - 1)
 
     def run(self, samples: Sequence[float]) -> tuple[list[float], list[float]]:
         """Return energy and steepness at each sample, shape (n_samples,) both."""
@@ -38,9 +38,9 @@ class Energy:
         steps = zip(band, band[self._n_apart :], strict=False)
         slopes = self._slopes + [abs(after - before) for before, after in steps]
         # Summed afresh: a running sum drifts by rounding and would remember its start.
-        energies = [sum(slopes[at : at + self._n_box]) for at in range(len(passed))]
+        energies = weighed(slopes, self._box)
         self._band, self._slopes = band[len(passed) :], slopes[len(passed) :]
-        return energies, slopes[self._n_box - 1 :]
+        return energies, slopes[len(self._box) - 1 :]
 
 
 class MeanEnergy:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from becalm_signal.filters import parabola_vertex, smoothed, smoothing_taps
+from becalm_signal.filters import parabola_vertex, smoothing_taps, weighed
 
 # From the energy hump back to the R peak: band-pass 14 ms, half of the slope step 6 ms, half of the 90 ms box 45 ms.
 HUMP_DELAY_S = 0.065
@@ -67,7 +67,7 @@ class PeakPlacer:
         high = min(len(samples) - half - 2, centre + self._reach)
         if high <= low:
             return Placed(float(max(0, min(centre, len(samples) - 1))), 0.0, 0.0, 0)
-        smooth = smoothed([samples[k] for k in range(low - 1 - half, high + 2 + half)], self._taps)
+        smooth = weighed([samples[k] for k in range(low - 1 - half, high + 2 + half)], self._taps)
         placed, k = self._side(smooth, self._baseline(smooth), habit=habit)
         if not BORDER < k < len(smooth) - 1 - BORDER:
             self._level(smooth)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import mul
 
-from becalm_signal.filters import smoothed, smoothing_taps
+from becalm_signal.filters import smoothing_taps, weighed
 from becalm_signal.qrs_place import HUMP_DELAY_S
 
 # The steep part of a QRS, narrow or wide, without P and T wave.
@@ -138,7 +138,7 @@ class Shapes:
         last = min(first + 2 * (self._reach + self._shifts[-1]) + 1 + half, len(samples))
         if first < half:
             return []
-        return smoothed([samples[k] for k in range(first - half, last)], self._taps)
+        return weighed([samples[k] for k in range(first - half, last)], self._taps)
 
     def _course(self, smooth: Sequence[float], low: int) -> list[float]:
         part = smooth[low : low + len(self._ramp)]
