@@ -4,13 +4,15 @@ Beats lay their levels on an even grid; every four seconds `breath_spectrum` tel
 where that is clear the phase of their sum at that rate gives the turns.
 """
 
-import cmath
 import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from operator import mul
 from statistics import median
+
+import numpy as np
 
 from becalm_signal.breath_spectrum import GRID_HZ, BreathSpectrum
 
@@ -121,25 +123,17 @@ class TraceBreath:
         look_s = min(max(1.0 / hz, LOOK_S[0]), LOOK_S[1])
         n_look = round(look_s * GRID_HZ)
         oldest_s = now_s - (self._spectrum.n_window - 1) / GRID_HZ
-        reach = range(-n_look, n_look + 1)
-        wave = [
-            (0.5 + 0.5 * math.cos(math.pi * k / (n_look + 1))) * cmath.exp(-2j * math.pi * hz * k / GRID_HZ)
-            for k in reach
-        ]
+        reach = np.arange(-n_look, n_look + 1)
+        wave = (0.5 + 0.5 * np.cos(np.pi * reach / (n_look + 1))) * np.exp(2j * np.pi * hz * reach / GRID_HZ)
         begin = round((max(self._done_s, oldest_s) - oldest_s) * GRID_HZ)
         if begin < n_look:
             begin, self._was_peak = n_look, None
-        turns: list[Turn] = []
-        last: tuple[float, float] | None = None
-        for k in range(begin, self._spectrum.n_window - n_look):
-            line = sum(map(mul, trace[k - n_look : k + n_look + 1], wave))
-            phase, t_s = cmath.phase(line), oldest_s + k / GRID_HZ
-            if last is not None:
-                turns += self._crossings(last, (t_s, phase), period_s=1.0 / hz)
-            last = (t_s, phase)
-        if last is not None:
-            self._done_s = last[0]
-        return turns
+        if begin >= self._spectrum.n_window - n_look:
+            return []
+        phases = np.angle(np.correlate(trace[begin - n_look :], wave, "valid")).tolist()
+        points = [(oldest_s + k / GRID_HZ, phase) for k, phase in enumerate(phases, begin)]
+        self._done_s = points[-1][0]
+        return [turn for a, b in pairwise(points) for turn in self._crossings(a, b, period_s=1.0 / hz)]
 
     def _crossings(self, a: tuple[float, float], b: tuple[float, float], *, period_s: float) -> list[Turn]:
         """Return where the phase passes a peak (0) or a trough (pi) between two grid points."""

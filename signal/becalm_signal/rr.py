@@ -7,6 +7,7 @@ is not taken for artefacts, and no flag on an interval that came far from the me
 early beat is flagged with it: an interval of the rhythm has a sound beat at either end.
 """
 
+from bisect import bisect_left, insort
 from collections import deque
 from dataclasses import dataclass
 from statistics import median
@@ -67,10 +68,12 @@ class RrFlagger:
         self._source = source
         self._n_beats = 0
         self._recent: deque[float] = deque(maxlen=N_MEDIAN)
-        self._steps: deque[float] = deque(maxlen=N_QUARTILES)
-        self._offsets: deque[float] = deque(maxlen=N_QUARTILES)
+        self._steps = _Quartiles()
+        self._offsets = _Quartiles()
         self._run: deque[_Pending] = deque(maxlen=8)
         self._n_open = 0
+        self._typical_ms = 0.0
+        """Median of the last intervals."""
         self._threshold_ms = 0.0
         self._emitted_ns = 0
 
@@ -120,6 +123,7 @@ class RrFlagger:
         if usable:
             self._recent.append(rr_ms)
         typical = median(self._recent) if self._recent else rr_ms
+        self._typical_ms = typical
         floor = (FLOOR_SHARE if len(self._steps) >= N_TRUSTED else EARLY_FLOOR_SHARE) * typical
         step = rr_ms - before if before is not None else 0.0
         offset = rr_ms - typical
@@ -128,8 +132,8 @@ class RrFlagger:
         if usable:
             self._steps.append(abs(step))
             self._offsets.append(offset)
-        step_ms = min(CEILING_STEP_SHARE * typical, ALPHA_STEP * _quartile_deviation(self._steps))
-        offset_ms = min(CEILING_OFFSET_SHARE * typical, ALPHA_OFFSET * _quartile_deviation(self._offsets))
+        step_ms = min(CEILING_STEP_SHARE * typical, ALPHA_STEP * self._steps.deviation())
+        offset_ms = min(CEILING_OFFSET_SHARE * typical, ALPHA_OFFSET * self._offsets.deviation())
         new.step = step / max(floor, step_ms, 1.0)
         self._threshold_ms = max(floor, offset_ms, 1.0)
         new.offset = offset / self._threshold_ms
@@ -205,7 +209,7 @@ class RrFlagger:
     def _ends_beside_a_beat(self, at: int, rr_ms: float) -> bool:
         """The next beat comes too soon, and it rather than this one is the true one."""
         following = [beat.rr_ms for beat in list(self._run)[at + 1 : at + 3] if beat.rr_ms is not None]
-        typical = median(self._recent)
+        typical = self._typical_ms
         if not following or following[0] >= max(MIN_RR_MS, FAR_SHORT * typical):
             return False
         is_next_true = abs(rr_ms + following[0] - typical)
@@ -224,20 +228,20 @@ class RrFlagger:
         return step < -1.0 and min(around) > -SLOPE_C1 * step + OFFSET_C2
 
     def _is_missed(self, rr_ms: float) -> bool:
-        typical = median(self._recent)
+        typical = self._typical_ms
         return any(abs(rr_ms / parts - typical) < self._threshold_ms for parts in (2, 3))
 
     def _is_extra(self, at: int, rr_ms: float) -> bool:
         if at + 1 >= len(self._run):
             return False
         after = self._run[at + 1].rr_ms
-        return after is not None and abs(rr_ms + after - median(self._recent)) < self._threshold_ms
+        return after is not None and abs(rr_ms + after - self._typical_ms) < self._threshold_ms
 
     def _corrected(self, at: int, flag: BeatFlag) -> float | None:
         beat = self._run[at]
         if flag is BeatFlag.OK or beat.rr_ms is None:
             return beat.rr_ms
-        typical = median(self._recent) if self._recent else None
+        typical = self._typical_ms if self._recent else None
         if flag is BeatFlag.MISSED and typical is not None:
             return beat.rr_ms / (2 if abs(beat.rr_ms / 2 - typical) <= abs(beat.rr_ms / 3 - typical) else 3)
         if flag is BeatFlag.EXTRA:
@@ -260,16 +264,31 @@ class RrFlagger:
         )
 
 
-def _quartile_deviation(numbers: deque[float]) -> float:
-    """Half the distance between the quartiles, by linear interpolation."""
-    if len(numbers) < 2:
-        return 0.0
-    ordered = sorted(numbers)
-    return (_quantile(ordered, 0.75) - _quantile(ordered, 0.25)) / 2.0
+class _Quartiles:
+    """The last numbers, kept in order."""
 
+    def __init__(self) -> None:
+        self._newest: deque[float] = deque(maxlen=N_QUARTILES)
+        self._ordered: list[float] = []
 
-def _quantile(ordered: list[float], share: float) -> float:
-    place = share * (len(ordered) - 1)
-    low = int(place)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (place - low) * (ordered[high] - ordered[low])
+    def __len__(self) -> int:
+        return len(self._ordered)
+
+    def append(self, number: float) -> None:
+        if len(self._newest) == N_QUARTILES:
+            del self._ordered[bisect_left(self._ordered, self._newest[0])]
+        self._newest.append(number)
+        insort(self._ordered, number)
+
+    def deviation(self) -> float:
+        """Return half the distance between the quartiles, by linear interpolation."""
+        if len(self._ordered) < 2:
+            return 0.0
+        return (self._quantile(0.75) - self._quantile(0.25)) / 2.0
+
+    def _quantile(self, share: float) -> float:
+        ordered = self._ordered
+        place = share * (len(ordered) - 1)
+        low = int(place)
+        high = min(low + 1, len(ordered) - 1)
+        return ordered[low] + (place - low) * (ordered[high] - ordered[low])
