@@ -18,9 +18,9 @@ from pathlib import Path
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from becalm_kivy.feed import Feed
 from becalm_kivy.kivy_setup import prepare_kivy
 from becalm_kivy.preferences import PreferenceFile, Preferences
+from becalm_kivy.servers import Keys, Servers
 from becalm_protocol import codec
 from becalm_protocol.derived import Beat, BeatFlag, Index, Metrics, Reason
 from becalm_protocol.events import Clock, Pacer, SignalKind, StreamInfo, StreamState, StreamStatus
@@ -41,6 +41,7 @@ from becalm_protocol.handshake import (
 from becalm_protocol.units import NS_PER_S, ns_from_s
 
 BASELINE_S = 60.0
+NO_KEYS = Keys(token=lambda _url: None, pair=lambda _link: "")
 PACER = Pacer(started_ns=ns_from_s(BASELINE_S), inhale_s=4.0, exhale_s=6.0)
 SENSOR_LAG_S = 0.3
 """How long a sample takes from the skin to the server."""
@@ -260,9 +261,8 @@ async def draw(scene: Scene, folder: Path) -> str:
     preference_file = PreferenceFile(Path(tempfile.mkdtemp()) / "client.json")
     preference_file.write(Preferences(show_curves=scene.show_curves, show_numbers=scene.show_numbers))
     async with scene_server(scene) as url, asyncio.TaskGroup() as group:
-        feed = Feed(url, client_name="screenshots")
-        app = BecalmApp(feed, url=url, preference_file=preference_file)
-        reading = group.create_task(feed.run(app.take))
+        app = BecalmApp(Servers(url, NO_KEYS), preference_file=preference_file)
+        reading = group.create_task(app.follow())
         window = group.create_task(app.async_run(async_lib="asyncio"))
         await asyncio.sleep(1.4)  # a picture needs a second for its scales to come to rest
         Window.canvas.ask_update()

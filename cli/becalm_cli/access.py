@@ -11,8 +11,6 @@ from becalm_cli.asking import tell
 from becalm_cli.keys import key_ring
 from becalm_cli.options import DataDirOption, ServerOption
 from becalm_cli.places import DEFAULT_SERVER, default_data_dir, http_url
-from becalm_protocol.limits import MAX_NAME_CHARS
-from becalm_protocol.pairing import parse_link, redeem
 
 audit_app = typer.Typer(help="The audit log.", no_args_is_help=True, pretty_exceptions_enable=False)
 LinkArgument = Annotated[str, typer.Argument(help="What `becalm invite` printed: http://HOST:PORT/pair#CODE.")]
@@ -74,14 +72,7 @@ def pair(
     label: Annotated[str, typer.Option(help="What this device is called in the list of devices.")] = "",
 ) -> None:
     """Pair this account on this machine with a server, by a one-time link."""
-    typer.echo(f"Paired with {pair_with(link, label=label or platform.node())}")
-
-
-def pair_with(link: str, *, label: str) -> str:
-    """Keep a token of this account's own; return the server's address. Raises ConfigError."""
-    place = parse_link(link)
-    key_ring().keep(place.server_url, redeem(place, label=label[:MAX_NAME_CHARS]))
-    return place.server_url
+    typer.echo(f"Paired with {key_ring().pair(link, label=label or platform.node())}")
 
 
 def devices(

@@ -17,6 +17,7 @@ from becalm_cli.options import (
     RadioOption,
     RateOption,
     RecordingArgument,
+    ScreenServerOption,
     ServerOption,
     SignalOption,
     SupervisedOption,
@@ -144,7 +145,7 @@ def doctor(
 def client(
     *,
     kind: Annotated[str, typer.Option("--kind", help="kivy (a window) or terminal.")] = "kivy",
-    server: ServerOption = DEFAULT_SERVER,
+    server: ScreenServerOption = None,
     start: Annotated[bool, typer.Option("--start", help="Begin a session at once (terminal).")] = False,
     pair: Annotated[str | None, typer.Option("--pair", help="Pair first, by a link that the server made.")] = None,
     supervised: SupervisedOption = False,
@@ -152,9 +153,7 @@ def client(
     """Open the practice screen."""
     from becalm_cli.parts import run_client
 
-    if pair is not None:
-        server = access.pair_with(pair, label=f"{kind} client")
-    run_client(kind=kind, server=ws_url(server), start=start, supervised=supervised)
+    run_client(kind=kind, server=server, pair=pair, start=start, supervised=supervised)
 
 
 @app.command()

@@ -9,8 +9,8 @@ import typer
 from becalm_protocol.errors import ConfigError
 
 
-def found_server(server: str) -> str:
-    """Return a named server as it is, or the one that `auto` finds on the network. Raises ConfigError."""
+def found_server(server: str | None) -> str | None:
+    """Return a named server, or none, as it is, or the one that `auto` finds on the network. Raises ConfigError."""
     if server != "auto":
         return server
     from becalm_client.discovery import find_servers
@@ -26,6 +26,15 @@ def found_server(server: str) -> str:
 ServerOption = Annotated[
     str,
     typer.Option("--server", callback=found_server, help="Address of the becalm server; auto: found on the network."),
+]
+ScreenServerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--server",
+        callback=found_server,
+        help="Address of the becalm server; auto: found on the network"
+        " [default: the one last paired on the screen, else this machine's].",
+    ),
 ]
 DataDirOption = Annotated[
     Path | None, typer.Option("--data-dir", help="Folder for becalm's data [default: the user's data folder].")

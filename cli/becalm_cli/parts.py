@@ -5,6 +5,7 @@ import json
 import logging
 import re
 from contextlib import AsyncExitStack, ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,8 @@ import typer
 
 from becalm_cli.access import invitation_in_words
 from becalm_cli.asking import require_server
-from becalm_cli.keys import announce_own_server, token_source, withdraw_own_server
+from becalm_cli.keys import announce_own_server, key_ring, token_for, token_source, withdraw_own_server
+from becalm_cli.places import DEFAULT_SERVER, ws_url
 from becalm_cli.process import stop_on_signals, tell_parent, terminate_with_parent
 from becalm_protocol.errors import ConfigError, LinkError
 from becalm_protocol.pairing import no_token
@@ -178,16 +180,20 @@ async def run_recording(
     _tell_report(report.as_dict(), as_json=as_json, supervised=False)
 
 
-def run_client(*, kind: str, server: str, start: bool, supervised: bool) -> None:
+def run_client(*, kind: str, server: str | None, pair: str | None, start: bool, supervised: bool) -> None:
     """Open the window or the terminal view. Raises ConfigError for another kind or a screen that cannot show it."""
+    if pair is not None:
+        server = key_ring().pair(pair, label=f"becalm {kind}")
+    url = None if server is None else ws_url(server)
     if kind == "kivy":
         from becalm_kivy.app import run_app
+        from becalm_kivy.servers import CLIENT_NAME, Keys
 
         if supervised:
             terminate_with_parent()
-        run_app(server, token=token_source(server))
+        run_app(url, keys=Keys(token=token_for, pair=partial(key_ring().pair, label=CLIENT_NAME)))
     elif kind == "terminal":
-        asyncio.run(_run_terminal(server, start=start))
+        asyncio.run(_run_terminal(url or ws_url(DEFAULT_SERVER), start=start))
     else:
         raise ConfigError(f"expected kivy or terminal, got {kind}", setting="--kind")
 

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 
 from becalm_protocol.errors import ConfigError
 from becalm_protocol.events import value
-from becalm_protocol.limits import MAX_FRAME_BYTES, MAX_TOKEN_CHARS
+from becalm_protocol.limits import MAX_FRAME_BYTES, MAX_NAME_CHARS, MAX_TOKEN_CHARS
 
 TokenSource = Callable[[], str | None]
 """Asked at every connection anew: a server may come, or a device be paired, while a program already waits for it."""
@@ -101,6 +101,12 @@ class KeyRing:
             draft.replace(path)
         except OSError as exc:
             raise ConfigError(f"cannot keep the token in {path} ({exc.strerror})", setting="data folder") from exc
+
+    def pair(self, link: str, *, label: str) -> str:
+        """Redeem a pairing link and keep its token; return the server's address. Raises ConfigError."""
+        place = parse_link(link)
+        self.keep(place.server_url, redeem(place, label=label[:MAX_NAME_CHARS]))
+        return place.server_url
 
     def forget(self, server_url: str) -> None:
         """Keep no token for a server any more."""

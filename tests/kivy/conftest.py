@@ -171,6 +171,8 @@ class ScriptedServer:
         self.welcome: ClientWelcome | None = None
         self.heartbeat_s = 0.2
         self.answers_pings = True
+        self.refuses: int | None = None
+        """The code that every client is sent away with."""
         self.hellos: list[ClientHello] = []
         self.pongs: asyncio.Queue[Pong] = asyncio.Queue()
         self.close_codes: asyncio.Queue[int | None] = asyncio.Queue()
@@ -209,6 +211,8 @@ class ScriptedServer:
 
     async def _take(self, socket: ServerConnection, message: object) -> None:
         match message:
+            case ClientHello() if self.refuses is not None:
+                await socket.close(self.refuses)
             case ClientHello():
                 self.hellos.append(message)
                 welcome = self.welcome or ClientWelcome(

@@ -14,12 +14,14 @@ import pytest
 
 from becalm_kivy import theme, words
 from becalm_kivy.app import run_app, run_app_async
-from becalm_kivy.feed import Feed
 from becalm_kivy.preferences import PreferenceFile, Preferences
+from becalm_kivy.servers import Keys, Servers
+from becalm_protocol.errors import CloseCode, ConfigError
 from becalm_protocol.events import SignalKind, StreamState, StreamStatus
 from becalm_protocol.handshake import SessionPhase
 
 Pixel = tuple[int, int, int]
+NO_KEYS = Keys(token=lambda _url: None, pair=lambda _link: "")
 pytestmark = pytest.mark.usefixtures("gl")
 
 
@@ -98,15 +100,14 @@ Open = Callable[..., Any]
 @pytest.fixture
 def open_app(tmp_path: Path) -> Open:
     @asynccontextmanager
-    async def opened(url: str, preferences: Preferences | None = None) -> AsyncIterator[Shown]:
+    async def opened(url: str, preferences: Preferences | None = None, keys: Keys = NO_KEYS) -> AsyncIterator[Shown]:
         from becalm_kivy.screens.becalm_app import BecalmApp
 
         file = PreferenceFile(tmp_path / "client.json")
         file.write(preferences or Preferences())
-        feed = Feed(url, client_name="window test")
-        app = BecalmApp(feed, url=url, preference_file=file)
+        app = BecalmApp(Servers(url, keys), preference_file=file)
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(feed.run(app.take)), group.create_task(app.carry_out_presses())]
+            tasks = [group.create_task(app.follow()), group.create_task(app.carry_out_presses())]
             window = group.create_task(app.async_run(async_lib="asyncio"))
             async with asyncio.timeout(20.0):
                 while app.root is None or not app.root.width > 100:  # noqa: ASYNC110 - Kivy tells nobody
@@ -206,7 +207,7 @@ async def test_nothing_is_red(scripted: Any, person: Any, open_app: Open) -> Non
 async def test_start_and_stop_ask_the_server(scripted: Any, person: Any, open_app: Open, desk: Any) -> None:
     scripted.welcome = person.welcome()
     async with open_app(scripted.url) as shown:
-        shown.app._url = desk.url
+        shown.app._servers.url = desk.url
         await shown.until(lambda: shown.practice.sentence == words.READY)
         assert shown.practice.ids.main.height >= theme.TOUCH_DP
         await shown.tap(shown.practice.ids.main)
@@ -223,7 +224,7 @@ async def test_a_refusal_is_read_on_the_screen(scripted: Any, person: Any, open_
     scripted.welcome = person.welcome()
     desk.status, desk.answer = 409, b'{"detail": "Another session is running."}'
     async with open_app(scripted.url) as shown:
-        shown.app._url = desk.url
+        shown.app._servers.url = desk.url
         await shown.until(lambda: shown.practice.sentence == words.READY)
         await shown.tap(shown.practice.ids.main)
         await shown.until(lambda: shown.practice.notice == "Another session is running.")
@@ -266,6 +267,56 @@ async def test_options_are_kept(scripted: Any, tmp_path: Path, open_app: Open) -
         await shown.pictures()
     kept = PreferenceFile(tmp_path / "client.json").read()
     assert kept == Preferences(show_curves=True, reduced_motion=True, text_scale=1.3)
+
+
+async def test_a_device_that_is_not_known_is_paired_on_the_screen(
+    scripted: Any, person: Any, tmp_path: Path, open_app: Open
+) -> None:
+    """The server turns it away; a wrong link is answered in words and stays; the right one opens it, here elsewhere."""
+    links: list[str] = []
+
+    def pair(link: str) -> str:
+        links.append(link)
+        if len(links) == 1:
+            raise ConfigError("this link was used before; ask for another", setting="link")
+        scripted.refuses = None
+        return str(scripted.url)
+
+    scripted.refuses = CloseCode.AUTH
+    scripted.welcome = person.welcome()
+    async with open_app(scripted.url, keys=Keys(token=lambda _url: "key", pair=pair)) as shown:
+        await shown.until(lambda: shown.app.pairing is not None)
+        sheet = shown.app.pairing
+        assert shown.practice.sentence == words.NOT_PAIRED
+        await shown.tap(sheet.ids.pair)  # nothing was typed: nothing is asked
+        assert links == []
+        sheet.ids.link.text = " http://house:8765/pair#used "
+        await shown.tap(sheet.ids.pair)
+        await shown.until(lambda: sheet.answer == "This link was used before; ask for another")
+        assert sheet.ids.link.text.strip().endswith("#used")
+        sheet.ids.link.text = "http://house:8765/pair#fresh"
+        await shown.tap(sheet.ids.pair)
+        await shown.until(lambda: shown.practice.sentence == words.READY)
+        await shown.until(lambda: sheet.parent is None)
+    assert links == ["http://house:8765/pair#used", "http://house:8765/pair#fresh"]
+    assert scripted.hellos[-1].token == "key"
+    assert PreferenceFile(tmp_path / "client.json").read().server_url == scripted.url
+
+
+async def test_pairing_is_in_the_options_and_can_be_put_away(scripted: Any, person: Any, open_app: Open) -> None:
+    scripted.welcome = person.welcome()
+    async with open_app(scripted.url, Preferences(text_scale=1.6, reduced_motion=True)) as shown:
+        await shown.until(lambda: shown.practice.sentence == words.READY)
+        await shown.tap(shown.practice.ids.options)
+        await shown.tap(shown.app.options.pairing)
+        from becalm_kivy.widgets.controls import PillButton
+
+        sheet = shown.app.pairing
+        await shown.pictures(4)
+        assert [one for one in sheet.walk() if isinstance(one, PillButton) and one.height < theme.TOUCH_DP] == []
+        assert sheet.ids.sheet.height < theme.HEIGHT_DP / 2 + 140  # a keyboard still has room below it
+        await shown.tap(sheet.ids.close)
+        await shown.until(lambda: sheet.parent is None)
 
 
 async def test_large_text_is_never_clipped(scripted: Any, person: Any, open_app: Open) -> None:

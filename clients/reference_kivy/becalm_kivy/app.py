@@ -6,35 +6,34 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-from becalm_kivy.feed import Feed
 from becalm_kivy.kivy_setup import prepare_kivy
 from becalm_kivy.own_folder import own_folder
 from becalm_kivy.preferences import PreferenceFile
 from becalm_kivy.screen_check import can_open_window
+from becalm_kivy.servers import THIS_MACHINE, Keys, Servers
 from becalm_protocol.address import live_address
 from becalm_protocol.errors import ConfigError
-from becalm_protocol.pairing import TokenSource, no_token
 
 if TYPE_CHECKING:
     from becalm_kivy.screens.becalm_app import BecalmApp
 
-CLIENT_NAME = "becalm window"
 
-
-def run_app(url: str, *, token: TokenSource = no_token, stop_after_s: float | None = None) -> None:
+def run_app(url: str | None = None, *, keys: Keys | None = None, stop_after_s: float | None = None) -> None:
     """Show the practice until the window is closed or `stop_after_s` has passed.
 
-    Raises ConfigError where no window can open or the address is none.
+    `url` is the server's, else the one last paired in the window, else this machine's. Raises ConfigError where no
+    window can open or the address is none.
     """
-    live_address(url)
+    if url is not None:
+        live_address(url)
     possible, why_not = can_open_window()
     if not possible and os.environ.get("SDL_VIDEODRIVER") != "offscreen":
         raise ConfigError(f"no window can open here: {why_not}; use --kind terminal", setting="screen")
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(run_app_async(url, token=token, stop_after_s=stop_after_s))
+        asyncio.run(run_app_async(url, keys=keys, stop_after_s=stop_after_s))
 
 
-async def run_app_async(url: str, *, token: TokenSource = no_token, stop_after_s: float | None = None) -> None:
+async def run_app_async(url: str | None = None, *, keys: Keys | None = None, stop_after_s: float | None = None) -> None:
     """Show the practice in the running loop. Raises ConfigError where no window can open."""
     folder = own_folder()
     prepare_kivy(folder)
@@ -43,11 +42,12 @@ async def run_app_async(url: str, *, token: TokenSource = no_token, stop_after_s
     open_window()
     from becalm_kivy.screens.becalm_app import BecalmApp
 
-    feed = Feed(url, client_name=CLIENT_NAME, token=token)
-    app = BecalmApp(feed, url=url, token=token, preference_file=PreferenceFile(folder / "client.json"))
+    preference_file = PreferenceFile(folder / "client.json")
+    place = url or preference_file.read().server_url or THIS_MACHINE
+    app = BecalmApp(Servers(place, keys or Keys.of_this_client(folder)), preference_file=preference_file)
     async with asyncio.TaskGroup() as group:
         tasks = [
-            group.create_task(feed.run(app.take), name="feed"),
+            group.create_task(app.follow(), name="feed"),
             group.create_task(app.carry_out_presses(), name="presses"),
             group.create_task(_stop_later(app, stop_after_s), name="end"),
         ]

@@ -22,10 +22,12 @@ class LinkState:
 
     link: Link
     sentence: str
+    needs_pairing: bool = False
 
     @classmethod
     def of(cls, change: LinkChange) -> "LinkState":
         """Say in words how the link is."""
         if change.ending is not None:
-            return cls(link=change.link, sentence=_SENTENCES[change.ending])
+            needs_pairing = change.ending is Ending.NOT_PAIRED
+            return cls(link=change.link, sentence=_SENTENCES[change.ending], needs_pairing=needs_pairing)
         return cls(link=change.link, sentence=words.CONNECTING if change.link is Link.CONNECTING else words.CONNECTED)

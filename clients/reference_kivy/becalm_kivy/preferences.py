@@ -4,6 +4,7 @@ import json
 import os
 from dataclasses import asdict, fields, replace
 from pathlib import Path
+from typing import Any
 
 from becalm_protocol.events import value
 
@@ -12,13 +13,15 @@ TEXT_SCALES = (1.0, 1.3, 1.6)
 
 @value
 class Preferences:
-    """Choices about the screen; nothing about the person."""
+    """Choices about the screen and the server; nothing about the person."""
 
     show_curves: bool = False
     show_numbers: bool = False
     reduced_motion: bool = False
     text_scale: float = 1.0
     """One of TEXT_SCALES."""
+    server_url: str = ""
+    """The server last paired in the window; empty: none."""
 
 
 class PreferenceFile:
@@ -50,8 +53,9 @@ def _checked(kept: dict[str, object]) -> Preferences:
     preferences = Preferences()
     for field in fields(Preferences):
         choice = kept.get(field.name)
-        if type(choice) is bool and field.name != "text_scale":
-            preferences = replace(preferences, **{field.name: choice})
+        if type(choice) is type(field.default) and field.name != "text_scale":
+            change: dict[str, Any] = {field.name: choice}
+            preferences = replace(preferences, **change)
     return replace(preferences, text_scale=_nearest_scale(kept.get("text_scale")))
 
 

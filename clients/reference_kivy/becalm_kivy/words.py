@@ -12,7 +12,7 @@ SERVER_SILENT = "The server does not answer. Check that it runs and that this de
 SERVER_QUIET = "The server has gone quiet. Trying again."
 SERVER_GONE = "The link to the server broke off. Trying again."
 SERVER_RESTARTING = "The server is restarting. Trying again."
-NOT_PAIRED = "The server does not know this device yet. Ask for a link there (becalm invite), then pair this one."
+NOT_PAIRED = "The server does not know this device yet. Pair it once: press the button at the top right."
 SERVER_BUSY = "The server has too much to do. Trying again."
 OTHER_VERSION = "This app and the server speak different versions. Update the older one."
 NOT_BECALM = "Something answered at this address, but not a becalm server. Check the address."
@@ -150,8 +150,18 @@ OPTION_LESS_MOTION = "Less motion"
 OPTION_TEXT = "Text size"
 PERCENT = "{percent} %"
 OPTIONS_DONE = "Done"
+OPTION_PAIR = "Pair with a server"
+CHOOSE = "Link"
 MOTION_PAUSED = "motion paused"
 STOPPED_HERE_ONLY = "The server could not be told. This screen has stopped; the server may go on recording."
+
+# Pairing
+PAIRING = "Pair this device"
+PAIRING_HOW = "On the server's computer run: becalm invite. It prints a link that works once. Paste or type it here."
+PAIRING_HINT = "http://.../pair#..."
+PASTE = "Paste"
+PAIR = "Pair"
+NOT_NOW = "Not now"
 
 # Where no window can open
 KIVY_MISSING = "Kivy is not installed (pip install becalm[kivy])"

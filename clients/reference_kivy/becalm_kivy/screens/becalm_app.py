@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from kivy.app import App
@@ -14,15 +15,17 @@ from kivy.uix.floatlayout import FloatLayout
 from becalm_kivy import theme, words
 from becalm_kivy.control import RequestRefusedError, start_session, stop_session
 from becalm_kivy.feed import Feed, Told
-from becalm_kivy.link_state import Link
+from becalm_kivy.link_state import Link, LinkState
 from becalm_kivy.model import PracticeModel
 from becalm_kivy.practice_view import PracticeState, PracticeView
 from becalm_kivy.preferences import PreferenceFile, Preferences
 from becalm_kivy.screens.options import OptionsSheet
+from becalm_kivy.screens.pairing import PairingSheet
 from becalm_kivy.screens.practice import PracticeScreen
 from becalm_kivy.screens.summary import SummaryScreen
 from becalm_kivy.screens.window import PICTURES_HZ
-from becalm_protocol.pairing import TokenSource, no_token
+from becalm_kivy.servers import CLIENT_NAME, Servers
+from becalm_protocol.errors import ConfigError
 from becalm_protocol.units import NS_PER_S
 
 # Long enough to read a refusal twice.
@@ -30,35 +33,40 @@ REFUSAL_SHOWN_S = 12.0
 
 
 class BecalmApp(App):
-    """One person's practice. Give it every message of the feed by `take`."""
+    """One person's practice; beside the window run `follow` and `carry_out_presses`."""
 
     title = words.APP_NAME
 
     def __init__(
         self,
-        feed: Feed,
+        servers: Servers,
         *,
-        url: str,
         preference_file: PreferenceFile,
-        token: TokenSource = no_token,
         clock_ns: Callable[[], int] = time.monotonic_ns,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.model = PracticeModel()
         self.options: OptionsSheet | None = None
-        self._feed = feed
-        self._url = url
-        self._token = token
+        self.pairing: PairingSheet | None = None
+        self._servers = servers
+        self._links: asyncio.Queue[tuple[PairingSheet, str]] = asyncio.Queue()  # a sheet hands on one at a time
         self._preference_file = preference_file
         self._preferences = preference_file.read()
         self._clock_ns = clock_ns
+        self._feed = self._make_feed()
         self._presses: asyncio.Queue[None] = asyncio.Queue(maxsize=1)  # DropNewest: one press is carried out at a time
         self._refusal: tuple[str, int] | None = None
 
-    def take(self, message: Told) -> None:
-        """Take one message of the feed."""
-        self.model.apply(message, now_ns=self._clock_ns())
+    async def follow(self) -> None:
+        """Follow the server, and from a pairing on the one of its link, for ever."""
+        while True:
+            async with asyncio.TaskGroup() as group:
+                following = group.create_task(self._feed.run(self._take), name="feed")
+                await self._wait_paired()
+                following.cancel()
+            self.model.leave_session()
+            self._feed = self._make_feed()
 
     def view(self) -> PracticeView:
         """What is to be shown now."""
@@ -130,13 +138,13 @@ class BecalmApp(App):
         elif view.state is PracticeState.NO_SERVER:
             self.model.start_alone(now_ns=self._clock_ns())
         elif view.session_id is None:
-            await start_session(self._url, token=self._token())
+            await start_session(self._servers.url, token=self._servers.token())
         else:
             await self._stop_session(view.session_id)
 
     async def _stop_session(self, session_id: str) -> None:
         try:
-            await stop_session(self._url, session_id, token=self._token())
+            await stop_session(self._servers.url, session_id, token=self._servers.token())
         except RequestRefusedError:
             if self._feed.state.link is Link.CONNECTED:
                 raise
@@ -148,8 +156,34 @@ class BecalmApp(App):
             return None
         return self._refusal[0]
 
+    def _make_feed(self) -> Feed:
+        return Feed(self._servers.url, client_name=CLIENT_NAME, token=self._servers.token, clock_ns=self._clock_ns)
+
+    def _take(self, message: Told) -> None:
+        self.model.apply(message, now_ns=self._clock_ns())
+        if isinstance(message, LinkState) and message.needs_pairing and self.pairing is None:
+            self._open_pairing()  # once: whoever puts it away finds it in the options
+
+    def _open_pairing(self) -> None:
+        self.pairing = PairingSheet()
+        self.pairing.bind(on_link=lambda sheet, link: self._links.put_nowait((sheet, link)))
+        self.pairing.open(animation=not self._preferences.reduced_motion)
+
+    async def _wait_paired(self) -> None:
+        """Try the links that are handed on until one opens a server."""
+        while True:
+            sheet, link = await self._links.get()
+            try:
+                await self._servers.pair(link)
+            except ConfigError as exc:
+                sheet.refuse(str(exc).removeprefix(f"{exc.setting}: "))
+            else:
+                sheet.dismiss()
+                self._change(replace(self._preferences, server_url=self._servers.url))
+                return
+
     def _open_options(self, *_args: object) -> None:
-        self.options = OptionsSheet(self._preferences, on_change=self._change)
+        self.options = OptionsSheet(self._preferences, on_change=self._change, on_pair=self._open_pairing)
         self.options.open(animation=not self._preferences.reduced_motion)
 
     def _change(self, preferences: Preferences) -> None:

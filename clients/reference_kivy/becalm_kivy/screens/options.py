@@ -63,7 +63,14 @@ _SWITCHES = {
 class OptionsSheet(ModalView):
     """Changes the preferences one press at a time; `on_change` gets each new set."""
 
-    def __init__(self, preferences: Preferences, *, on_change: Callable[[Preferences], None], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        preferences: Preferences,
+        *,
+        on_change: Callable[[Preferences], None],
+        on_pair: Callable[[], None],
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self._preferences = preferences
         self._on_change = on_change
@@ -72,6 +79,10 @@ class OptionsSheet(ModalView):
         for name, row in (*self.switches.items(), ("text_scale", self.text_scale)):
             row.fbind("on_release", self._press, name)
             self.ids.rows.add_widget(row)
+        self.pairing = ChoiceRow(text=words.OPTION_PAIR, choice=words.CHOOSE)
+        self.pairing.bind(on_release=self.dismiss)
+        self.pairing.bind(on_release=lambda _row: on_pair())
+        self.ids.rows.add_widget(self.pairing)
         self._show()
 
     def _press(self, name: str, _row: OptionRow) -> None:
