@@ -35,7 +35,8 @@ LEGEND = {
     "slow_indices": "as indices, of windows of 60 s, 300 s and six breaths: one value every five seconds, n_seconds"
     " counts the values; none where the pipeline does not tell them",
     "arousal": "rank correlation with the latent level within each person; bound_width_mean and from_own_line in points"
-    " of 0 to 100, error and coverage against the person's own best straight line from latent to shown",
+    " of 0 to 100, error and coverage against the person's own best straight line from latent to shown;"
+    " from_own_line_smoothed: from the latent level smoothed over 30 s, as the index is",
     "subsidence": "every half minute from three minutes of practice on: told, or 'cannot tell'; error and coverage of"
     " what was told against the fall of the latent level from the first minute of practice to the last, on that line",
     "quality_seconds": "seconds by signal, what was under way, and the reason given ('usable': none)",

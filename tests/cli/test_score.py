@@ -1,5 +1,6 @@
 """Scoring against truth made by hand."""
 
+import math
 from typing import Any
 
 import pytest
@@ -263,6 +264,19 @@ def test_arousal_is_scored_by_rank_and_against_the_persons_own_line(truth: Truth
     assert by_kind["threat"]["bound_coverage"] == 0.0
     assert by_kind["threat"]["error"]["median"] > 20.0
     assert by_kind["none"]["bound_coverage"] == by_kind["after"]["bound_coverage"] == 1.0
+
+
+def test_arousal_is_held_against_the_level_smoothed_as_it_is_too(truth: Truth) -> None:
+    level, smoothed = truth.arousal(0), []
+    for t_s in range(100):
+        level += (1.0 - math.exp(-1.0 / 30.0)) * (truth.arousal(t_s * NS_PER_S) - level)
+        smoothed.append(level)
+    shown = [metrics(t_s, arousal=Index(value=20.0 + 50.0 * smoothed[t_s], bound=0.05)) for t_s in range(40, 100)]
+    tally = Tally()
+    score_arousal(tally, shown, truth=truth, during=Happenings([], None))
+    report: dict[str, Any] = report_arousal(tally)
+    assert report["from_own_line_smoothed"]["all"]["bound_coverage"] == 1.0
+    assert report["from_own_line"]["all"]["bound_coverage"] < 0.9
 
 
 def test_subsidence_is_held_against_the_fall_of_the_latent_level(truth: Truth) -> None:
