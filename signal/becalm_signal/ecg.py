@@ -90,11 +90,11 @@ class EcgStage:
         """Take samples; see `Stage.feed`."""
         if self._origin is None:
             self._origin = first
+        self._newest = first + len(samples) - 1
         out: list[Output] = []
-        for piece in self._watch.pieces(samples):
-            out += self._feed(piece, first=first, clock=clock)
-            first += len(piece)
-        self._newest = first - 1
+        while samples:
+            n_taken = self._advance(samples, first=first, clock=clock, out=out)
+            samples, first = samples[n_taken:], first + n_taken
         return out
 
     def finish(self, *, clock: StreamClock) -> list[Output]:
@@ -107,22 +107,23 @@ class EcgStage:
             out += self._beat(peak, clock=clock, emitted_ns=emitted_ns)
         return [*out, *self._flagger.flush(emitted_ns=emitted_ns)]
 
-    def _feed(self, piece: Sequence[float], *, first: int, clock: StreamClock) -> list[Output]:
-        """Take samples that end with the next judgement of their range, or before it."""
-        out: list[Output] = []
+    def _advance(self, samples: Sequence[float], *, first: int, clock: StreamClock, out: list[Output]) -> int:
+        """Take samples; return how many, fewer where all begins anew."""
         done = 0
-        for n_taken, peaks in self._detector.feed(piece):
-            taken = piece[done:n_taken]
+        for n_taken, peaks in self._detector.feed(samples, stops=self._watch.stops(len(samples))):
+            taken = samples[done:n_taken]
             done = n_taken
             self._contact.feed(taken)
             out += self._doubt(clock)
             self._cause.feed(taken)
             self._recent.feed(taken)
             self._breath.feed(taken)
-            judged = n_taken == len(piece) and self._watch.feed(piece)
+            judged = self._watch.feed(taken)
             if judged or peaks:
                 out += self._settle(peaks, at=first + n_taken - 1, clock=clock)
-        return out
+                if self._origin == first + n_taken:
+                    break
+        return done
 
     def _doubt(self, clock: StreamClock) -> list[Output]:
         """Tell of noise that came at once, before it is known whether beats go on in it."""

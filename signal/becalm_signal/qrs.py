@@ -6,7 +6,7 @@ medians for both levels, a T-wave rule on slope, and the peak placed on the domi
 
 import math
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from statistics import median
@@ -105,29 +105,32 @@ class QrsDetector:
         """Take shapes of beats from what is told from now on, or not."""
         self._jury.is_learning = is_heart
 
-    def feed(self, samples: Sequence[float]) -> Iterator[tuple[int, list[Peak]]]:
+    def feed(self, samples: Sequence[float], *, stops: Iterable[int] = ()) -> Iterator[tuple[int, list[Peak]]]:
         """Take samples in the unit of the signal, shape (n_samples,).
 
-        Yield how many were taken and the peaks that the last of these settled, oldest first: where there are such, and
-        after the last sample.
+        Yield how many were taken and the peaks that the last of these settled, oldest first: where there are such, at
+        each of `stops` (numbers of samples, in order), and after the last sample.
         """
         n_before, decimated = self._decimator.run(samples)
         energies, slopes = self._energy.run(decimated)
         first = self._n + 1
         humps = self._humps.run(first, energies, slopes)
         done = n_taken = 0
-        while done < len(decimated):
-            due = min(self._deadline, self._jury.deadline, next(iter(humps), math.inf), first + len(decimated) - 1)
-            begin, done = done, max(done, math.ceil(due) - first) + 1
-            self._samples.extend(decimated[begin:done])
-            self._mean_energy.feed(energies[begin:done])
-            self._n = first + done - 1
-            n_taken = n_before + (done - 1) * self._decimator.factor + 1
-            peaks = self._decide(humps.pop(self._n, None))
-            if peaks or n_taken == len(samples):
-                yield n_taken, peaks
-        if n_taken < len(samples):
-            yield len(samples), []
+        for stop in (*stops, len(samples)):
+            n_due = max(0, stop - n_before - 1 + self._decimator.factor) // self._decimator.factor
+            while done < n_due:
+                due = min(self._deadline, self._jury.deadline, next(iter(humps), math.inf), first + n_due - 1)
+                begin, done = done, max(done, math.ceil(due) - first) + 1
+                self._samples.extend(decimated[begin:done])
+                self._mean_energy.feed(energies[begin:done])
+                self._n = first + done - 1
+                n_taken = n_before + (done - 1) * self._decimator.factor + 1
+                peaks = self._decide(humps.pop(self._n, None))
+                if peaks or n_taken == stop:
+                    yield n_taken, peaks
+            if n_taken < stop:
+                n_taken = stop
+                yield stop, []
 
     def _decide(self, hump: Candidate | None) -> list[Peak]:
         """Take a hump that has just ended, and what is due by now."""

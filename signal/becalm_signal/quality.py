@@ -64,6 +64,10 @@ class RangeWatch:
             yield samples[done:end]
             done = end
 
+    def stops(self, n_samples: int) -> range:
+        """Return after how many of so many samples to come judgement is due, the last of them left out."""
+        return range(self.n_left, n_samples, self._n_segment)
+
     @property
     def n_left(self) -> int:
         """How many samples are left to the next judgement."""
