@@ -37,6 +37,8 @@ class NoiseRise:
     def feed(self, bends: Sequence[float], *, first: int) -> None:
         """Take bends, shape (n_samples,), of which the first is that at sample `first`."""
         loud, n, most = self._loud, self._n, self._most
+        if n == 0 and max(bends, default=0.0) <= loud:
+            return
         for at, bend in enumerate(bends, first):
             if bend > loud:
                 n += 1

@@ -7,7 +7,7 @@ from itertools import pairwise
 from operator import mul
 
 from becalm_signal.ecg_recent import RecentSamples
-from becalm_signal.filters import smoothing_taps
+from becalm_signal.filters import smoothing_taps, weighed
 
 # The QRS without P and T wave, at points about as far apart as the samples of a chest strap.
 REACH_S = 0.07
@@ -91,7 +91,8 @@ class TimingWatch:
         taps = [there * a + here * b for a, b in pairwise([0.0, *self._taps, 0.0])]
         ahead = self._step * (len(self._ramp) // 2) + len(self._taps) // 2
         part = self._recent.between(whole - ahead, whole + ahead + 2)
-        course = [sum(map(mul, taps, part[k * self._step :])) for k in range(len(self._ramp))]
+        part += [0.0] * (2 * ahead + 2 - len(part))
+        course = weighed(part, taps)[:: self._step]
         mean = sum(course) / len(course)
         slope = sum(map(mul, course, self._ramp)) / self._ramp_square
         return _unit([x - mean - slope * k for x, k in zip(course, self._ramp, strict=True)])

@@ -183,13 +183,13 @@ def smoothing_taps(width_s: float, *, rate_hz: float) -> tuple[float, ...]:
 
 
 def weighed(samples: Sequence[float], taps: Sequence[float]) -> list[float]:
-    """Return the sums under a symmetric kernel of shape (n_taps,) where it lies whole, shape (n_samples - n_taps + 1,).
+    """Return the sums under a kernel of shape (n_taps,) where it lies whole, shape (n_samples - n_taps + 1,).
 
     Each is summed by itself, so that they are the same however the samples were cut.
     """
     if len(samples) < len(taps):
         return []
-    sums: list[float] = np.convolve(samples, taps, "valid").tolist()
+    sums: list[float] = np.correlate(samples, taps, "valid").tolist()
     return sums
 
 
