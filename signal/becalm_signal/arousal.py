@@ -213,11 +213,16 @@ def _score(norm: _Norm, reading: Reading) -> Score:
 
 
 def _mean(scores: list[Score]) -> _Smooth:
-    total = sum([weight for weight, _, _ in scores])
-    mean = sum([weight * z for weight, z, _ in scores]) / total
-    variance = sum([weight**2 * variance for weight, _, variance in scores]) / total**2
-    spread = sum([weight * (z - mean) ** 2 for weight, z, _ in scores]) / total / max(1, len(scores) - 1)
-    return _Smooth(mean, variance, spread if len(scores) > 1 else 1.0, mean)
+    total = of_z = of_variance = of_spread = 0.0
+    for weight, z, variance in scores:
+        total += weight
+        of_z += weight * z
+        of_variance += weight**2 * variance
+    mean = of_z / total
+    for weight, z, _ in scores:
+        of_spread += weight * (z - mean) ** 2
+    spread = of_spread / total / (len(scores) - 1) if len(scores) > 1 else 1.0
+    return _Smooth(mean, of_variance / total**2, spread, mean)
 
 
 def _error_z(smooth: _Smooth, *, n_systems: int) -> float:

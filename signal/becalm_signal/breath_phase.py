@@ -57,7 +57,7 @@ def phase_between(
 def _lines(grid: Floats, wave: npt.NDArray[np.complex128]) -> npt.NDArray[np.complex128]:
     """Return the line of each segment at the wave's frequency."""
     parts = grid[_SEGMENTS]
-    return np.asarray(((parts - parts.mean(axis=1, keepdims=True)) * wave).sum(axis=1))
+    return np.asarray(((parts - parts.sum(axis=1, keepdims=True) / _N) * wave).sum(axis=1))
 
 
 def _rates(rr: Sequence[tuple[float, float]], times_s: Floats) -> Floats:

@@ -99,10 +99,10 @@ class BreathSpectrum:
 def _even(traces: Floats) -> Floats:
     """Return the traces without their straight lines, in standard deviations; flat ones are left out."""
     n = traces.shape[1]
-    mean, from_middle = traces.mean(axis=1, keepdims=True), np.arange(n) - (n - 1) / 2.0
+    mean, from_middle = traces.sum(axis=1, keepdims=True) / n, np.arange(n) - (n - 1) / 2.0
     slope = (traces * from_middle).sum(axis=1, keepdims=True) / (n * (n * n - 1) / 12.0)
     level = traces - mean - slope * from_middle
-    deviation = np.sqrt((level * level).mean(axis=1, keepdims=True))
+    deviation = np.sqrt((level * level).sum(axis=1, keepdims=True) / n)
     told = (deviation > 1e-9 * (np.abs(mean) + 1e-9))[:, 0]
     return np.asarray(level[told] / deviation[told])
 

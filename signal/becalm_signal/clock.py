@@ -6,8 +6,8 @@ Both take fractional positions and need `accept(block)` first, once for every bl
 
 from typing import Protocol
 
-from becalm_protocol import limits
 from becalm_protocol.events import Clock, SampleBlock, StreamInfo
+from becalm_protocol.limits import MAX_SESSION_NS
 from becalm_protocol.units import NS_PER_S
 from becalm_signal.packet_clock import ArrivalClock, DeviceClock, session_time
 
@@ -73,7 +73,7 @@ class RecordingClock:
     def session_ns(self, at: float) -> int:
         """Return nanoseconds."""
         t_ns = self._offset_ns + round(at * NS_PER_S / self._rate_hz)
-        return t_ns if -limits.MAX_SESSION_NS <= t_ns <= limits.MAX_SESSION_NS else session_time(t_ns)
+        return t_ns if abs(t_ns) <= MAX_SESSION_NS else session_time(t_ns)
 
     def error_ns(self, at: float) -> float:  # noqa: ARG002 - the same everywhere
         """Return the rounding of the anchor."""

@@ -60,4 +60,4 @@ def _even(times_s: Sequence[float], rr_ms: Sequence[float]) -> npt.NDArray[np.fl
     """Return the tachogram on an even grid up to its newest beat, without its straight line."""
     grid = np.interp(times_s[-1] + _BEFORE_END_S, times_s, rr_ms)
     slope = (_FROM_MIDDLE * grid).sum() / (N_GRID * (N_GRID**2 - 1) / 12.0)
-    return np.asarray(grid - grid.mean() - slope * _FROM_MIDDLE)
+    return np.asarray(grid - grid.sum() / N_GRID - slope * _FROM_MIDDLE)
