@@ -4,16 +4,17 @@ import asyncio
 import platform
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
+from becalm_cli.asked_secret import SecretFileOption, asked_secret
 from becalm_cli.asking import tell
 from becalm_cli.keys import key_ring
 from becalm_cli.options import DataDirOption, ServerOption
 from becalm_cli.places import DEFAULT_SERVER, default_data_dir, http_url
 
 audit_app = typer.Typer(help="The audit log.", no_args_is_help=True, pretty_exceptions_enable=False)
-LinkArgument = Annotated[str, typer.Argument(help="What `becalm invite` printed: http://HOST:PORT/pair#CODE.")]
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -67,12 +68,17 @@ def invite(
 
 
 def pair(
-    link: LinkArgument,
     *,
+    file: SecretFileOption = None,
     label: Annotated[str, typer.Option(help="What this device is called in the list of devices.")] = "",
 ) -> None:
-    """Pair this account on this machine with a server, by a one-time link."""
-    typer.echo(f"Paired with {key_ring().pair(link, label=label or platform.node())}")
+    """Pair this account on this machine with a server, by the one-time link that `becalm invite` printed."""
+    typer.echo(f"Paired with {key_ring().pair(asked_link(file), label=label or platform.node())}")
+
+
+def asked_link(file: Path | None = None) -> str:
+    """Return a pairing link that somebody types, or that a file holds. Raises ConfigError."""
+    return asked_secret("Link (http://HOST:PORT/pair#CODE)", file=file, hidden=False)
 
 
 def devices(
@@ -83,7 +89,7 @@ def devices(
     """List the paired devices, or revoke one."""
     address = f"{http_url(server)}/v1/access/devices"
     if revoke is not None:
-        taken = tell(f"{address}/{revoke}", method="DELETE")
+        taken = tell(f"{address}/{quote(revoke, safe='')}", method="DELETE")
         typer.echo(f"{taken['label'] or taken['device_id']} may not come in any more")
         return
     for device in tell(address)["items"]:

@@ -50,11 +50,11 @@ def open_answer(
     return answer
 
 
-def tell(address: str, *, method: str = "GET", body: Any = None) -> Any:
-    """Return a JSON answer. Raises ConfigError with the server's own sentence where it refuses."""
+def tell(address: str, *, method: str = "GET", body: Any = None, limit_s: float = ANSWER_LIMIT_S) -> Any:
+    """Return a JSON answer, None for an empty one. Raises ConfigError with the server's sentence where it refuses."""
     try:
-        with open_answer(address, method=method, body=body) as answer:
-            return json.loads(answer.read())
+        with open_answer(address, method=method, body=body, limit_s=limit_s) as answer:
+            return json.loads(answer.read() or b"null")
     except urllib.error.HTTPError as exc:
         with exc:
             raise ConfigError(refusal(exc), setting="server") from exc

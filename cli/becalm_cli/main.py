@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from becalm_cli import access, archive, bench, outlet
+from becalm_cli import access, archive, bench, outlet, people
 from becalm_cli.options import (
     AnnounceOption,
     DataDirOption,
@@ -37,8 +37,8 @@ agent_app = typer.Typer(pretty_exceptions_enable=False)
 app.add_typer(agent_app, name="agent")
 app.add_typer(bench.app, name="bench")
 app.add_typer(outlet.app, name="outlet")
-archive.add_commands(app)
-access.add_commands(app)
+for part in (archive, access, people):
+    part.add_commands(app)
 
 
 @app.command()
@@ -147,13 +147,14 @@ def client(
     kind: Annotated[str, typer.Option("--kind", help="kivy (a window) or terminal.")] = "kivy",
     server: ScreenServerOption = None,
     start: Annotated[bool, typer.Option("--start", help="Begin a session at once (terminal).")] = False,
-    pair: Annotated[str | None, typer.Option("--pair", help="Pair first, by a link that the server made.")] = None,
+    pair: Annotated[bool, typer.Option("--pair", help="Pair first: asks for the link that the server made.")] = False,
     supervised: SupervisedOption = False,
 ) -> None:
     """Open the practice screen."""
     from becalm_cli.parts import run_client
 
-    run_client(kind=kind, server=server, pair=pair, start=start, supervised=supervised)
+    link = access.asked_link() if pair else None
+    run_client(kind=kind, server=server, pair=link, start=start, supervised=supervised)
 
 
 @app.command()

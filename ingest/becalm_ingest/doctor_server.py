@@ -75,7 +75,7 @@ def _refused(server_url: str, *, status: int) -> Finding:
         subject="server",
         verdict=Verdict.BAD,
         found=f"the server at {server_url} does not know this device",
-        advice="There: becalm invite --role agent; here, with the link it prints: becalm pair LINK",
+        advice="There: becalm invite --role agent; here: becalm pair, which asks for the link",
     )
 
 

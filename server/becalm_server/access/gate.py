@@ -122,7 +122,7 @@ async def identify(connection: HTTPConnection, access: Access) -> Caller:
     """Return who asks by the Authorization header. Raises WhoError."""
     kind, _, token = connection.headers.get("authorization", "").partition(" ")
     if kind.lower() != "bearer" or not token.strip():
-        raise WhoError("Expected a token (Authorization: Bearer ...), got none. Pair this device: becalm pair LINK")
+        raise WhoError("Expected a token (Authorization: Bearer ...), got none. Pair this device: becalm pair")
     caller = await access.identities.of_token(token.strip())
     if caller is None:
         raise WhoError(f"The token is unknown, has run out or was taken back. {anew(token.strip())}")

@@ -11,7 +11,7 @@ from becalm_server.access.rules import Action, Scope, scope
 from becalm_server.access.tickets import TICKET
 from becalm_server.access.tokens import anew
 
-_PAIR = "Pair this device: becalm pair LINK, with a link that the server's operator makes by: becalm invite"
+_PAIR = "Pair this device: becalm pair, with a link that the server's operator makes by: becalm invite"
 
 _NO_CONSENT = "consent: the person has not agreed that recordings are kept. Ask them, then connect again"
 _NO_PASSWORD = "password: in a clinic this account needs one first: POST /v1/access/me/password"  # noqa: S105  (a sentence)

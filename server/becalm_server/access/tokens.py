@@ -21,8 +21,8 @@ def digest(token: str) -> bytes:
 def anew(token: str) -> str:
     """Return what whoever holds a token that opens nothing can do."""
     if token.startswith(DEVICE):
-        return "Pair this device again: becalm pair LINK"
-    return "Refresh the login (POST /v1/access/refresh), or log in again; a device is paired by: becalm pair LINK"
+        return "Pair this device again: becalm pair"
+    return "Refresh the login (POST /v1/access/refresh), or log in again; a device is paired by: becalm pair"
 
 
 def new_id() -> str:
