@@ -3,7 +3,7 @@
 import asyncio
 import platform
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote
 
 import typer
@@ -58,11 +58,7 @@ def invite(
     server: ServerOption = DEFAULT_SERVER,
 ) -> None:
     """Make a one-time link with which a phone, an agent or somebody else is paired."""
-    wish: dict[str, Any] = {"label": label}
-    if role is not None:
-        wish["role"] = role
-    if person is not None:
-        wish["person_id"] = person
+    wish = {"role": role, "person_id": person, "label": label or None}
     made = tell(f"{http_url(server)}/v1/access/invitations", method="POST", body=wish)
     typer.echo(invitation_in_words(made["link"]))
 

@@ -18,7 +18,7 @@ from becalm_client.link import Ending, Link, LinkChange
 from becalm_protocol import limits
 from becalm_protocol.address import live_address
 from becalm_protocol.forms import CLIENT_SUBPROTOCOLS, SEALED, SUBPROTOCOL_MSGPACK, VERSIONS
-from becalm_protocol.handshake import ClientHello, ServerToClient
+from becalm_protocol.handshake import ClientHello, ClientWelcome, ServerToClient
 from becalm_protocol.live import Subscribe
 from becalm_protocol.pairing import TokenSource, no_token
 
@@ -95,7 +95,8 @@ class Feed:
 
     async def _connect_once(self, on_message: Callable[[Told], None]) -> Ending:
         def pass_on(message: ServerToClient) -> None:
-            self._change(Link.CONNECTED, None, on_message)
+            if isinstance(message, ClientWelcome):  # before it a server only says why it sends us away
+                self._change(Link.CONNECTED, None, on_message)
             on_message(message)
 
         try:

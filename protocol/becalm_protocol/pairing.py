@@ -52,7 +52,7 @@ def parse_link(link: str) -> PairingLink:
 
 def redeem(link: PairingLink, *, label: str) -> str:
     """Exchange the code for a token of this device's own. Raises ConfigError in the server's words."""
-    body = json.dumps({"code": link.code, "label": label}).encode()
+    body = json.dumps({"code": link.code, "label": label or None}).encode()
     request = urllib.request.Request(  # noqa: S310  (http and https only, see parse_link)
         link.server_url + PATH, data=body, headers={"Content-Type": "application/json"}, method="POST"
     )

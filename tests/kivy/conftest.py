@@ -30,6 +30,7 @@ from becalm_protocol.handshake import (
     LiveEvent,
     Ping,
     Pong,
+    Problem,
     SensorState,
     SessionPhase,
     SessionView,
@@ -212,6 +213,7 @@ class ScriptedServer:
     async def _take(self, socket: ServerConnection, message: object) -> None:
         match message:
             case ClientHello() if self.refuses is not None:
+                await socket.send(codec.encode_json(Problem(detail="who is there?")))
                 await socket.close(self.refuses)
             case ClientHello():
                 self.hellos.append(message)

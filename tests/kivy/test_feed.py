@@ -10,6 +10,7 @@ from becalm_kivy import words
 from becalm_kivy.feed import Feed, Told
 from becalm_kivy.link_state import Link, LinkState
 from becalm_protocol.derived import BreathPhase, BreathTurn
+from becalm_protocol.errors import CloseCode
 from becalm_protocol.handshake import Ledger, Live, Ping, SessionPhase, SessionView, Source
 
 PRACTICE = SessionView(
@@ -60,6 +61,13 @@ async def test_greets_and_is_connected(scripted: Any) -> None:
         await follower.wait(lambda: follower.feed.state.link is Link.CONNECTED)
     assert scripted.hellos[0].client == "test"
     assert follower.links() == [Link.CONNECTING, Link.CONNECTED]
+
+
+async def test_who_is_sent_away_was_never_connected(scripted: Any) -> None:
+    scripted.refuses = CloseCode.AUTH
+    async with following(scripted.url) as follower:
+        await follower.wait(lambda: follower.feed.state.needs_pairing)
+    assert follower.links() == [Link.CONNECTING, Link.LOST]
 
 
 async def test_session_time_follows_the_server_to_a_millisecond(scripted: Any, person: Any) -> None:
