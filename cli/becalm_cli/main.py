@@ -14,6 +14,7 @@ from becalm_cli.options import (
     DataDirOption,
     HostsOption,
     ProfileOption,
+    ProxyOption,
     RadioOption,
     RateOption,
     RecordingArgument,
@@ -65,20 +66,20 @@ def demo(
 @app.command()
 def serve(
     *,
-    host: Annotated[
-        str, typer.Option(help="Address to listen on; the default lets only this machine in.")
-    ] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Address to listen on; as it is, this machine alone.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = DEFAULT_PORT,
     announce: AnnounceOption = None,
     data_dir: DataDirOption = None,
     profile: ProfileOption = "wellness",
     allow_host: HostsOption = None,
+    trust_proxy: ProxyOption = None,
     supervised: SupervisedOption = False,
 ) -> None:
     """Start the server (and its database, unless BECALM_DATABASE_URL names one)."""
     from becalm_cli.parts import run_server
 
-    given = {"host": host, "port": port, "announce": announce, "profile": profile, "allowed_hosts": allow_host or ()}
+    given = {"host": host, "port": port, "announce": announce, "profile": profile}
+    given |= {"allowed_hosts": allow_host or (), "trust_proxy": trust_proxy}
     asyncio.run(run_server(given, data_dir=_data_dir(data_dir), supervised=supervised))
 
 
@@ -95,9 +96,7 @@ def agent(
     ] = None,
     signal: SignalOption = None,
     server: ServerOption = DEFAULT_SERVER,
-    start: Annotated[
-        bool, typer.Option("--start", help="Record at once instead of waiting for a client's start.")
-    ] = False,
+    start: Annotated[bool, typer.Option("--start", help="Record at once, without a client's start.")] = False,
     record: Annotated[Path | None, typer.Option(help="Also write every raw notification to this file.")] = None,
     wiring: Annotated[
         str | None, typer.Option(help="What a BITalino board carries; as sold: A2=ecg,A3=skin_conductance.")

@@ -59,6 +59,10 @@ AnnounceOption = Annotated[
     bool | None, typer.Option(help="Say on the local network that it is here [default: where others can reach it].")
 ]
 ProfileOption = Annotated[str, typer.Option("--profile", help="wellness (a household) or clinic (stricter).")]
+ProxyOption = Annotated[
+    str | None,
+    typer.Option("--trust-proxy", help="Address of a proxy whose X-Forwarded-For and -Proto are believed."),
+]
 HostsOption = Annotated[
     list[str] | None, typer.Option("--allow-host", help="A further name of this server; repeat for more.")
 ]

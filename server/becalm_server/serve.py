@@ -188,7 +188,9 @@ async def _serve_network(
         log_config=None,
         log_level="warning",
         access_log=False,
-        proxy_headers=False,  # whoever is on this machine could name any address, and no limit would hold
+        # Off unless asked for: whoever is on this machine could name any address, and no limit would hold.
+        proxy_headers=parts.settings.trust_proxy is not None,
+        forwarded_allow_ips=parts.settings.trust_proxy,
         lifespan="off",
         ws="websockets-sansio",
         ws_max_size=WS_MAX_BYTES,

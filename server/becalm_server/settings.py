@@ -1,5 +1,6 @@
 """Settings of one server process, made in its main and passed down."""
 
+import ipaddress
 import os
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -16,6 +17,7 @@ PIPELINE_WORKERS_VARIABLE = "BECALM_PIPELINE_WORKERS"
 ALLOWED_HOSTS_VARIABLE = "BECALM_ALLOWED_HOSTS"
 METRICS_DAYS_VARIABLE = "BECALM_METRICS_DAYS"
 PUBLIC_URL_VARIABLE = "BECALM_PUBLIC_URL"
+TRUST_PROXY_VARIABLE = "BECALM_TRUST_PROXY"
 # A phone on the same network needs one retransmission of room beside the slowest sensor's own batching: a chest strap
 # sends 73 ECG samples at 130 Hz at once, 561 ms; 900 ms leaves 339 ms for radio, server and Wi-Fi.
 PLAYOUT_DELAY_MS = 900.0
@@ -47,6 +49,8 @@ class ServerSettings:
     """Names, beside addresses and this machine's own, under which browsers may reach the server."""
     public_url: str | None = None
     """Where phones and agents reach the server, if not at the address it listens on: a proxy, a container."""
+    trust_proxy: str | None = None
+    """Address or network of a proxy whose X-Forwarded-For and -Proto are believed; None: nobody's are."""
     announce: bool | None = None
     """Whether to say on the local network that a server is here; None: where others can reach it."""
     heartbeat_s: float = 2.0
@@ -70,6 +74,11 @@ class ServerSettings:
             raise ConfigError(f"expected 1 or more, got {self.metrics_days}", setting="metrics_days")
         if self.public_url is not None and urlsplit(http_address(self.public_url)).path:
             raise ConfigError(f"expected https://HOST:PORT alone, got {self.public_url!r:.80}", setting="public_url")
+        if self.trust_proxy is not None and not _is_few_addresses(self.trust_proxy):
+            raise ConfigError(
+                f"expected an address such as 10.0.0.5 or a network as 172.18.0.0/16, got {self.trust_proxy!r:.60}",
+                setting="trust_proxy",
+            )
         if not 0.1 <= self.heartbeat_s <= 60:
             raise ConfigError(f"expected 0.1 to 60 s, got {self.heartbeat_s}", setting="heartbeat_s")
 
@@ -83,6 +92,7 @@ class ServerSettings:
         announce: bool | None = None,
         profile: str = Profile.WELLNESS,
         allowed_hosts: Sequence[str] = (),
+        trust_proxy: str | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> "ServerSettings":
         """Return the defaults with these choices and what the environment says."""
@@ -103,5 +113,13 @@ class ServerSettings:
         if profile not in list(Profile):
             raise ConfigError(f"expected {' or '.join(Profile)}, got {profile!r:.40}", setting="profile")
         chosen |= {"announce": announce, "profile": Profile(profile)}
+        chosen["trust_proxy"] = trust_proxy or variables.get(TRUST_PROXY_VARIABLE) or None
         chosen["allowed_hosts"] += tuple(allowed_hosts)
         return cls(host=host, port=port, data_dir=data_dir, database_url=database_url, **chosen)
+
+
+def _is_few_addresses(told: str) -> bool:
+    try:
+        return ipaddress.ip_network(told).prefixlen > 0
+    except ValueError:
+        return False

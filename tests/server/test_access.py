@@ -382,6 +382,20 @@ async def test_the_log_never_quotes_what_was_typed_as_a_name(
     assert "secret" not in str(log)
 
 
+@pytest.mark.parametrize(("trusted", "believed"), [(None, False), ("192.0.2.1", False), ("127.0.0.1", True)])
+async def test_whom_a_proxy_names_is_believed_from_its_address_alone(
+    start_server: Any, database_url: str, trusted: str | None, believed: bool
+) -> None:
+    """Each try is from another address by the header's last word; what stands before, a caller may have written."""
+    async with start_server(database_url, trust_proxy=trusted) as server, server.stranger() as browser:
+        statuses = []
+        for n in range(7):
+            header = {"X-Forwarded-For": f"198.51.100.7, 203.0.113.{n}", "X-Forwarded-Proto": "https"}
+            wish = {"login": "nobody", "password": "a wrong one"}
+            statuses.append((await browser.post("/v1/access/login", json=wish, headers=header)).status_code)
+    assert statuses == [401] * (7 if believed else 5) + [429] * (0 if believed else 2)
+
+
 async def test_many_tries_at_once_are_no_way_past_the_limit(server: Any, ann: dict[str, Any]) -> None:
     async with server.stranger() as browser:
         wish = {"login": "ann", "password": "not this one at all"}

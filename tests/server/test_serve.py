@@ -155,7 +155,16 @@ def test_environment_names_a_database(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "choice"),
-    [("port", 70_000), ("port", -1), ("heartbeat_s", 0.0), ("metrics_days", 0), ("public_url", "https://a/b")],
+    [
+        ("port", 70_000),
+        ("port", -1),
+        ("heartbeat_s", 0.0),
+        ("metrics_days", 0),
+        ("public_url", "https://a/b"),
+        ("trust_proxy", "*"),
+        ("trust_proxy", "0.0.0.0/0"),
+        ("trust_proxy", "the proxy"),
+    ],
 )
 def test_unusable_settings_are_named(tmp_path: Path, name: str, choice: Any) -> None:
     with pytest.raises(ConfigError, match=name):
