@@ -208,9 +208,7 @@ def analyse(
 def export(
     session: Annotated[str, typer.Argument(help="Identifier of a stored session, or last for the newest.")],
     *,
-    export_format: Annotated[
-        str, typer.Option("--format", help="edf, xdf, csv, parquet, kubios, fit or fhir: see docs/exports.md.")
-    ],
+    export_format: Annotated[str, typer.Option("--format", help="html, edf, csv ...: see docs/exports.md.")],
     out: Annotated[Path, typer.Option(help="File to write.")],
     device_names: Annotated[
         bool, typer.Option("--device-names", help="Keep the names that sensors call themselves.")

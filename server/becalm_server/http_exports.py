@@ -30,7 +30,8 @@ FormatWish = Annotated[
     Query(
         alias="format",
         description="edf (EDF+ with annotations), xdf, csv (zip with a data dictionary), parquet (zip), kubios (RR "
-        "text), fit (Garmin activity with HRV messages), fhir (R4 bundle); see docs/exports.md",
+        "text), fit (Garmin activity with HRV messages), fhir (R4 bundle), html (a page to read or print); see "
+        "docs/exports.md",
     ),
 ]
 NamesWish = Annotated[

@@ -18,6 +18,7 @@ class ExportFormat(StrEnum):
     KUBIOS = "kubios"
     FIT = "fit"
     FHIR = "fhir"
+    HTML = "html"
 
 
 @value
@@ -41,6 +42,7 @@ KINDS = {
     ExportFormat.PARQUET: Kind(media_type="application/zip", suffix=".parquet.zip", module="parquet_zip"),
     ExportFormat.KUBIOS: Kind(media_type="text/plain; charset=us-ascii", suffix=".rr.txt", module="rr_text", raw=False),
     ExportFormat.FIT: Kind(media_type=_BYTES, suffix=".fit", module="fit_file", raw=False),
+    ExportFormat.HTML: Kind(media_type="text/html; charset=utf-8", suffix=".html", module="report_page", raw=False),
     ExportFormat.FHIR: Kind(media_type="application/fhir+json", suffix=".fhir.json", module="fhir_bundle"),
 }
 

@@ -1,0 +1,102 @@
+"""The words of a session's page: of signals and indices, never of the person, and without a name for any condition."""
+
+from becalm_protocol.derived import Reason
+
+KINDS = {
+    "ecg": "ECG",
+    "rr": "Intervals between beats",
+    "ppi": "Intervals between pulses",
+    "respiration": "Breathing (belt)",
+    "acceleration_x": "Acceleration, x",
+    "acceleration_y": "Acceleration, y",
+    "acceleration_z": "Acceleration, z",
+    "angular_velocity_x": "Turning, x",
+    "angular_velocity_y": "Turning, y",
+    "angular_velocity_z": "Turning, z",
+    "ppg_1": "Pulse (light 1)",
+    "ppg_2": "Pulse (light 2)",
+    "ppg_3": "Pulse (light 3)",
+    "ppg_ambient": "Light around",
+    "skin_conductance": "Skin conductance",
+}
+INDICES = {
+    "arousal": ("Arousal", ""),
+    "heart_rate_bpm": ("Heart rate", "/min"),
+    "breathing_rate_bpm": ("Breathing rate", "/min"),
+    "scl_us": ("Skin level", "\u00b5S"),
+    "mean_rr_ms": ("Mean interval", "ms"),
+    "sdnn_ms": ("SDNN", "ms"),
+    "rmssd_ms": ("RMSSD", "ms"),
+    "pnn50_pct": ("pNN50", "%"),
+    "sd1_ms": ("SD1", "ms"),
+    "sd2_ms": ("SD2", "ms"),
+    "rmssd_300s_ms": ("RMSSD over 5 min", "ms"),
+    "sdnn_300s_ms": ("SDNN over 5 min", "ms"),
+    "lf_ms2": ("Power 0.04 to 0.15 Hz", "ms\u00b2"),
+    "hf_ms2": ("Power 0.15 to 0.4 Hz", "ms\u00b2"),
+    "rsa_ms": ("Swing within a breath (RSA)", "ms"),
+}
+REASONS = {
+    Reason.NO_SENSOR: "no sensor for it",
+    Reason.WARMING_UP: "getting ready",
+    Reason.SENSOR_LOST: "sensor out of reach",
+    Reason.NOISY: "too much noise",
+    Reason.FLAT: "no change in the signal",
+    Reason.SATURATED: "beyond what the sensor can show",
+    Reason.OUT_OF_RANGE: "values no body has",
+    Reason.TOO_FEW_BEATS: "not enough beats",
+    Reason.TOO_MANY_ARTEFACTS: "too many beats were unclear",
+    Reason.NO_BREATH: "no whole breath",
+    Reason.BASELINE: "no quiet minute to compare with",
+    Reason.TOO_FEW_SIGNALS: "not enough signals",
+    Reason.MOTION: "movement",
+    Reason.POWERLINE: "mains in the signal",
+    Reason.CLIPPED: "cut off by the amplifier",
+    Reason.POOR_CONTACT: "unsteady contact",
+    Reason.OFF_BODY: "sensor off the body",
+    Reason.NOT_PACED: "no pacer",
+    Reason.UNRELATED: "the two signals do not move together",
+    Reason.DISAGREES: "two sensors tell of different beats",
+    Reason.CANNOT_TELL: "the data hold a fall as well as a rise",
+}
+AGAIN = {
+    "interrupted": "the server was interrupted while the session ran",
+    "cut": "the session ended before all of it had been looked at",
+    "given_up": "it could not be looked at while it ran",
+    "late": "some of it came after the end",
+    "windows": "some windows of NeuroKit2 were left out at first",
+}
+SCALE = (
+    "Arousal is the person\u2019s own scale: 50 is the quiet first minute of this very session, higher is more active. "
+    "It combines heart, skin and breath as far as they were measured, compares a person with themselves only, and "
+    "is not an emotion."
+)
+BOUNDS = (
+    "Each value stands with the half width of its 95 % interval: errors of measurement, not how much a body varies by "
+    "itself. What could not be told with such an interval was withheld, and nothing is drawn there."
+)
+NEUROKIT = (
+    "NeuroKit2 is a second, independent program on the same intervals: the median of its windows in practice, of 5 min "
+    "where the index says so and for the powers. It tells no interval of error, and its RSA looks at fixed halves of a "
+    "breath: it is smaller."
+)
+
+
+def reason(name: str | None) -> str:
+    """Return why something was withheld."""
+    return REASONS[Reason(name)] if name in {one.value for one in Reason} else "not told"
+
+
+def subsidence(told: dict[str, object] | None) -> str:
+    """Return in a sentence whether arousal fell during practice."""
+    if told is None:
+        return "Whether arousal fell during practice cannot be told: nothing was measured for long enough."
+    number, bound = told.get("value"), told.get("bound")
+    if not isinstance(number, int | float) or not isinstance(bound, int | float):
+        why = told.get("reason")
+        return f"Whether arousal fell during practice cannot be told: {reason(why if isinstance(why, str) else None)}."
+    where = "lower" if number >= 0 else "higher"
+    return (
+        f"At the end of practice arousal was {abs(number):.2g} \u00b1 {bound:.2g} points {where} than in its first "
+        "minute."
+    )
