@@ -39,6 +39,7 @@ class Board:
         self._skin = SkinBoard()
         self._arousal = Arousal()
         self._bad: dict[SignalKind, Reason] = {}
+        self._disagrees = False
         # All sources are followed all the time, so that one is ready when another fails.
         self.heart = next((kind for kind in HEART if kind in kinds), SignalKind.RR)
 
@@ -83,6 +84,7 @@ class Board:
             self._bad.pop(kind, None)
         else:
             self._bad[kind] = reason
+        self._disagrees = any(self._bad.get(kind) is Reason.DISAGREES for kind in UNTIMED_KINDS)
 
     def metrics(self, now_ns: int, *, lost: frozenset[SignalKind], pacing: bool) -> Metrics:
         """Return all indices at `now_ns`; `lost`: the kinds whose sensor has been silent for more than 3 s."""
@@ -132,8 +134,10 @@ class Board:
         heard = frozenset({self.heart}) if self.heart in present else present
         if heard <= lost:
             return Index(reason=Reason.SENSOR_LOST)
-        if SignalKind.ECG in heard and any(self._bad.get(kind) is Reason.DISAGREES for kind in UNTIMED_KINDS):
+        if self._disagrees and SignalKind.ECG in heard:
             return Index(reason=Reason.DISAGREES)  # which of the two hearts is the true one cannot be told
-        told = (self._bad[kind] for kind in sorted(heard) if kind in self._bad)  # a set has no order of its own
+        if heard.isdisjoint(self._bad) or not (strict or index.value is None):
+            return index
+        told = [self._bad[kind] for kind in sorted(heard) if kind in self._bad]  # a set has no order of its own
         bad = next((reason for reason in told if reason is not Reason.DISAGREES), None)
-        return Index(reason=bad) if bad is not None and (strict or index.value is None) else index
+        return index if bad is None else Index(reason=bad)

@@ -129,13 +129,15 @@ def holes(window: Sequence[Interval], *, since_ns: int) -> tuple[list[float], li
         if ahead_ms > EDGE_INTERVALS * window[0].rr_ms:
             found.append(Hole(before_ms=None, after_ms=None, inside_ms=(), length_ms=ahead_ms, broken=True))
     for rr in window:
+        if rr.accepted and rr.joined and last is not None and not inside:
+            steps_ms.append(rr.rr_ms - last.rr_ms)
+            last = rr
+            continue
         broken = broken or not rr.joined
         if not rr.accepted:
             inside.append(rr)
             continue
-        if last is not None and not inside and rr.joined:
-            steps_ms.append(rr.rr_ms - last.rr_ms)
-        elif last is not None or inside:
+        if last is not None or inside:
             found.append(_hole(last, inside, rr, broken=broken))
         last, inside, broken = rr, [], False
     if inside:

@@ -101,22 +101,19 @@ class Lane:
             self.clock.restart()
         broken = not self.clock.accept(block) or broken
         self._broken = False
-        if broken:
-            out: list[Output] = []
-            if before_ns is not None:
-                # A clock that begins anew may be behind the old one: what follows must not count before this.
-                first_ns = self.clock.session_ns(first)
-                self._resume(first_ns, before_ns=before_ns)
-                out = self._restart(min(before_ns, first_ns), emitted_ns=first_ns)
-            return [*out, *self._stage_feed(samples, first)]
-        if missing > 0:
+        out: list[Output] = []
+        if broken and before_ns is not None:
+            # A clock that begins anew may be behind the old one: what follows must not count before this.
+            first_ns = self.clock.session_ns(first)
+            self._resume(first_ns, before_ns=before_ns)
+            out += self._restart(min(before_ns, first_ns), emitted_ns=first_ns)
+        elif missing > 0 and not broken:
             step = (samples[0] - self._last_value) / (missing + 1)
             bridge = [self._last_value + step * (k + 1) for k in range(missing)]
             samples, first = [*bridge, *samples], first - missing
-        return self._stage_feed(samples, first)
-
-    def _stage_feed(self, samples: Sequence[float], first: int) -> list[Output]:
-        return self._stage.feed(samples, first=first, clock=self.clock) if self._stage is not None else []
+        if self._stage is not None:
+            out += self._stage.feed(samples, first=first, clock=self.clock)
+        return out
 
     def _resume(self, t_ns: int, *, before_ns: int) -> None:
         if t_ns - before_ns > MAX_FILLED_NS:

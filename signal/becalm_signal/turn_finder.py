@@ -12,6 +12,8 @@ HYSTERESIS_SHARE = 0.3
 # Before the first breaths are known the usual swing is taken from the spread: a sine swings 2.8 standard deviations.
 SWING_PER_SD = 2.8
 N_SWINGS = 8
+# So many swings tell what is usual; before, the spread does.
+N_KNOWN = 3
 # Shallow breaths after deep ones are found by letting the hysteresis shrink when no turn came for this long.
 PATIENCE_S = 6.0
 SHRINK_S = 6.0
@@ -74,6 +76,8 @@ class TurnFinder:
         self._before = (0.0, 0.0)
         self._sought: tuple[_Extreme, ...] = ()
         self._turn: Turned | None = None
+        self._needed = max(self._floor, HYSTERESIS_SHARE * self.usual_swing)
+        self._patient_until = math.inf
         self._mean.reset()
         self._square.reset()
         self.hid_breath = False
@@ -88,7 +92,11 @@ class TurnFinder:
             return None
         for extreme in self._sought:
             self._follow(extreme, y, before=(two_ago, one_ago))
-        needed = self._needed(y)
+        needed = self._needed
+        if len(self._swings) < N_KNOWN:
+            needed = self._needed_of(self._spread_swing(y))
+        elif self._n > self._patient_until:
+            needed = self._needed_of(self.usual_swing)
         if self._n < self._warm:
             return None
         for extreme in self._sought:
@@ -111,11 +119,13 @@ class TurnFinder:
         if far >= extreme.far - REST_SHARE * self.usual_swing:
             extreme.near = self._n
 
-    def _needed(self, y: float) -> float:
-        usual = self.usual_swing
-        if len(self._swings) < 3:
-            mean = self._mean.step(y)
-            usual = SWING_PER_SD * math.sqrt(self._square.step((y - mean) ** 2))
+    def _spread_swing(self, y: float) -> float:
+        """Return the usual swing as the spread of the samples tells it."""
+        mean = self._mean.step(y)
+        return SWING_PER_SD * math.sqrt(self._square.step((y - mean) ** 2))
+
+    def _needed_of(self, usual: float) -> float:
+        """Return how far a wave of this swing must come back, less the longer a turn is waited for."""
         waited_s = (self._n - self._turn.at) / self._rate_hz if self._turn is not None else 0.0
         if waited_s > PATIENCE_S:
             usual *= math.exp(-(waited_s - PATIENCE_S) / SHRINK_S)
@@ -141,5 +151,7 @@ class TurnFinder:
             self.usual_swing = median(self._swings)
             self._halves_s.append((turn.at - self._turn.at) / self._rate_hz)
         self._turn = turn
+        self._needed = max(self._floor, HYSTERESIS_SHARE * self.usual_swing)
+        self._patient_until = turn.at + PATIENCE_S * self._rate_hz
         self._sought = (_Extreme(-extreme.sign, self._n, -extreme.sign * y, self._n),)
         return turn
