@@ -104,6 +104,6 @@ class ContactWatch:
         if self._heard is None or not self._rr:
             return False
         silent_s = (self._n - self._heard) / self._rate_hz
-        if silent_s <= max(SILENT_LEAST_S, SILENT_RR * median(self._rr) / self._rate_hz):
+        if silent_s <= SILENT_LEAST_S or silent_s <= SILENT_RR * median(self._rr) / self._rate_hz:
             return False
         return self._level > RISEN * median(self._usual)

@@ -5,7 +5,6 @@ Intervals come unevenly and with holes, and nothing is interpolated (Lomb 1976, 
 by one interval at a time; a straight line is taken off the intervals first.
 """
 
-import math
 from collections import deque
 from dataclasses import dataclass
 from operator import mul
@@ -21,6 +20,8 @@ LF_WEIGHTS = tuple(1.0 if k < 18 else 0.5 if k == 18 else 0.0 for k in CYCLES)
 HF_WEIGHTS = tuple(0.0 if k < 18 else 0.5 if k in {18, 48} else 1.0 for k in CYCLES)
 N_LF = 14
 MAX_INTERVALS = 600
+# Counted together: one interval costs nearly as much as ten.
+MAX_UNCOUNTED = 64
 
 Floats = npt.NDArray[np.float64]
 Lines = npt.NDArray[np.complex128]
@@ -50,13 +51,15 @@ class _Line:
 
 
 class SlidingSpectrum:
-    """Intervals of the last 120 s, in ms at times in s. Cost: 0.03 ms an interval; delay and warm-up: the window's."""
+    """Intervals of the last 120 s, in ms at times in s. Delay and warm-up: the window's."""
 
     def __init__(self) -> None:
         self._times_s: deque[float] = deque()
         self._rr_ms: deque[float] = deque()
         self._of_ones: Lines = np.zeros(len(CYCLES), dtype=complex)
         self._of_values, self._of_times, self._of_squares = (self._of_ones.copy() for _ in range(3))
+        self._uncounted: list[tuple[float, float, float]] = []
+        """Intervals that the sums have still to gain (sign 1) or to lose (-1)."""
 
     def add(self, t_s: float, rr_ms: float) -> None:
         """Take the next interval, at its end."""
@@ -64,7 +67,7 @@ class SlidingSpectrum:
             self._drop()
         self._times_s.append(t_s)
         self._rr_ms.append(rr_ms)
-        self._count(t_s, rr_ms, sign=1.0)
+        self._note(t_s, rr_ms, sign=1.0)
 
     def forget(self, until_s: float) -> None:
         """Drop the intervals that ended by then."""
@@ -72,7 +75,7 @@ class SlidingSpectrum:
             self._drop()
 
     def _drop(self) -> None:
-        self._count(self._times_s.popleft(), self._rr_ms.popleft(), sign=-1.0)
+        self._note(self._times_s.popleft(), self._rr_ms.popleft(), sign=-1.0)
 
     def told_s(self) -> float:
         """Return how much time the intervals take."""
@@ -83,6 +86,7 @@ class SlidingSpectrum:
         return self._powers_ms2(self._line())
 
     def _powers_ms2(self, line: _Line) -> list[float]:
+        self._count()
         n = len(self._times_s)
         scale = 2.0 / n * min(1.0, self.told_s() / WINDOW_S)
         after = self._of_times - line.at_s * self._of_ones
@@ -121,13 +125,23 @@ class SlidingSpectrum:
         shift = 0.125 * (left - right) / bend if bend < 0.0 else 0.0
         return (middle + max(-0.25, min(0.25, shift))) / WINDOW_S
 
-    def _count(self, t_s: float, rr_ms: float, *, sign: float) -> None:
-        turns = np.exp(_TURNS_PER_S * math.fmod(t_s, WINDOW_S))
-        signed = sign * turns
-        self._of_ones += signed
-        self._of_values += rr_ms * signed
-        self._of_times += t_s * signed
-        self._of_squares += signed * turns
+    def _note(self, t_s: float, rr_ms: float, *, sign: float) -> None:
+        self._uncounted.append((t_s, rr_ms, sign))
+        if len(self._uncounted) >= MAX_UNCOUNTED:
+            self._count()
+
+    def _count(self) -> None:
+        """Bring the sums up to date."""
+        if not self._uncounted:
+            return
+        times_s, rr_ms, signs = np.array(self._uncounted).T
+        self._uncounted.clear()
+        turns = np.exp(np.multiply.outer(_TURNS_PER_S, np.fmod(times_s, WINDOW_S)))
+        signed = signs * turns
+        self._of_ones += signed.sum(axis=1)
+        self._of_values += (rr_ms * signed).sum(axis=1)
+        self._of_times += (times_s * signed).sum(axis=1)
+        self._of_squares += (signed * turns).sum(axis=1)
 
     def _line(self) -> _Line:
         n = len(self._times_s)
