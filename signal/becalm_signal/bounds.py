@@ -11,3 +11,10 @@ def moments(numbers: Sequence[float]) -> tuple[float, float]:
     """Return mean and standard deviation of two numbers and more."""
     mean = sum(numbers) / len(numbers)
     return mean, math.sqrt(sum([(number - mean) ** 2 for number in numbers]) / (len(numbers) - 1))
+
+
+def variation(numbers: Sequence[float]) -> tuple[float, float]:
+    """Return the coefficient of variation of two numbers and more, and the half width of its 95 % interval."""
+    mean, deviation = moments(numbers)
+    value = deviation / mean
+    return value, Z_95 * value / math.sqrt(2.0 * (len(numbers) - 1))

@@ -8,7 +8,7 @@ from becalm_protocol.derived import Breath, BreathPause, BreathTurn, Index, Reas
 from becalm_protocol.events import SignalKind
 from becalm_protocol.units import NS_PER_S
 from becalm_signal.arousal import Reading
-from becalm_signal.bounds import Z_95, moments
+from becalm_signal.bounds import Z_95, moments, variation
 from becalm_signal.breath_turns import HOLD_BREATHS, HOLD_S
 
 BREATH_RANKS: tuple[tuple[SignalKind, ...], ...] = (
@@ -143,9 +143,7 @@ class BreathWindow:
     def _irregularity_of(periods: deque[float]) -> Reading | None:
         if len(periods) < N_IRREGULARITY:
             return None
-        mean_s, deviation_s = moments(periods)
-        value = deviation_s / mean_s
-        return Reading(value, Z_95 * value / math.sqrt(2.0 * (len(periods) - 1)))
+        return Reading(*variation(periods))
 
 
 class BreathBoard:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from becalm_protocol.derived import Breath, BreathPhase, BreathTurn, Index, Reason
 from becalm_protocol.events import Pacer, Phase, SignalKind
 from becalm_protocol.units import NS_PER_S
-from becalm_signal.bounds import Z_95, moments
+from becalm_signal.bounds import Z_95, moments, variation
 from becalm_signal.breath_board import HINTS
 from becalm_signal.slow_board import Moment
 from becalm_signal.stage import Output
@@ -130,9 +130,8 @@ def _irregularity(last: list[_Whole]) -> Index:
     """Return the coefficient of variation of the last six breaths."""
     if len(last) < N_BREATHS:
         return Index(reason=Reason.WARMING_UP)
-    mean_s, deviation_s = moments([breath.length_s for breath in last])
-    value = deviation_s / mean_s
-    return Index(value=value, bound=Z_95 * value / math.sqrt(2.0 * (N_BREATHS - 1)) + 0.01, sample_ns=_end_ns(last))
+    value, bound = variation([breath.length_s for breath in last])
+    return Index(value=value, bound=bound + 0.01, sample_ns=_end_ns(last))
 
 
 def _end_ns(breaths: list[_Whole]) -> int:

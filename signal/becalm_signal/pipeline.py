@@ -177,6 +177,5 @@ class Pipeline:
 
     def _speaks(self, output: Output) -> TypeGuard[Derived]:
         if isinstance(output, Beat):
-            self._choice.hear(output)
-            return output.source is self._choice.kind
+            return self._choice.counts(output)
         return not isinstance(output, HELD_BACK)

@@ -33,12 +33,13 @@ class StrapChoice:
         self.kind = SignalKind.RR
         self._spoke_ns: int | None = None
 
-    def hear(self, beat: Beat) -> None:
-        """Take a beat of either."""
+    def counts(self, beat: Beat) -> bool:
+        """Take a beat of either; return whether its source counts now."""
         if beat.source is SignalKind.RR:
             self._spoke_ns = beat.emitted_ns
         silent = self._spoke_ns is None or beat.emitted_ns - self._spoke_ns > SPOKEN_NS
         self.kind = SignalKind.PPI if silent else SignalKind.RR
+        return beat.source is self.kind
 
 
 class StrapStage:
