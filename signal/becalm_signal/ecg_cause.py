@@ -2,11 +2,11 @@
 
 import cmath
 import math
-from collections import deque
 from collections.abc import Sequence
 from itertools import pairwise
 
 from becalm_protocol.derived import Reason
+from becalm_signal.ecg_recent import RecentSamples
 
 WINDOW_S = 1.0
 MAINS_HZ = (50.0, 60.0)
@@ -19,35 +19,28 @@ MIN_CLIPPED_STEPS = 24
 
 
 class NoiseCause:
-    """Keeps the last second; `judge` says what it is made of. Called only where the signal is of no use."""
+    """`judge` says what the last second is made of. Called only where the signal is of no use."""
 
-    def __init__(self, rate_hz: float, *, unit_per_count: float) -> None:
-        self._rate_hz = rate_hz
+    def __init__(self, recent: RecentSamples, *, unit_per_count: float) -> None:
+        self._recent = recent
         self._least_range = MIN_CLIPPED_STEPS * unit_per_count
-        self._samples: deque[float] = deque(maxlen=round(WINDOW_S * rate_hz))
-
-    def feed(self, samples: Sequence[float]) -> None:
-        """Take samples, shape (n_samples,)."""
-        self._samples.extend(samples)
-
-    def restart(self) -> None:
-        """Begin again after a gap."""
-        self._samples.clear()
+        self._n_window = round(WINDOW_S * recent.rate_hz)
 
     def judge(self) -> Reason:
         """Return CLIPPED, POWERLINE or, where it is neither, NOISY."""
-        if len(self._samples) < (self._samples.maxlen or 0):
+        samples = self._recent.last(self._n_window)
+        if len(samples) < self._n_window:
             return Reason.NOISY
-        if self._is_clipped():
+        if self._is_clipped(samples):
             return Reason.CLIPPED
-        steps = [after - before for before, after in pairwise(self._samples)]
-        share = max(_share_at(mains_hz / self._rate_hz, steps) for mains_hz in MAINS_HZ)
+        steps = [after - before for before, after in pairwise(samples)]
+        share = max(_share_at(mains_hz / self._recent.rate_hz, steps) for mains_hz in MAINS_HZ)
         return Reason.POWERLINE if share > MAINS_SHARE else Reason.NOISY
 
-    def _is_clipped(self) -> bool:
-        low, high = min(self._samples), max(self._samples)
-        on_rail = max(self._samples.count(low), self._samples.count(high))
-        return high - low >= self._least_range and on_rail > CLIPPED_SHARE * len(self._samples)
+    def _is_clipped(self, samples: Sequence[float]) -> bool:
+        low, high = min(samples), max(samples)
+        on_rail = max(samples.count(low), samples.count(high))
+        return high - low >= self._least_range and on_rail > CLIPPED_SHARE * len(samples)
 
 
 def _share_at(cycles_per_sample: float, steps: Sequence[float]) -> float:

@@ -26,6 +26,10 @@ class RecentSamples:
             self._first += len(self._samples) - self._n_kept
             del self._samples[: -self._n_kept]
 
+    def last(self, n_samples: int) -> list[float]:
+        """Return the newest samples, fewer where they are not there."""
+        return self._samples[-n_samples:]
+
     def between(self, first: int, last: int) -> list[float]:
         """Return the samples from position `first` to before `last`, fewer where they are not there."""
         return self._samples[max(0, first - self._first) : max(0, last - self._first)]

@@ -79,9 +79,9 @@ class Lane:
         if state is not StreamState.STREAMING:
             self.waited_for = False
 
-    def is_silent(self, now_ns: int) -> bool:
-        """Whether nobody waits for this stream, and its newest sample is stale."""
-        return not self.waited_for and self.watermark_ns is not None and now_ns - self.watermark_ns > STALE_NS
+    def is_stale(self, now_ns: int) -> bool:
+        """Whether its newest sample is too old to be shown."""
+        return self.watermark_ns is not None and now_ns - self.watermark_ns > STALE_NS
 
     def finish(self) -> list[Output]:
         """Give out the stage's tail."""

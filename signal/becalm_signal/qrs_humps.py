@@ -49,19 +49,14 @@ class MeanEnergy:
     def __init__(self, rate_hz: float) -> None:
         self._n_segment = max(1, round(MEAN_SEGMENT_S * rate_hz))
         self._means: deque[float] = deque(maxlen=N_MEAN_SEGMENTS)
-        self._sum, self._n = 0.0, 0
+        self._open: list[float] = []
 
     def feed(self, energies: Sequence[float]) -> None:
         """Take the energies of consecutive samples, shape (n_samples,)."""
-        done = 0
-        while done < len(energies):
-            part = energies[done : done + self._n_segment - self._n]
-            done += len(part)
-            self._sum = sum(part, self._sum)
-            self._n += len(part)
-            if self._n == self._n_segment:
-                self._means.append(self._sum / self._n)
-                self._sum, self._n = 0.0, 0
+        self._open += energies
+        while len(self._open) >= self._n_segment:
+            self._means.append(sum(self._open[: self._n_segment]) / self._n_segment)
+            del self._open[: self._n_segment]
 
     @property
     def value(self) -> float:

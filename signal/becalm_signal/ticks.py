@@ -194,7 +194,7 @@ class Ticker:
             self._listen(now_ns)
             return [event] if self._ecg and event.kind in UNTIMED_KINDS else []
         if isinstance(event, Beat) and event.source in UNTIMED_KINDS:
-            self._straps.hear(event)
+            self._straps.counts(event)
             self._listen(now_ns)
             return [event] if self._ecg and event.source is self._board.heart else []
         return []
@@ -209,10 +209,11 @@ class Ticker:
         return False
 
     def _lost(self, now_ns: int) -> frozenset[SignalKind]:
-        silent = {lane.info.kind for lane in self._lanes if lane.is_silent(now_ns)} | self._straps_lost
-        if not silent:
+        silent = {lane for lane in self._lanes if not lane.waited_for and lane.is_stale(now_ns)}
+        if not silent and not self._straps_lost:
             return NOTHING_LOST
-        return frozenset(silent - {lane.info.kind for lane in self._lanes if not lane.is_silent(now_ns)})
+        heard = {lane.info.kind for lane in self._lanes if lane not in silent}
+        return frozenset(({lane.info.kind for lane in silent} | self._straps_lost) - heard)
 
     def _phase(self, now_ns: int) -> PhaseChange | None:
         begun = None

@@ -8,14 +8,15 @@ import pytest
 from becalm_protocol.derived import Reason, SignalQuality
 from becalm_protocol.events import SignalKind
 from becalm_signal.ecg_cause import NoiseCause
+from becalm_signal.ecg_recent import RecentSamples
 
 SECONDS = 3.0
 
 
 def judged(samples: Any, rate_hz: float) -> Reason:
-    cause = NoiseCause(rate_hz, unit_per_count=0.1)
-    cause.feed(samples.tolist())
-    return cause.judge()
+    recent = RecentSamples(rate_hz)
+    recent.feed(samples.tolist())
+    return NoiseCause(recent, unit_per_count=0.1).judge()
 
 
 def noise(kind: str, rate_hz: float) -> Any:
