@@ -9,9 +9,11 @@ import psycopg
 import pytest
 
 from becalm_protocol.errors import ConfigError
+from becalm_protocol.forms import SUBPROTOCOL_2_MSGPACK
 from becalm_server.archive import entrances
 from becalm_server.archive.entrances import open_entrances
 from becalm_server.archive.migrate import migrate
+from becalm_server.archive.packer import pack_session
 from becalm_server.archive.row_security import (
     FOR_WHOM,
     SET_FOR_WHOM,
@@ -245,3 +247,40 @@ WISH = dict.fromkeys(("people", "before", "since", "source", "ended", "after_cre
 
 async def in_own_context(function: Callable[..., Any], for_whom: Any) -> Any:
     return await asyncio.get_running_loop().create_task(function(for_whom), context=contextvars.copy_context())
+
+
+async def test_a_person_reads_of_its_session_what_the_operator_reads(
+    any_database_url: str, start_server: Any, sensors: Any
+) -> None:
+    """Every answer about a session, by views and policies or without them, packed or not: the same bytes."""
+    async with start_server(any_database_url) as server, server.http() as operator:
+        made = (await operator.post("/v1/access/invitations", json={"role": "participant"})).json()
+        ann = (await operator.post("/v1/access/pair", json={"code": made["code"]})).json()
+        bearer = {"Authorization": f"Bearer {ann['token']}"}
+        async with server.connect("/v1/ingest", SUBPROTOCOL_2_MSGPACK, headers=bearer) as connection:
+            agent = server.agent_peer(connection, SUBPROTOCOL_2_MSGPACK)
+            await agent.hello()
+            session_id = (await agent.open(sensors.streams)).session_id
+            for n in range(4):
+                await agent.send(*sensors.second(n))
+            await agent.close_session(session_id, sensors.last)
+        document = (await operator.get("/openapi.json")).json()
+        paths = [path for path, methods in document["paths"].items() if "get" in methods and "{session_id}" in path]
+        paths.remove("/v1/sessions/{session_id}/report")  # it is made meanwhile, and so is the row of trends
+        ids = {"{session_id}": session_id, "{stream_id}": sensors.ecg.stream_id, "{signal}": "ecg"}
+        asked = [*(filled(path, ids) for path in paths), "/v1/sessions"]
+        asked = [f"{path}?format=csv" if path.endswith("/export") else path for path in asked]
+        async with server.http(ann["token"]) as me:
+            for is_packed in (False, True):
+                if is_packed:
+                    await asyncio.to_thread(pack_session, any_database_url, session_id)
+                answers = [[(await caller.get(path)) for caller in (me, operator)] for path in asked]
+                assert [mine.content == all_of.content for mine, all_of in answers] == [True] * len(asked)
+                assert sum(mine.status_code == 200 and len(mine.content) > 60 for mine, _ in answers) > 8
+                assert all(mine.status_code == all_of.status_code for mine, all_of in answers)
+
+
+def filled(path: str, ids: dict[str, str]) -> str:
+    for name, identifier in ids.items():
+        path = path.replace(name, identifier)
+    return path
