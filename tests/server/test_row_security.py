@@ -2,18 +2,22 @@
 
 import asyncio
 import contextvars
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
 
 from becalm_protocol.errors import ConfigError
 from becalm_protocol.forms import SUBPROTOCOL_2_MSGPACK
+from becalm_protocol.handshake import Source
 from becalm_server.archive import entrances
 from becalm_server.archive.entrances import open_entrances
 from becalm_server.archive.migrate import migrate
 from becalm_server.archive.packer import pack_session
+from becalm_server.archive.pools import open_whoever_pool
+from becalm_server.archive.records import SessionRecord
 from becalm_server.archive.row_security import (
     FOR_WHOM,
     SET_FOR_WHOM,
@@ -207,6 +211,58 @@ async def test_the_archive_shows_nothing_unless_somebody_said_for_whom(two_peopl
         with by_the_server():
             assert await found(None) == ["a", "b"]
         assert await found(None) == []
+
+
+async def test_a_connection_forgets_for_whom_it_was(two_people: str) -> None:
+    async with open_whoever_pool(open_entrances(two_people), max_size=1) as pool:
+        query = b"select session_id, current_setting('becalm.people', true) as people from session"
+        ann = ForWhom(people=frozenset({"ann"}))
+
+        async def found(for_whom: ForWhom) -> list[Any]:
+            FOR_WHOM.set(for_whom)
+            rows = await pool.rows(query, {})
+            async with pool.connection() as connection:
+                assert await (await connection.execute(query)).fetchall() == rows
+            return [(row["session_id"][0], row["people"]) for row in rows]
+
+        assert await in_own_context(found, ann) == [("a", "ann")]
+        async with pool._callers.connection() as connection:  # past the one way that tells it
+            assert await (await connection.execute(query)).fetchall() == []
+        assert await in_own_context(found, ForWhom()) == []
+
+
+@pytest.fixture
+def modest_url(cluster: Any) -> Iterator[str]:
+    """A database whose owner may make no roles."""
+    admin_url = cluster.url.replace("@/becalm?", "@/postgres?")
+    with psycopg.connect(admin_url, autocommit=True) as admin:
+        admin.execute("create role modest login password 'm'")
+        admin.execute("create database modest owner modest")
+    parts = urlsplit(cluster.url)
+    yield urlunsplit(parts._replace(netloc=f"modest:m@{parts.netloc.rpartition('@')[2]}", path="/modest"))
+    with psycopg.connect(admin_url, autocommit=True) as admin:
+        admin.execute("drop database modest with (force)")
+        admin.execute("drop role modest")
+
+
+async def test_whose_user_may_make_no_roles_is_given_them_or_refused(
+    modest_url: str, cluster: Any, template: str
+) -> None:
+    """An administrator's words from the refusal are enough; then the owner logs in and becomes the role."""
+    with pytest.raises(ConfigError, match=r"database_url: expected a database user that may make roles") as refused:
+        migrate(modest_url)
+    words = str(refused.value).partition("administrator run: ")[2]
+    grants = [words for words in words.split("; ") if words.startswith("grant ")]
+    with psycopg.connect(cluster.url, autocommit=True) as admin:  # which has the roles, of other databases
+        admin.execute(grants[0].replace("that user", "modest").encode())
+    async with open_archive(modest_url) as archive:
+        assert "role=becalm_caller" in archive.entrances.caller
+        record = SessionRecord(session_id="one", source=Source.LIVE, baseline_s=1.0)
+        assert await archive.session("one") is None
+        with by_the_server():
+            await archive.add_session(record)
+            assert await archive.session("one") is not None
+        assert await archive.session("one") is None
 
 
 def test_the_reader_of_before_is_gone_after_an_upgrade(two_people: str) -> None:

@@ -43,13 +43,13 @@ class WhoeverPool:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
-        """Give one; whatever it showed before, it is told anew for whom."""
+        """Give one; a caller's is in a transaction, which knows for whom it is."""
         for_whom = FOR_WHOM.get()
         if isinstance(for_whom, TheServer):
             async with self._servers.connection() as connection:
                 yield connection
             return
-        async with self._callers.connection() as connection:
+        async with self._callers.connection() as connection, connection.transaction():
             await connection.execute(SET_FOR_WHOM, for_whom.settings())
             yield connection
 
@@ -61,7 +61,7 @@ class WhoeverPool:
                 cursor = await connection.execute(statement, parameters, binary=True)
                 return await cursor.fetchall() if cursor.description else []
         async with self._callers.connection() as connection:
-            async with connection.pipeline():
+            async with connection.pipeline():  # one transaction to the database, as it comes in one piece
                 await connection.execute(SET_FOR_WHOM, for_whom.settings())
                 cursor = await connection.execute(statement, parameters, binary=True)
             return await cursor.fetchall() if cursor.description else []

@@ -22,9 +22,9 @@ _FILE = Path(__file__).with_name("row_security.sql")
 _SQL = load_statements(_FILE)
 _TABLES = """select table_name, column_name from information_schema.columns
 where table_schema = 'public' order by table_name, column_name"""
-SET_FOR_WHOM = """select set_config('becalm.people', %(people)s, %(one_transaction)s),
-set_config('becalm.person', %(person)s, %(one_transaction)s),
-set_config('becalm.account', %(account)s, %(one_transaction)s)"""
+SET_FOR_WHOM = """select set_config('becalm.people', %(people)s, true), set_config('becalm.person', %(person)s, true),
+set_config('becalm.account', %(account)s, true)"""
+"""Holds until the end of the transaction: whoever has the connection next sees nothing by it."""
 
 
 @value
@@ -38,13 +38,12 @@ class ForWhom:
     account_id: str | None = None
     """Whose devices and logins."""
 
-    def settings(self, *, one_transaction: bool = False) -> dict[str, object]:
+    def settings(self) -> dict[str, str]:
         """Return the parameters of SET_FOR_WHOM."""
         return {
             "people": ",".join(sorted(self.people)),
             "person": self.person_id or "",
             "account": self.account_id or "",
-            "one_transaction": one_transaction,
         }
 
 
