@@ -23,7 +23,7 @@ from becalm_cli.options import (
     SignalOption,
     SupervisedOption,
 )
-from becalm_cli.places import DEFAULT_PORT, DEFAULT_SERVER, default_data_dir, http_url, usable_data_dir, ws_url
+from becalm_cli.places import DEFAULT_PORT, DEFAULT_SERVER, default_data_dir, http_url, usable_data_dir
 from becalm_protocol.errors import BecalmError, ConfigError
 
 app = typer.Typer(
@@ -117,7 +117,7 @@ def agent(
         return
     asyncio.run(
         run_sensor_agent(
-            server=ws_url(server), devices=tuple(device or ()), signals=tuple(signal or ()), start=start,
+            server=http_url(server), devices=tuple(device or ()), signals=tuple(signal or ()), start=start,
             record=record, wiring=wiring, gyroscope=gyroscope, radio=radio, data_dir=_data_dir(data_dir),
             as_json=as_json, supervised=supervised,
         )
@@ -175,7 +175,7 @@ def replay(
 
     asyncio.run(
         run_recording(
-            file, rate_hz=rate_hz, signals=tuple(signal or ()), speed=speed, server=ws_url(server),
+            file, rate_hz=rate_hz, signals=tuple(signal or ()), speed=speed, server=http_url(server),
             data_dir=_data_dir(data_dir), as_json=as_json,
         )
     )  # fmt: skip
@@ -257,7 +257,7 @@ def simulate(
         return
     asyncio.run(
         run_virtual_person(
-            radio=radio, server=server and ws_url(server), seed=seed, wear=wear, faults=fault or [],
+            radio=radio, server=server and http_url(server), seed=seed, wear=wear, faults=fault or [],
             supervised=supervised,
         )
     )  # fmt: skip

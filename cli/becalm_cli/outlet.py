@@ -8,7 +8,7 @@ import typer
 
 from becalm_cli.keys import token_source
 from becalm_cli.options import ServerOption
-from becalm_cli.places import DEFAULT_SERVER, ws_url
+from becalm_cli.places import DEFAULT_SERVER, http_url
 from becalm_cli.process import stop_on_signals
 from becalm_protocol.errors import ConfigError
 
@@ -97,7 +97,7 @@ async def _run(make: "Callable[[Feed], OscOutlet | LslOutlet]", *, server: str, 
     from becalm_client.feed import Feed
 
     stop = stop_on_signals(supervised=False)
-    feed = Feed(ws_url(server), client_name="becalm outlet", wishes=(wish,), token=token_source(server))
+    feed = Feed(http_url(server), client_name="becalm outlet", wishes=(wish,), token=token_source(server))
     outlet = make(feed)
     typer.echo("Live values go out as they come - Ctrl-C stops it")
     try:

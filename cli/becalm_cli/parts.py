@@ -14,7 +14,7 @@ import typer
 from becalm_cli.access import invitation_in_words
 from becalm_cli.asking import require_server
 from becalm_cli.keys import announce_own_server, key_ring, token_for, token_source, withdraw_own_server
-from becalm_cli.places import DEFAULT_SERVER, ws_url
+from becalm_cli.places import DEFAULT_SERVER, http_url
 from becalm_cli.process import stop_on_signals, tell_parent, terminate_with_parent
 from becalm_protocol.errors import ConfigError, LinkError
 from becalm_protocol.pairing import no_token
@@ -184,7 +184,7 @@ def run_client(*, kind: str, server: str | None, pair: str | None, start: bool, 
     """Open the window or the terminal view. Raises ConfigError for another kind or a screen that cannot show it."""
     if pair is not None:
         server = key_ring().pair(pair, label=f"becalm {kind}")
-    url = None if server is None else ws_url(server)
+    url = None if server is None else http_url(server)
     if kind == "kivy":
         from becalm_kivy.app import run_app
         from becalm_kivy.servers import CLIENT_NAME, Keys
@@ -193,7 +193,7 @@ def run_client(*, kind: str, server: str | None, pair: str | None, start: bool, 
             terminate_with_parent()
         run_app(url, keys=Keys(token=token_for, pair=partial(key_ring().pair, label=CLIENT_NAME)))
     elif kind == "terminal":
-        asyncio.run(_run_terminal(url or ws_url(DEFAULT_SERVER), start=start))
+        asyncio.run(_run_terminal(url or http_url(DEFAULT_SERVER), start=start))
     else:
         raise ConfigError(f"expected kivy or terminal, got {kind}", setting="--kind")
 

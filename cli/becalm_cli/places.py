@@ -3,8 +3,8 @@
 import os
 import sys
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from becalm_protocol.address import http_address
 from becalm_protocol.errors import ConfigError
 
 DEFAULT_PORT = 8765
@@ -39,25 +39,9 @@ def usable_data_dir(path: Path) -> Path:
     return path
 
 
-def ws_url(server: str) -> str:
-    """Return the WebSocket address of a server given as http(s)://, ws(s):// or host:port. Raises ConfigError."""
-    text = server if "://" in server else f"http://{server}"
-    scheme, _, rest = text.partition("://")
-    schemes = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
-    if scheme not in schemes or not _names_host(text):
-        raise ConfigError(f"expected an address like {DEFAULT_SERVER}, got {server}", setting="--server")
-    return f"{schemes[scheme]}://{rest.rstrip('/')}"
-
-
-def _names_host(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        host = (parts.hostname or "").encode("idna")  # as it is looked up
-        return bool(host) and parts.port != 0 and url.isprintable() and " " not in url
-    except ValueError:  # a port, an IPv6 address or a name that is none
-        return False
-
-
 def http_url(server: str) -> str:
-    """Return the HTTP address of a server. Raises ConfigError."""
-    return "http" + ws_url(server).removeprefix("ws")
+    """Return the HTTP address of a server, as a person types it. Raises ConfigError."""
+    try:
+        return http_address(server)
+    except ConfigError as exc:
+        raise ConfigError(f"expected an address like {DEFAULT_SERVER}, got {server:.80}", setting="--server") from exc

@@ -26,12 +26,14 @@ def http_address(url: str) -> str:
 
 
 def _split(url: str) -> tuple[bool, str]:
-    parts = urlsplit(url if "://" in url else f"http://{url}")
+    text = url if "://" in url else f"http://{url}"
     try:
-        host, _port = parts.hostname, parts.port
-    except ValueError:  # a port that is no number
-        host = None
-    if parts.scheme not in _SECURE or not host or parts.username is not None:
+        parts = urlsplit(text)
+        host = (parts.hostname or "").encode("idna")  # as it is looked up
+        is_place = bool(host) and parts.port != 0 and text.isprintable() and " " not in text
+    except ValueError:  # a port, an IPv6 address or a name that is none
+        is_place = False
+    if not is_place or parts.scheme not in _SECURE or parts.username is not None:
         raise ConfigError(
             f"expected an address such as http://192.168.1.20:8765, got {url!r:.80}; write it as the server printed it",
             setting="server address",

@@ -145,6 +145,9 @@ class CloseSession:
     session_id: str
     last: tuple[StreamAck, ...]
 
+    def __post_init__(self) -> None:
+        require_text("session_id", self.session_id)
+
 
 @value
 class SessionClosed:

@@ -38,6 +38,7 @@ from becalm_server.problems import install_problem_handlers, responses
 from becalm_server.refusals import NotAllowedError, WhoError
 from becalm_server.request_line import RequestLine
 from becalm_server.settings import Profile
+from becalm_server.storable import StorableAddress
 from becalm_server.telemetry import Telemetry
 
 DESCRIPTION = """A biofeedback companion: sessions, recordings, live feedback.
@@ -99,6 +100,7 @@ def create_app(parts: Parts) -> FastAPI:
     for socket in SOCKETS:
         app.include_router(socket.router)
     is_clinic = parts.settings.profile is Profile.CLINIC
+    app.add_middleware(StorableAddress)
     app.add_middleware(BodyCap)
     app.add_middleware(OriginGuard, allowed_hosts=parts.settings.allowed_hosts, only_listed=is_clinic)
     app.add_middleware(PaceGuard, pace=parts.access.pace)

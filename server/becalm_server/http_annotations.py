@@ -105,11 +105,7 @@ async def _added(parts: Parts, session_id: str, *, kind: str, t_ns: int | None, 
 
 async def _removed(parts: Parts, session_id: str, *, kind: str, annotation_id: str) -> dict[str, Any]:
     await known_session(parts, session_id)
-    row = None
-    if "\0" not in annotation_id:  # PostgreSQL has no such text
-        row = await parts.archive.one(
-            "delete_annotation", annotation_id=annotation_id, session_id=session_id, kind=kind
-        )
+    row = await parts.archive.one("delete_annotation", annotation_id=annotation_id, session_id=session_id, kind=kind)
     if row is None:
         raise UnknownAnnotationError(f"The session has no {kind} {annotation_id!r:.70}.")
     return row

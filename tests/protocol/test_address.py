@@ -22,7 +22,22 @@ def test_an_address_as_people_type_it(typed: str, socket: str, http: str) -> Non
     assert http_address(typed) == http
 
 
-@pytest.mark.parametrize("typed", ["", "ftp://a", "http://", "http://a:port", "http://me:secret@a", "http://a:99999"])
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "",
+        "ftp://a",
+        "http://",
+        "http://a:port",
+        "http://me:secret@a",
+        "http://a:99999",
+        "http://a:0",
+        "a b",
+        "a\x07",
+        "[::1",
+        "x" * 70,
+    ],
+)
 def test_what_is_no_address_is_said(typed: str) -> None:
     for address in (live_address, ingest_address, http_address):
         with pytest.raises(ConfigError, match="server address: expected"):

@@ -1,6 +1,7 @@
 """What nobody should send, to every route that takes it: refused as a problem, shown harmlessly, nothing changed."""
 
 import json
+import re
 from typing import Any
 
 import httpx
@@ -96,3 +97,19 @@ async def test_every_odd_method_is_refused(server: Any) -> None:
             answer = await http.request(method, "/v1/sessions")
             assert answer.status_code == 405, method
             assert answer.headers["allow"] == "GET, POST"
+
+
+async def test_a_zero_character_names_nothing_anywhere(server: Any, http: Any) -> None:
+    """Every route with an identifier, as the OpenAPI document lists them: not found, and nothing that fails."""
+    document = (await http.get("/openapi.json")).json()
+    n_asked = 0
+    for path, methods in document["paths"].items():
+        if "{" not in path:
+            continue
+        address = re.sub(r"\{[a-z_]+\}", "a%00b", path)
+        for method in methods:
+            answer = await http.request(method, address, json={} if method in {"post", "patch", "put"} else None)
+            assert answer.status_code in {404, 422}, (method, path, answer.status_code, answer.text)
+            n_asked += 1
+    assert n_asked > 30
+    assert (await http.get("/v1/sessions?person_id=a%00b")).status_code in {200, 404, 422}

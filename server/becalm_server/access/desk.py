@@ -51,8 +51,6 @@ class Access:
 
     async def session_person(self, session_id: str) -> str | None:
         """Return whose body a session is of; None where there is no such session. Raises StorageError."""
-        if "\0" in session_id:  # PostgreSQL has no such text
-            return None
         known = self._session_people.get(session_id)
         if known is not None:
             return known

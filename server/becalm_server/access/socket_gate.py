@@ -59,8 +59,6 @@ async def _bind(caller: Caller, agent_id: str, *, access: Access) -> None:
             f"role: expected an account beside a person, got one without. {_PAIR} --role agent",
             close_code=CloseCode.SCOPE,
         )
-    if "\0" in agent_id:
-        raise WireError("agent_id: expected printable characters")
     bound = await access.gate_store.one("select_agent_device", agent_id=agent_id, person_id=caller.person_id)
     if bound is not None and bound["device_id"] != caller.device_id:
         raise WireError(

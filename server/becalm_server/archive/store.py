@@ -76,8 +76,6 @@ class Archive:
 
     async def session(self, session_id: str) -> SessionRecord | None:
         """Return one session."""
-        if "\0" in session_id:  # PostgreSQL has no such text
-            return None
         row = await self.one("select_session", session_id=session_id)
         return session_record(row) if row else None
 

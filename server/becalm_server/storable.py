@@ -1,0 +1,20 @@
+"""What PostgreSQL cannot hold names nothing: a zero character in an address becomes one that no identifier has."""
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+NOTHING = "\ufffd"
+"""Stands for what is no character; identifiers are made of others."""
+
+
+class StorableAddress:
+    """ASGI middleware: whatever a route looks up by its path or query, the database takes, and does not find."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on a request with an address that can be looked up."""
+        if scope["type"] == "http":
+            query = scope["query_string"].replace(b"%00", NOTHING.encode())
+            scope = {**scope, "path": scope["path"].replace("\0", NOTHING), "query_string": query}
+        await self._app(scope, receive, send)
