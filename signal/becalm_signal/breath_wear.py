@@ -1,5 +1,6 @@
 """What wear does to a breathing signal: a sensor that sticks, and a body that moves."""
 
+import math
 from collections import deque
 
 from becalm_signal.filters import OnePole
@@ -16,6 +17,8 @@ BEND_TAU_S = 1.5
 USUAL_TAU_S = 60.0
 ROUGH, SMOOTH = 0.3, 0.15
 SUDDEN, OVER = 3.0, 2.0
+# A sharper bend says no more than this one, and would be remembered for as long as a rail is far away.
+MOST = 2.0
 
 
 class NoiseWatch:
@@ -69,12 +72,12 @@ class MotionWatch:
         past.append(x)
         if len(past) < 2 * self._n + 1:
             return self.is_moving
-        bend = self._bend.step(abs(x - 2.0 * past[self._n] + past[0]))
+        bend = self._bend.step(min(abs(x - 2.0 * past[self._n] + past[0]), MOST * swing if swing > 0.0 else math.inf))
         usual = self._usual.value if self._usual.value is not None else bend
         if self.is_moving:
             self.is_moving = bend > SMOOTH * swing and bend > OVER * usual
         else:
             self.is_moving = 0.0 < ROUGH * swing < bend and bend > SUDDEN * usual
         if not self.is_moving:
-            self._usual.step(bend)
+            self._usual.step(min(bend, SUDDEN * usual))  # the jerk of a rail is not usual for minutes
         return self.is_moving

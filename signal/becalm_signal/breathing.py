@@ -130,7 +130,11 @@ class BreathingStage:
 
     def _judged(self, at: int, *, clock: StreamClock) -> list[Output]:
         now_ns = clock.session_ns(at)
-        return self._quality.change(self._judge(), t_ns=now_ns, emitted_ns=now_ns)
+        reason = self._judge()
+        if self._quality.reason is Reason.FLAT and reason is Reason.MOTION:  # the way back from a rail is no movement
+            self._motion.restart()
+            reason = None
+        return self._quality.change(reason, t_ns=now_ns, emitted_ns=now_ns)
 
     def _watched(self, piece: Sequence[float]) -> bool:
         """Return whether range and noise were judged anew."""

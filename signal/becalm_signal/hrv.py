@@ -4,6 +4,7 @@ import itertools
 import math
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import median
 
 from becalm_protocol.derived import Beat, BeatFlag, Index, Reason
@@ -11,12 +12,15 @@ from becalm_protocol.events import UNTIMED_KINDS, SignalKind
 from becalm_protocol.units import NS_PER_S
 from becalm_signal.bounds import Z_95
 from becalm_signal.intervals import BEAT_JITTER_MS, Differences, Interval, IntervalLog, differences, jitter_ms
+from becalm_signal.rr import MAX_RR_MS
 
 WINDOW_S = 60.0
 N_HEART_RATE = 5
 # An ectopic beat is a beat: where some are about, the rate is that of the last ten intervals, early and late together.
 # Accepted intervals alone are 8 bpm off on a real strap where every other beat is early, the ten 3 bpm.
 N_HEART_RATE_ODD = 10
+# One interval alone, the first after a break, may be two of them or half of one.
+MIN_HEARD = 2
 HEARD = frozenset({BeatFlag.OK, BeatFlag.ECTOPIC})
 REPAIRED = frozenset({BeatFlag.MISSED, BeatFlag.EXTRA})
 HEART_RATE_STALE_S = 3.0
@@ -82,17 +86,26 @@ def rmssd_index(found: Differences, window: Sequence[Interval]) -> Index:
     return Index(value=value, bound=bound, sample_ns=window[-1].t_ns)
 
 
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """An interval that tells of the rate."""
+
+    ms: float
+    flag: BeatFlag
+    error_ms: float | None
+
+
 class BeatWindow:
     """The confirmed intervals of the last minute, and the indices of SIGNAL.md on them.
 
-    Heart rate: after 1 accepted interval; delay one to two beats. RMSSD: after 48 s of accepted intervals.
+    Heart rate: after 2 intervals; delay one to two beats. RMSSD: after 48 s of accepted intervals.
     """
 
     def __init__(self, source: SignalKind) -> None:
         self._is_untimed = source in UNTIMED_KINDS
         self._stale_s = self._overdue_s = STRAP_STALE_S if self._is_untimed else HEART_RATE_STALE_S
         self._log = IntervalLog(WINDOW_S)
-        self._heard: deque[tuple[float, BeatFlag]] = deque(maxlen=N_HEART_RATE_ODD)
+        self._heard: deque[_Heard] = deque(maxlen=N_HEART_RATE_ODD)
         self._accepted_ns: int | None = None
         self._confirmed_ns: int | None = None
         self._newest_ns = 0
@@ -111,11 +124,11 @@ class BeatWindow:
         if beat.flag in REPAIRED and beat.rr_ms is not None and beat.rr_corrected_ms is not None:
             # A missed beat has made one interval of two or three, an extra one two of one.
             n_beats = max(1, round(beat.rr_ms / beat.rr_corrected_ms))
-            self._heard.extend([(beat.rr_corrected_ms, BeatFlag.OK)] * n_beats)
+            self._heard.extend([_Heard(beat.rr_corrected_ms, BeatFlag.OK, beat.rr_error_ms)] * n_beats)
         elif beat.flag in HEARD and beat.rr_ms is not None:
-            self._heard.append((beat.rr_ms, beat.flag))
+            self._heard.append(_Heard(beat.rr_ms, beat.flag, beat.rr_error_ms))
             self._accepted_ns = max(beat.t_ns, self._accepted_ns or beat.t_ns)
-        elif beat.flag is BeatFlag.FIRST:
+        elif beat.rr_ms is None or beat.rr_ms > MAX_RR_MS:  # nobody knows what was in between
             self._heard.clear()
         self._cached = self._cached_rate = None
 
@@ -127,7 +140,7 @@ class BeatWindow:
         """
         if self._accepted_ns is None:
             return Index(reason=Reason.WARMING_UP)
-        if now_ns - self._accepted_ns > self._stale_s * NS_PER_S or not self._heard:
+        if now_ns - self._accepted_ns > self._stale_s * NS_PER_S or len(self._heard) < MIN_HEARD:
             return Index(reason=Reason.TOO_FEW_BEATS)
         if self._cached_rate is None:
             self._cached_rate = self._rate()
@@ -143,15 +156,16 @@ class BeatWindow:
 
     def _rate(self) -> Index:
         recent = list(self._heard)[-N_HEART_RATE:]
-        newest = sum(rr for rr, _ in recent) / len(recent)
-        if any(flag is BeatFlag.ECTOPIC for _, flag in recent):
+        newest = sum(rr.ms for rr in recent) / len(recent)
+        if any(rr.flag is BeatFlag.ECTOPIC for rr in recent):
             recent = list(self._heard)
         n = len(recent)
-        mean = sum(rr for rr, _ in recent) / n
-        variance = sum([(rr - mean) ** 2 for rr, _ in recent]) / max(1, n - 1)
-        if n < 3:  # two intervals say little of their own spread: 50 ms is a usual one at rest
+        mean = sum(rr.ms for rr in recent) / n
+        variance = sum([(rr.ms - mean) ** 2 for rr in recent]) / max(1, n - 1)
+        if n < 3:  # they say little of their own spread: 50 ms is a usual one at rest
             variance = max(variance, 2500.0)
-        error_ms = math.hypot(Z_95 * math.sqrt(variance / n + 2.0 * (BEAT_JITTER_MS / n) ** 2), newest - mean)
+        ends_ms = math.hypot(BEAT_JITTER_MS, recent[0].error_ms or 0.0, recent[-1].error_ms or 0.0)
+        error_ms = math.hypot(Z_95 * math.sqrt(variance / n + (ends_ms / n) ** 2), newest - mean)
         if error_ms > MAX_RATE_BOUND_SHARE * mean:
             return Index(reason=Reason.TOO_MANY_ARTEFACTS)
         rate_bpm = 60_000.0 / mean

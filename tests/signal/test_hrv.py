@@ -247,3 +247,25 @@ def test_two_flags_at_the_end_that_are_no_early_beat_with_its_pause_withhold_rms
     assert early.rmssd(now_ns).value is not None
     irregular, now_ns = told_of([*rr[:98], 0.7 * rr[97], 0.6 * rr[97]], flags, [None] * 100)
     assert irregular.rmssd(now_ns).reason is Reason.TOO_MANY_ARTEFACTS
+
+
+def test_one_interval_after_a_break_is_no_rate() -> None:
+    window, now_ns = told_of([1830.0], [BeatFlag.OK], [None])
+    assert window.heart_rate(now_ns).reason is Reason.TOO_FEW_BEATS
+
+
+def test_what_came_before_a_long_interval_is_no_part_of_the_rate() -> None:
+    rr = [600.0] * 10 + [12_000.0] + [900.0] * 2
+    flags = [BeatFlag.OK] * 10 + [BeatFlag.OUT_OF_RANGE] + [BeatFlag.OK] * 2
+    window, now_ns = told_of(rr, flags, [None] * 13)
+    assert window.heart_rate(now_ns).value == pytest.approx(60_000.0 / 900.0)
+
+
+def test_a_rate_is_as_unsure_as_the_ends_of_its_intervals(make_rr: Any) -> None:
+    rr = make_rr(20)
+    sure, now_ns = told_of(rr, [BeatFlag.OK] * 20, [None] * 20)
+    unsure, _ = told_of(rr, [BeatFlag.OK] * 20, [None] * 19 + [58.0])
+    bound, wider = sure.heart_rate(now_ns).bound, unsure.heart_rate(now_ns).bound
+    assert bound is not None
+    assert wider is not None
+    assert wider > 1.1 * bound
