@@ -136,9 +136,11 @@ class EcgStage:
         was = self._quality.reason
         told: list[Peak] = []
         for peak in peaks:
-            self._contact.beat(peak.at, is_known=peak.is_known)
+            self._contact.beat(peak.at, is_known=peak.is_known, is_new=peak.is_new)
             peak.error_ms = math.hypot(self._plateaus.error_ms(peak.at), self._timing.error_ms(peak.at))
             told += self._trust.hear(peak)
+        if self._contact.is_off and self._trust.is_trusted:
+            self._contact.come_back()
         out = self._judge(emitted_ns, clock=clock)
         if was in DEAD and self._quality.reason is None:
             # The step from the rail back to the heart is no beat, and levels learned on a dead lead are none.
@@ -169,7 +171,13 @@ class EcgStage:
             reason = was if was in CAUSES else self._cause.judge()
         if reason in DOUBTED:
             self._trust.doubt()
-        self._detector.learn_shapes(is_heart=reason is not Reason.OFF_BODY)
+        if contact is not None:
+            self._detector.jury.look_anew()
+        elif self._trust.is_trusted:
+            self._detector.jury.settle_down()
+        if self._contact.has_fallen():
+            self._detector.begin_levels()
+            self._trust.restart()
         since_ns = t_ns
         if reason is Reason.OFF_BODY and self._contact.silent_since is not None:
             heard_ns = clock.session_ns((self._origin or 0) + self._contact.silent_since)

@@ -11,8 +11,6 @@ SEGMENT_S = 0.5
 # Quiet between beats, as this person's electrodes usually are: the median of a minute.
 N_USUAL = 120
 N_LEAST = 6
-# A free electrode picks up mains and amplifier noise, four times what was between the beats before; back is half of it.
-FALLEN = 2.0
 # Without a beat for so many usual intervals; a pause of a heart has no more noise than its beats.
 SILENT_RR = 1.6
 SILENT_LEAST_S = 1.2
@@ -20,7 +18,8 @@ SILENT_LEAST_S = 1.2
 N_JUDGED = 5
 MOSTLY_ODD = 5
 MOSTLY_KNOWN = 1
-N_BACK = 1
+# Amid the noise of free electrodes one hump in twenty looks like a beat; two of three hardly ever do.
+N_BACK, N_BACK_OF = 2, 3
 
 
 class ContactWatch:
@@ -34,10 +33,12 @@ class ContactWatch:
         self._n_segment = max(4, round(SEGMENT_S * rate_hz))
         self._usual: deque[float] = deque(maxlen=N_USUAL)
         self._known: deque[bool] = deque(maxlen=N_JUDGED)
+        self._as_before: deque[bool] = deque(maxlen=N_BACK_OF)
         self._rr: deque[float] = deque(maxlen=9)
         self._rise = NoiseRise(rate_hz)
         self.restart()
         self._is_off = self._is_odd = False
+        self._loudest = 0.0
 
     def restart(self) -> None:
         """Begin again after a gap; what is usual is kept."""
@@ -64,27 +65,52 @@ class ContactWatch:
             del self._bends[: self._n_segment]
             self._open.append(self._level)
 
-    def beat(self, at: float, *, is_known: bool) -> None:
+    def beat(self, at: float, *, is_known: bool, is_new: bool = False) -> None:
         """Take a beat at sample `at` since the restart; what came before it was no free electrode."""
         if self._last is not None and 0.2 < (at - self._last) / self._rate_hz < 2.5:
             self._rr.append(at - self._last)
         self._last = at
         self._known.append(is_known)
-        if is_known:
+        is_as_before = is_known and not is_new
+        self._as_before.append(is_as_before)
+        if is_as_before and self._is_off and self._is_heard():
+            self.come_back()
+        if is_as_before and not self._is_off:
             self._heard = at
-            self._usual += () if self._is_off else self._open
+            self._usual += self._open
             self._rise.beat(at, calm=max(self._open, default=self._level))
         self._open.clear()
+
+    def has_fallen(self) -> bool:
+        """Whether it is quieter by far than it was with free electrodes; told once."""
+        fallen = self._is_off and self._loudest > RISEN * self._level
+        self._loudest = self._level if fallen else max(self._loudest, self._level)
+        return fallen
+
+    def come_back(self) -> None:
+        """Go on as before: what comes now is a heart, whatever it looks like."""
+        self._is_off = self._is_odd = False
+        self._heard = self._last
+        self._known.clear()
+        self._as_before.clear()
+        self._rise.restart()
 
     def judge(self) -> Reason | None:
         """Return why the signal is no heart now, None where it may be one."""
         n_known = sum(self._known)
         if len(self._known) == N_JUDGED and len(self._usual) >= N_LEAST:
             self._is_odd = n_known <= (MOSTLY_KNOWN if self._is_odd else N_JUDGED - MOSTLY_ODD)
-        was_off, self._is_off = self._is_off, self._free()
-        if self._is_off and not was_off:
-            self._known.clear()  # from here on a beat like those before says that the heart is back
+        if not self._is_off and self._free():
+            self._is_off = True
+            self._known.clear()
+            self._as_before.clear()
+            self._loudest = self._level
         return Reason.OFF_BODY if self._is_off else Reason.NOISY if self._is_odd else None
+
+    @property
+    def is_off(self) -> bool:
+        """Whether the electrodes hang free by the last judgement."""
+        return self._is_off
 
     @property
     def rose_at(self) -> int | None:
@@ -96,12 +122,12 @@ class ContactWatch:
         """Sample of the last beat that looked like one."""
         return self._heard
 
+    def _is_heard(self) -> bool:
+        """Whether a beat like those before electrodes came off, in as little noise, says that they are on again."""
+        return sum(self._as_before) >= N_BACK or self._level <= RISEN * median(self._usual)
+
     def _free(self) -> bool:
-        if len(self._usual) < N_LEAST:
-            return False
-        if self._is_off:
-            return sum(self._known) < N_BACK and self._level > FALLEN * median(self._usual)
-        if self._heard is None or not self._rr:
+        if len(self._usual) < N_LEAST or self._heard is None or not self._rr:
             return False
         silent_s = (self._n - self._heard) / self._rate_hz
         if silent_s <= SILENT_LEAST_S or silent_s <= SILENT_RR * median(self._rr) / self._rate_hz:

@@ -35,13 +35,19 @@ class HeartTrust:
         """Whether beats have come for long enough without being those of a heart."""
         return len(self._held) == N_DOUBTED
 
+    @property
+    def is_trusted(self) -> bool:
+        """Whether what comes is told."""
+        return self._is_trusted
+
     def hear(self, peak: Peak) -> list[Peak]:
         """Take a beat; return those to tell, oldest first."""
         if self._is_trusted:
             return [peak]
         self._held.append(peak)
         steady = [k for k, held in enumerate(self._held) if held.is_steady]
-        if sum(k >= len(self._held) - N_JUDGED for k in steady) < self._n_needed:
+        judged = [self._held[k] for k in steady if k >= len(self._held) - N_JUDGED]
+        if len(judged) < (N_STEADY if any(held.is_new for held in judged) else self._n_needed):
             return []
         self._is_trusted = True
         # The one before the first steady one is what that was like.

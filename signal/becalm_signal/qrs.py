@@ -20,6 +20,8 @@ from becalm_signal.qrs_usual import Usual
 # The QRS is resolved well from 125 Hz; higher rates are brought down to 125-250 Hz by a whole factor.
 TARGET_RATE_HZ = 180.0
 LEARNING_S = 2.5
+# Where a heart has been heard before.
+LEARNING_AGAIN_S = 1.5
 # Two ventricular depolarisations closer than this do not occur (Pan & Tompkins).
 REFRACTORY_S = 0.2
 T_WAVE_S = 0.38
@@ -53,6 +55,7 @@ class Peak:
     height: float
     is_known: bool = False  # looks like beats before it
     is_steady: bool = False  # and is like one of them in size, too
+    is_new: bool = False  # but like none of the heart that was heard before electrodes came off
     error_ms: float = 0.0  # standard deviation of its time
 
 
@@ -69,17 +72,21 @@ class QrsDetector:
         self._usual = Usual()
         self._noise: deque[float] = deque(maxlen=8)
         self._placer = PeakPlacer(self.rate_hz)
-        self._jury = Jury(self.rate_hz)
+        self.jury = Jury(self.rate_hz)
+        """Knows what beats of this heart look like."""
         self._samples: deque[float] = deque(maxlen=round((HISTORY_S + 1.0) * self.rate_hz))
         self.begin_anew()
 
     def begin_anew(self) -> None:
         """Begin as if nothing had been heard before: what came was no heart, and no level is worth keeping."""
+        self._forget_levels()
+        self.jury.clear()
+        self.restart()
+
+    def _forget_levels(self) -> None:
         self._learned = False
         self._usual.clear()
         self._noise.clear()
-        self._jury.clear()
-        self.restart()
 
     def restart(self) -> None:
         """Begin again after a gap: filters and positions from zero, levels kept."""
@@ -87,7 +94,7 @@ class QrsDetector:
         self._energy = Energy(self.rate_hz)
         self._mean_energy = MeanEnergy(self.rate_hz)
         self._humps = HumpFinder(self.rate_hz)
-        self._jury.restart()
+        self.jury.restart()
         self._samples.clear()
         self._past: deque[Candidate] = deque(maxlen=64)
         self._n = -1
@@ -101,9 +108,14 @@ class QrsDetector:
         mean = self._mean_energy.value
         return self._usual.energy / mean if mean > 0.0 else 0.0
 
-    def learn_shapes(self, *, is_heart: bool) -> None:
-        """Take shapes of beats from what is told from now on, or not."""
-        self._jury.is_learning = is_heart
+    def begin_levels(self) -> None:
+        """Learn both levels anew from what comes from now on: it is quieter by far than what came."""
+        self._forget_levels()
+        self._mean_energy = MeanEnergy(self.rate_hz)
+        self._past.clear()
+        self._last = None
+        self._quiet_since = self._n
+        self._deadline = self._n + round(LEARNING_AGAIN_S * self.rate_hz)
 
     def feed(self, samples: Sequence[float], *, stops: Iterable[int] = ()) -> Iterator[tuple[int, list[Peak]]]:
         """Take samples in the unit of the signal, shape (n_samples,).
@@ -119,7 +131,7 @@ class QrsDetector:
         for stop in (*stops, len(samples)):
             n_due = max(0, stop - n_before - 1 + self._decimator.factor) // self._decimator.factor
             while done < n_due:
-                due = min(self._deadline, self._jury.deadline, next(iter(humps), math.inf), first + n_due - 1)
+                due = min(self._deadline, self.jury.deadline, next(iter(humps), math.inf), first + n_due - 1)
                 begin, done = done, max(done, math.ceil(due) - first) + 1
                 self._samples.extend(decimated[begin:done])
                 self._mean_energy.feed(energies[begin:done])
@@ -143,8 +155,8 @@ class QrsDetector:
                 self._look_at(hump, found)
         if self._n >= self._deadline:
             self._overdue(found)
-        if self._n >= self._jury.deadline:
-            self._tell(self._jury.overdue(self._n), found)
+        if self._n >= self.jury.deadline:
+            self._tell(self.jury.overdue(self._n), found)
         return found
 
     def finish(self) -> list[Peak]:
@@ -152,7 +164,7 @@ class QrsDetector:
         found: list[Peak] = []
         if not self._learned:
             self._learn(found)
-        self._tell(self._jury.overdue(math.inf), found)
+        self._tell(self.jury.overdue(math.inf), found)
         return found
 
     # -------------------------------------------------------------------------------------------------- decisions
@@ -204,22 +216,22 @@ class QrsDetector:
         self._last = hump
         self._quiet_since = hump.at
         self._set_deadline()
-        self._tell(self._jury.accept(self._see(hump)), found)
+        self._tell(self.jury.accept(self._see(hump)), found)
 
     def _look_at(self, hump: Candidate, found: list[Peak]) -> None:
         """Look at a hump that was passed over: a beat all the same where it has the shape of one."""
         if hump.energy < LOOK_AT_SHARE * self._usual.sound_energy:
             return
         seen = self._see(hump)
-        if self._last is not None and self._jury.displaces(seen):
+        if self._last is not None and self.jury.displaces(seen):
             self._withdraw(self._last)
             self._accept(hump, found)
         else:
-            self._tell(self._jury.rescue(seen), found)
+            self._tell(self.jury.rescue(seen), found)
 
     def _see(self, hump: Candidate) -> Found:
         first = self._n + 1 - len(self._samples)
-        like = self._jury.shapes.compare(self._samples, hump.at - first)
+        like = self.jury.see(self._samples, hump.at - first, energy=hump.energy)
         peak = self._placer.place(self._samples, hump.at - first, habit=like.habit)
         peak.at += first
         return Found(hump, peak, like)
@@ -231,7 +243,8 @@ class QrsDetector:
                 self._quiet_since = beat.hump.at
                 self._set_deadline()
             self._placer.learn(beat.peak.balance)
-            found.append(Peak(beat.at * self._decimator.factor, beat.peak.height, beat.is_known, beat.is_steady))
+            at = beat.at * self._decimator.factor
+            found.append(Peak(at, beat.peak.height, beat.is_known, beat.is_steady, is_new=beat.like.is_new))
 
     def _set_deadline(self) -> None:
         typical = self._usual.rr if self._usual.n_rr >= 2 else self.rate_hz

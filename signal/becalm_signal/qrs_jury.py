@@ -2,7 +2,8 @@
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from statistics import median
 
 from becalm_signal.qrs_humps import Candidate
@@ -63,8 +64,9 @@ class Jury:
     def __init__(self, rate_hz: float) -> None:
         self._rate_hz = rate_hz
         self.shapes = Shapes(rate_hz)
-        self.is_learning = True
-        """Off while what is told is no heart."""
+        self._before: Shapes | None = None
+        """What was known of the heart before it was lost."""
+        self._is_new = False
         self._rr: deque[float] = deque(maxlen=8)
         self._held: list[Found] = []
         self._last: float | None = None
@@ -84,6 +86,26 @@ class Jury:
         self._rr.clear()
         self.shapes.clear()
         self.restart()
+
+    def look_anew(self) -> None:
+        """Put the shapes known aside: what comes is no heart, or not in the same place."""
+        if self._before is None:
+            self._before, self.shapes = self.shapes, Shapes(self._rate_hz)
+
+    def settle_down(self) -> None:
+        """Go on with the shapes put aside if the newest beat is one of them, else with those that came instead."""
+        if self._before is not None:
+            self.shapes = self.shapes if self._is_new else self._before
+            self._before = None
+
+    def see(self, samples: Sequence[float], hump: int, *, energy: float) -> Likeness:
+        """Return what the hump at index `hump` of `samples` looks like: of the shapes put aside, if it has the size."""
+        if self._before is None:
+            return self.shapes.compare(samples, hump)
+        before = self._before.compare(samples, hump)
+        if before.is_known(energy, least=LIKE):
+            return before
+        return replace(self.shapes.compare(samples, hump), is_new=True)
 
     def accept(self, found: Found) -> list[Found]:
         """Take a hump as large as a beat; return the beats to tell, oldest first."""
@@ -157,8 +179,8 @@ class Jury:
         self._last = found.at
         energy = found.hump.energy
         found.is_known, found.is_steady = found.like.is_known(energy, least=LIKE), found.like.is_steady(energy)
-        if self.is_learning:
-            self.shapes.learn(found.like, energy=found.hump.energy, side=found.peak.side)
+        self._is_new = found.like.is_new
+        self.shapes.learn(found.like, energy=found.hump.energy, side=found.peak.side)
         return found
 
     def _is_regular(self) -> bool:

@@ -45,6 +45,8 @@ class Likeness:
     share: float
     shape: Shape | None
     course: list[float]
+    is_new: bool = False
+    """Whether it is of no heart that was heard before electrodes came off."""
 
     @property
     def habit(self) -> float:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from becalm_protocol.derived import Beat, BeatFlag
+from becalm_protocol.derived import Beat, BeatFlag, Metrics, Reason, SignalQuality
 from becalm_protocol.events import SignalKind
 from becalm_signal.ecg_contact import ContactWatch
 
@@ -33,3 +33,40 @@ def test_nothing_counts_that_was_found_after_the_last_beat_before_electrodes_cam
     settled = {event.beat_idx: event for event in derived if isinstance(event, Beat)}
     last_s = max(heart.beats_s[heart.beats_s < 30.0])
     assert [b for b in settled.values() if b.t_ns / 1e9 > last_s + 0.1 and b.flag is BeatFlag.OK] == []
+
+
+@pytest.mark.parametrize("times", [1.0, -1.0, 3.0, -3.0, 1.0 / 3.0], ids=lambda times: f"times {times:.1f}")
+@pytest.mark.parametrize("seed", range(2))
+def test_electrodes_put_back_in_any_way_are_heard_within_five_seconds(
+    make_ecg: Any, make_rr: Any, make_track: Any, run_tracks: Any, times: float, seed: int
+) -> None:
+    heart = make_ecg(make_rr(70, seed=seed), rate_hz=130.0, noise_uv=10.0, seed=seed)
+    samples, rng = heart.samples.copy(), np.random.default_rng(seed)
+    t_s = np.arange(len(samples)) / 130.0
+    off = (t_s >= 25.0) & (t_s < 33.0)
+    samples[t_s >= 33.0] *= times
+    samples[off] = 400.0 * np.sin(2 * np.pi * 50.0 * t_s[off]) + rng.normal(0.0, 100.0, int(off.sum()))
+    derived = run_tracks(make_track(samples, kind=SignalKind.ECG, rate_hz=130.0))
+    ticks = [event for event in derived if isinstance(event, Metrics) and event.heart_rate_bpm.value is not None]
+    assert [tick for tick in ticks if 25.5e9 < tick.t_ns < 33e9] == []
+    assert min(tick.t_ns for tick in ticks if tick.t_ns >= 33e9) <= 38e9
+    told = [event for event in derived if isinstance(event, SignalQuality)]
+    assert [event.reason for event in told] == [Reason.NOISY, Reason.OFF_BODY, None]
+    beats = [event for event in derived if isinstance(event, Beat) and event.confirmed and event.t_ns > 33e9]
+    assert all(min(abs(heart.beats_s - beat.t_ns / 1e9)) < 0.03 for beat in beats)
+    assert len(beats) >= np.sum(heart.beats_s > 38.0)
+
+
+def test_free_electrodes_that_fall_silent_are_still_off_the_body(
+    make_ecg: Any, make_rr: Any, make_track: Any, run_tracks: Any
+) -> None:
+    heart = make_ecg(make_rr(70), rate_hz=130.0, noise_uv=10.0)
+    samples, t_s = heart.samples.copy(), np.arange(len(heart.samples)) / 130.0
+    off, quiet = (t_s >= 25.0) & (t_s < 35.0), (t_s >= 29.0) & (t_s < 35.0)
+    samples[off] = 400.0 * np.sin(2 * np.pi * 50.0 * t_s[off])
+    samples[quiet] = np.random.default_rng(1).normal(0.0, 15.0, int(quiet.sum()))
+    derived = run_tracks(make_track(samples, kind=SignalKind.ECG, rate_hz=130.0))
+    told = [event for event in derived if isinstance(event, SignalQuality)]
+    assert [event.reason for event in told if event.emitted_ns < 35e9] == [Reason.NOISY, Reason.OFF_BODY]
+    assert told[-1].reason is None
+    assert told[-1].t_ns < 40e9

@@ -34,6 +34,16 @@ def test_once_doubted_two_steady_beats_are_asked_for() -> None:
     assert len(trust.hear(peak(5.0, is_steady=True))) == 2
 
 
+def test_another_heart_than_before_has_to_show_three() -> None:
+    trust = HeartTrust()
+    for at in range(3):
+        trust.hear(peak(float(at), is_steady=True))
+    trust.doubt()
+    told = [trust.hear(Peak(float(at), 1.0, is_steady=True, is_new=True)) for at in range(4, 7)]
+    assert [len(beats) for beats in told] == [0, 0, 3]
+    assert trust.is_trusted
+
+
 def test_eight_unsteady_beats_are_refused() -> None:
     trust = HeartTrust()
     assert [trust.hear(peak(float(at), is_steady=False)) for at in range(8)] == [[]] * 8
