@@ -2,7 +2,7 @@
 
 | entrance | who | may |
 |---|---|---|
-| owner: the address itself | migrations, backup, restore, re-derivation; packing, trends, days of what ended | all |
+| owner: the address itself | migrations, backup, restore, re-derivation; jobs on ended sessions (packing ...) | all |
 | `becalm_server` | the live writer, the server's own tasks, requests of those who see everybody | rows, no tables |
 | `becalm_gate` | the gate, before it knows who calls: tokens, logins, consents; the audit log | few tables of access |
 | `becalm_caller` | every other request, every export of theirs | rows of the people it is told |
