@@ -126,6 +126,33 @@ def test_the_owner_becomes_a_role_where_it_cannot_log_in(two_people: str, monkey
         assert "user=becalm_caller" in open_entrances(two_people).caller
 
 
+def test_a_changed_password_of_the_owner_changes_the_entrances(
+    two_people: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(entrances, "_secret", lambda _url, _role: "of the new password")
+        assert "password='of the new password'" in open_entrances(two_people).caller
+        assert count(two_people, "ann", "session") == 1
+    assert "user=becalm_caller" in open_entrances(two_people).caller
+    assert count(two_people, "ann", "session") == 1
+
+
+def test_another_owners_server_on_the_same_cluster_locks_nobody_out(two_people: str) -> None:
+    first = open_entrances(two_people)
+    with psycopg.connect(two_people, autocommit=True) as connection:
+        connection.execute("create role boss superuser login password 'b'")
+    try:
+        parts = urlsplit(two_people)
+        theirs = urlunsplit(parts._replace(netloc=f"boss:b@{parts.netloc.rpartition('@')[2]}"))
+        assert "role=becalm_caller" in open_entrances(theirs).caller
+        assert count(theirs, "ann", "session") == 1
+        with psycopg.connect(first.caller) as connection:
+            assert connection.execute("select session_user").fetchone() == ("becalm_caller",)
+    finally:
+        with psycopg.connect(two_people, autocommit=True) as connection:
+            connection.execute("drop role boss")
+
+
 def test_a_role_that_may_more_than_it_should_keeps_the_server_from_starting(two_people: str) -> None:
     with psycopg.connect(two_people, autocommit=True) as connection:
         connection.execute("alter role becalm_gate bypassrls")

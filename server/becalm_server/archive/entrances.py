@@ -69,14 +69,8 @@ def _entrance(url: str, role: Role, *, owner: psycopg.Connection) -> str:
     login = make_conninfo(url, user=role.value, password=secret, options=with_options(url, path))
     if _lets_in(login):
         return login
-    # The digest goes there, not the secret: servers may log statements.
-    stored = (
-        owner.pgconn.encrypt_password(secret.encode(), role.encode(), b"scram-sha-256").decode() if secret else None
-    )
     with contextlib.suppress(psycopg.Error):  # the role may be somebody else's, who only let us become it
-        owner.execute(
-            sql.SQL("alter role {} login password {}").format(sql.Identifier(role.value), sql.Literal(stored))
-        )
+        _let_log_in(owner, role, secret=secret)
         if _lets_in(login):
             return login
     becoming = make_conninfo(url, options=with_options(url, f"-c role={role.value} {path}"))
@@ -84,6 +78,24 @@ def _entrance(url: str, role: Role, *, owner: psycopg.Connection) -> str:
         log.info("the database lets nobody log in as %s: the owner logs in and becomes it", role.value)
         return becoming
     raise StorageError(f"database: expected to enter it as {role.value}, was refused. Its log tells why")
+
+
+def _let_log_in(owner: psycopg.Connection, role: Role, *, secret: str | None) -> None:
+    """Give a role its secret; not where it has that of another owner's server, which would be locked out."""
+    ours = f"logs in with a secret of {owner.info.user}"
+    row = owner.execute(
+        "select rolcanlogin, shobj_description(oid, 'pg_authid') from pg_roles where rolname = %s", (role.value,)
+    ).fetchone()
+    if row is None or (row[0] and row[1] != ours):
+        return
+    statement = sql.SQL("alter role {} login").format(sql.Identifier(role.value))
+    if secret is not None:
+        # The digest goes there, not the secret: servers may log statements.
+        stored = owner.pgconn.encrypt_password(secret.encode(), role.encode(), b"scram-sha-256").decode()
+        statement += sql.SQL(" password {}").format(stored)
+    with owner.transaction():
+        owner.execute(statement)
+        owner.execute(sql.SQL("comment on role {} is {}").format(sql.Identifier(role.value), ours))
 
 
 def _secret(url: str, role: Role) -> str | None:
