@@ -18,7 +18,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from chaos_faults import AGENT_WORDS, ALONE, mix
+from chaos_faults import AGENT_WORDS, ALONE, SERVER_JUMPS_S, mix
 from chaos_machine import Fault
 from chaos_oracle import judge
 from chaos_proxy import Proxy
@@ -39,8 +39,9 @@ async def run(name: str, fault: Fault, *, seed: int, seconds: float, recording: 
     began_s = time.monotonic()
     async with Proxy(seed=seed).running() as proxy:
         stage = Stage(
-            folder=folder, recording=recording, seconds=seconds, proxy=proxy, agent_words=AGENT_WORDS.get(name, ())
-        )
+            folder=folder, recording=recording, seconds=seconds, proxy=proxy,
+            agent_words=AGENT_WORDS.get(name, ()), server_jumps_s=SERVER_JUMPS_S.get(name, ()),
+        )  # fmt: skip
         try:
             await stage.start_server()
             await stage.start_agent()

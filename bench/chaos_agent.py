@@ -12,12 +12,11 @@ import csv
 import json
 import os
 import signal
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TypeVar
+
+import chaos_clock
 
 from becalm_cli.process import terminate_with_parent
 from becalm_ingest.conductor import Conductor
@@ -27,9 +26,7 @@ from becalm_protocol.events import Clock, SampleBlock, SignalKind, StreamState, 
 from becalm_protocol.handshake import SensorState
 from becalm_protocol.units import NS_PER_S
 
-Number = TypeVar("Number", int, float)
 ROW_HZ = 130.0
-WALL_JUMP_EVERY_S = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,16 +165,9 @@ class RecordedPerson:
 
 async def _jump_wall_clock(jumps_s: list[float]) -> None:
     """Have this process's wall clock jump now and then, as an operator or a time server may."""
-    honest, honest_ns = time.time, time.time_ns
     for jump_s in jumps_s:
-        await asyncio.sleep(WALL_JUMP_EVERY_S)
-        jump_ns = round(jump_s * NS_PER_S)
-        time.time = partial(_sum, honest, jump_s)
-        time.time_ns = partial(_sum, honest_ns, jump_ns)
-
-
-def _sum(clock: Callable[[], Number], jump: Number) -> Number:
-    return clock() + jump
+        await asyncio.sleep(chaos_clock.EVERY_S)
+        chaos_clock.jump(jump_s)
 
 
 async def run(arguments: argparse.Namespace) -> None:

@@ -4,20 +4,19 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, suppress
 
 import websockets
+from chaos_clients import follower, greet, knock, say_nothing, welcomed
 from chaos_machine import OF_THE_MACHINE, Fault, database_frozen, database_killed, worker_frozen, worker_killed
 from chaos_proxy import Weather
 from chaos_stage import Stage, rss_mb
-from websockets.asyncio.client import ClientConnection
 
-from becalm_protocol.codec import decode_json, encode_json
+from becalm_protocol.codec import encode_json
 from becalm_protocol.errors import CloseCode
-from becalm_protocol.forms import SUBPROTOCOL_2_JSON, SUBPROTOCOL_JSON
-from becalm_protocol.handshake import AgentHello, ClientHello, ClientWelcome
-from becalm_protocol.live import Subscribe
+from becalm_protocol.forms import SUBPROTOCOL_JSON
+from becalm_protocol.handshake import AgentHello
+from becalm_server.hub import MAX_CLIENTS
 
 FAIR = Weather()
 BOTH = frozenset({"up", "down"})
@@ -145,7 +144,7 @@ async def silent_clients(stage: Stage, _dice: random.Random) -> None:
     async with AsyncExitStack() as stack:
         with suppress(OSError, websockets.WebSocketException):  # in a mix the server may just be dead
             for _ in range(10):
-                client = await stack.enter_async_context(_welcomed(stage))
+                client = await stack.enter_async_context(welcomed(stage))
                 client.transport.pause_reading()
         await asyncio.sleep(6.0)
         if before_mb is not None and stage.n_server_kills == n_kills and (now_mb := _server_mb(stage)) is not None:
@@ -159,63 +158,38 @@ def _server_mb(stage: Stage) -> float | None:
         return None  # just killed
 
 
-def _follower(stage: Stage) -> "websockets.connect":
-    return websockets.connect(
-        stage.live_url, subprotocols=[websockets.Subprotocol(SUBPROTOCOL_2_JSON)], proxy=None, compression=None,
-        close_timeout=0.1,
-    )  # fmt: skip
-
-
 async def no_hello(stage: Stage, _dice: random.Random) -> None:
     """F20: clients that connect and say nothing, at every depth of the handshake, are let go."""
     began_s = time.monotonic()
     async with asyncio.timeout(30.0), asyncio.TaskGroup() as group:
         for said in (b"", b"G", b"GET /v1/live HTTP/1.1\r\nHost: x", None):
             for _ in range(10):
-                group.create_task(_say_nothing(stage, said))
+                group.create_task(say_nothing(stage, said))
     stage.notes["silent_peers_let_go_s"] = round(time.monotonic() - began_s, 1)
 
 
-async def _say_nothing(stage: Stage, said: bytes | None) -> None:
-    if said is None:
-        async with _follower(stage) as client:
-            await client.wait_closed()
-        return
-    reader, writer = await asyncio.open_connection("127.0.0.1", stage.port)
-    with suppress(ConnectionError):
-        writer.write(said)
-        await reader.read()
-    writer.close()
-
-
 async def storm(stage: Stage, _dice: random.Random) -> None:
-    """F21: 10,000 connections open and close at once; then 500 clients come back together."""
+    """F21: 10,000 connections open and close at once; then 1,000 clients come back, as many as there may be."""
     began_s = time.monotonic()
     for _ in range(100):
-        await asyncio.gather(*(_knock(stage) for _ in range(100)))
+        await asyncio.gather(*(knock(stage) for _ in range(100)))
     stage.notes["10000_connections_s"] = round(time.monotonic() - began_s, 1)
     began_s = time.monotonic()
     async with AsyncExitStack() as stack:
-        herd = [await stack.enter_async_context(_welcomed(stage)) for _ in range(500)]
-        stage.notes["500_clients_back_s"] = round(time.monotonic() - began_s, 1)
-        stage.notes["welcomed"] = len(herd)
-
-
-async def _knock(stage: Stage) -> None:
-    with suppress(ConnectionError):
-        _, writer = await asyncio.open_connection("127.0.0.1", stage.port)
-        writer.close()
-
-
-@asynccontextmanager
-async def _welcomed(stage: Stage) -> AsyncIterator[ClientConnection]:
-    """A client that was let in and follows the session under way."""
-    async with _follower(stage) as client:
-        await client.send(encode_json(ClientHello(versions=(2,), client="chaos", token=os.environ["BECALM_TOKEN"])))
-        decode_json(str(await client.recv()), ClientWelcome)
-        await client.send(encode_json(Subscribe()))
-        yield client
-        client.transport.abort()
+        herd = [
+            await stack.enter_async_context(welcomed(stage, reads=True, follows=n % 10 == 0))
+            for n in range(MAX_CLIENTS)
+        ]
+        stage.notes["clients_back_s"] = round(time.monotonic() - began_s, 1)
+        stage.notes["welcomed"] = sum(client.close_code is None for client in herd)
+        async with follower(stage) as one_more:
+            await greet(one_more)
+            await one_more.wait_closed()
+            stage.notes["one_more"] = one_more.close_code
+    if stage.notes["one_more"] != CloseCode.OVERLOADED:
+        stage.notes["problem"] = (
+            f"F21: expected client {MAX_CLIENTS + 1} to be sent away, got {stage.notes['one_more']}"
+        )
 
 
 async def server_told_to_stop(stage: Stage, _dice: random.Random) -> None:
@@ -231,7 +205,7 @@ async def server_told_to_stop(stage: Stage, _dice: random.Random) -> None:
 
 
 async def wall_clock_jumps(stage: Stage, _dice: random.Random) -> None:
-    """F18: the agent's wall clock jumps by an hour and by a day, as `agent_words` say."""
+    """F18: a wall clock jumps by an hour and by a day: the agent's, or the server's."""
     del stage
     await asyncio.sleep(9.0)
 
@@ -249,7 +223,8 @@ ALONE: dict[str, Fault] = {
     "F13 window twice": window_twice,
     "F14 lost and swapped": frames_lost_and_swapped,
     "F15 second connection": second_connection,
-    "F18 wall clock": wall_clock_jumps,
+    "F18 agent's clock": wall_clock_jumps,
+    "F18 server's clock": wall_clock_jumps,
     "F19 silent clients": silent_clients,
     "F20 no hello": no_hello,
     "F21 storm": storm,
@@ -257,9 +232,9 @@ ALONE: dict[str, Fault] = {
     "bits flipped": bits_flipped,
     **OF_THE_MACHINE,
 }
-AGENT_WORDS: dict[str, tuple[str, ...]] = {
-    "F18 wall clock": ("--wall-jumps-s", "3600", "-3600", "86400", "-86400", "0"),
-}
+_JUMPS_S = ("3600", "-3600", "86400", "-86400", "0")
+AGENT_WORDS: dict[str, tuple[str, ...]] = {"F18 agent's clock": ("--wall-jumps-s", *_JUMPS_S)}
+SERVER_JUMPS_S: dict[str, tuple[str, ...]] = {"F18 server's clock": _JUMPS_S}
 
 
 async def kill_agent_once(stage: Stage, dice: random.Random) -> None:

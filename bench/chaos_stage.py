@@ -14,6 +14,7 @@ from chaos_proxy import Proxy
 
 READY_WITHIN_S = 60.0
 AGENT = Path(__file__).with_name("chaos_agent.py")
+CLOCK = Path(__file__).with_name("chaos_clock.py")
 
 
 @dataclass(kw_only=True)
@@ -25,6 +26,8 @@ class Stage:
     seconds: float
     proxy: Proxy
     agent_words: tuple[str, ...] = ()
+    server_jumps_s: tuple[str, ...] = ()
+    """How far the server's wall clock is off, one after the other."""
     began_s: float = field(default_factory=time.monotonic)
     n_agent_kills: int = 0
     n_server_kills: int = 0
@@ -42,8 +45,9 @@ class Stage:
     async def start_server(self) -> None:
         """Start the server, on the port it had before."""
         words = ("serve", "--port", str(self.port), "--data-dir", str(self.folder / "server"), "--supervised")
+        program = (str(CLOCK), *self.server_jumps_s, "--") if self.server_jumps_s else ("-m", "becalm_cli")
         self.server = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "becalm_cli", *words,
+            sys.executable, *program, *words,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=sys.stderr,
         )  # fmt: skip
         assert self.server.stdout is not None
