@@ -40,7 +40,7 @@ def breathing_heart(*, breaths_bpm: float, swing_s: float, noise_s: float, secon
     return rr_s
 
 
-@pytest.mark.parametrize("breaths_bpm", [5.0, 6.0, 10.0, 15.0])
+@pytest.mark.parametrize("breaths_bpm", [5.0, 6.0, 11.0, 15.0])
 def test_a_heart_that_breathes_tells_the_rate(breaths_bpm: float) -> None:
     derived = told(breathing_heart(breaths_bpm=breaths_bpm, swing_s=0.05, noise_s=0.004), paced=breaths_bpm < 8.0)
     last = [event for event in derived if isinstance(event, Metrics)][-1].breathing_rate_bpm
@@ -69,6 +69,14 @@ def test_slow_waves_without_a_pacer_may_be_of_blood_pressure() -> None:
     derived = told(breathing_heart(breaths_bpm=6.0, swing_s=0.05, noise_s=0.004), paced=False)
     last = [event for event in derived if isinstance(event, Metrics)][-1].breathing_rate_bpm
     assert last.reason is Reason.CANNOT_TELL
+
+
+@pytest.mark.parametrize("breaths_bpm", [9.0, 22.0])
+def test_waves_that_breath_rarely_makes_are_told_with_a_pacer_only(breaths_bpm: float) -> None:
+    heart = breathing_heart(breaths_bpm=breaths_bpm, swing_s=0.05, noise_s=0.004)
+    free, paced = ([e for e in told(heart, paced=is_paced) if isinstance(e, Metrics)][-1] for is_paced in (False, True))
+    assert free.breathing_rate_bpm.reason is Reason.CANNOT_TELL
+    assert paced.breathing_rate_bpm.value == pytest.approx(breaths_bpm, rel=0.06)
 
 
 def test_a_hole_ends_the_trace() -> None:
