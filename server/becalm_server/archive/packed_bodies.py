@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from becalm_server.archive.raw_rows import INT16, INT32
@@ -40,14 +41,14 @@ def inflate(form: str, content: bytes) -> bytes:
 def inflate_counts(form: str, contents: Sequence[bytes]) -> Counts:
     """Return the samples of many rows, one after another."""
     bodies = [zlib.decompress(content, _BARE) for content in contents]
-    lengths = np.array([len(body) for body in bodies], dtype=np.int64)
-    parts: list[Counts] = [np.zeros(0, _TYPES[form])] * len(bodies)
-    for length in np.unique(lengths):  # a sensor's packets are of one size: rows have two or three lengths
-        alike = np.flatnonzero(lengths == length).tolist()
-        samples = _from_planes(form, b"".join([bodies[k] for k in alike]), n_rows=len(alike))
-        for k, row in zip(alike, samples, strict=True):
-            parts[k] = row
-    return np.concatenate(parts) if parts else np.zeros(0, _TYPES[form])
+    n_samples = np.fromiter(map(len, bodies), np.int64, len(bodies)) // SAMPLE_BYTES[form]
+    starts = n_samples.cumsum() - n_samples
+    counts: Counts = np.empty(n_samples.sum(), _TYPES[form])
+    for length in np.unique(n_samples[n_samples > 0]):  # packets are of one size: rows have two or three lengths
+        alike = np.flatnonzero(n_samples == length)
+        samples = _from_planes(form, b"".join([bodies[k] for k in alike.tolist()]), n_rows=len(alike))
+        sliding_window_view(counts, length, writeable=True)[starts[alike]] = samples
+    return counts
 
 
 def _to_planes(form: str, body: bytes) -> bytes:
@@ -63,10 +64,12 @@ def _from_planes(form: str, body: bytes, *, n_rows: int) -> NDArray[Any]:
     """Return the samples of rows of equal length, shape (n_rows, n_samples)."""
     kind = _TYPES[form]
     planes = np.frombuffer(body, np.uint8).reshape(n_rows, kind.itemsize, -1)
-    folded = planes[:, 0].astype(f"<u{kind.itemsize}")
-    for k in range(1, kind.itemsize):
-        folded |= planes[:, k].astype(folded.dtype) << 8 * k
-    steps = (folded >> 1).astype(kind)
-    steps ^= -(folded & 1).astype(kind)
-    samples: NDArray[Any] = steps.cumsum(axis=1, dtype=kind)
+    side_by_side = np.empty((n_rows, planes.shape[2], kind.itemsize), np.uint8)
+    for k in range(kind.itemsize):
+        side_by_side[..., k] = planes[:, k]
+    folded = side_by_side.view(f"<u{kind.itemsize}")[..., 0]
+    steps = folded >> 1
+    folded &= 1
+    steps ^= np.negative(folded, out=folded)
+    samples: NDArray[Any] = steps.view(kind).cumsum(axis=1, dtype=kind)
     return samples
