@@ -7,6 +7,7 @@ The pipeline hears the recordings as a sensor would have sent them, in blocks of
 
 import argparse
 from collections.abc import Callable, Iterable, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 import matplotlib as mpl
@@ -77,7 +78,8 @@ def draw_beats(data: Path) -> Figure:
     ):
         _draw_record(axes, data / "mitdb", record, start_s=start_s, words=words, to_strap=to_strap)
     rows[-1].set_xlabel("s")
-    rows[-1].legend(loc="lower right", ncols=4, frameon=False)
+    shown = {words: line for axes in rows for line, words in zip(*axes.get_legend_handles_labels(), strict=True)}
+    rows[-1].legend(shown.values(), shown.keys(), loc="lower right", ncols=len(shown), frameon=False)
     return figure
 
 
@@ -263,8 +265,8 @@ def _draw_eda(axes: Axes, eda_us: Samples) -> None:
 
 
 def draw_quality(data: Path) -> Figure:
-    """Half an hour of a bad ECG: what is called unusable, why, and what is shown of the heart."""
-    ecg_mv = columns(data / "mitdb" / "105.csv.gz", "ecg_mv")["ecg_mv"]
+    """Half an hour of an odd ECG: what is called unusable, why, and what is shown of the heart."""
+    ecg_mv = columns(data / "mitdb" / "207.csv.gz", "ecg_mv")["ecg_mv"]
     derived = derive((stream(SignalKind.ECG, rate_hz=MITDB_HZ), 1000.0 * ecg_mv))
     figure, (wave, rates) = plt.subplots(2, 1, figsize=(11, 5.5), sharex=True, layout="constrained")
     n = round(MITDB_HZ / 2.0)
@@ -275,16 +277,16 @@ def draw_quality(data: Path) -> Figure:
     colors = dict(
         zip(sorted({str(e.reason) for e in told if e.reason}), (RED, SAND, BLUE, INK, "#7b4ea5"), strict=False)
     )
-    for event, following in zip(told, [*told[1:], None], strict=True):
+    for event, following in zip_longest(told, told[1:]):
         if event.reason is not None:
             end_s = following.t_ns / NS_PER_S if following else len(ecg_mv) / MITDB_HZ
             color = colors.get(str(event.reason), INK)
             wave.axvspan(event.t_ns / NS_PER_S, end_s, color=color, alpha=0.35, lw=0)
     for word, color in colors.items():
         wave.fill_between([], [], color=color, alpha=0.35, label=word)
-    wave.set(title="MIT-BIH 105, envelope of the ECG; coloured: unusable", ylabel="mV")
+    wave.set(title="MIT-BIH 207, envelope of the ECG; coloured: unusable", ylabel="mV")
     wave.legend(loc="upper right", ncols=5, frameon=False)
-    true_s = columns(data / "mitdb" / "105.beats.csv", "beat_s")["beat_s"]
+    true_s = columns(data / "mitdb" / "207.beats.csv", "beat_s")["beat_s"]
     five = (true_s[5:] - true_s[:-5]) / 5.0
     rates.plot(true_s[5:], 60.0 / five, color=GREY, lw=2.5, label="cardiologists' beats, last 5")
     _band(rates, derived, "heart_rate_bpm", color=BLUE, label="becalm, with bound")
