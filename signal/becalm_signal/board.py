@@ -16,6 +16,7 @@ from becalm_protocol.derived import (
 from becalm_protocol.events import UNTIMED_KINDS, SignalKind
 from becalm_signal.arousal import Arousal, Reading
 from becalm_signal.breath_board import BreathBoard
+from becalm_signal.breath_motion import AXES
 from becalm_signal.hrv import BeatWindow
 from becalm_signal.ppg import LIGHTS
 from becalm_signal.skin_board import SkinBoard
@@ -23,6 +24,9 @@ from becalm_signal.stage import Output
 
 # Where the heart is heard best comes first.
 HEART = (SignalKind.ECG, SignalKind.RR, SignalKind.PPI, *LIGHTS)
+# What a movement of the chest makes noise in.
+SHAKEN = frozenset({SignalKind.ECG, *LIGHTS})
+OF_MOVEMENT = frozenset({Reason.NOISY, Reason.OFF_BODY})
 
 OF_BREATHS = (BreathTurn, Breath, BreathPause)
 
@@ -39,7 +43,7 @@ class Board:
         self._skin = SkinBoard()
         self._arousal = Arousal()
         self._bad: dict[SignalKind, Reason] = {}
-        self._disagrees = False
+        self._disagrees = self._moves = False
         # All sources are followed all the time, so that one is ready when another fails.
         self.heart = next((kind for kind in HEART if kind in kinds), SignalKind.RR)
 
@@ -56,7 +60,7 @@ class Board:
     @property
     def bad(self) -> Mapping[SignalKind, Reason]:
         """Why a signal cannot be used, where its stage has said so."""
-        return self._bad
+        return {kind: self._why(kind) for kind in self._bad}
 
     def usable(self, kind: SignalKind) -> bool:
         """Whether a signal carries indices as far as its stage has said."""
@@ -85,6 +89,12 @@ class Board:
         else:
             self._bad[kind] = reason
         self._disagrees = any(self._bad.get(kind) is Reason.DISAGREES for kind in UNTIMED_KINDS)
+        self._moves = any(self._bad.get(kind) is Reason.MOTION for kind in AXES)
+
+    def _why(self, kind: SignalKind) -> Reason:
+        """Return what spoils a signal: while the chest moves, noise comes from that, and looks like free electrodes."""
+        reason = self._bad[kind]
+        return Reason.MOTION if self._moves and kind in SHAKEN and reason in OF_MOVEMENT else reason
 
     def metrics(self, now_ns: int, *, lost: frozenset[SignalKind], pacing: bool) -> Metrics:
         """Return all indices at `now_ns`; `lost`: the kinds whose sensor has been silent for more than 3 s."""
@@ -138,6 +148,6 @@ class Board:
             return Index(reason=Reason.DISAGREES)  # which of the two hearts is the true one cannot be told
         if heard.isdisjoint(self._bad) or not (strict or index.value is None):
             return index
-        told = [self._bad[kind] for kind in sorted(heard) if kind in self._bad]  # a set has no order of its own
+        told = [self._why(kind) for kind in sorted(heard) if kind in self._bad]  # a set has no order of its own
         bad = next((reason for reason in told if reason is not Reason.DISAGREES), None)
         return index if bad is None else Index(reason=bad)

@@ -4,12 +4,14 @@ import math
 from collections.abc import Sequence
 
 from becalm_protocol import limits
+from becalm_protocol.derived import Reason
 from becalm_protocol.events import SignalKind, StreamInfo
 from becalm_signal.breath_turns import BreathMaker, TurnAt
 from becalm_signal.breath_wear import MotionWatch
 from becalm_signal.breathing import BreathFilter
 from becalm_signal.clock import StreamClock
-from becalm_signal.stage import Output, Stage
+from becalm_signal.filters import OnePole
+from becalm_signal.stage import Output, QualityReporter, Stage
 from becalm_signal.turn_finder import TurnFinder
 
 AXES = (SignalKind.ACCELERATION_X, SignalKind.ACCELERATION_Y, SignalKind.ACCELERATION_Z)
@@ -23,6 +25,9 @@ SETTLING_S = 12.0
 # A change of posture moves every axis by tenths of g: nothing is told until the filter has forgotten it.
 POSTURE_MG = 120.0
 OUT_OF_CHEST = 2
+# Steps of 80 ms: a breath makes 3 mg, a beat 10, walking and turning over 50 and more.
+SHAKEN_MG, STILL_MG = 50.0, 25.0
+STEP_TAU_S = 0.5
 # One axis may be ahead of the others by a whole block, and by this.
 MAX_PENDING_S = 20.0
 
@@ -41,6 +46,7 @@ class ChestTilt:
         self._n_pending = round(MAX_PENDING_S * self._rate_hz) + limits.MAX_SAMPLES_PER_BLOCK // self._factor
         self._keep = math.exp(-1.0 / (DIRECTION_TAU_S * self._rate_hz))
         self._maker = BreathMaker()
+        self._quality = [QualityReporter(kind) for kind in AXES]
         self._sums: list[dict[int, tuple[int, float]]] = [{}, {}, {}]
         self._newest = [-1, -1, -1]
         self._is_torn = [False, False, False]
@@ -60,6 +66,8 @@ class ChestTilt:
         self._cross = [[0.0] * 3 for _ in AXES]
         self._direction = [0.0, 0.0, 1.0]
         self._still_from = round(SETTLING_S * self._rate_hz)
+        self._step_mg = OnePole(tau_s=STEP_TAU_S, rate_hz=self._rate_hz)
+        self._before_mg: list[float] = []
         self._n = 0
 
     def feed(self, axis: int, samples: Sequence[float], *, first: int, clock: StreamClock) -> list[Output]:
@@ -111,20 +119,32 @@ class ChestTilt:
         raw = sum(v * x for v, x in zip(self._direction, means, strict=True))
         is_moving = self._motion.step(raw, swing=self._turns.usual_swing)
         turn = self._turns.step(along)
+        emitted_ns = clock.session_ns((self._next + 1) * self._factor - 1)
+        reason = Reason.MOTION if self._shakes(means) else None
+        out: list[Output] = []
+        if reason is not self._quality[0].reason:
+            for quality in self._quality:
+                out += quality.change(reason, t_ns=emitted_ns, emitted_ns=emitted_ns)
         if self._n < self._still_from or is_moving:
             self._maker.restart()
-            return []
+            return out
         if turn is None:
-            return []
+            return out
         late = BreathFilter.delay_s(min(20.0, max(1.5, self._maker.usual_s or 4.0))) * self._rate_hz
         # A mean speaks of the middle of its samples.
         middle = (self._factor - 1) / 2.0
         begun = self._next + 1 - self._n
         at = (begun + max(0.0, turn.at - late)) * self._factor + middle
-        emitted_ns = clock.session_ns((self._next + 1) * self._factor - 1)
         source = AXES[max(range(3), key=lambda k: abs(self._direction[k]))]
         placed = TurnAt(clock.session_ns(at), turn.level, turn.is_peak)
-        return [*self._maker.turn(placed, source=source, emitted_ns=emitted_ns)]
+        return [*out, *self._maker.turn(placed, source=source, emitted_ns=emitted_ns)]
+
+    def _shakes(self, means: list[float]) -> bool:
+        """Whether the chest moves as a whole, from step to step: breath and heart beats shift it by a few mg."""
+        step_mg = math.dist(means, self._before_mg) if self._before_mg else 0.0
+        self._before_mg = means
+        was = self._quality[0].reason is Reason.MOTION
+        return self._step_mg.step(step_mg) > (STILL_MG if was else SHAKEN_MG)
 
     def _turn_direction(self, tilt: list[float]) -> None:
         """One step of power iteration on the covariance of the last breaths."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from becalm_protocol import limits
-from becalm_protocol.derived import BreathPhase, BreathTurn, Metrics, SlowMetrics
+from becalm_protocol.derived import BreathPhase, BreathTurn, Metrics, Reason, SignalQuality, SlowMetrics
 from becalm_protocol.events import SignalKind
 from becalm_signal.breath_motion import AXES
 from becalm_signal.fingerprint import events_sha256
@@ -96,6 +96,44 @@ def test_a_moving_body_has_no_breath(make_track: Any, run_tracks: Any) -> None:
     turns_s = [event.t_ns / 1e9 for event in derived if isinstance(event, BreathTurn)]
     assert not [t_s for t_s in turns_s if 63.0 < t_s < 80.0]
     assert len([t_s for t_s in turns_s if t_s > 100.0]) >= 5
+
+
+@pytest.mark.parametrize("moves", [True, False])
+def test_noise_of_an_ecg_that_comes_with_movement_is_told_as_movement(
+    make_track: Any, make_ecg: Any, make_rr: Any, cut_blocks: Any, run_events: Any, moves: bool
+) -> None:
+    """Also however the blocks are cut; beside a body that sits still, the same noise is that of free electrodes."""
+    rng = np.random.default_rng(4)
+    heart = make_ecg(make_rr(130), rate_hz=130.0)
+    heart.samples[130 * 60 : 130 * 80] += rng.normal(0.0, 2_500.0, 130 * 20)
+    axes = tilted(50.0, seconds=110, posture_rad=1.4)
+    if moves:
+        axes[:, 50 * 60 : 50 * 80] += rng.normal(0.0, 300.0, (3, 50 * 20))
+    all_tracks = [
+        *tracks(make_track, axes, 50.0),
+        make_track(heart.samples[: 130 * 110], kind=SignalKind.ECG, rate_hz=130.0),
+    ]
+    hashes = set()
+    for size in (17, 60):
+        events = [block for track in all_tracks for block in cut_blocks(track, [size] * 1000)]
+        events.sort(key=lambda event: event.received_ns)
+        derived = run_events([track.info for track in all_tracks], events)
+        hashes.add(events_sha256(derived))
+    assert len(hashes) == 1
+    reason = Reason.MOTION if moves else Reason.OFF_BODY
+    rates = {
+        event.heart_rate_bpm.reason for event in derived if isinstance(event, Metrics) and 66e9 < event.t_ns < 79e9
+    }
+    assert rates == {reason}
+    told = [(event.t_ns / 1e9, event.reason) for event in derived if _is_of_chest(event)]
+    assert [why for _, why in told] == ([Reason.MOTION, None] if moves else [])
+    assert not moves or (60.0 < told[0][0] < 61.0 and 80.0 < told[1][0] < 90.0)
+    later = [event.heart_rate_bpm for event in derived if isinstance(event, Metrics) and event.t_ns > 100e9]
+    assert all(index.value is not None for index in later)
+
+
+def _is_of_chest(event: Any) -> bool:
+    return isinstance(event, SignalQuality) and event.kind is SignalKind.ACCELERATION_Z
 
 
 def test_two_axes_are_not_enough(make_track: Any, run_tracks: Any) -> None:
