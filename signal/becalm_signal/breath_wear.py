@@ -58,6 +58,8 @@ class MotionWatch:
         self._past: deque[float] = deque(maxlen=2 * self._n + 1)
         self._bend = OnePole(tau_s=BEND_TAU_S, rate_hz=rate_hz)
         self._usual = OnePole(tau_s=USUAL_TAU_S, rate_hz=rate_hz)
+        self._swing = 0.0
+        """The usual swing before the body moved: that of rails and of movement itself is no breath."""
         self.is_moving = False
 
     def restart(self) -> None:
@@ -72,6 +74,9 @@ class MotionWatch:
         past.append(x)
         if len(past) < 2 * self._n + 1:
             return self.is_moving
+        if not self.is_moving:
+            self._swing = swing
+        swing = self._swing
         bend = self._bend.step(min(abs(x - 2.0 * past[self._n] + past[0]), MOST * swing if swing > 0.0 else math.inf))
         usual = self._usual.value if self._usual.value is not None else bend
         if self.is_moving:

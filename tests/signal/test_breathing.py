@@ -94,3 +94,24 @@ def test_a_belt_that_comes_loose_tells_the_rate_or_nothing(
     told = [event.breathing_rate_bpm for event in derived if isinstance(event, Metrics) and event.t_ns > 60e9]
     assert all(abs(index.value - 15.0) <= max(index.bound or 0.0, 0.5) for index in told if index.value is not None)
     assert told[-1].value is not None
+
+
+@pytest.mark.parametrize("share", [5.0, 16.0, 100.0, 1000.0])
+@pytest.mark.parametrize(("rails_s", "rails_hz"), [(3, 2.0), (5, 0.5), (10, 2.0)])
+def test_both_rails_are_movement_until_they_end_and_are_forgotten_then(
+    make_track: Any, run_tracks: Any, share: float, rails_s: int, rails_hz: float
+) -> None:
+    t_s = np.arange(25 * 110) / 25.0
+    samples = np.sin(2 * np.pi * 0.2 * t_s) + np.random.default_rng(1).normal(0.0, 0.02, len(t_s))
+    ends_s = 60 + rails_s
+    rails = slice(25 * 60, 25 * ends_s)
+    samples[rails] = share * np.sign(np.sin(2 * np.pi * rails_hz * t_s[rails] + 0.1))
+    derived = breathe(make_track, run_tracks, samples, 25.0)
+    told = [(event.t_ns / 1e9, event.reason) for event in derived if isinstance(event, SignalQuality)]
+    assert [reason for _, reason in told] == [Reason.MOTION, None]
+    assert 60.0 < told[0][0] < 60.5
+    assert ends_s < told[1][0] < ends_s + 5.0
+    rates = [(e.t_ns / 1e9, e.breathing_rate_bpm.value) for e in derived if isinstance(e, Metrics)]
+    later = [(t_s, rate) for t_s, rate in rates if t_s > ends_s and rate is not None]
+    assert later[0][0] < ends_s + 25.0
+    assert all(rate == pytest.approx(12.0, abs=1.0) for _, rate in later)
