@@ -79,16 +79,62 @@ def template(cluster: EmbeddedPostgres) -> str:
     return "becalm"
 
 
+def drop_database(admin_url: str, name: str) -> None:
+    """Drop a database and the roles that becalm made for it."""
+    with psycopg.connect(admin_url, autocommit=True) as admin:
+        roles = admin.execute(
+            "select rolname from pg_roles join pg_database on rolname ~ ('^becalm_[a-z]+_' || pg_database.oid || '$')"
+            " where datname = %s",
+            (name,),
+        ).fetchall()
+        admin.execute(f"drop database if exists {name} with (force)".encode())
+        for (role,) in roles:
+            admin.execute(f"drop role {role}".encode())
+
+
 @pytest.fixture
 def database_url(cluster: EmbeddedPostgres, template: str) -> Iterator[str]:
     """A fresh, migrated database."""
     name = f"test_{secrets.token_hex(6)}"
     admin_url = cluster.url.replace("@/becalm?", "@/postgres?")
+    url = cluster.url.replace("@/becalm?", f"@/{name}?")
     with psycopg.connect(admin_url, autocommit=True) as admin:
         admin.execute(f"create database {name} template {template}".encode())
-    yield cluster.url.replace("@/becalm?", f"@/{name}?")
+    migrate(url)  # roles are of one database, not of its copies
+    yield url
+    drop_database(admin_url, name)
+
+
+@pytest.fixture
+def operators(cluster: Any) -> Iterator[list[str]]:
+    """Two databases of an operator who may make roles, and is no superuser."""
+    admin_url = cluster.url.replace("@/becalm?", "@/postgres?")
+    names = ("operators_first", "operators_second")
     with psycopg.connect(admin_url, autocommit=True) as admin:
-        admin.execute(f"drop database {name} with (force)".encode())
+        admin.execute("create role an_operator login createrole password 'a'")
+        for name in names:
+            admin.execute(f"create database {name} owner an_operator".encode())
+    parts = urlsplit(cluster.url)
+    host = parts.netloc.rpartition("@")[2]
+    yield [urlunsplit(parts._replace(netloc=f"an_operator:a@{host}", path=f"/{name}")) for name in names]
+    for name in names:
+        drop_database(admin_url, name)
+    with psycopg.connect(admin_url, autocommit=True) as admin:
+        admin.execute("drop role an_operator")
+
+
+@pytest.fixture
+def modest_url(cluster: Any) -> Iterator[str]:
+    """A database whose owner may make no roles."""
+    admin_url = cluster.url.replace("@/becalm?", "@/postgres?")
+    with psycopg.connect(admin_url, autocommit=True) as admin:
+        admin.execute("create role modest login password 'm'")
+        admin.execute("create database modest owner modest")
+    parts = urlsplit(cluster.url)
+    yield urlunsplit(parts._replace(netloc=f"modest:m@{parts.netloc.rpartition('@')[2]}", path="/modest"))
+    with psycopg.connect(admin_url, autocommit=True) as admin:
+        drop_database(admin_url, "modest")
+        admin.execute("drop role modest")
 
 
 @pytest.fixture
@@ -101,8 +147,7 @@ def timescale_url() -> Iterator[str]:
     with psycopg.connect(admin_url, autocommit=True) as admin:
         admin.execute(f"create database {name}".encode())
     yield urlunsplit(urlsplit(admin_url)._replace(path=f"/{name}"))
-    with psycopg.connect(admin_url, autocommit=True) as admin:
-        admin.execute(f"drop database {name} with (force)".encode())
+    drop_database(admin_url, name)
 
 
 @pytest.fixture(params=["plain", "timescale"])

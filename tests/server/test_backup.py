@@ -11,20 +11,20 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NoReturn
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from tests.server.conftest import drop_database
 
 from becalm_protocol.derived import Beat, BeatFlag, Index, Metrics, Reason
-from becalm_protocol.errors import StorageError
+from becalm_protocol.errors import ConfigError, StorageError
 from becalm_protocol.events import SignalKind
 from becalm_protocol.handshake import Source
 from becalm_protocol.units import NS_PER_S
 from becalm_server.archive import backup
 from becalm_server.archive.backup import back_up, restore
 from becalm_server.archive.content_hash import content_hashes
-from becalm_server.archive.entrances import Role, open_entrances
+from becalm_server.archive.entrances import open_entrances
 from becalm_server.archive.migrate import migrate
 from becalm_server.archive.packer import pack_session
 from becalm_server.archive.raw_rows import to_row
@@ -41,8 +41,7 @@ def a_database(cluster: Any, name: str, *, how: str = "") -> Iterator[str]:
     with psycopg.connect(admin_url, autocommit=True) as admin:
         admin.execute(f"create database {name} {how}".encode())
     yield cluster.url.replace("@/becalm?", f"@/{name}?")
-    with psycopg.connect(admin_url, autocommit=True) as admin:
-        admin.execute(f"drop database {name} with (force)".encode())
+    drop_database(admin_url, name)
 
 
 @pytest.fixture
@@ -64,33 +63,6 @@ def english_url(cluster: Any) -> Iterator[str]:
         yield from a_database(cluster, "english", how="template template0 locale_provider icu icu_locale 'en-US'")
     except psycopg.errors.FeatureNotSupported as exc:
         pytest.skip(f"this PostgreSQL knows no language: {exc}")
-
-
-@pytest.fixture
-def operators(cluster: Any) -> Iterator[list[str]]:
-    """Two databases of an operator who may make roles, and is no superuser, on a PostgreSQL that never saw a becalm."""
-    admin_url = cluster.url.replace("@/becalm?", "@/postgres?")
-    names = ("operators_first", "operators_second")
-    with psycopg.connect(admin_url, autocommit=True) as admin:
-        known = [
-            name for (name,) in admin.execute("select rolname from pg_roles where rolname ~ '^becalm_'").fetchall()
-        ]
-        for name in known:
-            admin.execute(f"alter role {name} rename to others_{name}".encode())
-        admin.execute("create role an_operator login createrole password 'a'")
-        for name in names:
-            admin.execute(f"create database {name} owner an_operator".encode())
-    parts = urlsplit(cluster.url)
-    host = parts.netloc.rpartition("@")[2]
-    yield [urlunsplit(parts._replace(netloc=f"an_operator:a@{host}", path=f"/{name}")) for name in names]
-    with psycopg.connect(admin_url, autocommit=True) as admin:
-        for name in names:
-            admin.execute(f"drop database {name} with (force)".encode())
-        for role in Role:
-            admin.execute(f"drop role if exists {role.value}".encode())
-        admin.execute("drop role an_operator")
-        for name in known:
-            admin.execute(f"alter role others_{name} rename to {name}".encode())
 
 
 @asynccontextmanager
@@ -190,6 +162,17 @@ async def test_an_owner_who_is_no_superuser_backs_up_and_restores(
         assert connection.execute(forced).fetchall() == before != []
     with psycopg.connect(open_entrances(operators[1]).server) as connection:
         assert connection.execute("select session_id from session").fetchall() == [("one",)]
+
+
+async def test_an_owner_without_roles_restores_nothing(
+    database_url: str, modest_url: str, sensors: Any, tmp_path: Path
+) -> None:
+    await fill(database_url, sensors)
+    back_up(database_url, tmp_path / "file")
+    with pytest.raises(ConfigError, match="may make roles"):
+        restore(modest_url, tmp_path / "file")
+    with psycopg.connect(modest_url) as connection:
+        assert tables(connection) == []
 
 
 def test_rows_that_may_be_hidden_are_no_smaller_backup(operators: list[str], tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
+from tests.server.conftest import drop_database
 
 from becalm_protocol.errors import ConfigError
 from becalm_protocol.forms import SUBPROTOCOL_2_MSGPACK
@@ -18,6 +20,7 @@ from becalm_server.archive.migrate import migrate
 from becalm_server.archive.packer import pack_session
 from becalm_server.archive.pools import open_whoever_pool
 from becalm_server.archive.records import SessionRecord
+from becalm_server.archive.roles import Role, role_names
 from becalm_server.archive.row_security import (
     FOR_WHOM,
     SET_FOR_WHOM,
@@ -27,6 +30,7 @@ from becalm_server.archive.row_security import (
     by_the_server,
 )
 from becalm_server.archive.store import open_archive
+from becalm_server.archive.table_facts import tables
 
 LARGE = ("raw_event", "raw_packed", "metrics")
 PEOPLE = {"ann": "a" * 32, "ben": "b" * 32}
@@ -78,6 +82,12 @@ def entered(url: str, role: str, query: str, *, people: str | None = None, perso
         return cursor.fetchall() if cursor.description else []
 
 
+def role_of(url: str, role: str) -> str:
+    """What a role is called in this database."""
+    with psycopg.connect(url) as connection:
+        return role_names(connection)[role]
+
+
 def count(url: str, people: str | None, table: str, **more: str) -> int:
     return int(entered(url, "caller", f"select count(*) from {table}", people=people, **more)[0][0])
 
@@ -103,10 +113,10 @@ def test_no_entrance_but_the_owners_leads_to_more(any_database_url: str, role: s
         any_database_url, role, "select session_user, rolsuper, rolbypassrls, rolcreaterole from pg_roles"
         " where rolname = current_user"
     )  # fmt: skip
-    assert told == [(f"becalm_{role}", False, False, False)]
+    assert told == [(role_of(any_database_url, role), False, False, False)]
     owned = "select relname from pg_class join pg_roles on pg_roles.oid = relowner where rolname = current_user"
     assert entered(any_database_url, role, owned) == []
-    others = [f"set role becalm_{other}" for other in ("caller", "gate", "server") if other != role]
+    others = [f"set role {role_of(any_database_url, other)}" for other in ("caller", "gate", "server") if other != role]
     for statement in (*others, "set role becalm", "set session authorization becalm", "drop table beat",
                       "alter table session disable row level security", "create table public.mine (n int)",
                       "update audit_entry set outcome = 'x'", "truncate session"):  # fmt: skip
@@ -115,25 +125,26 @@ def test_no_entrance_but_the_owners_leads_to_more(any_database_url: str, role: s
 
 
 def test_the_owner_becomes_a_role_where_it_cannot_log_in(two_people: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(entrances, "_secret", lambda _url, _role: None)  # as with an address without a password
+    caller = role_of(two_people, "caller")
+    monkeypatch.setattr(entrances, "_secret", lambda _url, _name: None)  # as with an address without a password
     with psycopg.connect(two_people, autocommit=True) as connection:
-        connection.execute("alter role becalm_caller nologin")
+        connection.execute(f"alter role {caller} nologin".encode())
     try:
-        assert "role=becalm_caller" in open_entrances(two_people).caller
+        assert f"role={caller}" in open_entrances(two_people).caller
         assert {whom: count(two_people, whom, "session") for whom in (None, "ann")} == {None: 0, "ann": 1}
     finally:
         monkeypatch.undo()
-        assert "user=becalm_caller" in open_entrances(two_people).caller
+        assert "user=becalm_caller_" in open_entrances(two_people).caller
 
 
 def test_a_changed_password_of_the_owner_changes_the_entrances(
     two_people: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(entrances, "_secret", lambda _url, _role: "of the new password")
+        patch.setattr(entrances, "_secret", lambda _url, _name: "of the new password")
         assert "password='of the new password'" in open_entrances(two_people).caller
         assert count(two_people, "ann", "session") == 1
-    assert "user=becalm_caller" in open_entrances(two_people).caller
+    assert "user=becalm_caller_" in open_entrances(two_people).caller
     assert count(two_people, "ann", "session") == 1
 
 
@@ -144,23 +155,24 @@ def test_another_owners_server_on_the_same_cluster_locks_nobody_out(two_people: 
     try:
         parts = urlsplit(two_people)
         theirs = urlunsplit(parts._replace(netloc=f"boss:b@{parts.netloc.rpartition('@')[2]}"))
-        assert "role=becalm_caller" in open_entrances(theirs).caller
+        assert "role=becalm_caller_" in open_entrances(theirs).caller
         assert count(theirs, "ann", "session") == 1
         with psycopg.connect(first.caller) as connection:
-            assert connection.execute("select session_user").fetchone() == ("becalm_caller",)
+            assert connection.execute("select session_user").fetchone() == (role_of(two_people, "caller"),)
     finally:
         with psycopg.connect(two_people, autocommit=True) as connection:
             connection.execute("drop role boss")
 
 
 def test_a_role_that_may_more_than_it_should_keeps_the_server_from_starting(two_people: str) -> None:
+    gate = role_of(two_people, "gate")
     with psycopg.connect(two_people, autocommit=True) as connection:
-        connection.execute("alter role becalm_gate bypassrls")
+        connection.execute(f"alter role {gate} bypassrls".encode())
         try:
-            with pytest.raises(ConfigError, match="becalm_gate that owns nothing and is no superuser"):
+            with pytest.raises(ConfigError, match=f"{gate} that owns nothing and is no superuser"):
                 open_entrances(two_people)
         finally:
-            connection.execute("alter role becalm_gate nobypassrls")
+            connection.execute(f"alter role {gate} nobypassrls".encode())
 
 
 def test_the_caller_writes_its_own_rows_alone(two_people: str) -> None:
@@ -213,8 +225,9 @@ def test_every_table_is_under_row_security_or_closed_to_callers(two_people: str)
     with psycopg.connect(two_people) as connection:
         found = connection.execute(
             "select relname, relrowsecurity and relforcerowsecurity,"
-            " has_any_column_privilege('becalm_caller', oid, 'select')"
-            " from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace"
+            " has_any_column_privilege(%s, oid, 'select')"
+            " from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace",
+            (role_of(two_people, "caller"),),
         ).fetchall()
     assert len(found) > 25
     assert {name for name, is_forced, _ in found if not is_forced} == {*LARGE, "schema_migration"}
@@ -258,32 +271,17 @@ async def test_a_connection_forgets_for_whom_it_was(two_people: str) -> None:
         assert await in_own_context(found, ForWhom()) == []
 
 
-@pytest.fixture
-def modest_url(cluster: Any) -> Iterator[str]:
-    """A database whose owner may make no roles."""
-    admin_url = cluster.url.replace("@/becalm?", "@/postgres?")
-    with psycopg.connect(admin_url, autocommit=True) as admin:
-        admin.execute("create role modest login password 'm'")
-        admin.execute("create database modest owner modest")
-    parts = urlsplit(cluster.url)
-    yield urlunsplit(parts._replace(netloc=f"modest:m@{parts.netloc.rpartition('@')[2]}", path="/modest"))
-    with psycopg.connect(admin_url, autocommit=True) as admin:
-        admin.execute("drop database modest with (force)")
-        admin.execute("drop role modest")
-
-
-async def test_whose_user_may_make_no_roles_is_given_them_or_refused(
-    modest_url: str, cluster: Any, template: str
-) -> None:
+async def test_whose_user_may_make_no_roles_is_given_them_or_refused(modest_url: str, cluster: Any) -> None:
     """An administrator's words from the refusal are enough; then the owner logs in and becomes the role."""
     with pytest.raises(ConfigError, match=r"database_url: expected a database user that may make roles") as refused:
         migrate(modest_url)
+    with psycopg.connect(modest_url) as modest:
+        assert tables(modest) == []  # without roles nothing is begun
     words = str(refused.value).partition("administrator run: ")[2]
-    grants = [words for words in words.split("; ") if words.startswith("grant ")]
-    with psycopg.connect(cluster.url, autocommit=True) as admin:  # which has the roles, of other databases
-        admin.execute(grants[0].replace("that user", "modest").encode())
+    with psycopg.connect(cluster.url, autocommit=True) as admin:
+        admin.execute(words.encode())
     async with open_archive(modest_url) as archive:
-        assert "role=becalm_caller" in archive.entrances.caller
+        assert "role=becalm_caller_" in archive.entrances.caller
         record = SessionRecord(session_id="one", source=Source.LIVE, baseline_s=1.0)
         assert await archive.session("one") is None
         with by_the_server():
@@ -292,17 +290,107 @@ async def test_whose_user_may_make_no_roles_is_given_them_or_refused(
         assert await archive.session("one") is None
 
 
-def test_the_reader_of_before_is_gone_after_an_upgrade(two_people: str) -> None:
+@pytest.mark.parametrize("old", ["becalm_reader", "becalm_caller", "becalm_server"])
+def test_a_role_that_all_databases_shared_is_gone_after_an_upgrade(two_people: str, old: str) -> None:
     with psycopg.connect(two_people, autocommit=True) as connection:
-        connection.execute("create role becalm_reader nologin")
-        connection.execute("grant select on session to becalm_reader")
-        connection.execute("create policy reader on session for select to becalm_reader using (true)")
+        connection.execute(f"create role {old} nologin".encode())
+        connection.execute(f"grant select on session, seen.metrics, raw_event to {old}".encode())
+        connection.execute(f"grant usage on schema seen to {old}".encode())
+        connection.execute(f"create policy reader on session for select to {old} using (true)".encode())
         connection.execute("comment on schema seen is 'of before'")
     migrate(two_people)
     with psycopg.connect(two_people) as connection:
-        assert connection.execute("select from pg_roles where rolname = 'becalm_reader'").fetchone() is None
+        assert connection.execute("select from pg_roles where rolname = %s", (old,)).fetchone() is None
     assert count(two_people, "ann", "session") == 1
 
+
+def test_a_role_that_another_database_still_shares_loses_this_one(two_people: str, template: str, cluster: Any) -> None:
+    grant = b"grant select, delete on session, raw_event to becalm_server"
+    with (
+        psycopg.connect(two_people, autocommit=True) as connection,
+        psycopg.connect(cluster.url, autocommit=True) as other,
+    ):
+        connection.execute("create role becalm_server nologin")
+        connection.execute(grant)
+        other.execute(grant)
+        try:
+            connection.execute("comment on schema seen is 'of before'")
+            migrate(two_people)
+            rights = "select has_table_privilege('becalm_server', %s, 'select, delete')"
+            for table in ("session", "raw_event"):
+                assert connection.execute(rights, (table,)).fetchone() == (False,)
+                assert other.execute(rights, (table,)).fetchone() == (True,)
+        finally:
+            other.execute("drop owned by becalm_server")
+            other.execute("drop role becalm_server")
+
+
+def test_the_server_of_one_database_enters_no_other(operators: list[str], cluster: Any) -> None:
+    """Two owners on one cluster, who may both make roles."""
+    first, second = operators
+    with psycopg.connect(cluster.url, autocommit=True) as admin:
+        admin.execute("create role neighbour login createrole password 'n'")
+        admin.execute(f"alter database {urlsplit(second).path[1:]} owner to neighbour".encode())
+    try:
+        host = urlsplit(second).netloc.rpartition("@")[2]
+        second = urlunsplit(urlsplit(second)._replace(netloc=f"neighbour:n@{host}"))
+        for url in (first, second):
+            migrate(url)
+        theirs = open_entrances(second)
+        for role in Role:
+            at_the_first = make_conninfo(getattr(theirs, role), dbname=urlsplit(first).path[1:])
+            with psycopg.connect(at_the_first) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute("select count(*) from public.session")
+            becoming = make_conninfo(
+                theirs.owner, dbname=urlsplit(first).path[1:], options=f"-c role={role_of(first, role)}"
+            )
+            with pytest.raises(psycopg.OperationalError, match="permission denied to set role"):
+                psycopg.connect(becoming)
+    finally:
+        drop_database(cluster.url.replace("@/becalm?", "@/postgres?"), urlsplit(second).path[1:])
+        with psycopg.connect(cluster.url, autocommit=True) as admin:
+            admin.execute("drop role neighbour")
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        "revoke all on session from {caller}",
+        "revoke update (label) on person from {caller}",
+        "revoke usage on schema seen from {caller}",
+        "revoke all on seen.metrics from {caller}",
+        "drop policy caller on session",
+        "alter table session no force row level security",
+        "drop owned by {caller}, {gate}, {server}; drop role {caller}, {gate}, {server}",
+    ],
+)
+def test_what_was_taken_away_is_there_again_after_the_next_start(two_people: str, lost: str) -> None:
+    with psycopg.connect(two_people, autocommit=True) as connection:
+        before = connection.execute(PROTECTION).fetchall()
+        connection.execute(lost.format_map(role_names(connection)).encode())
+        assert connection.execute(PROTECTION).fetchall() != before
+        migrate(two_people)
+        assert connection.execute(PROTECTION).fetchall() == before
+    assert count(two_people, "ann", "session") == 1
+
+
+def test_a_copied_database_is_open_to_no_role_of_the_first(database_url: str, cluster: Any) -> None:
+    """Every test's database is a copy."""
+    with psycopg.connect(cluster.url) as first, psycopg.connect(database_url) as copy:
+        for name in role_names(first).values():
+            rights = "select bool_or(has_any_column_privilege(%s, oid, 'select')) from pg_class where relkind = 'r'"
+            rights += " and relnamespace = 'public'::regnamespace"
+            assert copy.execute(rights, (name,)).fetchone() == (False,)
+            assert first.execute(rights, (name,)).fetchone() == (True,)
+
+
+PROTECTION = """
+select nspname || relname, relacl::text, relforcerowsecurity, nspacl::text,
+    (select array_agg(attacl::text order by attnum) from pg_attribute
+        where attrelid = pg_class.oid and attacl is not null),
+    (select array_agg(polname order by polname) from pg_policy where polrelid = pg_class.oid)
+from pg_class join pg_namespace on pg_namespace.oid = relnamespace where nspname in ('public', 'seen') order by 1
+"""
 
 ACCESS_ROWS = b"""
 insert into account (account_id, role, person_id) values

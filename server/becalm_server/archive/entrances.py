@@ -3,9 +3,9 @@
 | entrance | who | may |
 |---|---|---|
 | owner: the address itself | migrations, backup, restore, re-derivation; jobs on ended sessions (packing ...) | all |
-| `becalm_server` | the live writer, the server's own tasks, requests of those who see everybody | rows, no tables |
-| `becalm_gate` | the gate, before it knows who calls: tokens, logins, consents; the audit log | few tables of access |
-| `becalm_caller` | every other request, every export of theirs | rows of the people it is told |
+| server | the live writer, the server's own tasks, requests of those who see everybody | rows, no tables |
+| gate | the gate, before it knows who calls: tokens, logins, consents; the audit log | few tables of access |
+| caller | every other request, every export of theirs | rows of the people it is told |
 
 The last three own nothing. They log in with a secret of their own, made from the owner's, so that nothing that is done
 there can become more. Where that is not to be had (an address without a password, a server that does not let them in)
@@ -16,7 +16,6 @@ import contextlib
 import hashlib
 import hmac
 import logging
-from enum import StrEnum
 
 import psycopg
 from psycopg import sql
@@ -24,18 +23,11 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from becalm_protocol.errors import ConfigError, StorageError
 from becalm_protocol.events import value
+from becalm_server.archive.roles import Role, role_names
 
 log = logging.getLogger(__name__)
 
 CONNECT_LIMIT_S = 5
-
-
-class Role(StrEnum):
-    """What is not the owner."""
-
-    SERVER = "becalm_server"
-    GATE = "becalm_gate"
-    CALLER = "becalm_caller"
 
 
 @value
@@ -52,7 +44,8 @@ def open_entrances(url: str) -> Entrances:
     """Return the entrances of a migrated database. Raises StorageError, or ConfigError where a role may too much."""
     try:
         with psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_LIMIT_S) as owner:
-            server, gate, caller = (_entrance(url, role, owner=owner) for role in Role)
+            names = role_names(owner)
+            server, gate, caller = (_entrance(url, role, name=names[role], owner=owner) for role in Role)
     except psycopg.Error as exc:
         raise StorageError(f"database: {type(exc).__name__}. It may be restarting; try again") from exc
     return Entrances(owner=url, server=server, gate=gate, caller=caller)
@@ -63,46 +56,46 @@ def with_options(url: str, more: str) -> str:
     return f"{conninfo_to_dict(url).get('options') or ''} {more}".strip()
 
 
-def _entrance(url: str, role: Role, *, owner: psycopg.Connection) -> str:
-    secret = _secret(url, role)
+def _entrance(url: str, role: Role, *, name: str, owner: psycopg.Connection) -> str:
+    secret = _secret(url, name)
     path = "-c search_path=seen,public" if role is Role.CALLER else ""
-    login = make_conninfo(url, user=role.value, password=secret, options=with_options(url, path))
+    login = make_conninfo(url, user=name, password=secret, options=with_options(url, path))
     if _lets_in(login):
         return login
     with contextlib.suppress(psycopg.Error):  # the role may be somebody else's, who only let us become it
-        _let_log_in(owner, role, secret=secret)
+        _let_log_in(owner, name, secret=secret)
         if _lets_in(login):
             return login
-    becoming = make_conninfo(url, options=with_options(url, f"-c role={role.value} {path}"))
+    becoming = make_conninfo(url, options=with_options(url, f"-c role={name} {path}"))
     if _lets_in(becoming):
-        log.info("the database lets nobody log in as %s: the owner logs in and becomes it", role.value)
+        log.info("the database lets nobody log in as %s: the owner logs in and becomes it", name)
         return becoming
-    raise StorageError(f"database: expected to enter it as {role.value}, was refused. Its log tells why")
+    raise StorageError(f"database: expected to enter it as {name}, was refused. Its log tells why")
 
 
-def _let_log_in(owner: psycopg.Connection, role: Role, *, secret: str | None) -> None:
+def _let_log_in(owner: psycopg.Connection, name: str, *, secret: str | None) -> None:
     """Give a role its secret; not where it has that of another owner's server, which would be locked out."""
     ours = f"logs in with a secret of {owner.info.user}"
     row = owner.execute(
-        "select rolcanlogin, shobj_description(oid, 'pg_authid') from pg_roles where rolname = %s", (role.value,)
+        "select rolcanlogin, shobj_description(oid, 'pg_authid') from pg_roles where rolname = %s", (name,)
     ).fetchone()
     if row is None or (row[0] and row[1] != ours):
         return
-    statement = sql.SQL("alter role {} login").format(sql.Identifier(role.value))
+    statement = sql.SQL("alter role {} login").format(sql.Identifier(name))
     if secret is not None:
         # The digest goes there, not the secret: servers may log statements.
-        stored = owner.pgconn.encrypt_password(secret.encode(), role.encode(), b"scram-sha-256").decode()
+        stored = owner.pgconn.encrypt_password(secret.encode(), name.encode(), b"scram-sha-256").decode()
         statement += sql.SQL(" password {}").format(stored)
     with owner.transaction():
         owner.execute(statement)
-        owner.execute(sql.SQL("comment on role {} is {}").format(sql.Identifier(role.value), ours))
+        owner.execute(sql.SQL("comment on role {} is {}").format(sql.Identifier(name), ours))
 
 
-def _secret(url: str, role: Role) -> str | None:
+def _secret(url: str, name: str) -> str | None:
     password = conninfo_to_dict(url).get("password")
     if not password:
         return None
-    return hmac.new(str(password).encode(), f"becalm entrance {role.value}".encode(), hashlib.sha256).hexdigest()
+    return hmac.new(str(password).encode(), f"becalm entrance {name}".encode(), hashlib.sha256).hexdigest()
 
 
 def _lets_in(entrance: str) -> bool:

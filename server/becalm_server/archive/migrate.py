@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 
 from becalm_protocol.errors import StorageError
+from becalm_server.archive.roles import make_roles
 from becalm_server.archive.row_security import lift, protect
 from becalm_server.archive.statements import MIGRATIONS
 
@@ -35,6 +36,8 @@ def migrate(url: str, *, folder: Path = MIGRATIONS, known: Mapping[str, str] | N
             url, autocommit=True, connect_timeout=10, options=f"-c lock_timeout={LOCK_LIMIT_S}s -c timezone=UTC"
         ) as connection:
             connection.execute("select pg_advisory_lock(%s)", (ADVISORY_LOCK,))
+            if folder == MIGRATIONS:
+                make_roles(connection)  # first: without them nothing is begun
             timescale = _offer_timescale(connection)
             paths = _wanted(folder, with_timescale=timescale.startswith("active"), known=known)
             applied = _apply(connection, paths)

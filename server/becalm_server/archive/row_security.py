@@ -1,8 +1,8 @@
 """For whom a statement is done: the database judges once more what the gate let pass, row by row.
 
-The gate sets `FOR_WHOM` for every request behind it. A request for some people enters the database as `becalm_caller`,
+The gate sets `FOR_WHOM` for every request behind it. A request for some people enters the database as the caller,
 which sees and changes their rows alone, and nothing where nobody said for whom. The server's own work, and whoever may
-see everybody, enter as `becalm_server`: it has to say so, with `by_the_server()`. `row_security.sql` is the whole
+see everybody, enter as the server: it has to say so, with `by_the_server()`. `row_security.sql` is the whole
 policy, table by table; callers see the large tables, which TimescaleDB packs into columns, through barrier views.
 """
 
@@ -14,14 +14,12 @@ from pathlib import Path
 
 import psycopg
 
-from becalm_protocol.errors import ConfigError
 from becalm_protocol.events import value
+from becalm_server.archive.roles import role_names
 from becalm_server.archive.statements import load_statements
 
 _FILE = Path(__file__).with_name("row_security.sql")
 _SQL = load_statements(_FILE)
-_TABLES = """select table_name, column_name from information_schema.columns
-where table_schema = 'public' order by table_name, column_name"""
 SET_FOR_WHOM = """select set_config('becalm.people', %(people)s, true), set_config('becalm.person', %(person)s, true),
 set_config('becalm.account', %(account)s, true)"""
 """Holds until the end of the transaction: whoever has the connection next sees nothing by it."""
@@ -74,28 +72,27 @@ def servers_context() -> Context:
 
 
 def protect(connection: psycopg.Connection) -> None:
-    """Bring roles, policies and views up to date with the tables. Raises ConfigError where roles cannot be had."""
-    fingerprint = hashlib.sha256(_FILE.read_bytes() + repr(connection.execute(_TABLES).fetchall()).encode()).hexdigest()
-    kept = connection.execute("select obj_description(to_regnamespace('seen'))").fetchone()
-    try:
-        with connection.transaction():
-            connection.execute(_SQL["make_roles"])
-    except psycopg.errors.InsufficientPrivilege as exc:
-        raise ConfigError(
-            "expected a database user that may make roles, got one that may not. Let it (alter role ... createrole), "
-            "or have an administrator run: create role becalm_caller; create role becalm_gate; "
-            "create role becalm_server; grant becalm_caller, becalm_gate, becalm_server to that user",
-            setting="database_url",
-        ) from exc
-    if kept is None or kept[0] != fingerprint:
-        with connection.transaction():
-            connection.execute(_SQL["protect_tables"])
-            connection.execute(_SQL["protect_large_tables"])
-            connection.execute(f"comment on schema seen is '{fingerprint}'".encode())
-        with contextlib.suppress(psycopg.Error), connection.transaction():  # other databases here may still need it
-            connection.execute(_SQL["retire_reader"])
+    """Bring policies, grants and views up to date with the tables, and back to what they were; the roles are there."""
+    if _kept(connection) == _fingerprint(connection):
+        return
+    words = role_names(connection) | {"visible": _SQL["visible"].decode()}
+    with connection.transaction():
+        for name in ("protect_tables", "protect_large_tables", "retire_roles"):
+            connection.execute(_SQL[name].decode().format_map(words).encode())
+        connection.execute(f"comment on schema seen is '{_fingerprint(connection)}'".encode())
 
 
 def lift(connection: psycopg.Connection) -> None:
     """Take the views away while the tables below them change; protect() makes them again."""
     connection.execute("drop schema if exists seen cascade")
+
+
+def _kept(connection: psycopg.Connection) -> str | None:
+    row = connection.execute("select obj_description(to_regnamespace('seen'))").fetchone()
+    return row[0] if row else None
+
+
+def _fingerprint(connection: psycopg.Connection) -> str:
+    """Tell one state of the protection from every other: whoever took a grant away since finds it there again."""
+    state = (sorted(role_names(connection).values()), connection.execute(_SQL["state"]).fetchone())
+    return hashlib.sha256(_FILE.read_bytes() + repr(state).encode()).hexdigest()

@@ -1,37 +1,44 @@
--- make_roles: the roles that the database is entered as; they own nothing, and come in only as entrances.py lets them
-do $$
-declare
-    role text;
-begin
-    foreach role in array array['becalm_caller', 'becalm_gate', 'becalm_server'] loop
-        if not exists (select from pg_roles where rolname = role) then
-            begin
-                execute format('create role %I nologin', role);
-            exception when duplicate_object or unique_violation then
-                null;  -- another server of this cluster was quicker
-            end;
-        end if;
-        -- Since PostgreSQL 16 whoever made a role is a member of it, and yet may not become it.
-        if not pg_has_role(
-            current_user, role, case when current_setting('server_version_num')::int < 160000 then 'member' else 'set' end
-        ) then
-            execute format('grant %I to %I', role, current_user);
-        end if;
-    end loop;
-end
-$$
+-- missing_roles: what has to be done until the roles are there, and the owner may become them; they own nothing
+select format('create role %%I nologin', name)
+from unnest(%(names)s::text[]) as name
+where not exists (select from pg_roles where rolname = name)
+union all
+select format('grant %%I to %%I', name, current_user)
+from unnest(%(names)s::text[]) as name
+left join pg_roles on rolname = name
+-- Since PostgreSQL 16 whoever made a role is a member of it, and yet may not become it.
+where not (select rolsuper from pg_roles where rolname = current_user) and not coalesce(pg_has_role(
+    current_user, pg_roles.oid, case when current_setting('server_version_num')::int < 160000 then 'member' else 'set' end
+), false)
+
+-- state: all that protect_tables and protect_large_tables decide, as it stands, and what they decide it by
+select
+    current_user,
+    (select array_agg(row(table_name, column_name)::text order by table_name, column_name)
+        from information_schema.columns where table_schema = 'public'),
+    (select array_agg(row(nspname, nspacl::text)::text order by nspname) from pg_namespace where nspname in ('public', 'seen')),
+    (select array_agg(row(oid::regclass, relacl, relrowsecurity, relforcerowsecurity)::text order by oid)
+        from pg_class where relnamespace in (select oid from pg_namespace where nspname in ('public', 'seen'))),
+    (select array_agg(row(attrelid::regclass, attname, attacl)::text order by attrelid, attnum)
+        from pg_attribute join pg_class on pg_class.oid = attrelid
+        where attacl is not null and relnamespace = 'public'::regnamespace),
+    (select array_agg(row(tablename, policyname, roles, cmd, qual, with_check)::text order by tablename, policyname)
+        from pg_policies where schemaname = 'public')
+
+-- visible: as a condition on person_id, what the archive sets before each statement of a caller
+-- A sub-select: worked out once a statement, not once a row.
+any ((select string_to_array(current_setting('becalm.people', true), ','))::text[])
 
 -- protect_tables: which role may do what with which rows; where nobody said for whom, a caller sees nothing
 do $$
 declare
-    -- What the archive sets before each statement of a caller. Sub-selects: worked out once a statement, not once a row.
-    people text := $p$any ((select string_to_array(current_setting('becalm.people', true), ','))::text[])$p$;
+    people text := $p${visible}$p$;
     person text := $p$(select current_setting('becalm.person', true))$p$;
     account text := $p$(select current_setting('becalm.account', true))$p$;
     accounts text := 'account_id in (select account_id from public.account)';
     rule record;
 begin
-    grant usage on schema public to becalm_caller, becalm_gate, becalm_server;
+    grant usage on schema public to {caller}, {gate}, {server};
     for rule in
         select * from (
             values
@@ -67,57 +74,75 @@ begin
     loop
         execute format('alter table %I enable row level security', rule.name);
         execute format('alter table %I force row level security', rule.name);
-        execute format('revoke all on %I from becalm_caller, becalm_gate, becalm_server', rule.name);
+        execute format('revoke all on %I from {caller}, {gate}, {server}', rule.name);
         execute format('drop policy if exists keeper on %I', rule.name);
         execute format('create policy keeper on %I to current_user using (true) with check (true)', rule.name);
         execute format('drop policy if exists server on %I', rule.name);
-        execute format('create policy server on %I to becalm_server using (true) with check (true)', rule.name);
-        execute format('grant select, insert, update, delete on %I to becalm_server', rule.name);
+        execute format('create policy server on %I to {server} using (true) with check (true)', rule.name);
+        execute format('grant select, insert, update, delete on %I to {server}', rule.name);
         execute format('drop policy if exists caller on %I', rule.name);
         if rule.caller_may is not null then
-            execute format('create policy caller on %I to becalm_caller using (%s)', rule.name, rule.caller_sees);
-            execute format('grant %s on %I to becalm_caller', rule.caller_may, rule.name);
+            execute format('create policy caller on %I to {caller} using (%s)', rule.name, rule.caller_sees);
+            execute format('grant %s on %I to {caller}', rule.caller_may, rule.name);
         end if;
         execute format('drop policy if exists gate on %I', rule.name);
         if rule.gate_may is not null then
-            execute format('create policy gate on %I to becalm_gate using (true) with check (true)', rule.name);
-            execute format('grant %s on %I to becalm_gate', rule.gate_may, rule.name);
+            execute format('create policy gate on %I to {gate} using (true) with check (true)', rule.name);
+            execute format('grant %s on %I to {gate}', rule.gate_may, rule.name);
         end if;
     end loop;
-    revoke insert, update, delete on audit_entry from becalm_server;
-    revoke all on raw_event, raw_packed, metrics from becalm_caller, becalm_gate, becalm_server;
-    grant select, insert on raw_event to becalm_server;
-    grant select on raw_packed to becalm_server;
-    grant select, insert, delete on metrics to becalm_server;
+    revoke insert, update, delete on audit_entry from {server};
+    revoke all on raw_event, raw_packed, metrics from {caller}, {gate}, {server};
+    grant select, insert on raw_event to {server};
+    grant select on raw_packed to {server};
+    grant select, insert, delete on metrics to {server};
 end
 $$
 
 -- protect_large_tables: row security and the columnstore exclude each other, so callers see these through views alone
 create schema if not exists seen;
-grant usage on schema seen to becalm_caller;
+grant usage on schema seen to {caller};
 drop view if exists seen.raw_event, seen.raw_packed, seen.metrics;
 create view seen.raw_event with (security_barrier) as
 select raw_event.* from public.raw_event
 join public.stream using (stream_id)
 join public.session using (session_id)
-where person_id = any ((select string_to_array(current_setting('becalm.people', true), ','))::text[]);
+where person_id = {visible};
 create view seen.raw_packed with (security_barrier) as
 select raw_packed.* from public.raw_packed
 join public.stream using (stream_no)
 join public.session using (session_id)
-where person_id = any ((select string_to_array(current_setting('becalm.people', true), ','))::text[]);
+where person_id = {visible};
 create view seen.metrics with (security_barrier) as
 select metrics.* from public.metrics
 join public.session using (session_id)
-where person_id = any ((select string_to_array(current_setting('becalm.people', true), ','))::text[]);
-grant select on seen.raw_event, seen.raw_packed, seen.metrics to becalm_caller;
+where person_id = {visible};
+grant select on seen.raw_event, seen.raw_packed, seen.metrics to {caller};
 
--- retire_reader: the role that read for callers before
+-- retire_roles: whoever else came in: the roles that all databases of a cluster once shared, those of a copied database
 do $$
+declare
+    role text;
 begin
-    if exists (select from pg_roles where rolname = 'becalm_reader') then
-        drop owned by becalm_reader;
-        drop role becalm_reader;
-    end if;
+    for role in
+        select rolname from pg_roles
+        where rolname ~ '^becalm_(reader|caller|gate|server)(_[0-9]+)?$'
+            and rolname not in ('{caller}', '{gate}', '{server}')
+    loop
+        execute format('revoke all on all tables in schema public, seen from %I', role);
+        execute format('revoke all on schema public, seen from %I', role);
+        begin
+            execute format('drop owned by %I', role);
+        exception when insufficient_privilege then
+            null;  -- somebody else made it
+        end;
+        if not exists (select from pg_database where role like '%\_' || oid) then
+            begin
+                execute format('drop role %I', role);
+            exception when others then
+                null;  -- another database still needs it, or another server was quicker
+            end;
+        end if;
+    end loop;
 end
 $$
