@@ -53,8 +53,6 @@ async def bring_to_end(session: Session) -> None:
         session.doubt(Doubt.CUT)
     if session.seat.is_given_up:
         session.doubt(Doubt.GIVEN_UP)
-    if session.has_late_data:
-        session.doubt(Doubt.LATE)
     await _soon(session.wait_committed())
 
 

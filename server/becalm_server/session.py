@@ -99,11 +99,6 @@ class Session:
         """Whether no pipeline has anything to say of it any more."""
         return self.finished or self.is_erased
 
-    @property
-    def has_late_data(self) -> bool:
-        """Whether more came after its end."""
-        return self.late and self.arrival_idx > self.published_idx + 1
-
     # ------------------------------------------------------------------------------------------------- schedule
     @property
     def pacer(self) -> Pacer | None:
@@ -188,7 +183,8 @@ class Session:
         raw = to_row(event, seq=data.seq, arrival_idx=self.arrival_idx)
         self.arrival_idx += 1
         tail.take(raw)
-        self._put(raw=raw, marks=(tail.mark(),))
+        # With every late row: what was derived before it lacks it, whether the agent ever closes the session or not.
+        self._put(raw=raw, marks=(tail.mark(),), doubt=Doubt.LATE if self.late else None)
         if not self.late:
             self.seat.put_nowait(Row(0, raw.arrival_idx, accepted_ns, raw))
         self.newest_ns = max(self.newest_ns, event.received_ns)

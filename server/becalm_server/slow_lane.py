@@ -11,10 +11,12 @@ from typing import Any, ParamSpec, TypeVar
 
 from becalm_protocol.derived import HrvWindow
 from becalm_protocol.errors import StorageError
+from becalm_protocol.events import SignalKind
+from becalm_protocol.units import ns_from_s
 from becalm_server.archive.derive_again import WindowFunction
 from becalm_server.archive.doubts import Doubt
 from becalm_server.archive.store import Archive
-from becalm_server.recent_beats import Window
+from becalm_server.recent_beats import MIN_BEATS, USABLE, WINDOWS_S, Window
 from becalm_server.recording import load_recording
 from becalm_server.session import Session
 from becalm_server.worker_jobs import JobProcess
@@ -30,6 +32,16 @@ MAX_REPORTS = 64
 JOB_LIMIT_S = 300.0
 # Reports that a stop or a crash left undone; older ones are made when somebody asks for them.
 MAX_LEFT_OVER = 10
+# How the last window of a session is told from what is stored.
+_LAST_WINDOW = {
+    "reason": Doubt.WINDOWS.value,
+    "window_s": WINDOWS_S[0][0],
+    "window_ns": ns_from_s(WINDOWS_S[0][0]),
+    "step_ns": ns_from_s(WINDOWS_S[0][1]),
+    "min_beats": MIN_BEATS,
+    "flags": [flag.value for flag in USABLE],
+    "kinds": [SignalKind.RESPIRATION.value, SignalKind.SKIN_CONDUCTANCE.value],
+}
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -78,9 +90,10 @@ class SlowLane:
     async def run(self) -> None:
         """Work until cancelled; what an earlier run left undone comes first."""
         try:
-            for session_id in await self._archive.reportless(limit=MAX_LEFT_OVER):
-                # A report comes after the last window: without one, there may be windows that were not made either.
-                self._archive.doubt(session_id, Doubt.INTERRUPTED)
+            left_over = await self._archive.reportless(limit=MAX_LEFT_OVER)
+            # A report comes after the last window: without one, that may not have been made either.
+            await self._archive.rows("doubt_lost_windows", session_ids=left_over, **_LAST_WINDOW)
+            for session_id in left_over:
                 self.report_nowait(session_id)
         except StorageError:
             log.warning("the database is away; reports left over from before wait for the next start")
@@ -133,12 +146,18 @@ class SlowLane:
         )
 
     async def _report(self, session_id: str) -> None:
-        recording = await load_recording(self._archive, session_id)
         try:
+            recording = await load_recording(self._archive, session_id)
             report = await self._compute(self._session_report, **recording)
+            body = json.dumps(_finite(report), allow_nan=False)
+        except StorageError:
+            raise  # tried again: at the next start, or when somebody asks
         except WorkerGoneError:
-            report = {"failed": "the process that computes reports ended unexpectedly, or took too long"}
-        await self._archive.put_report(session_id, body=json.dumps(_finite(report), allow_nan=False))
+            body = _failed("the process that computes reports ended unexpectedly, or took too long")
+        except Exception as exc:  # noqa: BLE001  (the same data would give the same at every start)
+            log.warning("a report failed with a %s; that is kept in its place", type(exc).__name__)
+            body = _failed(f"NeuroKit2 could not make it from these data, and gave a {type(exc).__name__}")
+        await self._archive.put_report(session_id, body=body)
 
     async def _compute(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what the process makes of it. Raises WorkerGoneError where it died or took too long."""
@@ -147,6 +166,10 @@ class SlowLane:
                 return await self._worker.run(function, *args, **kwargs)
         except TimeoutError as exc:
             raise WorkerGoneError("the job took too long") from exc
+
+
+def _failed(why: str) -> str:
+    return json.dumps({"failed": why})
 
 
 def _finite(content: Any) -> Any:

@@ -2,10 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+import psycopg
 import pytest
 from tests.server.conftest import window_of_tests
 from tests.server.counting_pipeline import CountingPipeline
@@ -14,6 +16,8 @@ from tests.server.test_upkeep import keep_session, opened
 from becalm_protocol.units import NS_PER_S
 from becalm_server.archive.derive_again import derive_again
 from becalm_server.archive.doubts import Doubt
+from becalm_server.archive.snapshot import Snapshot, open_snapshot
+from becalm_server.archive.statements import SQL
 from becalm_server.archive.store import Archive
 from becalm_server.archive.upkeep import MAX_TRIES, Upkeep
 from becalm_server.archive.writes import Write
@@ -104,9 +108,7 @@ async def test_data_that_come_after_the_end_count_as_if_they_had_come_before(ser
             for n in range(30):
                 await agent.send(*sensors.second(n))
             await agent.wait_acks(sensors.last)
-        for _ in range(1_000):  # bounded: until the server knows that the agent is gone
-            if (await http.post(f"/v1/sessions/{session_id}/stop")).json()["ended_at"] is not None:
-                break
+        await end_without_agent(http, session_id)
         early, _ = await stored_of(http, session_id)
         assert early == Expected(sensors).beats  # an end without the agent is an end
         async with server.agent() as agent:
@@ -120,6 +122,45 @@ async def test_data_that_come_after_the_end_count_as_if_they_had_come_before(ser
     expected = Expected(sensors)
     assert told["derived_again_reason"] == "late"
     assert beats[len(early) - 1] != early[-1]  # what the first end settled was not true any more
+    assert (beats, windows) == (expected.beats, expected.windows)
+
+
+async def end_without_agent(http: Any, session_id: str) -> dict[str, Any]:
+    """What is told of the end; the server learns in its own time that the agent is gone."""
+    for _ in range(1_000):
+        told: dict[str, Any] = (await http.post(f"/v1/sessions/{session_id}/stop")).json()
+        if told["ended_at"] is not None:
+            return told
+    raise AssertionError("not ended")
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+async def test_late_data_count_whatever_happens_after_they_are_committed(
+    start_server: Any, database_url: str, sensors: Any, comes_back: bool
+) -> None:
+    async with start_server(database_url) as server, server.http() as http:
+        async with server.agent() as agent:
+            await agent.hello()
+            session_id = (await agent.open(sensors.streams)).session_id
+            for n in range(30):
+                await agent.send(*sensors.second(n))
+            await agent.wait_acks(sensors.last)
+        await end_without_agent(http, session_id)
+        async with server.agent() as agent:
+            await agent.hello()
+            await agent.open(sensors.streams, session_id=session_id)
+            for n in range(30, N_SECONDS):
+                await agent.send(*sensors.second(n))
+            await agent.wait_acks(sensors.last)
+    async with start_server(database_url) as server, server.http() as http, server.agent() as agent:
+        await agent.hello()
+        if comes_back:
+            await agent.open(sensors.streams, session_id=session_id)
+            await agent.close_session(session_id, sensors.last)
+        told = await wait_derived(http, session_id, beats=agent)
+        beats, windows = await stored_of(http, session_id)
+    expected = Expected(sensors)
+    assert told["derived_again_reason"] == "late"
     assert (beats, windows) == (expected.beats, expected.windows)
 
 
@@ -143,8 +184,8 @@ async def test_a_session_without_an_accident_is_left_alone(server: Any, sensors:
 class Here:
     """A job's process that is none: its end is tried elsewhere, and takes a second each time."""
 
-    async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        return await asyncio.to_thread(function, *arguments)
+    async def run(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        return await asyncio.to_thread(function, *arguments, **named)
 
     async def close(self) -> None:
         pass
@@ -157,8 +198,7 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def doubted(archive: Archive) -> str:
     session_id = await keep_session(archive, ())
-    archive.doubt(session_id, Doubt.GIVEN_UP)
-    await archive.writer.wait_drained()
+    await archive.rows("doubt_sessions", session_id=[session_id], reason=[Doubt.GIVEN_UP.value])
     return session_id
 
 
@@ -195,3 +235,23 @@ async def test_doubt_during_the_work_has_it_done_once_more(database_url: str, fe
         await upkeep.once()
         (row,) = await fetch(database_url, b"select done_at is not null as is_done, n_tries from derive_again")
         assert (row["is_done"], row["n_tries"]) == (True, 1)
+
+
+async def test_doubt_between_the_look_and_the_work_is_not_taken_for_done(
+    database_url: str, fetch: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(database_url) as archive:
+        session_id = await doubted(archive)
+
+        @contextmanager
+        def seen_then_doubted(url: str, session_id: str) -> Iterator[Snapshot]:
+            with open_snapshot(url, session_id) as snapshot, psycopg.connect(url, autocommit=True) as connection:
+                named = {"session_id": [session_id], "reason": [Doubt.LATE.value]}
+                connection.execute(SQL["doubt_sessions"], named)
+                yield snapshot
+
+        monkeypatch.setattr("becalm_server.archive.derive_again.open_snapshot", seen_then_doubted)
+        url = archive.entrances.owner
+        await asyncio.to_thread(derive_again, url, session_id, pipeline=COUNTING, window_report=window_of_tests)
+        (row,) = await fetch(database_url, b"select done_at, reason from derive_again")
+        assert (row["done_at"], row["reason"]) == (None, "late")

@@ -1,15 +1,27 @@
 """Reports are never lost behind windows, and made for whoever asks."""
 
 import asyncio
+from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.server.test_derive_again import Here
+from tests.server.test_upkeep import keep_session, opened
 
+from becalm_protocol.derived import Beat, BeatFlag, HrvWindow
+from becalm_protocol.events import SignalKind
+from becalm_protocol.units import NS_PER_S
 from becalm_server.archive.doubts import Doubt
 from becalm_server.recent_beats import Window
 from becalm_server.slow_lane import MAX_WINDOWS, SlowLane
 from becalm_signal.neurokit_lane import WindowReport
+
+# One that was heard, of each session.
+STREAMS = b"""
+    insert into stream (stream_id, session_id, position, kind, unit, unit_per_count, clock, device, acked_seq)
+    select md5(session_id), session_id, 0, 'rr', '1/1024 s', 1, 'arrival', 'a strap', 1 from session returning 1
+"""
 
 
 class Desk:
@@ -22,6 +34,10 @@ class Desk:
         self.reported = asyncio.Event()
 
     async def reportless(self, *, limit: int) -> list[str]:
+        return []
+
+    async def rows(self, statement: str, *, session_ids: list[str], **_wish: Any) -> list[Any]:
+        assert (statement, session_ids) == ("doubt_lost_windows", [])
         return []
 
     async def streams(self, session_id: str) -> list[Any]:
@@ -104,3 +120,69 @@ async def test_report_left_undone_is_made_for_whoever_asks(
                     break
             assert response.status_code == 200
             await fetch(database_url, b"with gone as (delete from report returning 1) select count(*) from gone")
+
+
+def heart_of(n_beats: int) -> Iterable[Beat]:
+    for n in range(1, n_beats + 1):
+        yield Beat(beat_idx=n, t_ns=n * NS_PER_S, emitted_ns=n * NS_PER_S, source=SignalKind.ECG, rr_ms=1000.0,
+                   rr_corrected_ms=1000.0, flag=BeatFlag.OK, confirmed=True)  # fmt: skip
+
+
+def window_at(t_s: int) -> HrvWindow:
+    return HrvWindow(t_ns=t_s * NS_PER_S, emitted_ns=t_s * NS_PER_S, window_s=60.0, n_beats=60, indices={}, withheld={})
+
+
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("becalm_server.slow_lane.JobProcess", Here)
+
+
+def failing_report(**_recording: Any) -> dict[str, Any]:
+    raise ZeroDivisionError
+
+
+async def started_until_reported(archive: Any, fetch: Any, url: str, *, n_reports: int) -> None:
+    lane = SlowLane(archive=archive, window_report=window_of_tests, session_report=failing_report)
+    running = asyncio.ensure_future(lane.run())
+    for _ in range(1_000):  # bounded: made in a thread
+        (row,) = await fetch(url, b"select count(*) as n from report")
+        if row["n"] == n_reports:
+            break
+    running.cancel()
+    await asyncio.wait([running])
+    assert row["n"] == n_reports
+
+
+@pytest.mark.usefixtures("in_this_process")
+async def test_only_sessions_whose_last_window_was_lost_are_doubted_and_once(database_url: str, fetch: Any) -> None:
+    kept: dict[str, list[Beat | HrvWindow]] = {
+        "whole": [*heart_of(200), window_at(200)],
+        "lost": [*heart_of(200), window_at(190)],
+        "heartless": list(heart_of(15)),
+        "derived": list(heart_of(200)),
+    }
+    asked = b"select session_id, reason, done_at is not null as is_done, n_tries from derive_again order by session_id"
+    async with opened(database_url) as archive:
+        for session_id, conclusions in kept.items():
+            await keep_session(archive, conclusions, session_id=session_id)
+        await archive.rows("doubt_sessions", session_id=["derived"], reason=[Doubt.CUT.value])
+        await fetch(database_url, b"update derive_again set done_at = now(), n_tries = 3 returning 1")
+        await fetch(database_url, STREAMS)
+        for _ in range(2):
+            await started_until_reported(archive, fetch, database_url, n_reports=len(kept))
+            told = [tuple(row.values()) for row in await fetch(database_url, asked)]
+            assert told == [("derived", "cut", True, 3), ("lost", "windows", False, 0)]
+            await fetch(database_url, b"with gone as (delete from report returning 1) select count(*) from gone")
+
+
+@pytest.mark.usefixtures("in_this_process")
+async def test_a_report_that_cannot_be_made_says_so_and_is_not_tried_at_every_start(
+    database_url: str, fetch: Any
+) -> None:
+    async with opened(database_url) as archive:
+        await keep_session(archive, ())
+        await fetch(database_url, STREAMS)
+        await started_until_reported(archive, fetch, database_url, n_reports=1)
+        (row,) = await fetch(database_url, b"select body from report")
+        assert "ZeroDivisionError" in row["body"]["failed"]
+        assert await archive.reportless(limit=1) == []

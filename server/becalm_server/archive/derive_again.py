@@ -27,14 +27,16 @@ def derive_again(url: str, session_id: str, *, pipeline: str, window_report: Win
     """Derive a session by `pipeline` ("module:name"); return whether there was anything to do. Raises StorageError."""
     named = {"session_id": session_id, "pipeline_version": PIPELINE_VERSION}
     try:
-        with job_connection(url) as connection, open_snapshot(url, session_id) as snapshot:
+        with job_connection(url) as connection:
             asked = connection.execute(SQL["count_try"], named).fetchone()
             if asked is None:
                 return False
-            stored = snapshot.rows("select_windows", pipeline_version=PIPELINE_VERSION)
-            windows = _Windows(connection, session_id, window_report, known={_key(row) for row in stored})
-            derived = conclusions(snapshot, make_pipeline=resolve(pipeline), on_window=windows.take)
-            keep_derived(connection, session_id, to_tables((session_id, item) for item in derived))
+            # Opened after the asking was read: what is not in it is asked for anew.
+            with open_snapshot(url, session_id) as snapshot:
+                stored = snapshot.rows("select_windows", pipeline_version=PIPELINE_VERSION)
+                windows = _Windows(connection, session_id, window_report, known={_key(row) for row in stored})
+                derived = conclusions(snapshot, make_pipeline=resolve(pipeline), on_window=windows.take)
+                keep_derived(connection, session_id, to_tables((session_id, item) for item in derived))
             connection.execute(SQL["end_derive_again"], named | asked)
     except psycopg.Error as exc:
         raise StorageError(f"database: {type(exc).__name__} while a session was derived again") from exc

@@ -4,6 +4,33 @@ select * from unnest(%(session_id)b::text[], %(reason)b::text[])
 on conflict (session_id) do update
 set reason = excluded.reason, asked_at = excluded.asked_at, n_tries = 0, tried_version = null, done_at = null
 
+-- doubt_lost_windows: of ended sessions, those whose last window fell due and was never made; what was asked before stays
+insert into derive_again (session_id, reason)
+select session_id, %(reason)s from session
+cross join lateral (select duration_ns / %(step_ns)s::bigint * %(step_ns)s::bigint as end_ns) as due
+where session_id = any(%(session_ids)s)
+    and due.end_ns >= %(window_ns)s
+    and not exists (
+        select from hrv_window
+        where hrv_window.session_id = session.session_id and window_s = %(window_s)s and t_ns = due.end_ns
+    )
+    and (
+        exists (
+            select from stream
+            where stream.session_id = session.session_id and kind = any(%(kinds)s)
+                and last_ns > due.end_ns - %(window_ns)s
+        )
+        or exists (
+            select from beat
+            where beat.session_id = session.session_id and t_ns > due.end_ns - %(window_ns)s
+                and t_ns <= due.end_ns and emitted_ns <= due.end_ns
+                and flag = any(%(flags)s) and rr_corrected_ms is not null
+            group by pipeline_version, source
+            having count(*) >= %(min_beats)s
+        )
+    )
+on conflict do nothing
+
 -- select_doubted: ended sessions to derive again; what failed so often waits for another pipeline
 select session_id from derive_again
 join session using (session_id)

@@ -15,4 +15,4 @@ class Doubt(StrEnum):
     LATE = "late"
     """Its agent brought more when it had ended."""
     WINDOWS = "windows"
-    """NeuroKit2 did not keep up with its windows, or its process ended over one."""
+    """NeuroKit2 did not keep up with its windows, or its process ended over one, or with the server before the last."""

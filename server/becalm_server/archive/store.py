@@ -1,7 +1,6 @@
 """The archive as the server sees it: sessions and streams, the writer, and everything that is read back."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -13,7 +12,6 @@ from becalm_protocol.derived import PIPELINE_VERSION
 from becalm_protocol.errors import StorageError
 from becalm_protocol.events import RawEvent, StreamInfo
 from becalm_server.archive.arrival_order import ArrivalOrder
-from becalm_server.archive.doubts import Doubt
 from becalm_server.archive.entrances import Entrances, open_entrances
 from becalm_server.archive.migrate import migrate
 from becalm_server.archive.overview import Overview, Window
@@ -25,7 +23,6 @@ from becalm_server.archive.samples import Samples, cut
 from becalm_server.archive.statements import SQL
 from becalm_server.archive.versions import newest_version, versions_statement
 from becalm_server.archive.writer import ArchiveWriter
-from becalm_server.archive.writes import Write
 
 Rows = list[dict[str, Any]]
 RAW_PAGE_ROWS = 500
@@ -69,10 +66,6 @@ class Archive:
         row = await self.one("end_session", session_id=session_id, duration_ns=duration_ns)
         self.on_ended()
         return session_record(row) if row else None
-
-    def doubt(self, session_id: str, doubt: Doubt) -> None:
-        """Have a session derived again after its end."""
-        self.writer.put_nowait(Write(session_id=session_id, doubt=doubt, queued_ns=time.monotonic_ns()))
 
     async def session(self, session_id: str) -> SessionRecord | None:
         """Return one session."""
