@@ -8,8 +8,8 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from becalm_server.archive.entrances import with_options
-from becalm_server.archive.pools import CONNECT_LIMIT_S, in_words
+from becalm_server.archive.entrances import CONNECT_LIMIT_S, with_options
+from becalm_server.archive.pools import in_words
 from becalm_server.archive.row_security import SET_FOR_WHOM, ForWhom
 from becalm_server.archive.statements import SQL
 

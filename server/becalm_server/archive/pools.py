@@ -11,7 +11,7 @@ from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from becalm_protocol.errors import StorageError
-from becalm_server.archive.entrances import Entrances, with_options
+from becalm_server.archive.entrances import CONNECT_LIMIT_S, Entrances, with_options
 from becalm_server.archive.row_security import FOR_WHOM, SET_FOR_WHOM, TheServer
 
 # Reading is short; beyond these a request waits, and after the wait it is told so.
@@ -20,7 +20,6 @@ WAIT_LIMIT_S = 3.0
 QUERY_LIMIT_MS = 20_000
 # A job's statements take some tens of milliseconds, the longest over a whole session a few seconds.
 JOB_QUERY_LIMIT_MS = 60_000
-CONNECT_LIMIT_S = 5
 
 
 @contextmanager

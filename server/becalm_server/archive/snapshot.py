@@ -12,7 +12,7 @@ from becalm_protocol.errors import StorageError
 from becalm_protocol.events import RawEvent, StreamInfo
 from becalm_protocol.limits import MAX_SESSION_NS
 from becalm_server.archive.arrival_order import ArrivalOrder
-from becalm_server.archive.entrances import with_options
+from becalm_server.archive.entrances import CONNECT_LIMIT_S, with_options
 from becalm_server.archive.raw_rows import to_event
 from becalm_server.archive.records import SessionRecord, session_record, stream_record
 from becalm_server.archive.row_security import SET_FOR_WHOM, ForWhom
@@ -21,7 +21,6 @@ from becalm_server.archive.versions import in_order, newest_version
 
 # So many rows are in memory at once.
 PAGE_ROWS = 500
-CONNECT_LIMIT_S = 5
 
 
 class Snapshot:

@@ -12,7 +12,7 @@ import psycopg
 
 from becalm_protocol.errors import StorageError, UsageError
 from becalm_protocol.units import NS_PER_S
-from becalm_server.archive.entrances import with_options
+from becalm_server.archive.entrances import CONNECT_LIMIT_S, with_options
 from becalm_server.archive.statements import SQL
 from becalm_server.archive.writes import Refusal, Write, commit, newest_marks
 from becalm_server.latency import Latency
@@ -30,7 +30,6 @@ MAX_BATCH = 2_000
 # Frames of one moment arrive within a few milliseconds; one commit for them all costs a third of the processor time.
 LINGER_S = 0.008
 BACKOFF_S = (0.1, 3.0)
-CONNECT_LIMIT_S = 5
 N_CLAIMS = 10
 CLAIM_PAUSE_S = 0.2
 SINGLE_WRITER_LOCK = 0x6265_6362
