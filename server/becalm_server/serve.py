@@ -189,8 +189,8 @@ async def _serve_network(
         log_level="warning",
         access_log=False,
         # Off unless asked for: whoever is on this machine could name any address, and no limit would hold.
-        proxy_headers=parts.settings.trust_proxy is not None,
-        forwarded_allow_ips=parts.settings.trust_proxy,
+        proxy_headers=bool(parts.settings.trusted_proxies),
+        forwarded_allow_ips=parts.settings.trusted_proxies,
         lifespan="off",
         ws="websockets-sansio",
         ws_max_size=WS_MAX_BYTES,

@@ -82,6 +82,15 @@ class ServerSettings:
         if not 0.1 <= self.heartbeat_s <= 60:
             raise ConfigError(f"expected 0.1 to 60 s, got {self.heartbeat_s}", setting="heartbeat_s")
 
+    @property
+    def trusted_proxies(self) -> list[str]:
+        """Whose X-Forwarded-For counts; a listener on `::` sees who comes by IPv4 as ::ffff:10.0.0.5."""
+        if self.trust_proxy is None:
+            return []
+        named = ipaddress.ip_network(self.trust_proxy)
+        mapped = [f"::ffff:{named.network_address}/{96 + named.prefixlen}"] if named.version == 4 else []
+        return [str(named), *mapped]
+
     @classmethod
     def from_environment(
         cls,

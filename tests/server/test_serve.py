@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import websockets
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from becalm_protocol.codec import encode_json
 from becalm_protocol.errors import ConfigError, StorageError
@@ -151,6 +152,33 @@ def test_environment_names_a_database(tmp_path: Path) -> None:
     assert ServerSettings.from_environment(data_dir=tmp_path, environment=days).metrics_days == 365
     with pytest.raises(ConfigError, match="metrics_days: expected a whole number"):
         ServerSettings.from_environment(data_dir=tmp_path, environment={"BECALM_METRICS_DAYS": "a year"})
+
+
+@pytest.mark.parametrize(
+    ("trusted", "peer", "believed"),
+    [
+        ("10.0.0.5", "10.0.0.5", True),
+        ("10.0.0.5", "::ffff:10.0.0.5", True),  # as a listener on :: sees it
+        ("10.0.0.5", "::ffff:10.0.0.6", False),
+        ("172.18.0.0/16", "::ffff:172.18.9.9", True),
+        ("172.18.0.0/16", "::ffff:172.19.0.1", False),
+        ("fd00::5", "fd00::5", True),
+        ("fd00::5", "::ffff:10.0.0.5", False),
+    ],
+)
+async def test_a_trusted_proxy_is_known_by_either_form_of_its_address(
+    tmp_path: Path, trusted: str, peer: str, believed: bool
+) -> None:
+    settings = ServerSettings(data_dir=tmp_path, trust_proxy=trusted)
+    seen: list[Any] = []
+
+    async def app(scope: Any, _receive: Any, _send: Any) -> None:
+        seen.append(scope["client"][0])
+
+    scope: Any = {"type": "http", "client": (peer, 1), "headers": [(b"x-forwarded-for", b"203.0.113.7")]}
+    nothing: Any = None
+    await ProxyHeadersMiddleware(app, settings.trusted_proxies)(scope, nothing, nothing)
+    assert seen == ["203.0.113.7" if believed else peer]
 
 
 @pytest.mark.parametrize(
