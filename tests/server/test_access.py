@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import logging
 import secrets
 import time
 from pathlib import Path
@@ -482,7 +483,9 @@ async def test_a_ticket_opens_one_socket(server: Any, http: httpx.AsyncClient, m
     assert given.take(given.give(nobody)) is None
 
 
-async def test_who_asks_too_often_waits(server: Any, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_asks_too_often_waits(
+    server: Any, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(pace, "REQUESTS", RateLimitItemPerSecond(3, 10))
     monkeypatch.setattr(pace, "HANDSHAKES", RateLimitItemPerSecond(1, 10))
     statuses = [(await http.get("/readyz")).status_code for _ in range(5)]
@@ -494,6 +497,7 @@ async def test_who_asks_too_often_waits(server: Any, http: httpx.AsyncClient, mo
     with pytest.raises(websockets.InvalidStatus) as refusal:
         await websockets.connect(f"{server.ws_url}/v1/live", proxy=None)
     assert refusal.value.response.status_code == 429
+    assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 async def test_who_speaks_too_often_is_sent_away(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:

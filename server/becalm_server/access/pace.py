@@ -1,5 +1,6 @@
 """How often somebody may knock, ask, fail and speak; each limit with its reason."""
 
+import asyncio
 import contextlib
 import time
 from collections import Counter
@@ -112,6 +113,9 @@ class PaceGuard:
         kind = "websocket.http.response"
         await send({"type": f"{kind}.start", "status": answer.status_code, "headers": answer.raw_headers})
         await send({"type": f"{kind}.body", "body": answer.body})
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+        await asyncio.sleep(0)  # the connection is closed: until it is gone, Uvicorn says that nothing was answered
 
 
 _DETAIL = "Too many requests from this address. Wait ten seconds, then go on more slowly."
