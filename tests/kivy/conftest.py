@@ -196,6 +196,9 @@ class ScriptedServer:
             return await self.arrivals.get()
 
     async def send(self, message: object) -> None:
+        async with asyncio.timeout(20.0):
+            while not self.sockets:  # noqa: ASYNC110 - on a busy machine the client may be on its way
+                await asyncio.sleep(0.01)
         for socket in self.sockets:
             await socket.send(codec.encode_json(message))
 
