@@ -142,8 +142,9 @@ class EcgStage:
         if self._contact.is_off and self._trust.is_trusted:
             self._contact.come_back()
         out = self._judge(emitted_ns, clock=clock)
-        if was in DEAD and self._quality.reason is None:
+        if was in DEAD and self._quality.reason not in DEAD:
             # The step from the rail back to the heart is no beat, and levels learned on a dead lead are none.
+            # What it is called next does not matter: on such levels a heart is noise.
             self._detector.begin_anew()
             self._contact.restart()
             self._plateaus.restart()

@@ -72,6 +72,24 @@ def test_free_electrodes_are_told_of_within_two_seconds_and_give_no_accepted_bea
     assert [beat for beat in ghosts if beat.confirmed and beat.flag is BeatFlag.OK] == []
 
 
+@pytest.mark.parametrize("rate_hz", [100.0, 130.0, 512.0])
+@pytest.mark.parametrize("name", ["zeros", "rail", "rails"])
+@pytest.mark.parametrize("put_back", [-2.0, 0.5])
+def test_a_heart_is_heard_soon_after_a_dead_lead_whatever_it_looks_like_then(
+    make_ecg: Any, make_rr: Any, make_track: Any, run_tracks: Any, rate_hz: float, name: str, put_back: float
+) -> None:
+    heart = make_ecg(make_rr(90), rate_hz=rate_hz)
+    samples = heart.samples.copy()
+    begin, end = round(40 * rate_hz), round(50 * rate_hz)
+    t_s = np.arange(end - begin) / rate_hz
+    samples[begin:end] = {"zeros": 0.0 * t_s, "rail": 2e5 + 0.0 * t_s, "rails": 2e5 * np.sign(np.sin(19.0 * t_s))}[name]
+    samples[end:] *= put_back
+    ticks = [e for e in run_tracks(make_track(samples, kind=SignalKind.ECG, rate_hz=rate_hz)) if isinstance(e, Metrics)]
+    shown_s = [tick.t_ns / 1e9 for tick in ticks if tick.t_ns > 50e9 and tick.heart_rate_bpm.value is not None]
+    assert shown_s[0] <= 57.5
+    assert shown_s[-1] - shown_s[0] < len(shown_s) / 4.0 + 1.0, "and goes on"
+
+
 def test_a_pause_of_the_heart_is_no_free_electrode(make_ecg: Any, make_track: Any, run_tracks: Any) -> None:
     heart = make_ecg([850.0] * 25 + [4050.0] + [850.0] * 15, rate_hz=RATE_HZ)
     derived = run_tracks(make_track(heart.samples, kind=SignalKind.ECG, rate_hz=RATE_HZ))
