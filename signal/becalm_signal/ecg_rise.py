@@ -12,6 +12,8 @@ LONGER = 1.5
 N_BEATS = 4
 # A quieter bend takes away two louder ones: a wave crosses its own middle, a QRS has an end.
 QUIET_COUNTS = 1
+# Noise may last for minutes; so much calm is the end of it however long it was.
+MOST_S = 1.0
 
 
 class NoiseRise:
@@ -22,6 +24,7 @@ class NoiseRise:
 
     def __init__(self, rate_hz: float) -> None:
         self._n_least = round(LEAST_S * rate_hz)
+        self._n_most = round(MOST_S * rate_hz)
         self._calm: deque[float] = deque(maxlen=N_BEATS)
         self._longest: deque[int] = deque(maxlen=N_BEATS)
         self.restart()
@@ -41,7 +44,7 @@ class NoiseRise:
             return
         for at, bend in enumerate(bends, first):
             if bend > loud:
-                n += 1
+                n = min(n + 1, self._n_most)
                 if n > most:
                     most = n
                     if n > self._n_risen and self.rose_at is None:

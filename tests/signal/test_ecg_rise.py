@@ -57,6 +57,22 @@ def test_a_beat_in_the_noise_ends_the_doubt_one_before_it_does_not() -> None:
     assert rise.rose_at is None, "by now it is the usual noise"
 
 
+@pytest.mark.parametrize("noise_s", [1.0, 10.0, 600.0])
+def test_noise_of_any_length_is_forgotten_in_as_many_beats(noise_s: float) -> None:
+    rise, n = heard(130.0)
+    for size, seconds in ((300.0, noise_s), (CALM, 2.0)):
+        rise.feed(bends(seconds, 130.0, size=size), first=n)
+        n += round(seconds * 130.0)
+    for _ in range(5):
+        rise.beat(float(n), calm=CALM)
+        rise.feed(bends(0.8, 130.0), first=n)
+        n += round(0.8 * 130.0)
+    assert rise.rose_at is None
+    rise.feed(bends(1.0, 130.0, size=300.0), first=n)
+    assert rise.rose_at is not None
+    assert rise.rose_at - n <= 0.3 * 130.0
+
+
 def test_nothing_is_told_before_some_beats_nor_after_a_gap() -> None:
     rise, n = heard(130.0, n_beats=3)
     rise.feed(bends(2.0, 130.0, size=300.0), first=n)
