@@ -17,6 +17,7 @@ from becalm_protocol.units import NS_PER_S
 from becalm_server.archive.derived_rows import Conclusion
 from becalm_server.archive.records import SessionRecord
 from becalm_server.archive.store import Archive, open_own_archive
+from becalm_server.archive.trend_row import keep_trend_at
 from becalm_server.archive.upkeep import Upkeep
 from becalm_server.archive.writes import Write
 
@@ -119,15 +120,23 @@ async def test_recording_without_a_pacer_has_no_practice(any_database_url: str) 
     assert trend["indices"] == {"heart_rate_bpm": {"baseline": {"n": 100, "mean": 60.0, "median": 60.0}}}
 
 
-async def test_session_that_ends_again_is_counted_again(any_database_url: str) -> None:
+async def test_session_that_ends_again_keeps_its_first_end(database_url: str) -> None:
+    async with opened(database_url) as archive:
+        first = await archive.session(await keep_session(archive, ()))
+        again = await archive.end_session("one", duration_ns=300 * NS_PER_S)
+    assert first is not None
+    assert again is not None
+    assert (again.ended_at, again.duration_ns) == (first.ended_at, 300 * NS_PER_S)
+
+
+async def test_session_that_is_derived_again_is_counted_again(any_database_url: str) -> None:
     async with opened(any_database_url) as archive:
         await keep_session(archive, seconds_of([60.0] * 10))
         await Upkeep(archive).once()
         late = tuple(seconds_of([60.0] * 10 + [80.0] * 10))
         archive.writer.put_nowait(Write(session_id="one", conclusions=late, queued_ns=time.monotonic_ns()))
         await archive.writer.wait_drained()
-        await archive.end_session("one", duration_ns=1)
-        await Upkeep(archive).once()
+        await asyncio.to_thread(keep_trend_at, archive.entrances.owner, "one")
         (trend,) = await archive.trends()
     assert trend["indices"]["heart_rate_bpm"]["baseline"] == {"n": 20, "mean": 70.0, "median": 70.0}
 

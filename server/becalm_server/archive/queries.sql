@@ -20,10 +20,10 @@ values (%(stream_id)s, %(session_id)s, %(position)s, %(kind)s, %(unit)s, %(unit_
     %(clock)s, %(device)s)
 on conflict do nothing
 
--- end_session: nothing more will come, and nobody goes on from where its pipeline was
+-- end_session: nothing more will come, and nobody goes on from where its pipeline was; the first end that is told counts
 with gone as (delete from live_state where session_id = %(session_id)s)
 update session
-set ended_at = now(), duration_ns = %(duration_ns)s
+set ended_at = coalesce(ended_at, now()), duration_ns = %(duration_ns)s
 where session_id = %(session_id)s
 returning *
 
