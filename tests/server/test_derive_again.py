@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
@@ -108,7 +108,7 @@ async def test_data_that_come_after_the_end_count_as_if_they_had_come_before(ser
             for n in range(30):
                 await agent.send(*sensors.second(n))
             await agent.wait_acks(sensors.last)
-        await end_without_agent(http, session_id)
+        ended_at = (await end_without_agent(http, session_id))["ended_at"]
         early, _ = await stored_of(http, session_id)
         assert early == Expected(sensors).beats  # an end without the agent is an end
         async with server.agent() as agent:
@@ -119,8 +119,10 @@ async def test_data_that_come_after_the_end_count_as_if_they_had_come_before(ser
             await agent.close_session(session_id, sensors.last)
             told = await wait_derived(http, session_id, beats=agent)
             beats, windows = await stored_of(http, session_id)
+        session = (await http.get(f"/v1/sessions/{session_id}")).json()
     expected = Expected(sensors)
     assert told["derived_again_reason"] == "late"
+    assert session["ended_at"] == ended_at
     assert beats[len(early) - 1] != early[-1]  # what the first end settled was not true any more
     assert (beats, windows) == (expected.beats, expected.windows)
 
@@ -255,3 +257,23 @@ async def test_doubt_between_the_look_and_the_work_is_not_taken_for_done(
         await asyncio.to_thread(derive_again, url, session_id, pipeline=COUNTING, window_report=window_of_tests)
         (row,) = await fetch(database_url, b"select done_at, reason from derive_again")
         assert (row["done_at"], row["reason"]) == (None, "late")
+
+
+@pytest.mark.parametrize("is_opened", [True, False])
+async def test_a_session_that_is_erased_during_the_work_is_no_failure(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, is_opened: bool
+) -> None:
+    async with opened(database_url) as archive:
+        session_id = await doubted(archive)
+
+        @contextmanager
+        def seen_and_erased(url: str, session_id: str) -> Iterator[Snapshot]:
+            with psycopg.connect(url, autocommit=True) as connection, ExitStack() as stack:
+                snapshot = stack.enter_context(open_snapshot(url, session_id)) if is_opened else None
+                connection.execute("delete from session where session_id = %s", (session_id,))
+                yield snapshot or stack.enter_context(open_snapshot(url, session_id))
+
+        monkeypatch.setattr("becalm_server.archive.derive_again.open_snapshot", seen_and_erased)
+        url = archive.entrances.owner
+        again = partial(derive_again, pipeline=COUNTING, window_report=window_of_tests)
+        assert await asyncio.to_thread(again, url, session_id) is False

@@ -14,8 +14,9 @@ from becalm_protocol.errors import StorageError
 from becalm_server.archive.derivation import conclusions, keep_derived
 from becalm_server.archive.derived_rows import to_tables
 from becalm_server.archive.pools import job_connection
-from becalm_server.archive.snapshot import open_snapshot
+from becalm_server.archive.snapshot import Snapshot, open_snapshot
 from becalm_server.archive.statements import SQL
+from becalm_server.lane_worker import MakePipeline
 from becalm_server.recent_beats import Window
 from becalm_server.worker_main import resolve
 from becalm_signal.neurokit_lane import WindowReport
@@ -31,16 +32,32 @@ def derive_again(url: str, session_id: str, *, pipeline: str, window_report: Win
             asked = connection.execute(SQL["count_try"], named).fetchone()
             if asked is None:
                 return False
-            # Opened after the asking was read: what is not in it is asked for anew.
-            with open_snapshot(url, session_id) as snapshot:
-                stored = snapshot.rows("select_windows", pipeline_version=PIPELINE_VERSION)
-                windows = _Windows(connection, session_id, window_report, known={_key(row) for row in stored})
-                derived = conclusions(snapshot, make_pipeline=resolve(pipeline), on_window=windows.take)
-                keep_derived(connection, session_id, to_tables((session_id, item) for item in derived))
+            try:
+                # Opened after the asking was read: what is not in it is asked for anew.
+                with open_snapshot(url, session_id) as snapshot:
+                    _derive(snapshot, connection, make_pipeline=resolve(pipeline), window_report=window_report)
+            except (StorageError, psycopg.Error):
+                if connection.execute(SQL["select_session"], named).fetchone() is None:
+                    return False  # erased meanwhile
+                raise
             connection.execute(SQL["end_derive_again"], named | asked)
     except psycopg.Error as exc:
         raise StorageError(f"database: {type(exc).__name__} while a session was derived again") from exc
     return True
+
+
+def _derive(
+    snapshot: Snapshot,
+    connection: psycopg.Connection[Any],
+    *,
+    make_pipeline: MakePipeline,
+    window_report: WindowFunction,
+) -> None:
+    session_id = snapshot.record.session_id
+    stored = snapshot.rows("select_windows", pipeline_version=PIPELINE_VERSION)
+    windows = _Windows(connection, session_id, window_report, known={_key(row) for row in stored})
+    derived = conclusions(snapshot, make_pipeline=make_pipeline, on_window=windows.take)
+    keep_derived(connection, session_id, to_tables((session_id, item) for item in derived))
 
 
 class _Windows:
