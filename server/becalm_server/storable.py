@@ -1,5 +1,7 @@
 """What PostgreSQL cannot hold names nothing: a zero character in an address becomes one that no identifier has."""
 
+from urllib.parse import quote
+
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 NOTHING = "\ufffd"
@@ -17,5 +19,5 @@ class StorableAddress:
         if scope["type"] == "http":
             # In place: the router notes its route in this very scope, where the request line looks for it.
             scope["path"] = scope["path"].replace("\0", NOTHING)
-            scope["query_string"] = scope["query_string"].replace(b"%00", NOTHING.encode())
+            scope["query_string"] = scope["query_string"].replace(b"%00", quote(NOTHING).encode())
         await self._app(scope, receive, send)
