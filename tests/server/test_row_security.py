@@ -290,6 +290,21 @@ async def test_whose_user_may_make_no_roles_is_given_them_or_refused(modest_url:
         assert await archive.session("one") is None
 
 
+def test_a_user_who_makes_roles_is_refused_with_what_is_missing_alone(operators: list[str], cluster: Any) -> None:
+    """It may make roles, and yet not become the one that somebody else made."""
+    url = operators[0]
+    with psycopg.connect(cluster.url, autocommit=True) as admin:
+        admin.execute(f"create role {role_of(url, 'caller')}".encode())
+        with pytest.raises(ConfigError, match="may make roles and become them") as refused:
+            migrate(url)
+        words = str(refused.value).partition("administrator run: ")[2]
+        assert f"create role {role_of(url, 'caller')}" not in words
+        assert f"grant {role_of(url, 'caller')} to an_operator" in words
+        admin.execute(words.encode())
+    migrate(url)
+    assert f"role={role_of(url, 'caller')}" in open_entrances(url).caller
+
+
 @pytest.mark.parametrize("old", ["becalm_reader", "becalm_caller", "becalm_server"])
 def test_a_role_that_all_databases_shared_is_gone_after_an_upgrade(two_people: str, old: str) -> None:
     with psycopg.connect(two_people, autocommit=True) as connection:
