@@ -117,7 +117,7 @@ class ChestTilt:
             self._turn_direction(tilt)
         along = sum(v * x for v, x in zip(self._direction, tilt, strict=True))
         raw = sum(v * x for v, x in zip(self._direction, means, strict=True))
-        is_moving = self._motion.step(raw, swing=self._turns.usual_swing)
+        is_moving = self._motion.step(raw, swing=self._turns.known_swing)
         turn = self._turns.step(along)
         emitted_ns = clock.session_ns((self._next + 1) * self._factor - 1)
         reason = Reason.MOTION if self._shakes(means) else None

@@ -19,6 +19,13 @@ ROUGH, SMOOTH = 0.3, 0.15
 SUDDEN, OVER = 3.0, 2.0
 # A sharper bend says no more than this one, and would be remembered for as long as a rail is far away.
 MOST = 2.0
+# One bend says nothing of what is usual.
+WARM_S = 2.0
+# What has lasted for so long and lets breaths be seen is no movement: the usual was learnt from a belt that lay about.
+# White noise of a third of a breath's amplitude bends by 0.3 of its swing, noise as large as the breath by 0.9.
+LONG_S = 30.0
+LASTING = 0.4
+LASTING_TAU_S = 5.0
 
 
 class NoiseWatch:
@@ -51,13 +58,17 @@ class NoiseWatch:
 
 
 class MotionWatch:
-    """Is the body moving? `step(x, swing)` takes a sample of 25 a second and the usual swing of a breath."""
+    """Is the body moving? `step(x, swing)` takes a sample of 25 a second and the usual swing of breath (0: unknown)."""
 
     def __init__(self, rate_hz: float) -> None:
         self._n = max(1, round(BEND_S * rate_hz))
+        self._n_warm = round(WARM_S * rate_hz)
+        self._n_long = round(LONG_S * rate_hz)
         self._past: deque[float] = deque(maxlen=2 * self._n + 1)
         self._bend = OnePole(tau_s=BEND_TAU_S, rate_hz=rate_hz)
         self._usual = OnePole(tau_s=USUAL_TAU_S, rate_hz=rate_hz)
+        self._lasting = OnePole(tau_s=LASTING_TAU_S, rate_hz=rate_hz)
+        self._n_bent = self._n_moving = 0
         self._swing = 0.0
         """The usual swing before the body moved: that of rails and of movement itself is no breath."""
         self.is_moving = False
@@ -74,15 +85,36 @@ class MotionWatch:
         past.append(x)
         if len(past) < 2 * self._n + 1:
             return self.is_moving
+        sharp = abs(x - 2.0 * past[self._n] + past[0])
         if not self.is_moving:
             self._swing = swing
+            self._n_moving = 0
+            self._lasting.reset()
+        elif self._is_usual(sharp, swing=swing):
+            self._forget()
+            return False
+        bend = self._bend.step(min(sharp, MOST * self._swing if self._swing > 0.0 else math.inf))
+        self._n_bent += sharp > 0.0
+        if self._n_bent >= self._n_warm:
+            self._judge(bend, is_still=sharp == 0.0)
+        return self.is_moving
+
+    def _judge(self, bend: float, *, is_still: bool) -> None:
         swing = self._swing
-        bend = self._bend.step(min(abs(x - 2.0 * past[self._n] + past[0]), MOST * swing if swing > 0.0 else math.inf))
         usual = self._usual.value if self._usual.value is not None else bend
         if self.is_moving:
             self.is_moving = bend > SMOOTH * swing and bend > OVER * usual
         else:
             self.is_moving = 0.0 < ROUGH * swing < bend and bend > SUDDEN * usual
-        if not self.is_moving:
+        if not self.is_moving and not is_still:  # a sensor that rests on one value says nothing of what is usual
             self._usual.step(min(bend, SUDDEN * usual))  # the jerk of a rail is not usual for minutes
-        return self.is_moving
+
+    def _is_usual(self, sharp: float, *, swing: float) -> bool:
+        """Whether what was taken for movement has lasted for long, and breath is seen through it."""
+        self._n_moving += 1
+        return self._lasting.step(sharp) < LASTING * swing and self._n_moving > self._n_long
+
+    def _forget(self) -> None:
+        self.restart()
+        self._usual.reset()
+        self._n_bent = 0

@@ -112,7 +112,7 @@ class BreathingStage:
             turn = self._turns.step(y)
             self._level = y
             was_moving = self._motion.is_moving
-            is_changed = self._motion.step(x, swing=self._turns.usual_swing) is not was_moving
+            is_changed = self._motion.step(x, swing=self._turns.known_swing) is not was_moving
             if (at == last and self._watched(piece)) or is_changed:
                 out += self._judged(at, clock=clock)
                 if self._begins_afresh(at):
@@ -157,6 +157,7 @@ class BreathingStage:
         self._decimator.reset()
         self._begin_filter()
         self._turns = TurnFinder(self._rate_hz, floor=self._floor)
+        self._motion.restart()
         self._maker.restart()
         self._origin = at + 1
         return True

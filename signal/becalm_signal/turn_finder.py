@@ -82,6 +82,11 @@ class TurnFinder:
         self._square.reset()
         self.hid_breath = False
 
+    @property
+    def known_swing(self) -> float:
+        """The usual swing, or 0 while too few have been seen: the first may be a ripple."""
+        return self.usual_swing if len(self._swings) >= N_KNOWN else 0.0
+
     def step(self, y: float) -> Turned | None:
         """Take one filtered sample."""
         self._n += 1

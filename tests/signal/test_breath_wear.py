@@ -42,3 +42,15 @@ def test_movement_is_sudden_and_pulsation_is_not() -> None:
     assert not told[: 25 * 60].any()
     assert told[25 * 62 : 25 * 70].all()
     assert not told[25 * 76 :].any()
+
+
+def test_what_lasts_is_movement_only_where_it_hides_breath() -> None:
+    rng = np.random.default_rng(3)
+    t_s = np.arange(25 * 150) / 25.0
+    breath = np.sin(2 * np.pi * 0.25 * t_s) + rng.normal(0.0, 0.01, len(t_s))
+    for size, is_movement in ((0.35, False), (1.5, True)):
+        watch = MotionWatch(25.0)
+        noisy = breath + np.where(t_s > 60.0, rng.normal(0.0, size, len(t_s)), 0.0)
+        told = np.array([watch.step(float(x), swing=2.0) for x in noisy])
+        assert told[25 * 65 : 25 * 85].all()
+        assert told[25 * 105 :].all() if is_movement else not told[25 * 105 :].any()

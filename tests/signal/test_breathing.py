@@ -115,3 +115,19 @@ def test_both_rails_are_movement_until_they_end_and_are_forgotten_then(
     later = [(t_s, rate) for t_s, rate in rates if t_s > ends_s and rate is not None]
     assert later[0][0] < ends_s + 25.0
     assert all(rate == pytest.approx(12.0, abs=1.0) for _, rate in later)
+
+
+@pytest.mark.parametrize(("flat_s", "from_s"), [(6, 0), (60, 60)])
+@pytest.mark.parametrize("noise", [0.02, 0.1, 0.3])
+def test_nothing_usual_is_learnt_from_a_belt_that_rests_on_one_value(
+    make_track: Any, run_tracks: Any, flat_s: int, from_s: int, noise: float
+) -> None:
+    t_s = np.arange(25 * 140) / 25.0
+    breath = np.sin(2 * np.pi * 0.25 * t_s) + np.random.default_rng(2).normal(0.0, noise, len(t_s))
+    samples = np.concatenate([breath[: 25 * from_s], np.zeros(25 * flat_s), breath[25 * from_s :]])
+    derived = breathe(make_track, run_tracks, samples, 25.0)
+    reasons = {event.reason for event in derived if isinstance(event, SignalQuality)}
+    assert Reason.MOTION not in reasons
+    later = [e.breathing_rate_bpm for e in derived if isinstance(e, Metrics) and e.t_ns > (from_s + flat_s + 20) * 1e9]
+    assert len(later) > 200
+    assert all(index.value == pytest.approx(15.0, abs=2.0) for index in later)
