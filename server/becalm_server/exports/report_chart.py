@@ -6,6 +6,7 @@ Whatever the page's colours, on a screen or on paper, it is drawn in them; where
 import math
 from collections.abc import Iterable, Sequence
 from html import escape
+from itertools import chain
 from statistics import median
 
 from becalm_server.exports.report_facts import Mark, Point
@@ -13,6 +14,8 @@ from becalm_server.exports.report_facts import Mark, Point
 LEFT, RIGHT, TOP, BOTTOM = 38, 8, 24, 24
 # As many as a page is wide in points: more would not be seen, and make the file long.
 MAX_POINTS = 480
+# Indices are told every second.
+SILENCE_S = 2.0
 _MINUTE_STEPS = (0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120)
 _TICK_WIDTH = 60
 
@@ -28,16 +31,19 @@ def chart(
     size: tuple[int, int],
 ) -> str:
     """Return the picture, of a width and height in points of its letters' size 11."""
-    thinned = _thinned(points, end_s=end_s)
-    low, high = _limits(thinned)
+    spoken = _stretches(points)
+    if len(points) > MAX_POINTS:
+        spoken = [_thinned(stretch, end_s=end_s) for stretch in spoken]
+    runs = [run for stretch in spoken for run in _runs(stretch)]
+    low, high = _limits(chain.from_iterable(runs))
     scale = _Scale(end_s=max(end_s, 1.0), low=low, high=high, size=size)
     parts = [
         f'<svg viewBox="0 0 {size[0]} {size[1]}" role="img" class="chart" font-size="11" font-family="sans-serif">',
         f"<title>{escape(title)}</title><desc>{escape(description)}</desc>",
         *_phases(phases, scale),
         *_axes(scale),
-        *(_band(run, scale) for run in _runs(thinned)),
-        *(_line(run, scale) for run in _runs(thinned)),
+        *(_band(run, scale) for run in runs),
+        *(_line(run, scale) for run in runs),
         *_markers(markers, scale),
         "</svg>",
     ]
@@ -57,10 +63,18 @@ class _Scale:
         return round(TOP + (self.height - TOP - BOTTOM) * (1.0 - share), 1)
 
 
+def _stretches(points: Sequence[Point]) -> list[list[Point]]:
+    """Return what was told without a silence between, in which there was nothing to withhold either."""
+    stretches: list[list[Point]] = []
+    for point in points:
+        if not stretches or point.t_s - stretches[-1][-1].t_s > SILENCE_S:
+            stretches.append([])
+        stretches[-1].append(point)
+    return stretches
+
+
 def _thinned(points: Sequence[Point], *, end_s: float) -> list[Point]:
     """Return a point for each equal part of the time: the middle value with the widest bound of those told in it."""
-    if len(points) <= MAX_POINTS:
-        return list(points)
     parts: dict[int, list[Point]] = {}
     for point in points:
         parts.setdefault(int(point.t_s / end_s * MAX_POINTS), []).append(point)

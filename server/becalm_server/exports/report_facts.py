@@ -1,7 +1,7 @@
 """What a page about a session tells: gathered from its derived values, in plain numbers, without a word of markup."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from statistics import median
 from typing import Any
@@ -59,9 +59,9 @@ class Index:
 
     name: str
     parts: dict[str, Told]
-    """Baseline and practice."""
+    """Those of the session."""
     neurokit: float | None
-    """The median of NeuroKit2's windows in practice."""
+    """The median of NeuroKit2's windows in the last of them."""
 
 
 @value
@@ -78,6 +78,8 @@ class Facts:
 
     end_s: float
     phases: tuple[Mark, ...]
+    parts: tuple[str, ...]
+    """What is told apart: baseline and practice, or the whole."""
     pacer: tuple[float, float] | None
     """Seconds in and out."""
     markers: tuple[Mark, ...]
@@ -115,27 +117,25 @@ def gather(content: Content) -> Facts:
     phases = list(content.rows("select_phases"))
     metrics, slow = list(content.rows("select_metrics")), list(content.rows("select_slow_metrics"))
     end_ns = max([content.record.duration_ns or 0, *(row["t_ns"] for row in metrics[-1:])])
+    practice_ns = next((row["t_ns"] for row in phases if row["phase"] == "practice"), None)
     paced = next((row for row in phases if row["inhale_s"] is not None), None)
     beats = _beats(content.rows("select_beats"))
     (derived,) = content.rows("count_derived")
     return Facts(
         end_s=s_from_ns(end_ns),
         phases=tuple(Mark(t_s=s_from_ns(row["t_ns"]), label=row["phase"]) for row in phases),
+        parts=tuple(_inside(0, practice_ns=practice_ns)),
         pacer=None if paced is None else (paced["inhale_s"], paced["exhale_s"]),
         markers=tuple(Mark(t_s=s_from_ns(row["t_ns"]), label=row["label"]) for row in content.rows("select_markers")),
         lines={name: _line(metrics, name) for name in CHARTED},
         signals=_signals(content, beats, end_ns=end_ns),
         subsidence=slow[-1]["indices"].get("subsidence") if slow else None,
-        indices=_indices(metrics, slow, list(content.rows("select_windows")), practice_ns=_practice_ns(phases)),
+        indices=_indices(metrics, slow, list(content.rows("select_windows")), practice_ns=practice_ns),
         beats=beats,
         n_breaths=derived["n_breaths"],
         n_responses=derived["n_responses"],
         again={name: derived[name] for name in ("derived_again_reason", "derived_again_at")},
     )
-
-
-def _practice_ns(phases: Iterable[Row]) -> int | None:
-    return next((row["t_ns"] for row in phases if row["phase"] == "practice"), None)
 
 
 def _line(metrics: Iterable[Row], name: str) -> tuple[Point, ...]:
@@ -202,7 +202,7 @@ def _indices(
             ]
         inside = _inside(window_s, practice_ns=practice_ns)
         parts = {part: _told([told for t_ns, told in moments if is_in(t_ns)]) for part, is_in in inside.items()}
-        is_in = _inside(neurokit_s, practice_ns=practice_ns)["practice"]
+        *_, is_in = _inside(neurokit_s, practice_ns=practice_ns).values()
         theirs = [
             row["indices"][neurokit_name]
             for row in windows
@@ -212,12 +212,14 @@ def _indices(
     return tuple(found)
 
 
-def _inside(window_s: int, *, practice_ns: int | None) -> dict[str, Any]:
-    """Return which windows lie wholly in each part; a session without practice is one part, told as practice."""
-    window_ns, border_ns = window_s * NS_PER_S, practice_ns or 0
+def _inside(window_s: int, *, practice_ns: int | None) -> dict[str, Callable[[int], bool]]:
+    """Return which windows, by their end, lie wholly in each part; a session without practice is one part."""
+    window_ns = window_s * NS_PER_S
+    if practice_ns is None:
+        return {"whole": lambda t_ns: t_ns >= window_ns}
     return {
-        "baseline": lambda t_ns: window_ns <= t_ns <= border_ns,
-        "practice": lambda t_ns: t_ns >= border_ns + window_ns,
+        "baseline": lambda t_ns: window_ns <= t_ns <= practice_ns,
+        "practice": lambda t_ns: t_ns >= practice_ns + window_ns,
     }
 
 

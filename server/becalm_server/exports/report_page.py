@@ -51,13 +51,14 @@ def _head(content: Content, facts: Facts) -> str:
 
 def _short(facts: Facts) -> str:
     beats = "; ".join(
-        f"{n:,} beats from {words.KINDS.get(source, source)}, {flagged or 'none'} of them unclear and replaced"
+        f"{n:,} beats from {words.KINDS.get(source, source)}, {flagged or 'none'} of them unclear and left out of "
+        "variability"
         for source, (n, flagged) in facts.beats.items()
     )
     counted = f"{beats or 'No beats'}; {facts.n_breaths} breaths; {facts.n_responses} skin responses."
+    told = words.subsidence(_plain(facts)) if "practice" in facts.parts else words.NO_PRACTICE
     return (
-        f'<section class="short"><h2>In short</h2><p class="told">{escape(words.subsidence(_plain(facts)))}</p>'
-        f"<p>{escape(counted)}</p></section>"
+        f'<section class="short"><h2>In short</h2><p class="told">{escape(told)}</p><p>{escape(counted)}</p></section>'
     )
 
 
@@ -117,7 +118,8 @@ def _signal_row(signal: Signal) -> str:
 
 def _variability(facts: Facts) -> str:
     rows = "".join(_index_row(index) for index in facts.indices)
-    heads = _heads("Index", "Baseline", "Practice", "NeuroKit2, practice")
+    parts = [words.PARTS[part] for part in facts.parts]
+    heads = _heads("Index", *parts, f"NeuroKit2, {parts[-1].lower()}")
     caption = "<caption>Median of windows that lie wholly in each part, and how often they were told</caption>"
     return (
         f"<section><h2>Heart rate variability</h2><p>{words.BOUNDS} {words.NEUROKIT}</p>"
@@ -127,14 +129,14 @@ def _variability(facts: Facts) -> str:
 
 def _index_row(index: Index) -> str:
     label, unit = words.INDICES[index.name]
-    theirs = "\u2013" if index.neurokit is None else f"{_number(index.neurokit)} {unit}"
-    return _row(label, (*(_told(index.parts[part], unit) for part in ("baseline", "practice")), theirs))
+    theirs = "\u2013" if index.neurokit is None else f"{words.number(index.neurokit)} {unit}"
+    return _row(label, (*(_told(part, unit) for part in index.parts.values()), theirs))
 
 
 def _told(told: Told, unit: str) -> str:
-    if told.middle is None:
+    if told.middle is None or told.bound is None:
         return "no whole window" if told.reason is None else f"withheld: {words.reason(told.reason)}"
-    return f"{_number(told.middle)} \u00b1 {told.bound:.2g} {unit} ({told.share:.0%})"
+    return f"{words.number(told.middle)} \u00b1 {words.number(told.bound, digits=2)} {unit} ({told.share:.0%})"
 
 
 def _foot(content: Content, facts: Facts) -> str:
@@ -162,8 +164,3 @@ def _row(head: str, cells: Iterable[str]) -> str:
 def _span(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def _number(number: float) -> str:
-    """Return three digits that count, and never fewer than there are before the point."""
-    return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"

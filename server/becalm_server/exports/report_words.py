@@ -66,19 +66,21 @@ AGAIN = {
     "late": "some of it came after the end",
     "windows": "some windows of NeuroKit2 were left out at first",
 }
+PARTS = {"baseline": "Baseline", "practice": "Practice", "whole": "Whole session"}
+NO_PRACTICE = "There was no practice: what is told here is of the whole session."
 SCALE = (
-    "Arousal is the person\u2019s own scale: 50 is the quiet first minute of this very session, higher is more active. "
-    "It combines heart, skin and breath as far as they were measured, compares a person with themselves only, and "
-    "is not an emotion."
+    "Arousal is the person\u2019s own scale: 50 is how this very session began, its first minute, and the second as "
+    "long as no pacer ran; higher is more active. It combines heart, skin and breath as far as they were measured, "
+    "compares a person with themselves only, and is not an emotion."
 )
 BOUNDS = (
     "Each value stands with the half width of its 95 % interval: errors of measurement, not how much a body varies by "
     "itself. What could not be told with such an interval was withheld, and nothing is drawn there."
 )
 NEUROKIT = (
-    "NeuroKit2 is a second, independent program on the same intervals: the median of its windows in practice, of 5 min "
-    "where the index says so and for the powers. It tells no interval of error, and its RSA looks at fixed halves of a "
-    "breath: it is smaller."
+    "NeuroKit2 is a second, independent program on the same intervals: the median of its windows in the part that its "
+    "column names, of 5 min where the index says so and for the powers. It tells no interval of error, and its RSA "
+    "looks at fixed halves of a breath: it is smaller."
 )
 
 
@@ -87,16 +89,19 @@ def reason(name: str | None) -> str:
     return REASONS[Reason(name)] if name in {one.value for one in Reason} else "not told"
 
 
+def number(told: float, *, digits: int = 3) -> str:
+    """Return so many digits that count, and never fewer than there are before the point."""
+    return f"{told:,.0f}" if abs(told) >= 10 ** (digits - 1) else f"{told:.{digits}g}"
+
+
 def subsidence(told: dict[str, object] | None) -> str:
     """Return in a sentence whether arousal fell during practice."""
     if told is None:
         return "Whether arousal fell during practice cannot be told: nothing was measured for long enough."
-    number, bound = told.get("value"), told.get("bound")
-    if not isinstance(number, int | float) or not isinstance(bound, int | float):
+    fall, bound = told.get("value"), told.get("bound")
+    if not isinstance(fall, int | float) or not isinstance(bound, int | float):
         why = told.get("reason")
         return f"Whether arousal fell during practice cannot be told: {reason(why if isinstance(why, str) else None)}."
-    where = "lower" if number >= 0 else "higher"
-    return (
-        f"At the end of practice arousal was {abs(number):.2g} \u00b1 {bound:.2g} points {where} than in its first "
-        "minute."
-    )
+    where = "lower" if fall >= 0 else "higher"
+    told_fall = f"{number(abs(fall), digits=2)} \u00b1 {number(bound, digits=2)} points {where}"
+    return f"At the end of practice arousal was {told_fall} than in its first minute."

@@ -2,6 +2,7 @@
 
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -9,8 +10,8 @@ import pytest
 from tests.kivy.test_words import BANNED
 from tests.server.exports.conftest import MakeExport
 
-from becalm_protocol.derived import Reason
-from becalm_protocol.events import SignalKind
+from becalm_protocol.derived import Index, Reason, SlowMetrics
+from becalm_protocol.events import Phase, SignalKind
 from becalm_protocol.units import NS_PER_S
 from becalm_server.archive.doubts import Doubt
 from becalm_server.archive.store import open_own_archive
@@ -95,7 +96,7 @@ def test_numbers_are_those_of_the_session(page: Page) -> None:
     assert ecg[5:] == ["3% of the time", "too much noise 1 min 27 s"]
     assert ecg[3:5] == [f"{70 * 130 + 73:,}", "1"]  # one block came twice
     text = " ".join(page.texts)
-    assert "90 beats from ECG, 1 of them unclear" in text
+    assert "90 beats from ECG, 1 of them unclear and left out of variability" in text
     assert "8 breaths; 8 skin responses" in text
     assert "arousal was 71 ± 0.5 points lower" in text  # the made-up subsidence of the last window: 71.25 ± 0.5
     assert "Told at no moment: skin level." in text
@@ -115,11 +116,42 @@ async def test_a_session_that_was_derived_again_says_so(session_id: str, export:
     assert "<b>bell</b> (45 s)" in text
 
 
+async def test_a_recording_without_practice_is_told_as_a_whole(store: Any, recording: Any, export: MakeExport) -> None:
+    recording.fill()
+    kept = [one for one in recording.conclusions if getattr(one, "phase", None) is not Phase.PRACTICE]
+    recording.conclusions = kept
+    page = Page(export(await store(recording), "html").decode())
+    heads = next(row for row in page.rows if row[0] == "Index")
+    rows = {row[0]: row[1:] for row in page.rows}
+    assert heads == ["Index", "Whole session", "NeuroKit2, whole session"]
+    # Seconds 60 to 90, each told as 60 + second / 8; NeuroKit2's only window is that of second 60.
+    assert rows["RMSSD"] == ["69.4 ± 0.5 ms (100%)", "31.2 ms"]
+    text = " ".join(page.texts)
+    assert "There was no practice" in text
+    assert "practice cannot be told" not in text
+
+
+async def test_wide_bounds_are_plain_numbers(store: Any, recording: Any, export: MakeExport) -> None:
+    recording.fill()
+    told: dict[str, Any] = dict.fromkeys(SlowMetrics.index_names(), Index(value=2345.0, bound=153.0, sample_ns=0))
+    recording.conclusions = [
+        replace(one, **told) if isinstance(one, SlowMetrics) else one for one in recording.conclusions
+    ]
+    page = Page(export(await store(recording), "html").decode())
+    rows = {row[0]: row[1:] for row in page.rows}
+    assert rows["SDNN"][1] == "2,345 ± 153 ms (100%)"
+    assert not re.search(r"\de[+-]\d", " ".join(page.texts))
+
+
+def test_the_scale_is_told_as_it_is_made() -> None:
+    assert "its first minute, and the second as long as no pacer ran" in words.SCALE
+
+
 async def test_a_session_without_anything_has_a_page_too(store: Any, recording: Any, export: MakeExport) -> None:
     recording.streams = (recording.rr,)
     page = Page(export(await store(recording), "html").decode())
     text = " ".join(page.texts)
-    assert "cannot be told: nothing was measured for long enough" in text
+    assert "There was no practice" in text
     assert "Told at no moment: arousal, heart rate, breathing rate, skin level" in text
 
 
@@ -133,6 +165,10 @@ async def test_a_session_without_anything_has_a_page_too(store: Any, recording: 
         (
             {"value": -12.2, "bound": 4.0},
             f"{END} 12 ± 4 points higher than in its first minute.",
+        ),
+        (
+            {"value": 99.7, "bound": 104.0},
+            f"{END} 100 ± 104 points lower than in its first minute.",
         ),
         ({"reason": "cannot_tell"}, "cannot be told: the data hold a fall as well as a rise."),
         ({"reason": "of a later version"}, "cannot be told: not told."),
@@ -172,6 +208,15 @@ def test_what_is_withheld_is_not_drawn() -> None:
     assert len(lines(drawn(points))) == 2
     assert lines(drawn([Point(t_s=1, value=None, bound=None)])) == []
     assert len(lines(drawn([Point(t_s=1, value=5.0, bound=1.0)]))) == 1
+
+
+@pytest.mark.parametrize("n_seconds", [100, 10_000])
+def test_no_line_is_drawn_over_a_silence(n_seconds: int) -> None:
+    silence = range(n_seconds // 2, n_seconds // 2 + 4)
+    points = [Point(t_s=t, value=50.0 + t, bound=2.0) for t in range(n_seconds) if t not in silence]
+    assert len(lines(drawn(points, end_s=n_seconds))) == 2
+    jittered = [Point(t_s=1.5 * t, value=50.0, bound=2.0) for t in range(n_seconds)]
+    assert len(lines(drawn(jittered, end_s=1.5 * n_seconds))) == 1
 
 
 def test_a_long_session_keeps_its_widest_bound() -> None:
