@@ -1,6 +1,7 @@
 """Beats whose top an amplifier has cut off: how well their time is known."""
 
 import math
+from collections import deque
 from collections.abc import Sequence
 
 from becalm_signal.ecg_cause import MIN_CLIPPED_STEPS
@@ -12,12 +13,14 @@ REACH_S = 0.07
 LEAST_S = 0.012
 # Measured on virtual people: the time is off by 6 % of a plateau's length (SD), twice that for hearts less symmetric.
 ERROR_SHARE = 0.125
+# About a minute. Where some hundred levels are all there is, two beats in a row often end on the same.
+N_BEATS = 64
 
 
 class PlateauWatch:
     """`error_ms` tells how unsure the time of a beat is that ends in a plateau.
 
-    A rail is a level at which the beat before has ended, too, to the bit.
+    A rail is a level at which the beat before has ended, too, to the bit, and that none of the last minute has passed.
     """
 
     def __init__(self, recent: RecentSamples, *, unit_per_count: float) -> None:
@@ -26,11 +29,13 @@ class PlateauWatch:
         self._least_range = MIN_CLIPPED_STEPS * unit_per_count
         self._reach = round(REACH_S * self._rate_hz)
         self._n_least = max(2, math.ceil(LEAST_S * self._rate_hz))
-        self.restart()
+        self._lows: deque[float] = deque(maxlen=N_BEATS)
+        self._highs: deque[float] = deque(maxlen=N_BEATS)
 
     def restart(self) -> None:
         """Begin again after a gap."""
-        self._ends = (math.nan, math.nan)
+        self._lows.clear()
+        self._highs.clear()
 
     def error_ms(self, at: float) -> float:
         """Return the standard deviation, in ms, that plateaus add to the time of the beat at sample `at`."""
@@ -38,11 +43,13 @@ class PlateauWatch:
         part = self._recent.between(middle - self._reach, middle + self._reach + 1)
         if not part:
             return 0.0
-        ends, before = (min(part), max(part)), self._ends
-        self._ends = ends
-        if ends[1] - ends[0] < self._least_range:
-            return 0.0
-        rails = [end for end, last in zip(ends, before, strict=True) if end == last]
+        low, high = min(part), max(part)
+        rails = []
+        if self._lows and high - low >= self._least_range:
+            rails += [low] if low == self._lows[-1] == min(self._lows) else []
+            rails += [high] if high == self._highs[-1] == max(self._highs) else []
+        self._lows.append(low)
+        self._highs.append(high)
         cuts = [rail for rail in rails if part.count(rail) >= self._n_least]
         if len(cuts) > 1:  # which of the two deflections was larger is not known
             return 500.0 * abs(_middle(part, cuts[0]) - _middle(part, cuts[1])) / self._rate_hz

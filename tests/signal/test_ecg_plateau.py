@@ -1,5 +1,7 @@
 """Beats whose top an amplifier has cut off say how well their time is known."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,6 +41,22 @@ def test_a_whole_beat_is_as_sure_as_the_clock(
     assert np.mean([beat.rr_error_ms is None for beat in beats]) > 0.95
 
 
+@pytest.mark.parametrize(("record", "is_cut_off"), [("12", False), ("13", True)])
+def test_a_coarse_ecg_is_cut_off_only_where_it_is(
+    data_folder: Path, read_columns: Any, make_track: Any, run_tracks: Any, record: str, is_cut_off: bool
+) -> None:
+    ecg_mv = read_columns(data_folder / "bidmc" / f"{record}.csv.gz", "ecg_mv", limit=125 * 150)["ecg_mv"]
+    step_mv = np.min(np.diff(np.unique(ecg_mv)))
+    track = make_track(np.round(ecg_mv / step_mv), kind=SignalKind.ECG, rate_hz=125.0)
+    coarse = replace(track, info=replace(track.info, unit_per_count=1000.0 * step_mv))
+    derived = run_tracks(coarse)
+    rr_error_ms = [beat.rr_error_ms or 0.0 for beat in confirmed(derived)]
+    assert len(rr_error_ms) > 140
+    assert bool(np.median(rr_error_ms) > 4.0) == is_cut_off
+    rmssd = [event.rmssd_ms.value for event in derived if isinstance(event, Metrics)]
+    assert any(value is not None for value in rmssd) is not is_cut_off
+
+
 def test_rmssd_of_beats_cut_off_keeps_within_its_bound(
     make_ecg: Any, make_rr: Any, make_track: Any, run_tracks: Any
 ) -> None:
@@ -63,3 +81,11 @@ def test_a_deflection_cut_on_both_sides_may_be_either() -> None:
     recent.feed(beat * 2)
     assert watch.error_ms(61.0) == 0.0  # nothing says yet that it comes again
     assert watch.error_ms(191.0) == pytest.approx(1000.0 * 5 / 130 / 2)
+
+
+def test_a_level_that_a_beat_has_passed_is_no_rail() -> None:
+    recent = RecentSamples(130.0)
+    watch = PlateauWatch(recent, unit_per_count=1.0)
+    for height in (310.0, 300.0, 300.0):
+        recent.feed([0.0] * 60 + [height] * 4 + [0.0] + [-300.0, -310.0] + [0.0] * 63)
+    assert [watch.error_ms(at) for at in (61.0, 191.0, 321.0)] == [0.0, 0.0, 0.0]
