@@ -10,7 +10,7 @@ import numpy as np
 from becalm_cli.signal_bench import records
 from becalm_cli.signal_bench.heart import BIDMC_RATE_HZ, DOWN, STRAP_RATE_HZ, UP
 from becalm_cli.signal_bench.records import Samples, columns, derive, resampled, stream
-from becalm_protocol.derived import Beat, BeatFlag, Derived, Metrics, Reason, SignalQuality
+from becalm_protocol.derived import Beat, BeatFlag, Derived, Index, Metrics, Reason, SignalQuality
 from becalm_protocol.events import SignalKind
 from becalm_protocol.units import NS_PER_S, ns_from_s
 from becalm_simulator.body import Body
@@ -104,7 +104,7 @@ def _figures(wearers: Sequence[_Wearer]) -> dict[str, Any]:
             n_ghosts += sum(beat.t_ns in during and beat.flag is BeatFlag.OK for beat in settled.values())
             lasted_s += end_s - begin_s
             shown += [(index, during) for t_ns, index in ticks if t_ns in during]
-            after_ns = (t_ns for t_ns, index in ticks if t_ns >= during.stop and index.value is not None)
+            after_ns = (t_ns for t_ns, index in ticks if _is_of_after(index, during.stop))
             back_s.append(next(after_ns, SECONDS * NS_PER_S) / NS_PER_S - end_s)
         called_off += [
             is_off
@@ -121,6 +121,11 @@ def _figures(wearers: Sequence[_Wearer]) -> dict[str, Any]:
         "back_within_5_s_pct": _pct([s <= BACK_S for s in back_s]),
         "called_off_on_the_body_pct": _pct(called_off),
     }
+
+
+def _is_of_after(index: Index, end_ns: int) -> bool:
+    """Return whether an index is told, and of a moment when electrodes were on again."""
+    return index.value is not None and index.sample_ns is not None and index.sample_ns >= end_ns
 
 
 def on_the_body(data: Path, *, quick: bool) -> dict[str, Any]:
