@@ -89,7 +89,6 @@ class Board:
         else:
             self._bad[kind] = reason
         self._disagrees = any(self._bad.get(kind) is Reason.DISAGREES for kind in UNTIMED_KINDS)
-        self._moves = any(self._bad.get(kind) is Reason.MOTION for kind in AXES)
 
     def _why(self, kind: SignalKind) -> Reason:
         """Return what spoils a signal: while the chest moves, noise comes from that, and looks like free electrodes."""
@@ -99,6 +98,8 @@ class Board:
     def metrics(self, now_ns: int, *, lost: frozenset[SignalKind], pacing: bool) -> Metrics:
         """Return all indices at `now_ns`; `lost`: the kinds whose sensor has been silent for more than 3 s."""
         heart, skin = self._heart_kinds, self._skin_kinds
+        # What a silent sensor said last is not what is.
+        self._moves = any(self._bad.get(kind) is Reason.MOTION and kind not in lost for kind in AXES)
         self.breath.choose(now_ns, bad=self._bad, lost=lost)
         heart_bpm = self._guard(self._beats[self.heart].heart_rate(now_ns), heart, lost=lost, strict=True)
         rmssd = self._guard(self._beats[self.heart].rmssd(now_ns), heart, lost=lost)

@@ -8,7 +8,7 @@ import pytest
 
 from becalm_protocol import limits
 from becalm_protocol.derived import BreathPhase, BreathTurn, Metrics, Reason, SignalQuality, SlowMetrics
-from becalm_protocol.events import SignalKind
+from becalm_protocol.events import SignalKind, StreamState, StreamStatus
 from becalm_signal.breath_motion import AXES
 from becalm_signal.fingerprint import events_sha256
 
@@ -130,6 +130,30 @@ def test_noise_of_an_ecg_that_comes_with_movement_is_told_as_movement(
     assert not moves or (60.0 < told[0][0] < 61.0 and 80.0 < told[1][0] < 90.0)
     later = [event.heart_rate_bpm for event in derived if isinstance(event, Metrics) and event.t_ns > 100e9]
     assert all(index.value is not None for index in later)
+
+
+def test_movement_that_a_lost_sensor_felt_is_no_reason_for_noise_after_it(
+    make_track: Any, make_ecg: Any, make_rr: Any, cut_blocks: Any, run_events: Any
+) -> None:
+    rng = np.random.default_rng(4)
+    heart = make_ecg(make_rr(130), rate_hz=130.0)
+    heart.samples[130 * 80 : 130 * 100] += rng.normal(0.0, 2_500.0, 130 * 20)
+    axes = tilted(50.0, seconds=60, posture_rad=1.4)
+    axes[:, 50 * 55 :] += rng.normal(0.0, 300.0, (3, 50 * 5))
+    chest = tracks(make_track, axes, 50.0)
+    ecg = make_track(heart.samples[: 130 * 110], kind=SignalKind.ECG, rate_hz=130.0)
+    events: list[Any] = [block for track in (*chest, ecg) for block in cut_blocks(track, [60] * 1000)]
+    events += [
+        StreamStatus(stream_id=track.info.stream_id, received_ns=62_000_000_000, state=StreamState.LOST)
+        for track in chest
+    ]
+    events.sort(key=lambda event: event.received_ns)
+    derived = run_events([track.info for track in (*chest, ecg)], events)
+    assert [event.reason for event in derived if _is_of_chest(event)] == [Reason.MOTION]
+    rates = {
+        event.heart_rate_bpm.reason for event in derived if isinstance(event, Metrics) and 86e9 < event.t_ns < 99e9
+    }
+    assert rates == {Reason.OFF_BODY}
 
 
 def _is_of_chest(event: Any) -> bool:
