@@ -164,7 +164,7 @@ class BeatWindow:
         variance = sum([(rr.ms - mean) ** 2 for rr in recent]) / max(1, n - 1)
         if n < 3:  # they say little of their own spread: 50 ms is a usual one at rest
             variance = max(variance, 2500.0)
-        ends_ms = math.hypot(BEAT_JITTER_MS, recent[0].error_ms or 0.0, recent[-1].error_ms or 0.0)
+        ends_ms = math.hypot(math.sqrt(2.0) * BEAT_JITTER_MS, recent[0].error_ms or 0.0, recent[-1].error_ms or 0.0)
         error_ms = math.hypot(Z_95 * math.sqrt(variance / n + (ends_ms / n) ** 2), newest - mean)
         if error_ms > MAX_RATE_BOUND_SHARE * mean:
             return Index(reason=Reason.TOO_MANY_ARTEFACTS)

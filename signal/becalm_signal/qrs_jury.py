@@ -85,6 +85,7 @@ class Jury:
         """Forget everything."""
         self._rr.clear()
         self.shapes.clear()
+        self._before = None
         self.restart()
 
     def look_anew(self) -> None:

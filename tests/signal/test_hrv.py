@@ -1,5 +1,6 @@
 """Heart rate and RMSSD: the plain formulas, withheld where the beats cannot carry them."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -269,3 +270,10 @@ def test_a_rate_is_as_unsure_as_the_ends_of_its_intervals(make_rr: Any) -> None:
     assert bound is not None
     assert wider is not None
     assert wider > 1.1 * bound
+
+
+def test_a_mean_of_even_intervals_is_as_unsure_as_its_two_ends() -> None:
+    window, now_ns = told_of([800.0] * 20, [BeatFlag.OK] * 20, [None] * 20)
+    told = window.heart_rate(now_ns)
+    error_ms = 1.96 * math.hypot(0.7, 0.7) / 5.0  # each R peak is placed to 0.7 ms
+    assert told.bound == pytest.approx(75.0 * error_ms / 800.0, rel=0.01)
