@@ -19,8 +19,9 @@ LIKE = 0.9
 # The peak is sought this far around the middle of the hump: a uniform error within.
 UNPLACED_MS = 100.0 / math.sqrt(3.0)
 # A parabola through three samples uses little of a QRS: measured, twice the error of a matched filter in white noise
-# (Cramer-Rao), for virtual people in muscle and mains noise of every size; and the noise of one beat is itself known
-# from no more than some eight points that have nothing to do with each other (Student's t over the normal: 1.18).
+# (Cramer-Rao: Rao 1945, reprinted as 10.1007/978-1-4612-0919-5_16), for virtual people in muscle and mains
+# noise of every size; and the noise of one beat is itself known from no more than some eight points that have nothing
+# to do with each other (Student's t over the normal: 1.18).
 OVER_CRAMER_RAO = 2.1 * 1.18
 # A usual beat, one or two kinds of early ones, fusions of them; one not seen for some fifty beats makes room.
 MAX_SHAPES = 5
