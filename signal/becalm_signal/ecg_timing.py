@@ -55,7 +55,7 @@ class TimingWatch:
         self._taps = smoothing_taps(SMOOTH_S, rate_hz=recent.rate_hz)
         self._step = max(1, round(recent.rate_hz / POINTS_HZ))
         self._step_ms = 1000.0 * self._step / recent.rate_hz
-        reach = round(1000.0 * REACH_S / self._step_ms)
+        reach = max(1, round(1000.0 * REACH_S / self._step_ms))
         self._ramp = [float(k) for k in range(-reach, reach + 1)]
         self._ramp_square = sum(k * k for k in self._ramp)
         self._shapes: list[_Shape] = []

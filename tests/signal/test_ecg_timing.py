@@ -94,3 +94,15 @@ def test_shapes_outlive_a_gap() -> None:
     recent.restart()
     recent.feed(beat(12.0))
     assert watch.error_ms(65.0) == UNPLACED_MS
+
+
+@pytest.mark.parametrize("rate_hz", [0.1, 1.0, 5.0, 8.0, 25.0])
+def test_a_rate_far_below_any_ecg_has_no_sure_beats_and_raises_nothing(
+    make_track: Any, run_tracks: Any, rate_hz: float
+) -> None:
+    """A validated stream may say any rate: with one point about a peak there is nothing to compare."""
+    samples = np.random.default_rng(1).normal(0.0, 20.0, 600)
+    samples[::9] = 900.0
+    for beat in confirmed(run_tracks(make_track(samples, kind=SignalKind.ECG, rate_hz=rate_hz), block_s=4.0 / rate_hz)):
+        assert beat.t_error_ms is not None
+        assert beat.t_error_ms > 1.0
