@@ -19,7 +19,7 @@ from becalm_server.latency import Latency
 
 log = logging.getLogger(__name__)
 
-# Half a minute of a hundred sessions, half an hour of one; some 50 to 100 MB.
+# A quarter of an hour of a session of three sensors, ten seconds of a hundred; some 50 to 100 MB.
 MAX_QUEUED = 65_536
 # While the database is away agents are asked for more up to here: what is under way then still finds room.
 MAX_HELD = MAX_QUEUED // 2
