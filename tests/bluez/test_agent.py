@@ -92,7 +92,8 @@ async def test_after_each_loss_every_notification_is_kept_once(
     strap = bluez.put_on(make_strap())
     async with agent(tmp_path) as running:
         for n in range(3):
-            await until(lambda: strap.listeners.get(strap.char_path(HRM)))
+            await until(lambda: running.state is not None and running.state.link is LinkState.STREAMING)
+            assert strap.listeners.get(strap.char_path(HRM))
             bluez.notify(strap, HRM, beat(1000))
             bluez.notify(strap, HRM, beat(1001))
             await until(partial(running.has_beats, 2 * (n + 1)))
