@@ -8,14 +8,10 @@ from operator import mul
 
 from becalm_signal.ecg_recent import RecentSamples
 from becalm_signal.filters import smoothing_taps, weighed
+from becalm_signal.qrs_course import FADE, LIKE, MAX_SHAPES, REACH_S, SMOOTH_S, Leveller, blended, gain_of
 
-# The QRS without P and T wave, at points about as far apart as the samples of a chest strap.
-REACH_S = 0.07
+# Points about as far apart as the samples of a chest strap.
 POINTS_HZ = 130.0
-# As the placed peak is smoothed.
-SMOOTH_S = 0.02
-# Below this correlation with every shape the largest deflection may be that of the noise.
-LIKE = 0.9
 # The peak is sought this far around the middle of the hump: a uniform error within.
 UNPLACED_MS = 100.0 / math.sqrt(3.0)
 # A parabola through three samples uses little of a QRS: measured, twice the error of a matched filter in white noise
@@ -23,10 +19,6 @@ UNPLACED_MS = 100.0 / math.sqrt(3.0)
 # noise of every size; and the noise of one beat is itself known from no more than some eight points that have nothing
 # to do with each other (Student's t over the normal: 1.18).
 OVER_CRAMER_RAO = 2.1 * 1.18
-# A usual beat, one or two kinds of early ones, fusions of them; one not seen for some fifty beats makes room.
-MAX_SHAPES = 5
-GAIN = 0.1
-FADE = 0.98
 
 
 @dataclass(slots=True)
@@ -37,8 +29,7 @@ class _Shape:
     weight: float = 1.0
 
     def learn(self, course: Sequence[float]) -> None:
-        gain = max(GAIN, 1.0 / (self.weight + 1.0))
-        self.course = _unit([a + gain * (b - a) for a, b in zip(self.course, course, strict=True)])
+        self.course = blended(self.course, course, gain=gain_of(self.weight))
         self.weight += 1.0
 
     def error(self, share: float) -> float:
@@ -55,9 +46,8 @@ class TimingWatch:
         self._taps = smoothing_taps(SMOOTH_S, rate_hz=recent.rate_hz)
         self._step = max(1, round(recent.rate_hz / POINTS_HZ))
         self._step_ms = 1000.0 * self._step / recent.rate_hz
-        reach = max(1, round(1000.0 * REACH_S / self._step_ms))
-        self._ramp = [float(k) for k in range(-reach, reach + 1)]
-        self._ramp_square = sum(k * k for k in self._ramp)
+        self._reach = max(1, round(1000.0 * REACH_S / self._step_ms))
+        self._leveller = Leveller(self._reach)
         self._shapes: list[_Shape] = []
 
     def error_ms(self, at: float) -> float:
@@ -90,19 +80,11 @@ class TimingWatch:
         whole = math.floor(at)
         here, there = 1.0 - (at - whole), at - whole
         taps = [there * a + here * b for a, b in pairwise([0.0, *self._taps, 0.0])]
-        ahead = self._step * (len(self._ramp) // 2) + len(self._taps) // 2
+        ahead = self._step * self._reach + len(self._taps) // 2
         part = self._recent.between(whole - ahead, whole + ahead + 2)
         part += [0.0] * (2 * ahead + 2 - len(part))
-        course = weighed(part, taps)[:: self._step]
-        mean = sum(course) / len(course)
-        slope = sum(map(mul, course, self._ramp)) / self._ramp_square
-        return _unit([x - mean - slope * k for x, k in zip(course, self._ramp, strict=True)])
+        return self._leveller.course(weighed(part, taps)[:: self._step])
 
 
 def _weight(shape: _Shape) -> float:
     return shape.weight
-
-
-def _unit(course: list[float]) -> list[float]:
-    length = math.sqrt(sum(map(mul, course, course)))
-    return [x / length for x in course] if length > 0.0 else course

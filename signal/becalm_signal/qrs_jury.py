@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
+from becalm_signal.qrs_course import LIKE
 from becalm_signal.qrs_humps import Candidate
 from becalm_signal.qrs_place import Placed
-from becalm_signal.qrs_shapes import LIKE, Likeness, Shapes
+from becalm_signal.qrs_shapes import Likeness, Shapes
 
 # A P wave lies up to this much before its QRS; no two beats are so close.
 LEAD_S = 0.3

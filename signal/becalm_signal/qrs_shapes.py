@@ -5,22 +5,12 @@ from dataclasses import dataclass
 from operator import mul
 
 from becalm_signal.filters import smoothing_taps, weighed
+from becalm_signal.qrs_course import FADE, LIKE, MAX_SHAPES, REACH_S, SMOOTH_S, Leveller, blended, gain_of
 from becalm_signal.qrs_place import HUMP_DELAY_S
 
-# The steep part of a QRS, narrow or wide, without P and T wave.
-REACH_S = 0.07
 # Noise moves the middle of a hump by as much.
 SHIFT_S = 0.023
-# Quiets mains and muscle; a longer one makes P and T waves look like a QRS.
-SMOOTH_S = 0.02
-# Correlation with the nearest shape: 19 of 20 beats of MIT-BIH exceed 0.9; P waves, T waves and noise mostly do not.
-LIKE = 0.9
 CLEARLY_LIKE = 0.95
-# A usual beat, one or two kinds of early ones, and fusions of them.
-MAX_SHAPES = 5
-GAIN = 0.1
-# A shape not seen for some fifty beats makes room.
-FADE = 0.98
 # Energies of beats of one shape differ by less: 19 of 20 of most records, one in three of what handled cables give.
 STEADY = 1.28
 SEEN_TWICE = 1.5
@@ -79,8 +69,7 @@ class Shapes:
         self._shifts = sorted(range(-n_shifts, n_shifts + 1), key=abs)
         self._taps = smoothing_taps(SMOOTH_S, rate_hz=rate_hz)
         self._delay = round(HUMP_DELAY_S * rate_hz)
-        self._ramp = [float(k) for k in range(-self._reach, self._reach + 1)]
-        self._ramp_square = sum(k * k for k in self._ramp)
+        self._leveller = Leveller(self._reach)
         self._known: list[Shape] = []
 
     @property
@@ -127,8 +116,8 @@ class Shapes:
             del self._known[MAX_SHAPES - 1 :]
             self._known.append(Shape(like.course, energy, side))
         else:
-            gain = max(GAIN, 1.0 / (shape.weight + 1.0))
-            shape.course = _unit([a + gain * (b - a) for a, b in zip(shape.course, like.course, strict=True)])
+            gain = gain_of(shape.weight)
+            shape.course = blended(shape.course, like.course, gain=gain)
             shape.energy += gain * (energy - shape.energy)
             shape.side += gain * (side - shape.side)
             shape.weight += 1.0
@@ -143,14 +132,5 @@ class Shapes:
         return weighed([samples[k] for k in range(first - half, last)], self._taps)
 
     def _course(self, smooth: Sequence[float], low: int) -> list[float]:
-        part = smooth[low : low + len(self._ramp)]
-        if len(part) < len(self._ramp):
-            return []
-        mean = sum(part) / len(part)
-        slope = sum(map(mul, part, self._ramp)) / self._ramp_square
-        return _unit([x - mean - slope * k for x, k in zip(part, self._ramp, strict=True)])
-
-
-def _unit(course: list[float]) -> list[float]:
-    length = sum(map(mul, course, course)) ** 0.5
-    return [x / length for x in course] if length > 0.0 else []
+        part = smooth[low : low + 2 * self._reach + 1]
+        return self._leveller.course(part) if len(part) > 2 * self._reach else []
