@@ -1,6 +1,7 @@
 """`becalm people`, `accounts`, `grants`, `consents`, `erase`, `password`: who may see whom, what is kept of them."""
 
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -57,16 +58,10 @@ def grants(
     server: ServerOption = DEFAULT_SERVER,
 ) -> None:
     """List which clinicians may see a person, or change that."""
-    whose = _person(server, person)
-    if to is not None:
-        wish = {"clinician_id": to, "until_at": f"{until.isoformat()}Z" if until else None}
-        made = tell(_at(server, "people", whose, "grants"), method="POST", body=wish)
-        typer.echo(_grant_in_words(made))
-    elif withdraw is not None:
-        typer.echo(_grant_in_words(tell(_at(server, "people", whose, "grants", withdraw), method="DELETE")))
-    else:
-        for one in tell(_at(server, "people", whose, "grants"))["items"]:
-            typer.echo(_grant_in_words(one))
+    until_at = f"{until.isoformat()}Z" if until else None
+    wish = None if to is None else {"clinician_id": to, "until_at": until_at}
+    address = _at(server, "people", _person(server, person), "grants")
+    _list_or_change(address, wish=wish, withdraw=withdraw, in_words=_grant_in_words)
 
 
 def consents(
@@ -82,15 +77,9 @@ def consents(
     """List what a person agreed to, or keep that they agree, or no more."""
     if agree is not None and text is None:
         raise ConfigError("expected the version of the words that the person was shown: --text", setting="--agree")
-    whose = _person(server, person)
-    if agree is not None:
-        wish = {"purpose": agree, "text_version": text}
-        typer.echo(_consent_in_words(tell(_at(server, "people", whose, "consents"), method="POST", body=wish)))
-    elif withdraw is not None:
-        typer.echo(_consent_in_words(tell(_at(server, "people", whose, "consents", withdraw), method="DELETE")))
-    else:
-        for one in tell(_at(server, "people", whose, "consents"))["items"]:
-            typer.echo(_consent_in_words(one))
+    wish = None if agree is None else {"purpose": agree, "text_version": text}
+    address = _at(server, "people", _person(server, person), "consents")
+    _list_or_change(address, wish=wish, withdraw=withdraw, in_words=_consent_in_words)
 
 
 def erase(
@@ -142,6 +131,20 @@ def _person(server: str, person: str | None) -> str:
     if me["person_id"] is None:
         raise ConfigError("expected a person to be named: this account has none of its own", setting="--person")
     return str(me["person_id"])
+
+
+def _list_or_change(
+    address: str, *, wish: dict[str, Any] | None, withdraw: str | None, in_words: Callable[[dict[str, Any]], str]
+) -> None:
+    """Add to what a person let others do, take one of it back, or list it; say in words what came of it."""
+    if wish is not None:
+        items = [tell(address, method="POST", body=wish)]
+    elif withdraw is not None:
+        items = [tell(f"{address}/{quote(withdraw, safe='')}", method="DELETE")]
+    else:
+        items = tell(address)["items"]
+    for one in items:
+        typer.echo(in_words(one))
 
 
 def _grant_in_words(one: dict[str, Any]) -> str:

@@ -5,11 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 from kivy.lang import Builder
-from kivy.uix.modalview import ModalView
 
 from becalm_kivy import words
 from becalm_kivy.preferences import TEXT_SCALES, Preferences
-from becalm_kivy.widgets.controls import ChoiceRow, OptionRow, SwitchRow
+from becalm_kivy.widgets.controls import ChoiceRow, OptionRow, Sheet, SwitchRow
 
 Builder.load_string(
     """
@@ -17,12 +16,8 @@ Builder.load_string(
 #:import words becalm_kivy.words
 
 <OptionsSheet>:
-    size_hint: 1, None
     height: sheet.height
     pos_hint: {'x': 0, 'y': 0}
-    background: ''
-    background_color: 0, 0, 0, 0
-    overlay_color: 0, 0, 0, 0.55
     BoxLayout:
         id: sheet
         orientation: 'vertical'
@@ -60,7 +55,7 @@ _SWITCHES = {
 }
 
 
-class OptionsSheet(ModalView):
+class OptionsSheet(Sheet):
     """Changes the preferences one press at a time; `on_change` gets each new set."""
 
     def __init__(

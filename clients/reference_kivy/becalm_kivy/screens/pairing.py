@@ -4,10 +4,8 @@ from typing import Any
 
 from kivy.lang import Builder
 from kivy.properties import BooleanProperty, StringProperty
-from kivy.uix.modalview import ModalView
 
-# The layout names these widgets.
-from becalm_kivy.widgets import controls  # noqa: F401
+from becalm_kivy.widgets.controls import Sheet
 
 Builder.load_string(
     """
@@ -15,12 +13,8 @@ Builder.load_string(
 #:import words becalm_kivy.words
 
 <PairingSheet>:
-    size_hint: 1, None
     height: sheet.height
     pos_hint: {'x': 0, 'top': 1}  # the keyboard of a phone is at the foot
-    background: ''
-    background_color: 0, 0, 0, 0
-    overlay_color: 0, 0, 0, 0.55
     BoxLayout:
         id: sheet
         orientation: 'vertical'
@@ -96,7 +90,7 @@ Builder.load_string(
 )
 
 
-class PairingSheet(ModalView):
+class PairingSheet(Sheet):
     """Asks for a link; `on_link` gets it, and whoever hears it sets `answer` or dismisses the sheet."""
 
     __events__ = ("on_link",)

@@ -7,6 +7,7 @@ from kivy.properties import BooleanProperty, ColorProperty, NumericProperty, Str
 from kivy.uix.behaviors import ButtonBehavior
 from kivy.uix.boxlayout import BoxLayout
 from kivy.uix.label import Label
+from kivy.uix.modalview import ModalView
 from kivy.uix.widget import Widget
 
 from becalm_kivy import theme
@@ -41,6 +42,12 @@ Builder.load_string(
             pos: self.pos
             size: self.size
             radius: [dp(20)]
+
+<Sheet>:
+    size_hint: 1, None
+    background: ''
+    background_color: 0, 0, 0, 0
+    overlay_color: 0, 0, 0, 0.55
 
 <PillButton>:
     font_size: '16sp'
@@ -124,6 +131,10 @@ class Caption(Words):
 
 class Card(BoxLayout):
     """A rounded surface as high as what it holds."""
+
+
+class Sheet(ModalView):
+    """A surface over the screen at one of its edges, which is dimmed behind it."""
 
 
 class PillButton(ButtonBehavior, Label):
