@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from becalm_protocol.derived import Derived
+from becalm_protocol.derived import Derived, Metrics
 from becalm_protocol.events import Clock, PhaseChange, RawEvent, SampleBlock, SignalKind, StreamInfo
 from becalm_protocol.handshake import Waveform
 from becalm_signal.pipeline import Pipeline
@@ -87,6 +87,22 @@ def make_rr() -> Callable[..., list[float]]:
         return out
 
     return make
+
+
+@pytest.fixture(scope="session")
+def check_rmssd() -> Callable[..., None]:
+    """Give a function that holds every RMSSD told of a synthetic heart against the one of its true intervals."""
+
+    def check(derived: Iterable[Derived], heart: Heart, rr_ms: Sequence[float]) -> None:
+        ends_s = heart.beats_s[1:]
+        shown = [e for e in derived if isinstance(e, Metrics) and e.rmssd_ms.value is not None]
+        assert len(shown) > 40
+        for tick in shown:
+            inside = (ends_s > tick.t_ns / 1e9 - 60.0) & (ends_s <= (tick.rmssd_ms.sample_ns or 0) / 1e9 + 0.1)
+            true_ms = np.sqrt(np.mean(np.diff(np.asarray(rr_ms)[1:][inside]) ** 2))
+            assert abs(tick.rmssd_ms.value - true_ms) <= tick.rmssd_ms.bound
+
+    return check
 
 
 @pytest.fixture(scope="session")

@@ -130,24 +130,33 @@ def test_intervals_without_any_rhythm_have_no_rate() -> None:
     assert window.heart_rate(10).reason is Reason.TOO_MANY_ARTEFACTS
 
 
+def told_of(
+    rr: list[float], flags: list[BeatFlag], errors_ms: list[float | None], *, source: SignalKind = SignalKind.ECG
+) -> tuple[BeatWindow, int]:
+    """A window that has heard these intervals, and the time of the last."""
+    window, t_ns = BeatWindow(source), 0
+    for k, (rr_ms, flag, error_ms) in enumerate(zip(rr, flags, errors_ms, strict=True)):
+        t_ns += round(rr_ms * 1e6)
+        window.apply(
+            Beat(
+                beat_idx=k,
+                t_ns=t_ns,
+                emitted_ns=t_ns,
+                source=source,
+                rr_ms=rr_ms,
+                flag=flag,
+                confirmed=True,
+                rr_error_ms=error_ms,
+            )
+        )
+    return window, t_ns
+
+
 def test_the_doubt_of_an_optical_sensor_widens_the_bound(make_rr: Any) -> None:
     bounds = []
     for error_ms in (None, 2.0, 4.0, 60.0):
-        window, t_ns = BeatWindow(SignalKind.PPI), 0
-        for k, rr_ms in enumerate(make_rr(80, rsa_ms=60.0)):
-            t_ns += round(rr_ms * 1e6)
-            window.apply(
-                Beat(
-                    beat_idx=k,
-                    t_ns=t_ns,
-                    emitted_ns=t_ns,
-                    source=SignalKind.PPI,
-                    rr_ms=rr_ms,
-                    flag=BeatFlag.OK,
-                    confirmed=True,
-                    rr_error_ms=error_ms,
-                )
-            )
+        rr = make_rr(80, rsa_ms=60.0)
+        window, t_ns = told_of(rr, [BeatFlag.OK] * 80, [error_ms] * 80, source=SignalKind.PPI)
         bounds.append(window.rmssd(t_ns).bound)
     plain, small, larger, withheld = bounds
     assert plain is not None
@@ -205,25 +214,6 @@ def test_flags_on_what_may_be_sound_beats_widen_the_bound_or_withhold(make_rr: A
             Beat(beat_idx=k, t_ns=t_ns, emitted_ns=t_ns, source=SignalKind.ECG, rr_ms=rr_ms, flag=flag, confirmed=True)
         )
     assert window.rmssd(t_ns).reason is Reason.TOO_MANY_ARTEFACTS
-
-
-def told_of(rr: list[float], flags: list[BeatFlag], errors_ms: list[float | None]) -> tuple[BeatWindow, int]:
-    window, t_ns = BeatWindow(SignalKind.ECG), 0
-    for k, (rr_ms, flag, error_ms) in enumerate(zip(rr, flags, errors_ms, strict=True)):
-        t_ns += round(rr_ms * 1e6)
-        window.apply(
-            Beat(
-                beat_idx=k,
-                t_ns=t_ns,
-                emitted_ns=t_ns,
-                source=SignalKind.ECG,
-                rr_ms=rr_ms,
-                flag=flag,
-                confirmed=True,
-                rr_error_ms=error_ms,
-            )
-        )
-    return window, t_ns
 
 
 def test_a_beat_laid_on_noise_does_not_move_rmssd(make_rr: Any) -> None:
