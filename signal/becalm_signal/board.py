@@ -14,6 +14,7 @@ from becalm_protocol.derived import (
     SignalQuality,
 )
 from becalm_protocol.events import UNTIMED_KINDS, SignalKind
+from becalm_protocol.units import NS_PER_S
 from becalm_signal.arousal import Arousal, Reading
 from becalm_signal.breath_board import BreathBoard
 from becalm_signal.breath_motion import AXES
@@ -29,6 +30,10 @@ SHAKEN = frozenset({SignalKind.ECG, *LIGHTS})
 OF_MOVEMENT = frozenset({Reason.NOISY, Reason.OFF_BODY})
 
 OF_BREATHS = (BreathTurn, Breath, BreathPause)
+# What speaks of half a minute and more is worked out once a second, and anew where another heart counts or a pacer sets
+# the breath; whether it is shown is settled at every tick.
+RENEWED_NS = NS_PER_S
+NOTHING_YET = Index(reason=Reason.WARMING_UP)
 
 
 class Board:
@@ -46,6 +51,9 @@ class Board:
         self._disagrees = self._moves = False
         # All sources are followed all the time, so that one is ready when another fails.
         self.heart = next((kind for kind in HEART if kind in kinds), SignalKind.RR)
+        self._moment: tuple[int, SignalKind, bool] | None = None
+        """Of what second, heart and kind of breath these three are."""
+        self._rmssd = self._responses = self._told_arousal = NOTHING_YET
 
     @property
     def heart_source(self) -> SignalKind | None:
@@ -97,32 +105,23 @@ class Board:
 
     def metrics(self, now_ns: int, *, lost: frozenset[SignalKind], pacing: bool) -> Metrics:
         """Return all indices at `now_ns`; `lost`: the kinds whose sensor has been silent for more than 3 s."""
-        heart, skin = self._heart_kinds, self._skin_kinds
+        heart, skin, beats = self._heart_kinds, self._skin_kinds, self._beats[self.heart]
         # What a silent sensor said last is not what is.
         self._moves = any(self._bad.get(kind) is Reason.MOTION and kind not in lost for kind in AXES)
         self.breath.choose(now_ns, bad=self._bad, lost=lost)
-        heart_bpm = self._guard(self._beats[self.heart].heart_rate(now_ns), heart, lost=lost, strict=True)
-        rmssd = self._guard(self._beats[self.heart].rmssd(now_ns), heart, lost=lost)
+        moment = (now_ns // RENEWED_NS, self.heart, pacing)
+        is_due, self._moment = moment != self._moment, moment
+        if is_due:
+            self._rmssd, self._responses = beats.rmssd(now_ns), self._skin.response_rate(now_ns)
+        heart_bpm = self._guard(beats.heart_rate(now_ns), heart, lost=lost, strict=True)
+        rmssd = self._guard(self._rmssd, heart, lost=lost)
         breathing = self._guard(self.breath.rate(now_ns, pacing=pacing), self.breath.kinds, lost=lost, strict=True)
         level = self._guard(self._skin.level(now_ns), skin, lost=lost, strict=True)
-        responses = self._guard(self._skin.response_rate(now_ns), skin, lost=lost, strict=True)
-        readings = {
-            name: Reading(index.value, index.bound)
-            for name, index in (
-                ("heart_rate_bpm", heart_bpm),
-                ("scr_per_min", responses),
-                ("breathing_rate_bpm", breathing),
-            )
-            if index.value is not None and index.bound is not None
-        }
-        electrodes = self._skin.reading()
-        if level.value is not None and electrodes is not None:
-            readings["scl_us"] = electrodes
-        if rmssd.value and rmssd.bound is not None:
-            readings["ln_rmssd"] = Reading(math.log(rmssd.value), rmssd.bound / rmssd.value)
-        irregularity = self.breath.irregularity()
-        if irregularity is not None and breathing.value is not None:
-            readings["breath_irregularity"] = irregularity
+        responses = self._guard(self._responses, skin, lost=lost, strict=True)
+        if is_due:
+            plain = {"heart_rate_bpm": heart_bpm, "scr_per_min": responses, "breathing_rate_bpm": breathing}
+            readings = self._readings(plain, level=level, rmssd=rmssd)
+            self._told_arousal = self._arousal.tick(now_ns, readings, pacing=pacing)
         return Metrics(
             t_ns=now_ns,
             emitted_ns=now_ns,
@@ -131,8 +130,25 @@ class Board:
             breathing_rate_bpm=breathing,
             scl_us=level,
             scr_per_min=responses,
-            arousal=self._arousal.tick(now_ns, readings, pacing=pacing),
+            arousal=self._told_arousal,
         )
+
+    def _readings(self, plain: Mapping[str, Index], *, level: Index, rmssd: Index) -> dict[str, Reading]:
+        """Return the features of arousal that can be told now; `plain`: those that are indices as they are."""
+        readings = {
+            name: Reading(index.value, index.bound)
+            for name, index in plain.items()
+            if index.value is not None and index.bound is not None
+        }
+        electrodes = self._skin.reading()
+        if level.value is not None and electrodes is not None:
+            readings["scl_us"] = electrodes
+        if rmssd.value and rmssd.bound is not None:
+            readings["ln_rmssd"] = Reading(math.log(rmssd.value), rmssd.bound / rmssd.value)
+        irregularity = self.breath.irregularity()
+        if irregularity is not None and "breathing_rate_bpm" in readings:
+            readings["breath_irregularity"] = irregularity
+        return readings
 
     def _guard(
         self, index: Index, present: frozenset[SignalKind], *, lost: frozenset[SignalKind], strict: bool = False
