@@ -149,7 +149,7 @@ class Sessions:
             if session is None:
                 record = await self._opener.recall(opened, link=link)
                 session = self._open.get(opened.session_id) or self._remember(record)
-            await self._opener.check_owner(session.record, link=link, opened=opened)
+            await self._opener.check_owner(session, link=link, opened=opened)
             await self._opener.begin(session, agent_id=link.agent_id, opened=opened)
         if link.goodbye is not None:
             return

@@ -26,7 +26,7 @@ from becalm_protocol.handshake import (
 from becalm_protocol.limits import CREDIT_FRAMES
 from becalm_server.access.pace import MESSAGES_PER_S, Messages
 from becalm_server.access.rules import Action
-from becalm_server.access.socket_gate import REVOKED, admit
+from becalm_server.access.socket_gate import KEPT, REVOKED, admit, shown_by
 from becalm_server.agent_link import AgentLink
 from becalm_server.archive.row_security import by_the_server
 from becalm_server.parts import Parts
@@ -53,7 +53,8 @@ async def ingest(websocket: WebSocket) -> None:
         if hello is None:
             return
         try:
-            caller = await admit(websocket, hello, access=parts.access, action=Action.STREAM)
+            shown = shown_by(websocket, hello)
+            caller = await admit(websocket, shown, access=parts.access, action=Action.STREAM)
         except WireError as exc:
             await socket.close(exc.close_code, detail=exc.problem)
             return
@@ -63,7 +64,7 @@ async def ingest(websocket: WebSocket) -> None:
         link = AgentLink(hello.agent_id, person_id=caller.person_id)
         send_away = partial(link.close_nowait, CloseCode.AUTH, detail=REVOKED)
         # What agents bring is kept by the server itself: whose it may be, `admit` and the opener of sessions judge.
-        with parts.access.visitors.inside(caller, send_away=send_away), by_the_server():
+        with parts.access.visitors.inside(caller, key=shown.key, send_away=send_away), by_the_server():
             await _Conversation(socket, link=link, parts=parts).run()
 
 
@@ -110,7 +111,7 @@ class _Conversation:
             except WireError as exc:
                 self._link.close_nowait(exc.close_code, detail=exc.problem)
             except StorageError as exc:
-                self._link.close_nowait(CloseCode.OVERLOADED, detail=str(exc))
+                self._link.close_nowait(CloseCode.OVERLOADED, detail=f"{exc}. {KEPT}")
 
     async def _take(self, message: object, group: asyncio.TaskGroup) -> None:
         sessions, link = self._parts.sessions, self._link
@@ -126,7 +127,7 @@ class _Conversation:
             case Pong(sent_ns=sent_ns, clock_ns=int(clock_ns)):
                 sessions.heard_clock(link, sent_ns=sent_ns, clock_ns=clock_ns)
             case OpenSession(session_id=session_id):
-                if await self._parts.access.is_erased(session_id):
+                if sessions.live(session_id) is None and await self._parts.access.is_erased(session_id):
                     link.put_nowait(StopSession(session_id=session_id))
                     group.create_task(self._have_forgotten(session_id), name="erased session")
                     return

@@ -14,7 +14,7 @@ from becalm_protocol.live import Subscribe, Unsubscribe
 from becalm_server.access.caller import Caller
 from becalm_server.access.pace import MESSAGES_PER_S, Messages
 from becalm_server.access.rules import Action, may
-from becalm_server.access.socket_gate import REVOKED, admit
+from becalm_server.access.socket_gate import REVOKED, admit, shown_by
 from becalm_server.frames import LiveFrame
 from becalm_server.listener import Listener, Sees
 from becalm_server.parts import Parts
@@ -38,7 +38,8 @@ async def live(websocket: WebSocket) -> None:
         if hello is None:
             return
         try:
-            caller = await admit(websocket, hello, access=parts.access, action=Action.READ)
+            shown = shown_by(websocket, hello)
+            caller = await admit(websocket, shown, access=parts.access, action=Action.READ)
         except WireError as exc:
             await socket.close(exc.close_code, detail=exc.problem)
             return
@@ -50,7 +51,8 @@ async def live(websocket: WebSocket) -> None:
             listener.outbox.put_nowait(_welcome(parts, version=socket.version, sees=listener.sees))
             if socket.version == 1:
                 parts.hub.subscribe(listener, Subscribe(waveforms=None if hello.waveforms else ()))
-            with parts.access.visitors.inside(caller, send_away=partial(listener.outbox.close_nowait, CloseCode.AUTH)):
+            send_away = partial(listener.outbox.close_nowait, CloseCode.AUTH)
+            with parts.access.visitors.inside(caller, key=shown.key, send_away=send_away):
                 await _Conversation(socket, listener=listener, parts=parts, caller=caller).run()
         finally:
             parts.hub.leave(listener)

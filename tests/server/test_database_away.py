@@ -6,9 +6,12 @@ from typing import Any
 from tests.server.test_writer_faults import own_cluster as own_cluster
 
 from becalm_protocol.derived import Metrics
-from becalm_protocol.handshake import Ack, Held, Live
+from becalm_protocol.errors import CloseCode
+from becalm_protocol.handshake import Ack, AgentHello, AgentWelcome, Held, Live, Problem
 from becalm_protocol.limits import CREDIT_FRAMES
 from becalm_protocol.units import NS_PER_S
+from becalm_server.access import identities
+from becalm_server.archive import access_store
 from becalm_server.archive import writer as writer_module
 
 N_SECONDS = 2 * CREDIT_FRAMES + 10
@@ -77,6 +80,44 @@ async def test_feedback_goes_on_and_is_stored_afterwards(
     assert counts["n_missing_events"] == 0
     assert {one["last_seq"] for one in counts["streams"]} == {N_SECONDS + 1}
     assert counts["n_metrics"] == N_SECONDS + 1
+
+
+async def test_who_was_here_comes_back_while_it_is_away(
+    start_server: Any, own_cluster: Any, sensors: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(writer_module, "BACKOFF_S", (0.02, 0.1))
+    monkeypatch.setattr(access_store, "WAIT_LIMIT_S", 0.2)
+    monkeypatch.setattr(identities, "REMEMBER_NS", 0)
+    async with start_server(own_cluster.url, heartbeat_s=1.0) as server:
+        async with server.agent() as agent, server.client() as client:
+            await agent.hello()
+            await client.hello()
+            session_id = (await agent.open(sensors.streams)).session_id
+            await agent.send(*sensors.second(0))
+            await agent.wait_acks(sensors.last)
+            await client.wait(metrics_at(1))
+        await asyncio.to_thread(own_cluster.stop)
+        try:
+            async with server.agent() as stranger:
+                await stranger.send(AgentHello(versions=(2,), agent_id="f" * 32))
+                told = await stranger.wait(lambda heard: isinstance(heard, Problem | AgentWelcome))
+                assert "Nothing is lost" in told.detail
+                assert await stranger.closed() == CloseCode.OVERLOADED
+            async with server.agent() as agent, server.client() as client:
+                await agent.hello()
+                await client.hello()
+                await agent.open(sensors.streams, session_id=session_id)
+                await agent.send(*sensors.second(1))
+                await client.wait(metrics_at(2))
+        finally:
+            own_cluster.start()  # here: it ends with the thread that started it
+        async with server.agent() as agent, server.http() as http:
+            await agent.hello()
+            await agent.open(sensors.streams, session_id=session_id)
+            await agent.close_session(session_id, sensors.last)
+            counts = (await http.get(f"/v1/sessions/{session_id}/counts")).json()
+    assert counts["n_missing_events"] == 0
+    assert {one["last_seq"] for one in counts["streams"]} == {2}
 
 
 async def test_memory_is_bounded(start_server: Any, own_cluster: Any, sensors: Any, monkeypatch: Any) -> None:

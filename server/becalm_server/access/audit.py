@@ -75,6 +75,8 @@ class AuditTrail:
         self._written = asyncio.Condition()
         self._n_noted = 0
         self._n_written = 0
+        self._is_waiting = False
+        """The database is away, and the operator was told."""
 
     def note(
         self, action: str, *, caller: Caller | None, subject: str, person_id: str | None = None, outcome: str = "done"
@@ -129,9 +131,12 @@ class AuditTrail:
                     await self._replace_first(batch[0])
                 continue
             except StorageError:
-                log.warning("the audit log waits for the database")
+                if not self._is_waiting:
+                    log.warning("the audit log waits for the database")
+                self._is_waiting = True
                 await asyncio.sleep(BACKOFF_S)
                 continue
+            self._is_waiting = False
             await asyncio.to_thread(self._keep_head, *head)
             for _ in batch:
                 self._queue.popleft()

@@ -66,7 +66,8 @@ async def _delete(parts: Parts, session_ids: Sequence[str]) -> None:
     await parts.archive.writer.wait_drained()  # what was queued before lands before the rows go
     days = await asyncio.to_thread(metric_days_at, owner_url, session_ids)
     for session_id in session_ids:  # each by itself: all at once may take longer than a statement may
-        await parts.access.store.rows("delete_session", session_id=session_id)
+        async with parts.access.store.together() as steps:
+            await steps.rows("delete_session", session_id=session_id)
     try:
         await asyncio.to_thread(count_days_anew_at, owner_url, days)
     except StorageError as exc:

@@ -14,7 +14,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from becalm_protocol.errors import StorageError
 from becalm_server.archive.entrances import Entrances
-from becalm_server.archive.pools import WhoeverPool, in_words, make_pool, open_whoever_pool
+from becalm_server.archive.pools import WAIT_LIMIT_S, WhoeverPool, answered, in_words, make_pool, open_whoever_pool
 from becalm_server.archive.statements import load_statements
 
 Row = dict[str, Any]
@@ -38,8 +38,8 @@ class AccessStore:
 
     async def rows(self, statement: str, **parameters: object) -> list[Row]:
         """Return the rows of a statement of access_queries.sql."""
-        async with self._connected() as connection:
-            return await Steps(connection).rows(statement, **parameters)
+        with in_words():  # one row or a few: a database that needs longer hangs, and the gate must say so
+            return await answered(self._rows(statement, parameters), within_s=WAIT_LIMIT_S)
 
     async def one(self, statement: str, **parameters: object) -> Row | None:
         """Return the first row."""
@@ -51,6 +51,10 @@ class AccessStore:
         """Give statements that are committed together or not at all."""
         async with self._connected() as connection, connection.transaction():
             yield Steps(connection)
+
+    async def _rows(self, statement: str, parameters: dict[str, object]) -> list[Row]:
+        async with self._connected() as connection:
+            return await Steps(connection).rows(statement, **parameters)
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:

@@ -1,8 +1,9 @@
 """Connections: pools for requests, few and patient, and single ones for jobs; each statement with an end."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import psycopg
@@ -21,16 +22,31 @@ QUERY_LIMIT_MS = 20_000
 # A job's statements take some tens of milliseconds, the longest over a whole session a few seconds.
 JOB_QUERY_LIMIT_MS = 60_000
 
+T = TypeVar("T")
+
 
 @contextmanager
 def in_words() -> Iterator[None]:
     """Turn what a connection says into a StorageError with a sentence."""
     try:
         yield
-    except PoolTimeout as exc:
+    except (PoolTimeout, TimeoutError) as exc:
         raise StorageError(f"database: no answer within {WAIT_LIMIT_S:.0f} s. It may be restarting; try again") from exc
     except (psycopg.Error, OSError) as exc:
         raise StorageError(f"database: {type(exc).__name__}. It may be restarting; try again") from exc
+
+
+async def answered(question: Coroutine[Any, Any, T], *, within_s: float) -> T:
+    """Return an answer of the database. Raises TimeoutError, also where it is too silent to hear that nobody waits."""
+    task = asyncio.create_task(question)
+    task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+    try:
+        await asyncio.wait({task}, timeout=within_s)
+        if task.done():
+            return task.result()
+    finally:
+        task.cancel()
+    raise TimeoutError
 
 
 class WhoeverPool:

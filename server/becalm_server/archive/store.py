@@ -15,7 +15,7 @@ from becalm_server.archive.arrival_order import ArrivalOrder
 from becalm_server.archive.entrances import Entrances, open_entrances
 from becalm_server.archive.migrate import migrate
 from becalm_server.archive.overview import Overview, Window
-from becalm_server.archive.pools import WhoeverPool, in_words, open_whoever_pool
+from becalm_server.archive.pools import WAIT_LIMIT_S, WhoeverPool, answered, in_words, open_whoever_pool
 from becalm_server.archive.raw_rows import RawRow, to_event
 from becalm_server.archive.records import SessionRecord, StreamRecord, session_record, stream_record
 from becalm_server.archive.row_security import by_the_server
@@ -171,8 +171,9 @@ class Archive:
 
     async def server_version(self) -> str:
         """Return the version of the database."""
-        row = await self.one("server_version")
-        return str(row["server_version"]) if row else "unknown"
+        with in_words():
+            (row,) = await answered(self._pool.rows(SQL["server_version"], {}), within_s=WAIT_LIMIT_S)
+        return str(row["server_version"])
 
     async def one(self, statement: str, **parameters: object) -> dict[str, Any] | None:
         """Return the first row of a statement."""
