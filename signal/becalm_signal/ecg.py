@@ -14,6 +14,7 @@ from becalm_signal.ecg_cause import NoiseCause
 from becalm_signal.ecg_contact import ContactWatch
 from becalm_signal.ecg_plateau import PlateauWatch
 from becalm_signal.ecg_recent import RecentSamples
+from becalm_signal.ecg_spikes import SpikeGate
 from becalm_signal.ecg_timing import TimingWatch
 from becalm_signal.ecg_trust import HeartTrust
 from becalm_signal.intervals import BEAT_JITTER_MS
@@ -51,6 +52,7 @@ class EcgStage:
         self._watch = RangeWatch(
             rate_hz, window_s=WATCH_S, flat_range=max(flat_range, 2.0 * unit_per_count), unit_per_count=unit_per_count
         )
+        self._gate = SpikeGate(rate_hz)
         self._detector = QrsDetector(rate_hz)
         self._contact = ContactWatch(rate_hz)
         self._recent = RecentSamples(rate_hz)
@@ -64,6 +66,8 @@ class EcgStage:
         self._breaths = BreathMaker(is_hint=True)
         self._origin: int | None = None
         self._newest = 0
+        self._heard: int | None = None
+        """The sample with which those at hand were let through, where that was not their own."""
         self._before_ns: float | None = None
         self._before_error_ms = 0.0
         self._ghost = False
@@ -72,6 +76,7 @@ class EcgStage:
 
     def restart(self, *, t_ns: int, emitted_ns: int) -> list[Output]:
         """Begin again after a gap; open beats are confirmed with what is known."""
+        self._gate.restart()
         self._watch.restart()
         self._detector.restart()
         self._contact.restart()
@@ -87,24 +92,32 @@ class EcgStage:
 
     def feed(self, samples: Sequence[float], *, first: int, clock: StreamClock) -> list[Output]:
         """Take samples; see `Stage.feed`."""
+        first -= len(self._gate.held)
         if self._origin is None:
             self._origin = first
-        self._newest = first + len(samples) - 1
         out: list[Output] = []
-        while samples:
-            n_taken = self._advance(samples, first=first, clock=clock, out=out)
-            samples, first = samples[n_taken:], first + n_taken
+        for run, n_late in self._gate.feed(samples):
+            self._newest = first + len(run) - 1
+            self._heard = None if n_late is None else self._newest + n_late
+            self._take(run, first=first, clock=clock, out=out)
+            first = self._newest + 1
         return out
 
     def finish(self, *, clock: StreamClock) -> list[Output]:
         """Settle the last beats."""
         if self._origin is None:
             return []
-        emitted_ns = clock.session_ns(self._newest)
         out: list[Output] = []
+        self._take(self._gate.held, first=self._newest + 1, clock=clock, out=out)
+        emitted_ns = clock.session_ns(self._newest + len(self._gate.held))
         for peak in self._detector.finish():
             out += self._beat(peak, clock=clock, emitted_ns=emitted_ns)
         return [*out, *self._flagger.flush(emitted_ns=emitted_ns)]
+
+    def _take(self, samples: Sequence[float], *, first: int, clock: StreamClock, out: list[Output]) -> None:
+        while samples:
+            n_taken = self._advance(samples, first=first, clock=clock, out=out)
+            samples, first = samples[n_taken:], first + n_taken
 
     def _advance(self, samples: Sequence[float], *, first: int, clock: StreamClock, out: list[Output]) -> int:
         """Take samples; return how many, fewer where all begins anew."""
@@ -129,10 +142,11 @@ class EcgStage:
             return []
         self._is_doubted = True
         self._rose_ns = clock.session_ns((self._origin or 0) + self._contact.rose_at)
-        return self._quality.change(Reason.NOISY, t_ns=self._rose_ns, emitted_ns=self._rose_ns)
+        emitted_ns = self._rose_ns if self._heard is None else clock.session_ns(self._heard)
+        return self._quality.change(Reason.NOISY, t_ns=self._rose_ns, emitted_ns=emitted_ns)
 
     def _settle(self, peaks: Sequence[Peak], *, at: int, clock: StreamClock) -> list[Output]:
-        emitted_ns = clock.session_ns(at)
+        emitted_ns = clock.session_ns(at if self._heard is None else self._heard)
         was = self._quality.reason
         told: list[Peak] = []
         for peak in peaks:
