@@ -18,10 +18,11 @@ from becalm_protocol.units import NS_PER_S
 from becalm_signal.arousal import Arousal, Reading
 from becalm_signal.breath_board import BreathBoard
 from becalm_signal.breath_motion import AXES
+from becalm_signal.breath_turns import BreathEvent
 from becalm_signal.hrv import BeatWindow
 from becalm_signal.ppg import LIGHTS
 from becalm_signal.skin_board import SkinBoard
-from becalm_signal.stage import Output
+from becalm_signal.stage import BreathHint, Output
 
 # Where the heart is heard best comes first.
 HEART = (SignalKind.ECG, SignalKind.RR, SignalKind.PPI, *LIGHTS)
@@ -87,6 +88,8 @@ class Board:
             self._judge(event.kind, event.reason)
         elif isinstance(event, OF_BREATHS):
             return self.breath.apply(event)
+        elif isinstance(event, BreathHint):
+            self.breath.hear(event)
         else:
             self._skin.apply(event)
         return True
@@ -103,12 +106,18 @@ class Board:
         reason = self._bad[kind]
         return Reason.MOTION if self._moves and kind in SHAKEN and reason in OF_MOVEMENT else reason
 
-    def metrics(self, now_ns: int, *, lost: frozenset[SignalKind], pacing: bool) -> Metrics:
-        """Return all indices at `now_ns`; `lost`: the kinds whose sensor has been silent for more than 3 s."""
-        heart, skin, beats = self._heart_kinds, self._skin_kinds, self._beats[self.heart]
+    def settle(self, now_ns: int, *, lost: frozenset[SignalKind]) -> list[BreathEvent]:
+        """Choose the source of the breath; return what counts only now.
+
+        `lost`: the kinds whose sensor has been silent for more than 3 s.
+        """
         # What a silent sensor said last is not what is.
         self._moves = any(self._bad.get(kind) is Reason.MOTION and kind not in lost for kind in AXES)
-        self.breath.choose(now_ns, bad=self._bad, lost=lost)
+        return self.breath.choose(now_ns, bad=self._bad, lost=lost)
+
+    def metrics(self, now_ns: int, *, lost: frozenset[SignalKind], pacing: bool) -> Metrics:
+        """Return all indices at `now_ns`, a moment that is settled."""
+        heart, skin, beats = self._heart_kinds, self._skin_kinds, self._beats[self.heart]
         moment = (now_ns // RENEWED_NS, self.heart, pacing)
         is_due, self._moment = moment != self._moment, moment
         if is_due:

@@ -9,7 +9,9 @@ from becalm_protocol.events import SignalKind
 from becalm_protocol.units import NS_PER_S
 from becalm_signal.arousal import Reading
 from becalm_signal.bounds import Z_95, moments, variation
-from becalm_signal.breath_turns import HOLD_BREATHS, HOLD_S
+from becalm_signal.breath_ecg import EcgBreath
+from becalm_signal.breath_turns import HOLD_BREATHS, HOLD_S, BreathEvent
+from becalm_signal.stage import BreathHint
 
 BREATH_RANKS: tuple[tuple[SignalKind, ...], ...] = (
     (SignalKind.RESPIRATION,),
@@ -45,6 +47,7 @@ def rank_of(source: SignalKind | None) -> int | None:
     return next((rank for rank, kinds in enumerate(BREATH_RANKS) if source in kinds), None)
 
 
+_ECG = rank_of(SignalKind.ECG)
 _INTERVALS_ALONE = rank_of(SignalKind.RR)
 
 
@@ -63,7 +66,7 @@ class BreathWindow:
         """Whole breaths without a break."""
         self._sum_up()
 
-    def apply(self, event: Breath | BreathTurn | BreathPause) -> None:
+    def apply(self, event: BreathEvent) -> None:
         """Take a turn, a breath or a pause."""
         if event.source is not None:
             self.kind = event.source
@@ -149,13 +152,17 @@ class BreathWindow:
 
 
 class BreathBoard:
-    """All sources are followed all the time; the best one that works counts, or the one that a person wishes for."""
+    """The best source that works counts, or the one that a person wishes for.
+
+    All are followed all the time, but for the ECG, whose breath costs most: it catches up where no better one breathes.
+    """
 
     def __init__(self, kinds: frozenset[SignalKind]) -> None:
         ranks = [rank for rank, members in enumerate(BREATH_RANKS) if kinds & set(members)]
         self._windows = {rank: BreathWindow(rank) for rank in ranks}
         self._kinds_of = {rank: kinds & set(BREATH_RANKS[rank]) for rank in ranks}
         self._rank = ranks[0] if ranks else None
+        self._ecg = EcgBreath()
         self._wish: int | None = None
         self._told_ns: int | None = None
 
@@ -173,7 +180,11 @@ class BreathBoard:
         """Keep to this source, if there is such a sensor; None: choose by quality."""
         self._wish = rank_of(source)
 
-    def apply(self, event: Breath | BreathTurn | BreathPause) -> bool:
+    def hear(self, hint: BreathHint) -> None:
+        """Take what a beat has of the breath in it."""
+        self._ecg.hear(hint)
+
+    def apply(self, event: BreathEvent) -> bool:
         """Take an event of any source; return whether it counts: of the chosen source, and newer than what counted."""
         rank = 0 if event.source is None else rank_of(event.source)
         if rank is None or rank not in self._windows:
@@ -187,22 +198,32 @@ class BreathBoard:
             self._told_ns = event.t_ns
         return True
 
-    def choose(self, now_ns: int, *, bad: Mapping[SignalKind, Reason], lost: frozenset[SignalKind]) -> None:
-        """Settle whose breaths count from now on.
+    def choose(
+        self, now_ns: int, *, bad: Mapping[SignalKind, Reason], lost: frozenset[SignalKind]
+    ) -> list[BreathEvent]:
+        """Settle whose breaths count from now on; return what counts of those that the ECG caught up with.
 
         A source that is bad or silent is left at once for the next best that breathes. One that is still, but sound,
         is left only where another has gone on breathing since: else the breath is held, and that is worth knowing.
         """
         unusable = {rank for rank in self._windows if self._is_bad(rank, bad=bad, lost=lost)} if bad or lost else set()
+        counting = self.catch_up() if _ECG in {self._rank, self._wish, *unusable} else []
         for rank in unusable:
             self._windows[rank].forget()
         if self._wish in self._windows:
             self._rank = self._wish
-            return
+            return counting
         for rank, window in self._windows.items():
+            if rank == _ECG:
+                counting += self.catch_up()
             if rank not in unusable and window.breathes(now_ns) and self._may_take(rank, now_ns, unusable=unusable):
                 self._rank = rank
-                return
+                break
+        return counting
+
+    def catch_up(self) -> list[BreathEvent]:
+        """Take what the ECG tells of the breath by now; return what of it counts."""
+        return [event for event in self._ecg.catch_up() if self.apply(event)]
 
     def rate(self, now_ns: int, *, pacing: bool) -> Index:
         """Return the rate of the chosen source; `pacing`: a pacer sets the breath."""

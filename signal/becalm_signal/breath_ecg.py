@@ -7,11 +7,14 @@ it spoils the fusion); where there is nothing but a rhythm it is read alone (`br
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
 from statistics import median
 
+from becalm_protocol.events import SignalKind
+from becalm_protocol.units import NS_PER_S
 from becalm_signal.breath_spectrum import BreathSpectrum
-from becalm_signal.breath_trace import TraceBreath, Turn
+from becalm_signal.breath_trace import TraceBreath
+from becalm_signal.breath_turns import BreathEvent, BreathMaker, TurnAt
+from becalm_signal.stage import BreathHint
 
 KEPT_HZ = 250.0
 KEPT_S = 6.0
@@ -28,14 +31,15 @@ CLIP_MADS = 5.0
 SHARP, BLURRED = 0.55, 0.45
 # Two breaths at 5 a minute, and soon free of what is over.
 WINDOW_S = 24.0
+# A window, two spectra that agree, and as many breaths as a rate is told of (`breath_board`), slow ones too.
+KEPT_NS = 90 * NS_PER_S
+MAX_KEPT = 300
 
 
-class EcgBreath:
-    """Turns of the breath in one ECG.
+class QrsLevels:
+    """What a breath moves in the QRS of one ECG. `feed` takes every sample; `read(at)` looks back at an R peak.
 
-    `feed` takes every sample, `beat(at)` every R peak found and returns the turns that it settled, oldest first.
-    A rise of the QRS is taken for inhalation. Delay: 3 to 12 s (one breath and up to 4 s). Warm-up: 24 s of beats.
-    State: 6 s of samples, 24 s of modulations.
+    State: 6 s of samples.
     """
 
     def __init__(self, rate_hz: float) -> None:
@@ -43,9 +47,6 @@ class EcgBreath:
         self._stride = max(1, int(rate_hz / KEPT_HZ))
         self._kept: list[float] = []
         self._n_kept = round(KEPT_S * rate_hz / self._stride)
-        self._traces = TraceBreath(
-            BreathSpectrum(WINDOW_S), sharp=SHARP, blurred=BLURRED, longest_step_s=MAX_BEAT_GAP_S
-        )
         self.restart()
 
     def restart(self) -> None:
@@ -53,11 +54,6 @@ class EcgBreath:
         self._kept.clear()
         self._first_kept = 0
         self._n_seen = 0
-        self._forget_beats()
-
-    def _forget_beats(self) -> None:
-        self._usual = [deque[float](maxlen=N_USUAL) for _ in range(N_MODULATIONS)]
-        self._traces.forget()
 
     def feed(self, samples: Sequence[float]) -> None:
         """Take samples of the ECG, shape (n_samples,)."""
@@ -67,22 +63,8 @@ class EcgBreath:
             self._first_kept += self._n_kept
             del self._kept[: self._n_kept]
 
-    def beat(self, at: float) -> list[Turn]:
-        """Take the position of an R peak, counted in samples since `restart`; turns are at such positions too."""
-        t_s = at / self._rate_hz
-        if self._traces.is_torn(t_s):
-            self._forget_beats()
-        if self._traces.is_near(t_s):
-            return []
-        read = self._read(at)
-        if read is None:
-            return []
-        turns = self._traces.beat(t_s, self._clipped(read))
-        return [replace(turn, at=turn.at * self._rate_hz) for turn in turns]
-
-    # ------------------------------------------------------------------------------------------------ modulations
-    def _read(self, at: float) -> list[float] | None:
-        """Return range, height and baseline of the QRS at this position."""
+    def read(self, at: float) -> tuple[float, ...] | None:
+        """Return range, height and baseline of the QRS at this position, counted in samples since `restart`."""
         kept_hz = self._rate_hz / self._stride
         middle = round(at / self._stride) - self._first_kept
         reach = max(2, round(QRS_REACH_S * kept_hz))
@@ -94,7 +76,69 @@ class EcgBreath:
         base = sum(before) / len(before)
         top, bottom = _vertex(qrs), -_vertex([-x for x in qrs])
         height = top - base if top - base >= base - bottom else base - bottom
-        return [top - bottom, height, base]
+        return top - bottom, height, base
+
+
+class EcgBreath:
+    """Turns and breaths in the hints of one ECG, worked out when they are asked for: a belt that breathes is enough.
+
+    `hear` takes every hint, `catch_up` returns what those since the last time come to, oldest first, as if it had been
+    asked at each of them, but for what only older ones than a minute and a half would tell. A rise of the QRS is taken
+    for inhalation. Delay: 3 to 12 s (one breath and up to 4 s). Warm-up: 24 s of beats. State: 90 s of hints, 24 s of
+    modulations.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[BreathHint] = deque()
+        self._is_cut = False
+        """Whether some have waited for too long."""
+        self._traces = TraceBreath(
+            BreathSpectrum(WINDOW_S), sharp=SHARP, blurred=BLURRED, longest_step_s=MAX_BEAT_GAP_S
+        )
+        self._breaths = BreathMaker(is_hint=True)
+        self._forget()
+
+    def hear(self, hint: BreathHint) -> None:
+        """Take the hint of the next beat."""
+        waiting = self._waiting
+        waiting.append(hint)
+        while hint.t_ns - waiting[0].t_ns > KEPT_NS or len(waiting) > MAX_KEPT:
+            waiting.popleft()
+            self._is_cut = True
+
+    def catch_up(self) -> list[BreathEvent]:
+        """Return what has become known since the last time."""
+        if self._is_cut:
+            self._is_cut = False
+            self._begin_anew()
+        out: list[BreathEvent] = []
+        for hint in self._waiting:
+            out += self._beat(hint)
+        self._waiting.clear()
+        return out
+
+    def _beat(self, hint: BreathHint) -> list[BreathEvent]:
+        if hint.is_first:
+            self._begin_anew()
+        elif self._traces.is_torn(hint.at_s):
+            self._forget()
+        if self._traces.is_near(hint.at_s):
+            return []
+        out: list[BreathEvent] = []
+        for turn in self._traces.beat(hint.at_s, self._clipped(hint.levels)):
+            if turn.is_torn:
+                self._breaths.restart()
+            placed = TurnAt(hint.t_ns - round((hint.at_s - turn.at) * NS_PER_S), 0.0, turn.is_peak)
+            out += self._breaths.turn(placed, source=SignalKind.ECG, emitted_ns=hint.emitted_ns)
+        return out
+
+    def _begin_anew(self) -> None:
+        self._forget()
+        self._breaths.restart()
+
+    def _forget(self) -> None:
+        self._usual = [deque[float](maxlen=N_USUAL) for _ in range(N_MODULATIONS)]
+        self._traces.forget()
 
     def _clipped(self, read: Sequence[float]) -> list[float]:
         level = []

@@ -8,6 +8,8 @@ from becalm_protocol.derived import Breath, BreathPause, BreathPhase, BreathTurn
 from becalm_protocol.events import SignalKind
 from becalm_protocol.units import NS_PER_S
 
+BreathEvent = BreathTurn | Breath | BreathPause
+
 # Longer than two and a half usual breaths, and than 10 s, without a turn is a hold (10 s: an apnoea, AASM 2012).
 HOLD_BREATHS = 2.5
 HOLD_S = 10.0
@@ -42,7 +44,7 @@ class BreathMaker:
         """Median length of the last breaths."""
         return median(self._periods_s) if self._periods_s else None
 
-    def turn(self, turn: TurnAt, *, source: SignalKind, emitted_ns: int) -> list[BreathTurn | Breath | BreathPause]:
+    def turn(self, turn: TurnAt, *, source: SignalKind, emitted_ns: int) -> list[BreathEvent]:
         """Take a turn; return it, after the pause that it ends and before the breath that it ends."""
         before = self._before
         is_long = before is not None and turn.t_ns - before.t_ns > self._longest_ns()
@@ -51,7 +53,7 @@ class BreathMaker:
             before = None
         self._before = turn
         phase = BreathPhase.OUT if turn.is_peak else BreathPhase.IN
-        out: list[BreathTurn | Breath | BreathPause] = []
+        out: list[BreathEvent] = []
         if before is not None and is_long:
             out.append(BreathPause(t_ns=before.t_ns, end_ns=turn.t_ns, emitted_ns=emitted_ns, source=source))
             self._trough = self._peak = None  # a breath with a hold in it has no rate worth telling

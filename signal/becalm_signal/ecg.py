@@ -5,10 +5,9 @@ from collections.abc import Sequence
 
 from becalm_protocol.derived import Reason
 from becalm_protocol.events import SignalKind
-from becalm_protocol.units import NS_PER_MS
+from becalm_protocol.units import NS_PER_MS, NS_PER_S
 from becalm_signal.bounds import Z_95
-from becalm_signal.breath_ecg import EcgBreath
-from becalm_signal.breath_turns import BreathMaker, TurnAt
+from becalm_signal.breath_ecg import QrsLevels
 from becalm_signal.clock import StreamClock
 from becalm_signal.ecg_cause import NoiseCause
 from becalm_signal.ecg_contact import ContactWatch
@@ -21,7 +20,7 @@ from becalm_signal.intervals import BEAT_JITTER_MS
 from becalm_signal.qrs import Peak, QrsDetector
 from becalm_signal.quality import RangeWatch
 from becalm_signal.rr import RrFlagger
-from becalm_signal.stage import Output, QualityReporter
+from becalm_signal.stage import BreathHint, Output, QualityReporter
 
 # An electrode on skin shows more than this in 2 s; an open input less (uV).
 FLAT_UV = 20.0
@@ -62,8 +61,8 @@ class EcgStage:
         self._trust = HeartTrust()
         self._flagger = RrFlagger(SignalKind.ECG)
         self._quality = QualityReporter(SignalKind.ECG)
-        self._breath = EcgBreath(rate_hz)
-        self._breaths = BreathMaker(is_hint=True)
+        self._levels = QrsLevels(rate_hz)
+        self._breath_begins = True
         self._origin: int | None = None
         self._newest = 0
         self._heard: int | None = None
@@ -83,8 +82,7 @@ class EcgStage:
         self._plateaus.restart()
         self._recent.restart()
         self._trust.restart()
-        self._breath.restart()
-        self._breaths.restart()
+        self._begin_breath()
         self._origin = None
         self._before_ns = None
         confirmed = self._flagger.flush(emitted_ns=emitted_ns)
@@ -128,7 +126,7 @@ class EcgStage:
             self._contact.feed(taken)
             out += self._doubt(clock)
             self._recent.feed(taken)
-            self._breath.feed(taken)
+            self._levels.feed(taken)
             judged = self._watch.feed(taken)
             if judged or peaks:
                 out += self._settle(peaks, at=first + n_taken - 1, clock=clock)
@@ -164,7 +162,7 @@ class EcgStage:
             self._plateaus.restart()
             self._recent.restart()
             self._trust.restart()
-            self._breath.restart()
+            self._begin_breath()
             self._origin = at + 1
             return out
         for peak in told:
@@ -211,22 +209,25 @@ class EcgStage:
         error_ms = round(math.hypot(clock.error_ns(at) / 1e6, Z_95 * max(BEAT_JITTER_MS, peak.error_ms)), 3)
         rr_error_ms = round(math.hypot(self._before_error_ms, peak.error_ms), 3)
         self._before_error_ms = peak.error_ms
+        t_ns = clock.session_ns(at)
         return [
             *self._flagger.push(
-                clock.session_ns(at),
+                t_ns,
                 rr_ms=rr_ms,
                 emitted_ns=emitted_ns,
                 t_error_ms=error_ms,
                 rr_error_ms=rr_error_ms if rr_ms is not None and rr_error_ms > USUAL_RR_ERROR_MS else None,
             ),
-            *self._breathe(peak.at, clock=clock, emitted_ns=emitted_ns),
+            *self._hint(peak.at, t_ns=t_ns, at_s=stream_ns / NS_PER_S, emitted_ns=emitted_ns),
         ]
 
-    def _breathe(self, at: float, *, clock: StreamClock, emitted_ns: int) -> list[Output]:
-        out: list[Output] = []
-        for turn in self._breath.beat(at):
-            if turn.is_torn:
-                self._breaths.restart()
-            placed = TurnAt(clock.session_ns((self._origin or 0) + turn.at), 0.0, turn.is_peak)
-            out += self._breaths.turn(placed, source=SignalKind.ECG, emitted_ns=emitted_ns)
-        return out
+    def _hint(self, at: float, *, t_ns: int, at_s: float, emitted_ns: int) -> list[Output]:
+        levels = self._levels.read(at)
+        if levels is None:
+            return []
+        is_first, self._breath_begins = self._breath_begins, False
+        return [BreathHint(t_ns=t_ns, emitted_ns=emitted_ns, at_s=at_s, levels=levels, is_first=is_first)]
+
+    def _begin_breath(self) -> None:
+        self._levels.restart()
+        self._breath_begins = True

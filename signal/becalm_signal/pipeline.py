@@ -30,7 +30,7 @@ from becalm_signal.heart_section import HeartSection
 from becalm_signal.lane import Lane
 from becalm_signal.ppg import LIGHTS, PpgStage
 from becalm_signal.slow_board import Section, SlowBoard
-from becalm_signal.stage import Output, SkinLevel, Stage
+from becalm_signal.stage import Inward, Output, Stage
 from becalm_signal.strap import StrapChoice, StrapStage
 from becalm_signal.subsidence import Subsidence
 from becalm_signal.ticks import Ticker
@@ -60,7 +60,7 @@ STAGES: tuple[tuple[SignalKind, MakeStage], ...] = (
 )
 """Order of the waveform stages; after them the strap's own RR, then the tick: all indices, and arousal from them."""
 
-HELD_BACK = (SkinLevel, BreathTurn, Breath, BreathPause)
+HELD_BACK = (*Inward, BreathTurn, Breath, BreathPause)
 """Outputs that do not leave a stage at once: for the metrics only, or until their source is chosen at a tick."""
 
 STRAP_ORDER = len(STAGES)

@@ -38,7 +38,23 @@ class SkinLevel:
     """The noise is small enough to tell the smallest response from it."""
 
 
-Output = Beat | BreathTurn | Breath | BreathPause | SkinResponse | SkinRecovery | SignalQuality | SkinLevel
+@dataclass(slots=True, kw_only=True)
+class BreathHint:
+    """What one beat of an ECG has of the breath in it, for whoever asks the ECG for the breath."""
+
+    t_ns: int
+    emitted_ns: int
+    at_s: float
+    """Its time on the stream's own even scale."""
+    levels: tuple[float, ...]
+    """Range, height and baseline of its QRS."""
+    is_first: bool
+    """Nothing before it belongs to it."""
+
+
+Output = Beat | BreathTurn | Breath | BreathPause | SkinResponse | SkinRecovery | SignalQuality | SkinLevel | BreathHint
+Inward = (SkinLevel, BreathHint)
+"""Outputs for the indices only."""
 
 
 class Stage(Protocol):

@@ -20,9 +20,10 @@ from becalm_protocol.units import NS_PER_S
 from becalm_protocol.wishes import BreathWish
 from becalm_signal.anchor import Anchor
 from becalm_signal.board import Board
+from becalm_signal.breath_turns import BreathEvent
 from becalm_signal.lane import MAX_FILLED_NS, Lane
 from becalm_signal.slow_board import SLOW_TICK_NS, Moment, SlowBoard
-from becalm_signal.stage import Output, SkinLevel
+from becalm_signal.stage import Inward, Output
 from becalm_signal.strap import StrapChoice
 
 TICK_NS = 250_000_000
@@ -100,7 +101,7 @@ class Ticker:
         out = self._run_to(max(marks)) if marks else []
         while self._heap:
             out += self._apply(heapq.heappop(self._heap)[-1])
-        return out
+        return [*out, *self._heed(self._board.breath.catch_up())]
 
     # ---------------------------------------------------------------------------------------------------- waiting
     def _limit_ns(self, heard_ns: int | None) -> int | None:
@@ -154,7 +155,7 @@ class Ticker:
         heap = self._heap
         while heap and heap[0][0] <= now_ns:
             popped = heapq.heappop(heap)[-1]
-            if isinstance(popped, SkinLevel):  # for the live indices only
+            if isinstance(popped, Inward):
                 self._board.apply(popped)
                 continue
             for event in self._anchor.take(popped):
@@ -163,6 +164,7 @@ class Ticker:
         while self._wishes and self._wishes[0].t_ns <= now_ns:
             self._board.breath.wish(self._wishes.pop(0).source)
         lost, phase = self._lost(now_ns), self._phase(now_ns)
+        out += self._heed(self._board.settle(now_ns, lost=lost))
         pacing = phase is not None and phase.phase is Phase.PRACTICE and phase.pacer is not None
         metrics = self._board.metrics(now_ns, lost=lost, pacing=pacing)
         out.append(metrics)
@@ -176,6 +178,12 @@ class Ticker:
             return []
         self._slow.apply(event)
         return [event] if isinstance(event, OF_BREATHS) else []
+
+    def _heed(self, breaths: list[BreathEvent]) -> list[BreathEvent]:
+        """Let breaths count for the slow indices, too."""
+        for event in breaths:
+            self._slow.apply(event)
+        return breaths
 
     def _moment(self, metrics: Metrics, *, phase: PhaseChange | None, lost: frozenset[SignalKind]) -> Moment:
         board = self._board

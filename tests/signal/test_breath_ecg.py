@@ -1,13 +1,16 @@
 """Breathing from an ECG whose QRS each breath turns, alone and behind a belt that fails."""
 
+import math
 from typing import Any
 
 import numpy as np
 import pytest
 
 from becalm_protocol.derived import Breath, BreathPhase, BreathTurn, Metrics, Reason, SlowMetrics
-from becalm_protocol.events import SignalKind
+from becalm_protocol.events import SignalKind, StreamState, StreamStatus
 from becalm_protocol.wishes import BreathWish
+from becalm_signal.breath_ecg import EcgBreath
+from becalm_signal.stage import BreathHint
 
 RATE_HZ = 130.0
 
@@ -70,6 +73,50 @@ def test_a_belt_that_sticks_is_left_for_the_ecg_and_taken_again(
         SignalKind.ECG,
         SignalKind.RESPIRATION,
     }
+
+
+def hint(second: float, *, is_first: bool = False) -> BreathHint:
+    t_ns = round(second * 1e9)
+    level = 1.0 + 0.1 * math.sin(2 * math.pi * 0.2 * second)
+    return BreathHint(t_ns=t_ns, emitted_ns=t_ns, at_s=second, levels=(level, level, 0.1), is_first=is_first)
+
+
+def test_an_ecg_that_is_asked_late_tells_what_one_asked_at_every_beat_has_told() -> None:
+    always, late = EcgBreath(), EcgBreath()
+    told = []
+    for k in range(100):
+        for breath in (always, late):
+            breath.hear(hint(0.8 * k, is_first=k == 0))
+        told += always.catch_up()
+    assert len(told) > 20
+    assert late.catch_up() == told
+    assert late.catch_up() == []
+
+
+def test_what_has_waited_for_too_long_is_let_go_and_the_rest_stands_alone() -> None:
+    late = EcgBreath()
+    for k in range(500):
+        late.hear(hint(0.8 * k, is_first=k == 0))
+    turns_s = [event.t_ns / 1e9 for event in late.catch_up() if isinstance(event, BreathTurn)]
+    assert 310.0 < turns_s[0] < 330.0  # the last beat was at 399 s
+    assert np.diff(turns_s) == pytest.approx(2.5, abs=0.3)
+
+
+def test_the_ecg_breathes_at_once_where_a_belt_is_lost(
+    make_track: Any, make_ecg: Any, cut_blocks: Any, run_events: Any
+) -> None:
+    ecg = make_track(
+        breathing_ecg(make_ecg, seconds=120, breaths_bpm=12.0, turn_share=0.08), kind=SignalKind.ECG, rate_hz=RATE_HZ
+    )
+    t_s = np.arange(25 * 80) / 25.0
+    belt = make_track(np.sin(2 * np.pi * 0.2 * t_s), kind=SignalKind.RESPIRATION, rate_hz=25.0)
+    events: list[Any] = [*cut_blocks(ecg, [65] * 300), *cut_blocks(belt, [12] * 200)]
+    events.append(StreamStatus(stream_id=belt.info.stream_id, received_ns=80_000_000_000, state=StreamState.LOST))
+    events.sort(key=lambda event: event.received_ns)
+    derived = run_events([ecg.info, belt.info], events)
+    rates = [(e.t_ns / 1e9, e.breathing_rate_bpm) for e in derived if isinstance(e, Metrics)]
+    assert all(rate.value == pytest.approx(12.0, abs=1.0) for t_s, rate in rates if 40.0 < t_s < 115.0)
+    assert {e.source for e in derived if isinstance(e, BreathTurn)} == {SignalKind.RESPIRATION, SignalKind.ECG}
 
 
 def test_a_person_chooses_the_source(make_track: Any, make_ecg: Any, cut_blocks: Any, run_events: Any) -> None:
