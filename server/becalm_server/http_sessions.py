@@ -188,4 +188,5 @@ def _body(record: SessionRecord, *, live: Session | None) -> SessionBody:
         started_at=None if started is None else datetime.fromtimestamp(started / NS_PER_S, tz=UTC),
         ended_at=record.ended_at,
         duration_s=None if record.duration_ns is None else s_from_ns(record.duration_ns),
+        closed_by_server=record.closed_by_server,
     )

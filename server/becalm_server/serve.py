@@ -12,6 +12,7 @@ import uvicorn
 
 from becalm_protocol.errors import CloseCode, ConfigError
 from becalm_protocol.limits import MAX_FRAME_BYTES
+from becalm_server.abandoned import Abandoned
 from becalm_server.access.desk import Access, open_access
 from becalm_server.access.invitations import invite, needs_invitation
 from becalm_server.announcement import announced, is_to_be_announced
@@ -109,6 +110,7 @@ async def serve(
                 "slow lane": slow_lane.run(),
                 "register of sensors": devices.run(),
                 "upkeep": upkeep.run(),
+                "abandoned sessions": Abandoned(sessions, archive=archive).run(),
                 "look at visitors": access.visitors.run(),
                 "audit log": access.audit.run(),
             }

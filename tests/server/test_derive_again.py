@@ -161,9 +161,11 @@ async def test_late_data_count_whatever_happens_after_they_are_committed(
             await agent.close_session(session_id, sensors.last)
         told = await wait_derived(http, session_id, beats=agent)
         beats, windows = await stored_of(http, session_id)
+        duration_s = (await http.get(f"/v1/sessions/{session_id}")).json()["duration_s"]
     expected = Expected(sensors)
     assert told["derived_again_reason"] == "late"
     assert (beats, windows) == (expected.beats, expected.windows)
+    assert duration_s == N_SECONDS
 
 
 async def test_a_session_without_an_accident_is_left_alone(server: Any, sensors: Any) -> None:

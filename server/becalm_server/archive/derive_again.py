@@ -40,6 +40,7 @@ def derive_again(url: str, session_id: str, *, pipeline: str, window_report: Win
                 if connection.execute(SQL["select_session"], named).fetchone() is None:
                     return False  # erased meanwhile
                 raise
+            connection.execute(SQL["prolong_session"], named)
             connection.execute(SQL["end_derive_again"], named | asked)
     except psycopg.Error as exc:
         raise StorageError(f"database: {type(exc).__name__} while a session was derived again") from exc

@@ -49,6 +49,12 @@ set n_tries = case when tried_version = %(pipeline_version)s then n_tries + 1 el
 where session_id = %(session_id)s and done_at is null
 returning asked_at
 
+-- prolong_session: what came after its end may reach further than what was there then
+update session set duration_ns = greatest(duration_ns, (
+    select max(last_ns) from stream where stream.session_id = session.session_id
+))
+where session_id = %(session_id)s
+
 -- end_derive_again: it is done, unless somebody asked anew meanwhile
 update derive_again set done_at = now() where session_id = %(session_id)s and asked_at = %(asked_at)s
 

@@ -35,6 +35,20 @@ select * from session
 where ended_at is null and created_at > now() - %(max_age_s)s * interval '1 second'
 order by created_at
 
+-- select_abandoned: sessions that have not ended, and of which nothing came for so long, the oldest first
+select session.* from session
+where ended_at is null
+    and greatest(
+        created_at,
+        to_timestamp((started_unix_ns + (
+            select coalesce(max(last_ns), 0) from stream where stream.session_id = session.session_id
+        )) / 1e9)
+    ) < now() - %(silent_s)s * interval '1 second'
+order by created_at
+
+-- mark_closed_by_server: nobody else did
+update session set closed_by_server = true where session_id = %(session_id)s
+
 -- select_reportless: ended sessions whose report was never made, newest first
 select session_id from session
 where ended_at is not null

@@ -25,6 +25,8 @@ class SessionRecord:
     started_unix_ns: int | None = None
     ended_at: datetime | None = None
     duration_ns: int | None = None
+    closed_by_server: bool = False
+    """Nobody closed it; its end is its last sample."""
 
 
 @value

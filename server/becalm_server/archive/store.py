@@ -80,6 +80,10 @@ class Archive:
         """Return the sessions of late that have not ended, the oldest first."""
         return [session_record(row) for row in await self.rows("select_unfinished", max_age_s=max_age_s)]
 
+    async def abandoned_sessions(self, *, silent_s: float) -> list[SessionRecord]:
+        """Return the sessions that have not ended, and of which nothing came for so long."""
+        return [session_record(row) for row in await self.rows("select_abandoned", silent_s=silent_s)]
+
     async def streams(self, session_id: str) -> list[StreamRecord]:
         """Return the streams of a session."""
         return [stream_record(row) for row in await self.rows("select_streams", session_id=session_id)]

@@ -51,6 +51,7 @@ class SessionBody(BaseModel):
             "started_at": "2026-11-22T08:00:01.250000Z",
             "ended_at": None,
             "duration_s": None,
+            "closed_by_server": False,
         }
     )
     session_id: str = Field(description="Random; says nothing about the person")
@@ -67,6 +68,9 @@ class SessionBody(BaseModel):
     )
     ended_at: datetime | None
     duration_s: float | None
+    closed_by_server: bool = Field(
+        description="Nobody ended it: its agent stayed away for two hours, and its last sample counts as its end"
+    )
 
 
 class SessionPage(BaseModel):

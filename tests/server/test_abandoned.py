@@ -1,0 +1,67 @@
+"""A session that nobody closes: the server does, and whatever its agent still brings is kept."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from becalm_protocol.handshake import StopSession
+from becalm_server import abandoned
+
+
+@pytest.fixture
+async def server_that_looks(start_server: Any, database_url: str, monkeypatch: Any) -> AsyncIterator[Any]:
+    """One for which a moment without an agent is two hours."""
+    for name, value in {"AFTER_START_S": 0.0, "LOOK_EVERY_S": 0.05, "STALE_S": 0.0}.items():
+        monkeypatch.setattr(abandoned, name, value)
+    async with start_server(database_url) as server:
+        yield server
+
+
+async def wait_closed(http: Any, session_id: str, *, beats: Any) -> dict[str, Any]:
+    """The session once the server has closed it; a look with every heartbeat."""
+    for _ in range(50):
+        told: dict[str, Any] = (await http.get(f"/v1/sessions/{session_id}")).json()
+        if told["closed_by_server"]:
+            return told
+        await beats.next()
+    raise AssertionError("not closed")
+
+
+async def test_its_last_sample_is_its_end(server_that_looks: Any, make_sensors: Any) -> None:
+    kept, left = make_sensors(), make_sensors()
+    server = server_that_looks
+    async with server.agent() as here, server.http() as http:
+        await here.hello("agent that stays")
+        under_way = (await here.open(kept.streams)).session_id  # older than the other one, so it is looked at first
+        async with server.agent() as agent:
+            await agent.hello()
+            session_id = (await agent.open(left.streams)).session_id
+            for n in range(3):
+                await agent.send(*left.second(n))
+            await agent.wait_acks(left.last)
+        closed = await wait_closed(http, session_id, beats=here)
+        async with server.agent() as agent:
+            await agent.hello()
+            await agent.open(left.streams, session_id=session_id)
+            await agent.wait(StopSession)
+            await agent.send(*left.second(3))
+            await agent.close_session(session_id, left.last)
+        late = (await http.get(f"/v1/sessions/{session_id}")).json()
+        counts = (await http.get(f"/v1/sessions/{session_id}/counts")).json()
+        carried = (await http.get(f"/v1/sessions/{under_way}")).json()
+    assert (closed["phase"], closed["duration_s"]) == ("ended", 3.0)
+    assert late == closed | {"duration_s": 4.0}
+    assert {one["last_seq"] for one in counts["streams"]} == {4}
+    assert (carried["ended_at"], carried["closed_by_server"]) == (None, False)
+
+
+async def test_one_that_no_sensor_ever_opened_ends_too(server_that_looks: Any) -> None:
+    server = server_that_looks
+    async with server.http() as http, server.client() as client:
+        await client.hello()
+        async with server.agent() as agent:
+            await agent.hello()
+            session_id = (await http.post("/v1/sessions")).json()["session_id"]
+        closed = await wait_closed(http, session_id, beats=client)
+    assert (closed["started_at"], closed["duration_s"]) == (None, 0.0)
