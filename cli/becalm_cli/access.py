@@ -1,4 +1,4 @@
-"""`becalm invite`, `pair` and `devices`: who else may come in."""
+"""`becalm invite`, `pair`, `devices` and `logins`: who else may come in."""
 
 import asyncio
 import platform
@@ -19,7 +19,7 @@ audit_app = typer.Typer(help="The audit log.", no_args_is_help=True, pretty_exce
 
 def add_commands(app: typer.Typer) -> None:
     """Give the commands of this module to the command line."""
-    for command in (invite, pair, devices):
+    for command in (invite, pair, devices, logins):
         app.command()(command)
     app.add_typer(audit_app, name="audit")
 
@@ -91,6 +91,22 @@ def devices(
     for device in tell(address)["items"]:
         state = "revoked" if device["revoked_at"] else f"seen {(device['seen_at'] or 'never')[:16]}"
         typer.echo(f"{device['device_id']}  {device['role']:12} {state:22} {device['label']}")
+
+
+def logins(
+    *,
+    end: Annotated[str | None, typer.Option(help="End this login, at once.")] = None,
+    server: ServerOption = DEFAULT_SERVER,
+) -> None:
+    """List the logins by password that go on, or end one; `becalm password` ends all of an account."""
+    address = f"{http_url(server)}/v1/access/logins"
+    if end is not None:
+        tell(f"{address}/{quote(end, safe='')}", method="DELETE")
+        typer.echo(f"{end} is over")
+        return
+    for one in tell(address)["items"]:
+        seen = f"since {one['created_at'][:16]}  seen {one['seen_at'][:16]}"
+        typer.echo(f"{one['login_id']}  {one['role']:12} {seen}  {one['login'] or ''}".rstrip())
 
 
 def invitation_in_words(link: str) -> str:

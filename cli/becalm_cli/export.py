@@ -26,7 +26,14 @@ def export_session(session_id: str, *, server: str, export_format: str, out: Pat
     require_server(server)
     wanted = _newest(server) if session_id == LAST else session_id
     query = urlencode({"format": export_format, "device_names": str(device_names).lower()})
-    address = f"{http_url(server)}/v1/sessions/{quote(wanted, safe='')}/export?{query}"
+    return save_answer(f"{http_url(server)}/v1/sessions/{quote(wanted, safe='')}/export?{query}", out=out)
+
+
+def save_answer(address: str, *, out: Path) -> int:
+    """Write what a server answers to `out`, whole or not at all; return its size in bytes.
+
+    Raises ConfigError (the server, or what it was asked) or RecordingError (where `out` cannot be written).
+    """
     try:
         with open_answer(address, limit_s=ANSWER_LIMIT_S) as answer:
             return _save(answer, out)

@@ -11,6 +11,7 @@ import typer
 
 from becalm_cli.asked_secret import SecretFileOption, asked_secret
 from becalm_cli.asking import tell
+from becalm_cli.export import save_answer
 from becalm_cli.options import ServerOption
 from becalm_cli.places import DEFAULT_SERVER, http_url
 from becalm_protocol.errors import ConfigError
@@ -26,8 +27,21 @@ def add_commands(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def people(*, server: ServerOption = DEFAULT_SERVER) -> None:
-    """List the people whose sessions you may see."""
+def people(
+    *,
+    export: Annotated[
+        Path | None, typer.Option(help="Save everything that is kept about a person as one zip in this file.")
+    ] = None,
+    person: PersonOption = None,
+    server: ServerOption = DEFAULT_SERVER,
+) -> None:
+    """List the people whose sessions you may see, or save everything about one of them."""
+    if export is not None:
+        n_bytes = save_answer(_at(server, "people", _person(server, person), "export"), out=export)
+        typer.echo(f"{n_bytes} bytes: {export}")
+        return
+    if person is not None:
+        raise ConfigError("expected --export FILE with it, got --person alone", setting="--person")
     for one in tell(_at(server, "people"))["items"]:
         typer.echo(f"{one['person_id']}  {_day(one['created_at'])}  {one['label'] or ''}".rstrip())
 

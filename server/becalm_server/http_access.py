@@ -8,9 +8,9 @@ from fastapi import APIRouter, Path, Request
 from becalm_server.access import invitations
 from becalm_server.access.caller import Caller, Role
 from becalm_server.access.desk import Access
-from becalm_server.access.gate import CallerIs, access_of
+from becalm_server.access.gate import CallerIs, access_of, own_account
 from becalm_server.access.pace import address_of
-from becalm_server.access.rules import RULES, Action, Scope, scope
+from becalm_server.access.rules import RULES
 from becalm_server.access.tokens import new_id
 from becalm_server.bodies.access import (
     AccountBody,
@@ -81,7 +81,7 @@ async def me(caller: CallerIs) -> MeBody:
 @router.get("/devices", summary="Paired devices")
 async def devices(request: Request, caller: CallerIs) -> PairedDeviceList:
     """Return one's own paired devices; the operator's list is everybody's."""
-    rows = await access_of(request).store.rows("select_devices", account_id=_own_account(caller))
+    rows = await access_of(request).store.rows("select_devices", account_id=own_account(caller))
     return PairedDeviceList(items=[PairedDeviceBody(**row) for row in rows])
 
 
@@ -89,11 +89,12 @@ async def devices(request: Request, caller: CallerIs) -> PairedDeviceList:
 async def revoke_device(request: Request, caller: CallerIs, device_id: DeviceId) -> PairedDeviceBody:
     """Take a device's token back: it opens nothing any more, and its open connections are closed. Again is harmless."""
     access = access_of(request)
-    row = await access.store.one("revoke_device", device_id=device_id, account_id=_own_account(caller))
+    row = await access.store.one("revoke_device", device_id=device_id, account_id=own_account(caller))
     if row is None:
         raise UnknownDeviceError(f"There is no device {device_id!r:.70}.")
     access.changed()
     access.visitors.send_away(device_id=device_id)
+    access.audit.note("revoke", caller=caller, subject=f"account {row['account_id']} device {device_id}")
     known = await access.store.rows("select_devices", account_id=row["account_id"])
     return next(PairedDeviceBody(**one) for one in known if one["device_id"] == device_id)
 
@@ -164,8 +165,3 @@ async def _account(access: Access, account_id: str) -> AccountBody:
     if row is None:
         raise UnknownAccountError(f"There is no account {account_id!r:.70}.")
     return AccountBody.model_validate(row)
-
-
-def _own_account(caller: Caller) -> str | None:
-    """Return whose devices a caller may list and revoke; None: everybody's."""
-    return None if scope(caller, Action.MANAGE) is Scope.EVERYBODY else caller.account_id

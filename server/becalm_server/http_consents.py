@@ -1,5 +1,6 @@
 """`/v1/people/{id}/...`: consents, everything that is kept as one file, and erasure."""
 
+import os
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import IO, Annotated, Any
@@ -85,7 +86,10 @@ async def person_export(request: Request, person_id: PersonId) -> StreamingRespo
     await known_person(parts.access, person_id)
     exports: PersonExports = request.app.state.person_exports
     file = await exports.collect(person_id)
-    headers = {"Content-Disposition": f'attachment; filename="becalm-{person_id}.zip"', **NO_STORE}
+    n_bytes = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    name = f'attachment; filename="becalm-{person_id}.zip"'
+    headers = {"Content-Disposition": name, "Content-Length": str(n_bytes), **NO_STORE}
     return StreamingResponse(_pieces(file), media_type="application/zip", headers=headers)
 
 

@@ -1,4 +1,4 @@
-"""`/docs`: the HTTP interface as one plain page, which loads nothing from anywhere else; a page a type of refusal."""
+"""Plain pages that load nothing from anywhere else: `/docs`, the interface; the addresses that people are shown."""
 
 from collections.abc import Iterator
 from html import escape
@@ -16,6 +16,25 @@ _HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-in
 _STYLE = "body{max-width:50em;margin:2em auto;font-family:sans-serif}code{background:#eee}dt{margin-top:1em}"
 
 
+_WELCOME = """This is the server of becalm, and not its screen. Practise with the becalm app, or on a computer with
+<code>becalm client</code>. Who writes programs: <a href=/docs>docs</a>."""
+_PAIR = """This link lets one device in, once, within ten minutes; this page cannot use it. Copy its whole address, with
+what stands after #, and paste it where becalm asks for a link: in the app under Options, on a computer with
+<code>becalm pair</code>."""
+
+
+@router.get("/")
+async def welcome() -> HTMLResponse:
+    """Return what this server is, for whoever opens its address in a browser."""
+    return _page("becalm", _WELCOME)
+
+
+@router.get("/pair")
+async def pair_page() -> HTMLResponse:
+    """Return what a pairing link is for, for whoever opens it; the code in it never comes here."""
+    return _page("Pair a device with becalm", _PAIR)
+
+
 @router.get("/problems/{name}")
 async def problem_page(name: Annotated[str, Path(max_length=64)]) -> HTMLResponse:
     """Return what a type of refusal means, for whoever follows it."""
@@ -23,15 +42,19 @@ async def problem_page(name: Annotated[str, Path(max_length=64)]) -> HTMLRespons
     if found is None:
         raise HTTPException(HTTPStatus.NOT_FOUND)
     status, meaning = found
-    title = escape(problem_title(name))
-    lines = f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title><style>{_STYLE}</style>"
-    return HTMLResponse(f"{lines}<h1>{title}</h1><p>HTTP {int(status)}. {escape(meaning)}", headers=_HEADERS)
+    return _page(problem_title(name), f"HTTP {int(status)}. {escape(meaning)}")
 
 
 @router.get("/docs")
 async def docs(request: Request) -> HTMLResponse:
     """Return the page."""
     return HTMLResponse("\n".join(_lines(request.app.openapi())), headers=_HEADERS)
+
+
+def _page(title: str, text: str) -> HTMLResponse:
+    head = "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+    body = f"<title>{escape(title)}</title><style>{_STYLE}</style><h1>{escape(title)}</h1><p>{text}"
+    return HTMLResponse(head + body, headers=_HEADERS)
 
 
 def _lines(document: dict[str, Any]) -> Iterator[str]:

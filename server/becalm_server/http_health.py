@@ -1,4 +1,4 @@
-"""`/v1/health`, `/readyz`, `/metrics`: how the server is, without a word about anybody's body."""
+"""`/v1/health`, `/healthz`, `/readyz`, `/metrics`: how the server is, without a word about anybody's body."""
 
 from functools import partial
 from importlib.metadata import version
@@ -9,7 +9,7 @@ from becalm_protocol.derived import PIPELINE_VERSION
 from becalm_protocol.errors import StorageError
 from becalm_server.access.gate import CallerIs
 from becalm_server.access.rules import Action, may
-from becalm_server.bodies.operation import HealthBody, ReadyBody
+from becalm_server.bodies.operation import AliveBody, HealthBody, ReadyBody
 from becalm_server.latency import Latency
 from becalm_server.parts import Parts
 from becalm_server.problems import responses
@@ -19,6 +19,12 @@ from becalm_server.telemetry import CONTENT_TYPE, Telemetry
 
 router = APIRouter(tags=["operation"])
 _PAGE = {"content": {CONTENT_TYPE: {"schema": {"type": "string"}, "example": "becalm_agents 1.0\n"}}}
+
+
+@router.get("/healthz", summary="Liveness")
+async def alive() -> AliveBody:
+    """Tell that the process answers, whatever its database does: who restarts it for less makes things worse."""
+    return AliveBody()
 
 
 @router.get("/readyz", summary="Readiness", responses=responses(NotReadyError))

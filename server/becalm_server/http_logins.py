@@ -1,20 +1,31 @@
 """`/v1/access/...`: logins by password, for browsers; programs and phones are paired."""
 
 from http import HTTPStatus
+from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 
 from becalm_server.access import tickets
-from becalm_server.access.gate import CallerIs, access_of
-from becalm_server.access.logins import Login
+from becalm_server.access.gate import CallerIs, access_of, own_account
+from becalm_server.access.logins import REFRESH_LASTS_S, Login
 from becalm_server.access.pace import address_of
 from becalm_server.access.tokens import digest
 from becalm_server.archive.access_store import TakenError
-from becalm_server.bodies.logins import LoginBody, LoginWish, PasswordWish, RefreshWish, TicketBody
+from becalm_server.bodies.fields import MAX_ID_CHARS
+from becalm_server.bodies.logins import (
+    LoginBody,
+    LoginWish,
+    PasswordWish,
+    RefreshWish,
+    SignedInBody,
+    SignedInList,
+    TicketBody,
+)
 from becalm_server.problems import BODY, BUSY, responses
-from becalm_server.refusals import LoginTakenError, TooManyTriesError, WhoError
+from becalm_server.refusals import LoginTakenError, TooManyTriesError, UnknownLoginError, WhoError
 
 router = APIRouter(prefix="/v1/access", tags=["access"], responses=responses(BUSY))
+LoginId = Annotated[str, Path(max_length=MAX_ID_CHARS, description="Identifier of a login")]
 _TRIED = responses(*BODY, TooManyTriesError)
 _WRONG = "The login name or the password is not right."
 
@@ -59,6 +70,31 @@ async def log_out(request: Request, caller: CallerIs) -> Response:
         await access.store.one("revoke_family", family_id=caller.login_id)
         access.changed()
         access.visitors.send_away(login_id=caller.login_id)
+    return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+@router.get("/logins", summary="Logins")
+async def list_logins(request: Request, caller: CallerIs) -> SignedInList:
+    """Return the logins by password that go on: one's own; the operator's list is everybody's."""
+    rows = await access_of(request).store.rows("select_logins", account_id=own_account(caller), lasts_s=REFRESH_LASTS_S)
+    return SignedInList(items=[SignedInBody(**row, is_this=row["login_id"] == caller.login_id) for row in rows])
+
+
+@router.delete(
+    "/logins/{login_id}",
+    summary="End a login",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=responses(UnknownLoginError),
+)
+async def end_login(request: Request, caller: CallerIs, login_id: LoginId) -> Response:
+    """End one login: its tokens open nothing any more, and its open connections are closed. Again is harmless."""
+    access = access_of(request)
+    ended = await access.store.one("end_login", login_id=login_id, account_id=own_account(caller))
+    if ended is None:
+        raise UnknownLoginError(f"There is no login {login_id!r:.70}.")
+    access.changed()
+    access.visitors.send_away(login_id=login_id)
+    access.audit.note("log out", caller=caller, subject=f"account {ended['account_id']} login {login_id}")
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
 

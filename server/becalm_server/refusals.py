@@ -31,6 +31,10 @@ class UnknownDeviceError(BecalmError):
     """There is no such paired device."""
 
 
+class UnknownLoginError(BecalmError):
+    """There is no such login."""
+
+
 class UnknownGrantError(BecalmError):
     """There is no such grant."""
 

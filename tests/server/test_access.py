@@ -459,6 +459,45 @@ async def test_a_new_password_closes_what_the_old_one_opened(server: Any, ann: d
         assert await client.closed() == CloseCode.AUTH
 
 
+async def test_one_login_of_several_is_ended(server: Any, http: httpx.AsyncClient, ann: dict[str, Any]) -> None:
+    first, second = [(await logged_in(server)).json() for _ in range(2)]
+    async with server.stranger() as browser:
+        again = (await browser.post("/v1/access/refresh", json={"refresh_token": first["refresh_token"]})).json()
+    headers = bearer(first["access_token"])
+    async with server.connect("/v1/live", SUBPROTOCOL_2_JSON, headers=headers) as connection:
+        client = server.client_peer(connection, SUBPROTOCOL_2_JSON)
+        await client.hello()
+        async with server.http(second["access_token"]) as me:
+            lost, mine = (await me.get("/v1/access/logins")).json()["items"]
+            assert (await me.delete(f"/v1/access/logins/{lost['login_id']}")).status_code == 204
+            assert [one["login_id"] for one in (await me.get("/v1/access/logins")).json()["items"]] == [
+                mine["login_id"]
+            ]
+        assert await client.closed() == CloseCode.AUTH
+    assert (lost["is_this"], mine["is_this"], mine["login"]) == (False, True, "ann")
+    assert lost["seen_at"] > lost["created_at"] == min(lost["created_at"], mine["created_at"])
+    async with server.http(first["access_token"]) as me, server.stranger() as browser:
+        assert (await me.get("/v1/access/me")).status_code == 401
+        refreshed = await browser.post("/v1/access/refresh", json={"refresh_token": again["refresh_token"]})
+    assert refreshed.status_code == 401
+    assert [one["login_id"] for one in (await http.get("/v1/access/logins")).json()["items"]] == [mine["login_id"]]
+    log = (await http.get("/v1/audit", params={"limit": 200})).json()["items"]
+    assert f"account {ann['account_id']} login {lost['login_id']}" in [one["subject"] for one in log]
+
+
+async def test_nobody_sees_or_ends_the_logins_of_others(
+    server: Any, http: httpx.AsyncClient, ann: dict[str, Any]
+) -> None:
+    token = (await logged_in(server)).json()["access_token"]
+    await http.post("/v1/access/me/password", json={"login": "owner", "password": PASSWORD})
+    await logged_in(server, login="owner")
+    (owners,) = [one for one in (await http.get("/v1/access/logins")).json()["items"] if one["login"] == "owner"]
+    async with server.http(token) as me:
+        assert [one["login"] for one in (await me.get("/v1/access/logins")).json()["items"]] == ["ann"]
+        assert (await me.delete(f"/v1/access/logins/{owners['login_id']}")).status_code == 404
+    assert len((await http.get("/v1/access/logins")).json()["items"]) == 2
+
+
 async def test_a_ticket_opens_one_socket(server: Any, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     ticket = (await http.post("/v1/access/me/ticket")).json()["ticket"]
     codes = []

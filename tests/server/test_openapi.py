@@ -83,6 +83,22 @@ async def test_every_type_of_refusal_has_its_page(server: Any, document: dict[st
     assert [page.status_code for page in pages] == [200] * len(types)
 
 
+async def test_what_people_and_programs_open_without_a_token(server: Any) -> None:
+    async with server.stranger() as stranger:
+        for path, word in {
+            "/": "becalm client",
+            "/pair": "becalm pair",
+            "/docs": "/v1/sessions",
+            "/healthz": "alive",
+            "/readyz": "ready",
+            "/openapi.json": "paths",
+            "/v1/asyncapi.json": "channels",
+        }.items():
+            answer = await stranger.get(path)
+            assert (answer.status_code, word in answer.text) == (200, True), path
+            assert "<script" not in answer.text
+
+
 async def test_examples_are_true_to_their_schema(document: dict[str, Any]) -> None:
     jsonschema = pytest.importorskip(
         "jsonschema_rs", reason="jsonschema-rs, which schemathesis brings, is not installed"

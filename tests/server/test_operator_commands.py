@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import zipfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -118,3 +119,31 @@ async def test_a_link_is_no_word_of_a_command(
     assert any("becalm-device-" in one for one in kept)
     with pytest.raises(SystemExit):
         await run("pair", "http://127.0.0.1:1/pair#code", server_url=None)
+
+
+async def test_a_login_is_ended(server: Any, http: httpx.AsyncClient, run: Run) -> None:
+    ann = await paired(server, http, role="participant")
+    await run("password", "ann", "--from", "-", token=ann["token"], typed=f"{PASSWORD}\n")
+    async with server.stranger() as browser:
+        wish = {"login": "ann", "password": PASSWORD}
+        told = (await browser.post("/v1/access/login", json=wish)).json()
+    (line,) = (await run("logins", token=ann["token"])).splitlines()
+    assert line.endswith("  ann")
+    assert line.split()[0] in await run("logins", "--end", line.split()[0])  # the operator may, too
+    assert await run("logins", token=ann["token"]) == ""
+    async with server.http(told["access_token"]) as me:
+        assert (await me.get("/v1/access/me")).status_code == 401
+
+
+async def test_everything_about_a_person_is_saved(
+    server: Any, http: httpx.AsyncClient, run: Run, tmp_path: Path
+) -> None:
+    ann = await paired(server, http, role="participant")
+    file = tmp_path / "ann.zip"
+    told = await run("people", "--export", str(file), token=ann["token"])
+    assert told == f"{file.stat().st_size} bytes: {file}\n"
+    assert file.stat().st_mode & 0o077 == 0
+    with zipfile.ZipFile(file) as whole:
+        assert json.loads(whole.read("person.json"))[0]["person_id"] == ann["person_id"]
+    with pytest.raises(ConfigError, match="There is no person"):
+        await run("people", "--export", str(tmp_path / "other.zip"), "--person", "somebody", token=ann["token"])

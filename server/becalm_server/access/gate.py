@@ -23,7 +23,7 @@ from becalm_server.problems import printable
 from becalm_server.refusals import NotAllowedError, UnknownPersonError, UnknownSessionError, WhoError
 
 OPEN_PATHS = frozenset(
-    {"/healthz", "/readyz", "/docs", "/problems/{name}", "/openapi.json", "/asyncapi.json"}
+    {"/", "/pair", "/healthz", "/readyz", "/docs", "/problems/{name}", "/openapi.json", "/v1/asyncapi.json"}
     | {"/v1/access/pair", "/v1/access/login", "/v1/access/refresh"}
 )
 """Routes that anybody may reach; none of them tells anything about anybody."""
@@ -40,7 +40,7 @@ ACTIONS: dict[tuple[str, str], Action] = {
 
 _PREFIXES: tuple[tuple[re.Pattern[str], Action], ...] = (
     (re.compile(r"/v1/people/\{person_id\}/(grants|consents|export|audit)\b"), Action.SHARE),
-    (re.compile(r"/v1/access/(me|devices)\b"), Action.OWN),
+    (re.compile(r"/v1/access/(me|devices|logins)\b"), Action.OWN),
     (re.compile(r"/v1/(access/|audit\b)"), Action.MANAGE),
 )
 _UNKNOWN_SESSION = "There is no session {!r:.70}."
@@ -116,6 +116,11 @@ def access_of(request: Request) -> Access:
 
 
 CallerIs = Annotated[Caller, Depends(caller_of)]
+
+
+def own_account(caller: Caller) -> str | None:
+    """Return whose devices and logins a caller may list and end; None: everybody's."""
+    return None if scope(caller, Action.MANAGE) is Scope.EVERYBODY else caller.account_id
 
 
 async def identify(connection: HTTPConnection, access: Access) -> Caller:

@@ -66,6 +66,7 @@ class Logins:
             family_id = found[0]["family_id"]
             if found[0]["used_at"] is None or await self._was_lost(steps, found[0]):
                 await steps.rows("use_refresh", token_sha256=key)
+                await steps.rows("touch_family", family_id=family_id)
                 return await self._next(steps, account_id=found[0]["account_id"], family_id=family_id)
             await steps.rows("revoke_family", family_id=family_id)
         self._on_end(family_id)

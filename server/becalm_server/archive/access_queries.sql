@@ -171,6 +171,23 @@ update refresh_token set used_at = coalesce(used_at, now()) where token_sha256 =
 -- revoke_family: a login is over
 update login_family set revoked_at = coalesce(revoked_at, now()) where family_id = %(family_id)s returning *
 
+-- touch_family: somebody goes on with a login
+update login_family set seen_at = now() where family_id = %(family_id)s
+
+-- select_logins: logins that somebody can go on with, of one account, or of all
+select family_id as login_id, account_id, role, login, login_family.created_at, seen_at,
+    seen_at + %(lasts_s)s * interval '1 second' as ends_at
+from login_family
+join account using (account_id)
+where revoked_at is null and disabled_at is null and seen_at > now() - %(lasts_s)s * interval '1 second'
+    and (%(account_id)s::text is null or account_id = %(account_id)s)
+order by login_family.created_at, family_id
+
+-- end_login: it is over, also for who only has its access token
+update login_family set revoked_at = coalesce(revoked_at, now())
+where family_id = %(login_id)s and (%(account_id)s::text is null or account_id = %(account_id)s)
+returning account_id
+
 -- revoke_families: every login of an account is over
 update login_family set revoked_at = coalesce(revoked_at, now()) where account_id = %(account_id)s
 

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from becalm_protocol.limits import MAX_TOKEN_CHARS
+from becalm_server.access.caller import Role
 from becalm_server.access.passwords import MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS
 from becalm_server.bodies.examples import ACCOUNT_ID, CREATED_AT, PERSON_ID, example_of, shown, strict
 from becalm_server.bodies.fields import Label
@@ -53,6 +54,38 @@ class PasswordWish(BaseModel):
     login: Label
     password: Annotated[str, Field(strict=True, min_length=MIN_PASSWORD_CHARS, max_length=MAX_PASSWORD_CHARS)]
     old_password: Secret | None = Field(default=None, description="Needed where there is one")
+
+
+class SignedInBody(BaseModel):
+    """A login by password that goes on: somewhere a browser holds its tokens."""
+
+    model_config = shown(
+        {
+            "login_id": "0b8f5d4c52a5f0d7b86e1f9a243c0a6b",
+            "account_id": ACCOUNT_ID,
+            "role": "participant",
+            "login": "ann",
+            "created_at": CREATED_AT,
+            "seen_at": CREATED_AT,
+            "ends_at": "2026-12-22T08:00:00Z",
+            "is_this": False,
+        }
+    )
+    login_id: str
+    account_id: str
+    role: Role
+    login: str | None
+    created_at: datetime = Field(description="When the password was given")
+    seen_at: datetime = Field(description="When its tokens were last refreshed")
+    ends_at: datetime = Field(description="When it ends by itself, unless it is refreshed before")
+    is_this: bool = Field(description="The login that asks")
+
+
+class SignedInList(BaseModel):
+    """Logins, oldest first."""
+
+    model_config = shown({"items": [example_of(SignedInBody)]})
+    items: list[SignedInBody]
 
 
 class TicketBody(BaseModel):

@@ -16,6 +16,13 @@ class ReadyBody(BaseModel):
     status: Literal["ready"] = "ready"
 
 
+class AliveBody(BaseModel):
+    """The process answers."""
+
+    model_config = shown({"status": "alive"})
+    status: Literal["alive"] = "alive"
+
+
 class HealthBody(BaseModel):
     """How the server is, without a word about anybody's body."""
 
