@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from becalm_kivy import words
+from becalm_kivy import terminal, words
 from becalm_kivy.link_state import Link, LinkState
 from becalm_kivy.model import PracticeModel
 from becalm_kivy.terminal import draw, run_terminal
@@ -84,6 +84,24 @@ async def test_it_follows_a_server_until_it_is_stopped(scripted: Any, person: An
         while words.BREATHE_IN not in shown.getvalue() or "38" not in shown.getvalue():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         stop.set()
+
+
+async def test_a_pipe_gets_a_line_a_second(scripted: Any, person: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(terminal, "LINE_S", 0.01)
+    scripted.welcome = person.welcome(person.session(SessionPhase.PRACTICE))
+    scripted.begin_at(70)
+    shown, stop = io.StringIO(), asyncio.Event()
+    async with asyncio.timeout(20.0), asyncio.TaskGroup() as group:
+        group.create_task(run_terminal(scripted.url, stop=stop, console=Console(file=shown)))
+        await scripted.wait_client()
+        await scripted.send(person.live(person.metrics(70.0, arousal=38.0)))
+        while f"{words.AROUSAL} 38" not in shown.getvalue():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        stop.set()
+    lines = shown.getvalue().splitlines()
+    assert len(lines) > 1
+    assert lines[-1].startswith("1:1")
+    assert all(line and "\x1b" not in line for line in lines)
 
 
 def test_indices_carry_their_bounds_in_sensible_digits() -> None:

@@ -1,4 +1,7 @@
-"""The practice in a terminal: the same model as the window, calm, from 80 x 24 characters up."""
+"""The practice in a terminal: the same model as the window, calm, from 80 x 24 characters up.
+
+Where nobody looks (a pipe, a file) it is a line a second.
+"""
 
 import asyncio
 import time
@@ -23,6 +26,7 @@ from becalm_protocol.pairing import TokenSource, no_token
 TEXT, MUTED, TEAL, SAND, LAVENDER = "#e6edf2", "#9eb0bf", "#5cc2ba", "#edc27a", "#a8adf2"
 # Eight pictures a second are smooth for a bar of characters and cost 1 % of a core.
 PICTURE_S = 0.125
+LINE_S = 1.0
 BAR_CELLS = 40
 NAME_CELLS = 26
 
@@ -38,22 +42,27 @@ async def run_terminal(
     """Show the practice until `stop` is set; with `start`, start a session as soon as an agent is there."""
     feed = Feed(url, client_name="becalm terminal", token=token)
     practice = TerminalPractice(feed, url=url, token=token, start=start)
-    with LiveDisplay(console=console, auto_refresh=False, screen=console is None) as display:
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(feed.run(practice.take), name="feed"),
-                group.create_task(practice.start_when_ready(), name="start"),
-                group.create_task(_draw_for_ever(display, practice), name="pictures"),
-            ]
-            await stop.wait()
-            for task in tasks:
-                task.cancel()
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(feed.run(practice.take), name="feed"),
+            group.create_task(practice.start_when_ready(), name="start"),
+            group.create_task(_show(practice, console=console), name="pictures"),
+        ]
+        await stop.wait()
+        for task in tasks:
+            task.cancel()
 
 
-async def _draw_for_ever(display: LiveDisplay, practice: "TerminalPractice") -> None:
-    while True:
-        display.update(practice.picture(), refresh=True)
-        await asyncio.sleep(PICTURE_S)
+async def _show(practice: "TerminalPractice", *, console: Console | None) -> None:
+    shown_on = console or Console()
+    if not shown_on.is_terminal:
+        while True:
+            print(practice.line(), file=shown_on.file, flush=True)
+            await asyncio.sleep(LINE_S)
+    with LiveDisplay(console=shown_on, auto_refresh=False, screen=console is None) as display:
+        while True:
+            display.update(practice.picture(), refresh=True)
+            await asyncio.sleep(PICTURE_S)
 
 
 class TerminalPractice:
@@ -98,6 +107,10 @@ class TerminalPractice:
         """Draw the present moment."""
         return draw(self.view(), refusal=self._refusal)
 
+    def line(self) -> str:
+        """Say the present moment in one line."""
+        return say(self.view(), refusal=self._refusal)
+
 
 def draw(view: PracticeView, *, refusal: str | None = None) -> RenderableType:
     """Return one picture of a view, at most 23 lines high and 78 characters wide."""
@@ -108,6 +121,19 @@ def draw(view: PracticeView, *, refusal: str | None = None) -> RenderableType:
     parts += [Text(), _pacer(view), Text(), _settling(view), Text(), _sensors(view), Text(), _numbers(view)]
     parts.append(Text(figures.age_text(view), style=MUTED))
     return Padding(Group(*parts), (1, 2, 0, 2))
+
+
+def say(view: PracticeView, *, refusal: str | None = None) -> str:
+    """Return a view as one line, parts that have nothing to say left out."""
+    if view.summary is not None:
+        told = [words.SUMMARY_FELT, figures.summary_text(view.summary), figures.minutes_text(view.summary)]
+    else:
+        elapsed = "" if view.elapsed_s is None else figures.clock_text(view.elapsed_s)
+        told = [elapsed, view.sentence, refusal or view.notice or ""]
+        told += [_cue(view), figures.settling_texts(view)[0]] if view.state.is_under_way else []
+        told += [f"{figures.reading_name(one.name)} {figures.reading_text(one)}" for one in view.readings]
+        told.append(figures.age_text(view))
+    return " | ".join(" ".join(part.split()) for part in told if part)
 
 
 def _heading(view: PracticeView) -> RenderableType:
