@@ -43,6 +43,7 @@ STAMP_LATENCY = (12.5, 0.8)
 N_BUCKETS = 1_000
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 N_TIMES = 7
+N_OVERVIEWS = 60
 SESSION_ID = "5" * 32
 ASKED = {
     "plain_mb_an_hour": 2.7, "columnstore_mb_an_hour": 1.4, "overview_ms": 15, "overview_kb": 60, "trends_ms": 100,
@@ -227,20 +228,26 @@ async def read(
     """An hour of ECG for a page: milliseconds and kilobytes; the same from a row a sample."""
     end_ns = round(min(1.0, hours) * 3600 * NS_PER_S)
     wall_s, processor_s = [], []
-    for _ in range(N_TIMES):
+    for _ in range(N_OVERVIEWS):
         began_s, used_s = time.perf_counter(), time.process_time()
-        found = await archive.overview(ecg.stream_id, start_ns=0, end_ns=end_ns, n_buckets=N_BUCKETS)
+        stream = await archive.sample_stream(SESSION_ID, ecg.stream_id)
+        assert stream is not None
+        found = await archive.overview(stream, start_ns=0, end_ns=end_ns, n_buckets=N_BUCKETS)
         wall_s.append(time.perf_counter() - began_s)
         processor_s.append(time.process_time() - used_s)
-    assert found is not None
-    page = {"t_ms": [round(t_ns / 1e6) for t_ns in found.t_ns], "counts": found.counts}
+    page = {"t_ms": [round(t_ns / 1e6) for t_ns in found.t_ns], "counts": found.counts.tolist()}
     rows_s = []
     for _ in range(3):
         began_s = time.perf_counter()
         connection.execute("select time, value from sample where stream_no = 0 order by time", binary=True).fetchall()
         rows_s.append(time.perf_counter() - began_s)
     return {
-        "overview_ms": {"best": ms(min(wall_s)), "median": ms(sorted(wall_s)[N_TIMES // 2])},
+        "overview_ms": {
+            "first": ms(wall_s[0]),
+            "best": ms(min(wall_s)),
+            "median": ms(sorted(wall_s)[N_OVERVIEWS // 2]),
+            "p95": ms(sorted(wall_s)[N_OVERVIEWS * 95 // 100]),
+        },
         "overview_processor_ms": ms(min(processor_s)),
         "overview_kb": round(len(json.dumps(page, separators=(",", ":"))) / 1e3, 1),
         "n_points": len(found.t_ns),

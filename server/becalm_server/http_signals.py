@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from becalm_protocol.events import StreamInfo
 from becalm_protocol.limits import MAX_SESSION_NS
 from becalm_protocol.units import NS_PER_S
+from becalm_server.archive.records import SampleStream
 from becalm_server.binary_window import MEDIA_TYPE, narrow, pack
 from becalm_server.bodies.examples import STREAM_ID
 from becalm_server.bodies.fields import MAX_ID_CHARS
@@ -70,19 +71,17 @@ async def overview(
 ) -> Response:  # fmt: skip
     """Return first, smallest, largest and last sample of equal parts of a window, so that no peak is lost (M4)."""
     parts: Parts = request.app.state.parts
-    _, until_ns = await _window(parts, session_id, stream_id, start_ns=start_ns, end_ns=end_ns)
-    found = await parts.archive.overview(stream_id, start_ns=start_ns, end_ns=until_ns, n_buckets=n_buckets)
-    if found is None:
-        raise _no_samples(stream_id)
+    stream = await _known_stream(parts, session_id, stream_id)
+    until_ns = await _until_ns(parts, session_id, stream, start_ns=start_ns, end_ns=end_ns)
+    found = await parts.archive.overview(stream, start_ns=start_ns, end_ns=until_ns, n_buckets=n_buckets)
     head = _head(found.stream, start_ns=start_ns, end_ns=until_ns, placed=found.placed)
-    since_ns = np.asarray(found.t_ns, dtype=np.int64) - start_ns
+    since_ns = found.t_ns - start_ns
     if form is Form.JSON:
-        return _json(head | {"t_us": (since_ns // 1_000).tolist(), "counts": found.counts})
+        return _json(head | {"t_us": (since_ns // 1_000).tolist(), "counts": found.counts.tolist()})
     # 32 bits of microseconds last 71 minutes; longer windows are told in longer steps.
     step_ns = max(1_000, math.ceil((until_ns - start_ns) / 2**32))
     arrays = {"t": (since_ns // step_ns).astype(np.uint32)}
-    counts = np.asarray(found.counts, dtype=np.int32)
-    return _bytes(head | {"t_step_ns": step_ns}, arrays | _numbers(counts, found.stream, form=form))
+    return _bytes(head | {"t_step_ns": step_ns}, arrays | _numbers(found.counts, found.stream, form=form))
 
 
 @router.get(
@@ -97,11 +96,10 @@ async def samples(
 ) -> Response:  # fmt: skip
     """Return every sample of a window with its session time; a long window comes in several answers."""
     parts: Parts = request.app.state.parts
-    rate_hz, until_ns = await _window(parts, session_id, stream_id, start_ns=start_ns, end_ns=end_ns)
-    cut_ns = min(until_ns, start_ns + math.floor(MAX_SAMPLES / rate_hz * NS_PER_S))
-    found = await parts.archive.samples(stream_id, start_ns=start_ns, end_ns=cut_ns)
-    if found is None:
-        raise _no_samples(stream_id)
+    stream = await _known_stream(parts, session_id, stream_id)
+    until_ns = await _until_ns(parts, session_id, stream, start_ns=start_ns, end_ns=end_ns)
+    cut_ns = min(until_ns, start_ns + math.floor(MAX_SAMPLES / (stream.info.sample_rate_hz or 1.0) * NS_PER_S))
+    found = await parts.archive.samples(stream, start_ns=start_ns, end_ns=cut_ns)
     head = _head(found.stream, start_ns=start_ns, end_ns=cut_ns, placed=found.placed)
     head |= {"next_start_ns": cut_ns if cut_ns < until_ns else None}
     if form is Form.JSON:
@@ -111,25 +109,23 @@ async def samples(
     return _bytes(head, _numbers(found.counts, found.stream, form=form))
 
 
-async def _window(
-    parts: Parts, session_id: str, stream_id: str, *, start_ns: int, end_ns: int | None
-) -> tuple[float, int]:
-    """Return the rate of a stream and where a window of it ends. Raises where there is no such session or stream."""
-    record = await known_session(parts, session_id)
-    infos = {one.info.stream_id: one.info for one in await parts.archive.streams(session_id)}
-    rate_hz = infos[stream_id].sample_rate_hz if stream_id in infos else None
-    if rate_hz is None:
-        raise _no_samples(stream_id)
+async def _known_stream(parts: Parts, session_id: str, stream_id: str) -> SampleStream:
+    """Return a stream of samples. Raises where there is no such session, or no such stream of it."""
+    stream = await parts.archive.sample_stream(session_id, stream_id)
+    if stream is None:
+        await known_session(parts, session_id)
+        raise UnknownStreamError(f"The session has no stream of samples {stream_id!r:.70}.")
+    return stream
+
+
+async def _until_ns(parts: Parts, session_id: str, stream: SampleStream, *, start_ns: int, end_ns: int | None) -> int:
+    """Return where a window ends: where it was asked to, or with the session."""
     if end_ns is not None:
-        return rate_hz, max(end_ns, start_ns + 1)
-    newest_ns = record.duration_ns
+        return max(end_ns, start_ns + 1)
+    newest_ns = stream.duration_ns
     if newest_ns is None:
         newest_ns = ((await parts.archive.one("select_newest", session_id=session_id)) or {}).get("newest_ns")
-    return rate_hz, max(newest_ns or 0, start_ns) + _END_NS
-
-
-def _no_samples(stream_id: str) -> UnknownStreamError:
-    return UnknownStreamError(f"The session has no stream of samples {stream_id!r:.70}.")
+    return max(newest_ns or 0, start_ns) + _END_NS
 
 
 def _head(info: StreamInfo, *, start_ns: int, end_ns: int, placed: bool) -> dict[str, Any]:

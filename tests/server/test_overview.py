@@ -13,10 +13,10 @@ import pytest
 from becalm_protocol.events import Clock, SampleBlock, SignalKind, StreamInfo
 from becalm_protocol.handshake import Source
 from becalm_protocol.units import NS_PER_S
-from becalm_server.archive import overview
+from becalm_server.archive import overview, packed_rows
 from becalm_server.archive.packer import pack_session
 from becalm_server.archive.raw_rows import to_row
-from becalm_server.archive.records import SessionRecord
+from becalm_server.archive.records import SampleStream, SessionRecord
 from becalm_server.archive.store import Archive, open_own_archive
 from becalm_server.archive.writes import StreamMark, Write
 
@@ -60,14 +60,18 @@ async def archive_with(url: str, blocks: Sequence[SampleBlock]) -> AsyncIterator
         )
         await archive.add_session(record)
         await archive.begin_session(record, streams=[ECG, RR])
-        for n, block in enumerate(blocks, start=1):
-            raw = to_row(block, seq=n, arrival_idx=n)
-            mark = StreamMark(stream_id="s", seq=n, n_duplicates=0)
-            archive.writer.put_nowait(Write(session_id="one", raw=raw, marks=(mark,), queued_ns=time.monotonic_ns()))
-        await archive.writer.wait_drained()
+        await send(archive, blocks)
         await archive.end_session("one", duration_ns=1)
         yield archive
         writing.cancel()
+
+
+async def send(archive: Archive, blocks: Sequence[SampleBlock], *, n_before: int = 0) -> None:
+    for n, block in enumerate(blocks, start=n_before + 1):
+        raw = to_row(block, seq=n, arrival_idx=n)
+        mark = StreamMark(stream_id="s", seq=n, n_duplicates=0)
+        archive.writer.put_nowait(Write(session_id="one", raw=raw, marks=(mark,), queued_ns=time.monotonic_ns()))
+    await archive.writer.wait_drained()
 
 
 def thinned(samples: dict[int, int], *, start_ns: int, end_ns: int, n_buckets: int) -> list[Sample]:
@@ -96,9 +100,14 @@ def a_minute_with_a_hole(*, wide: bool = False) -> dict[int, int]:
 
 
 async def told(archive: Archive, **window: int) -> list[Sample]:
-    found = await archive.overview("s", **window)
-    assert found is not None
-    return list(zip(found.t_ns, found.counts, strict=True))
+    found = await archive.overview(await ecg_of(archive), **window)
+    return list(zip(found.t_ns.tolist(), found.counts.tolist(), strict=True))
+
+
+async def ecg_of(archive: Archive) -> SampleStream:
+    stream = await archive.sample_stream("one", "s")
+    assert stream is not None
+    return stream
 
 
 @pytest.mark.parametrize("wide", [False, True])
@@ -113,12 +122,11 @@ async def test_first_last_and_extremes_survive(any_database_url: str, wide: bool
         before = [await told(archive, **window) for window in windows]
         await asyncio.to_thread(pack_session, any_database_url, "one")
         after = [await told(archive, **window) for window in windows]
-        placed = await archive.overview("s", **windows[0])
+        placed = (await archive.overview(await ecg_of(archive), **windows[0])).placed
     expected = [thinned(samples, **window) for window in windows]
     assert after == expected
     assert before == expected  # here every block arrives with its last sample
-    assert placed is not None
-    assert placed.placed
+    assert placed
 
 
 async def test_long_windows_are_read_in_pieces(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,18 +139,38 @@ async def test_long_windows_are_read_in_pieces(database_url: str, monkeypatch: p
             assert await told(archive, **window) == thinned(samples, **window)
 
 
+async def test_rows_of_every_age_are_read_alike(any_database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second a row, as becalm once packed; some seconds a row; and what is not packed yet."""
+    samples = a_minute_with_a_hole()
+    blocks = blocks_of(samples, dice=random.Random(3))
+    third = len(blocks) // 3
+    dice = random.Random(4)
+    async with archive_with(any_database_url, blocks[:third]) as archive:
+        with monkeypatch.context() as patch:
+            patch.setattr(packed_rows, "_SPANS_S", (1,))
+            await asyncio.to_thread(pack_session, any_database_url, "one")
+        await send(archive, blocks[third : 2 * third], n_before=third)
+        await asyncio.to_thread(pack_session, any_database_url, "one")
+        await send(archive, blocks[2 * third :], n_before=2 * third)
+        for _ in range(30):
+            start_ns = dice.randrange(-NS_PER_S, 59 * NS_PER_S)
+            end_ns = start_ns + dice.choice((1, NS_PER_S // 3, 7 * NS_PER_S, 61 * NS_PER_S))
+            window = {"start_ns": start_ns, "end_ns": end_ns, "n_buckets": dice.choice((1, 2, 13, 200, 1_000))}
+            assert await told(archive, **window) == thinned(samples, **window), window
+
+
 async def test_arrival_places_what_is_not_packed(database_url: str) -> None:
     async with archive_with(database_url, blocks_of({0: 5, 1: 6}, dice=random.Random(2))) as archive:
-        found = await archive.overview("s", start_ns=0, end_ns=NS_PER_S, n_buckets=3)
-    assert found is not None
-    assert (found.placed, found.counts) == (False, (5, 6))
+        found = await archive.overview(await ecg_of(archive), start_ns=0, end_ns=NS_PER_S, n_buckets=3)
+    assert (found.placed, found.counts.tolist()) == (False, [5, 6])
 
 
 async def test_there_is_none_of_intervals_nor_of_unknown_streams(database_url: str) -> None:
     async with archive_with(database_url, []) as archive:
         window = {"start_ns": 0, "end_ns": 1, "n_buckets": 1}
-        assert await archive.overview("rr", **window) is None
-        assert await archive.overview("nobody's", **window) is None
+        assert await archive.sample_stream("one", "rr") is None
+        assert await archive.sample_stream("one", "nobody's") is None
+        assert await archive.sample_stream("two", "s") is None
         assert await told(archive, **window) == []
         with pytest.raises(ValueError, match="after start_ns"):
-            await archive.overview("s", start_ns=1, end_ns=1, n_buckets=1)
+            await archive.overview(await ecg_of(archive), start_ns=1, end_ns=1, n_buckets=1)

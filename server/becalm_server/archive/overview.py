@@ -14,7 +14,7 @@ from becalm_protocol.events import StreamInfo, require, value
 from becalm_protocol.units import NS_PER_S
 from becalm_server.archive.packed_bodies import SAMPLE_BYTES, Counts, inflate_counts
 from becalm_server.archive.packed_rows import EPOCH_UNIX_NS, MAX_SPAN_S
-from becalm_server.archive.records import stream_record
+from becalm_server.archive.records import SampleStream
 
 Times = NDArray[np.int64]
 # Agents stamp an arrival within a second or two of the sample; a sensor's own clock may place it a little later.
@@ -33,9 +33,9 @@ class Overview:
     placed: bool
     """Whether all samples lie where the pipeline placed them. While a session runs, and some minutes after, arrival
     alone tells where they lie: some tenths of a second late, by the latency of the link."""
-    t_ns: tuple[int, ...]
+    t_ns: Times
     """Session time, rising."""
-    counts: tuple[int, ...]
+    counts: Counts
     """Times `stream.unit_per_count` gives the unit."""
 
 
@@ -52,11 +52,10 @@ class Placed:
 class Window:
     """Which samples of a stream are asked for; Archive.overview reads them piece by piece."""
 
-    def __init__(self, stream: Mapping[str, Any], *, start_ns: int, end_ns: int, n_buckets: int) -> None:
+    def __init__(self, stream: SampleStream, *, start_ns: int, end_ns: int, n_buckets: int) -> None:
         require(end_ns > start_ns, "end_ns", f"after start_ns {start_ns}", end_ns)
         require(n_buckets > 0, "n_buckets", "1 or more", n_buckets)
         self._stream = stream
-        self._info = stream_record(stream).info
         self._borders = pieces(start_ns, end_ns, n_buckets=n_buckets)
         self._placed = True
         self._t_ns = np.zeros(0, np.int64)
@@ -64,25 +63,21 @@ class Window:
 
     def wishes(self) -> Iterator[tuple[Times, dict[str, Any]]]:
         """Give the borders of each piece with the parameters of select_window."""
-        named = {name: self._stream[name] for name in ("stream_id", "stream_no", "started_unix_ns")}
+        stream = self._stream
+        named = {"stream_id": stream.info.stream_id, "stream_no": stream.stream_no}
         for borders in self._borders:
-            yield borders, named | received_bounds(borders, started_unix_ns=named["started_unix_ns"])
+            yield borders, named | received_bounds(borders, started_unix_ns=stream.started_unix_ns)
 
     def add(self, borders: Times, rows: Sequence[Mapping[str, Any]]) -> None:
         """Take what select_window found for a piece."""
-        placed = place(rows, self._info, started_unix_ns=self._stream["started_unix_ns"])
+        placed = place(rows, self._stream)
         t_ns, counts = thin(placed, borders)
         self._placed = self._placed and all(row["packed"] for row in rows)
         self._t_ns, self._counts = np.concatenate([self._t_ns, t_ns]), np.concatenate([self._counts, counts])
 
     def overview(self) -> Overview:
         """Return all pieces together."""
-        return Overview(
-            stream=self._info,
-            placed=self._placed,
-            t_ns=tuple(self._t_ns.tolist()),
-            counts=tuple(self._counts.tolist()),
-        )
+        return Overview(stream=self._stream.info, placed=self._placed, t_ns=self._t_ns, counts=self._counts)
 
 
 def pieces(start_ns: int, end_ns: int, *, n_buckets: int) -> Iterator[Times]:
@@ -98,6 +93,7 @@ def received_bounds(borders: Times, *, started_unix_ns: int) -> dict[str, int]:
     low_ns, high_ns = int(borders[0]) - REACH_NS[0], int(borders[-1]) + REACH_NS[1]
     ahead_ns = started_unix_ns - EPOCH_UNIX_NS
     return {
+        "started_unix_ns": started_unix_ns,
         "low_ns": low_ns,
         "high_ns": high_ns,
         "low_second": (low_ns + ahead_ns) // NS_PER_S - MAX_SPAN_S,
@@ -105,10 +101,10 @@ def received_bounds(borders: Times, *, started_unix_ns: int) -> dict[str, int]:
     }
 
 
-def place(rows: Sequence[Mapping[str, Any]], info: StreamInfo, *, started_unix_ns: int) -> Placed:
+def place(rows: Sequence[Mapping[str, Any]], stream: SampleStream) -> Placed:
     """Return the samples of rows of select_window on session time."""
-    nominal_ns = NS_PER_S / (info.sample_rate_hz or 1.0)
-    parts = [_part(row, nominal_ns=nominal_ns, started_unix_ns=started_unix_ns) for row in rows]
+    nominal_ns = NS_PER_S / (stream.info.sample_rate_hz or 1.0)
+    parts = [_part(row, nominal_ns=nominal_ns, started_unix_ns=stream.started_unix_ns) for row in rows]
     empty = np.zeros(0, np.int64)
     first_ns = np.concatenate([empty, *(part[1] for part in parts)])
     n_samples = np.concatenate([empty, *(part[2] for part in parts)])

@@ -38,6 +38,18 @@ class StreamRecord:
     n_duplicates: int
 
 
+@value
+class SampleStream:
+    """A stream of samples, of a session that has begun."""
+
+    info: StreamInfo
+    stream_no: int
+    """Names it in packed rows."""
+    started_unix_ns: int
+    duration_ns: int | None
+    """Of its session; None while that runs."""
+
+
 def session_record(row: dict[str, Any]) -> SessionRecord:
     """Return a row of the session table as a value."""
     return SessionRecord(**{**row, "source": Source(row["source"])})
@@ -55,6 +67,12 @@ def stream_record(row: Mapping[str, Any]) -> StreamRecord:
         device=row["device"],
     )
     return StreamRecord(info=info, acked_seq=row["acked_seq"], n_duplicates=row["n_duplicates"])
+
+
+def sample_stream(row: Mapping[str, Any]) -> SampleStream:
+    """Return a row of select_sample_stream as a value."""
+    own = {name: row[name] for name in ("stream_no", "started_unix_ns", "duration_ns")}
+    return SampleStream(info=stream_record(row).info, **own)
 
 
 def breath_wish(row: dict[str, Any]) -> BreathWish:

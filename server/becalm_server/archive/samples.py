@@ -8,6 +8,7 @@ import numpy as np
 from becalm_protocol.events import StreamInfo, value
 from becalm_server.archive.overview import Times, place
 from becalm_server.archive.packed_bodies import Counts
+from becalm_server.archive.records import SampleStream
 
 
 @value
@@ -31,9 +32,9 @@ class Samples:
     """Of all runs, one after another."""
 
 
-def cut(rows: Sequence[Mapping[str, Any]], info: StreamInfo, *, borders: Times, started_unix_ns: int) -> Samples:
+def cut(rows: Sequence[Mapping[str, Any]], stream: SampleStream, *, borders: Times) -> Samples:
     """Return the samples at or after the first border and before the last that rows of select_window hold."""
-    placed = place(rows, info, started_unix_ns=started_unix_ns)
+    placed = place(rows, stream)
     start_ns, end_ns = int(borders[0]), int(borders[-1])
     first = np.maximum(np.ceil((start_ns - placed.first_ns) / placed.period_ns), 0).astype(np.int64)
     end = np.clip(np.ceil((end_ns - placed.first_ns) / placed.period_ns), 0, placed.n_samples).astype(np.int64)
@@ -45,5 +46,5 @@ def cut(rows: Sequence[Mapping[str, Any]], info: StreamInfo, *, borders: Times, 
         runs.append(Run(t_ns=t_ns, period_ns=period_ns, n_samples=int(end[k] - first[k])))
         counts.append(placed.counts[starts[k] + first[k] : starts[k] + end[k]])
     return Samples(
-        stream=info, placed=all(row["packed"] for row in rows), runs=tuple(runs), counts=np.concatenate(counts)
+        stream=stream.info, placed=all(row["packed"] for row in rows), runs=tuple(runs), counts=np.concatenate(counts)
     )

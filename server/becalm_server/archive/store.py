@@ -17,7 +17,14 @@ from becalm_server.archive.migrate import migrate
 from becalm_server.archive.overview import Overview, Window
 from becalm_server.archive.pools import WAIT_LIMIT_S, WhoeverPool, answered, in_words, open_whoever_pool
 from becalm_server.archive.raw_rows import RawRow, to_event
-from becalm_server.archive.records import SessionRecord, StreamRecord, session_record, stream_record
+from becalm_server.archive.records import (
+    SampleStream,
+    SessionRecord,
+    StreamRecord,
+    sample_stream,
+    session_record,
+    stream_record,
+)
 from becalm_server.archive.row_security import by_the_server
 from becalm_server.archive.samples import Samples, cut
 from becalm_server.archive.statements import SQL
@@ -144,26 +151,24 @@ class Archive:
             "select_trends", people=wanted, since=since, limit=limit, pipeline_version=PIPELINE_VERSION
         )
 
-    async def overview(self, stream_id: str, *, start_ns: int, end_ns: int, n_buckets: int) -> Overview | None:
-        """Return first, smallest, largest and last sample of equal parts of a window; None where there can be none."""
-        stream = await self.one("select_stream", stream_id=stream_id)
-        if stream is None or stream["started_unix_ns"] is None or stream["sample_rate_hz"] is None:
-            return None
+    async def sample_stream(self, session_id: str, stream_id: str) -> SampleStream | None:
+        """Return a stream of a session that has samples."""
+        row = await self.one("select_sample_stream", session_id=session_id, stream_id=stream_id)
+        return sample_stream(row) if row else None
+
+    async def overview(self, stream: SampleStream, *, start_ns: int, end_ns: int, n_buckets: int) -> Overview:
+        """Return first, smallest, largest and last sample of equal parts of a window."""
         window = Window(stream, start_ns=start_ns, end_ns=end_ns, n_buckets=n_buckets)
         for borders, wish in window.wishes():
             rows = await self.rows("select_window", **wish)
             await asyncio.to_thread(window.add, borders, rows)
         return window.overview()
 
-    async def samples(self, stream_id: str, *, start_ns: int, end_ns: int) -> Samples | None:
-        """Return all samples of a window, for short ones; None where there can be none."""
-        stream = await self.one("select_stream", stream_id=stream_id)
-        if stream is None or stream["started_unix_ns"] is None or stream["sample_rate_hz"] is None:
-            return None
+    async def samples(self, stream: SampleStream, *, start_ns: int, end_ns: int) -> Samples:
+        """Return all samples of a window, for short ones."""
         ((borders, wish),) = Window(stream, start_ns=start_ns, end_ns=end_ns, n_buckets=1).wishes()
         rows = await self.rows("select_window", **wish)
-        info, started_unix_ns = stream_record(stream).info, stream["started_unix_ns"]
-        return await asyncio.to_thread(cut, rows, info, borders=borders, started_unix_ns=started_unix_ns)
+        return await asyncio.to_thread(cut, rows, stream, borders=borders)
 
     async def reportless(self, *, limit: int) -> list[str]:
         """Return ended sessions that have no report."""

@@ -161,11 +161,12 @@ where stream_id = %(stream_id)s and received_ns between %(low_ns)s and %(high_ns
     and form in ('i2', 'i4')
 group by form
 
--- select_stream: one stream and the start of its session
-select stream.*, session.started_unix_ns
+-- select_sample_stream: a stream of samples, and start and duration of its session
+select stream.*, session.started_unix_ns, session.duration_ns
 from stream
 join session using (session_id)
-where stream_id = %(stream_id)s
+where stream_id = %(stream_id)s and session_id = %(session_id)s
+    and sample_rate_hz is not null and started_unix_ns is not null
 
 -- select_finished: sessions that ended, the oldest first
 select session_id from session where ended_at is not null and started_unix_ns is not null order by created_at
