@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from psycopg_pool.base import AttemptWithBackoff
 from tests.server.test_writer_faults import own_cluster as own_cluster
 
 from becalm_protocol.derived import Metrics
@@ -11,7 +12,7 @@ from becalm_protocol.handshake import Ack, AgentHello, AgentWelcome, Held, Live,
 from becalm_protocol.limits import CREDIT_FRAMES
 from becalm_protocol.units import NS_PER_S
 from becalm_server.access import identities
-from becalm_server.archive import access_store
+from becalm_server.archive import access_store, pools
 from becalm_server.archive import writer as writer_module
 
 N_SECONDS = 2 * CREDIT_FRAMES + 10
@@ -118,6 +119,25 @@ async def test_who_was_here_comes_back_while_it_is_away(
             counts = (await http.get(f"/v1/sessions/{session_id}/counts")).json()
     assert counts["n_missing_events"] == 0
     assert {one["last_seq"] for one in counts["streams"]} == {2}
+
+
+async def test_requests_are_answered_as_soon_as_it_is_back(
+    start_server: Any, own_cluster: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(AttemptWithBackoff, "INITIAL_DELAY", 3600.0)  # as after an outage of an hour
+    monkeypatch.setattr(pools, "RECONNECT_S", 0.1)
+    monkeypatch.setattr(identities, "REMEMBER_NS", 0)
+    async with start_server(own_cluster.url) as server, server.http() as http:
+        statuses = []
+        await asyncio.to_thread(own_cluster.stop)
+        try:
+            statuses.append((await http.get("/v1/sessions")).status_code)
+        finally:
+            own_cluster.start()  # here: it ends with the thread that started it
+        for _ in range(3):
+            statuses.append((await http.get("/v1/sessions")).status_code)  # noqa: PERF401  (one after the other)
+    assert statuses[0] == 503
+    assert statuses[-1] == 200
 
 
 async def test_memory_is_bounded(start_server: Any, own_cluster: Any, sensors: Any, monkeypatch: Any) -> None:

@@ -18,6 +18,9 @@ from becalm_server.archive.row_security import FOR_WHOM, SET_FOR_WHOM, TheServer
 # Reading is short; beyond these a request waits, and after the wait it is told so.
 MAX_READERS = 4
 WAIT_LIMIT_S = 3.0
+# A pool that cannot connect pauses twice as long after each try, for minutes in the end. It gives up before that: the
+# next request begins anew, and finds a database that is back.
+RECONNECT_S = 2.0
 QUERY_LIMIT_MS = 20_000
 # A job's statements take some tens of milliseconds, the longest over a whole session a few seconds.
 JOB_QUERY_LIMIT_MS = 60_000
@@ -105,6 +108,7 @@ def make_pool(url: str, *, max_size: int = MAX_READERS) -> AsyncConnectionPool[A
         min_size=1,
         max_size=max_size,
         timeout=WAIT_LIMIT_S,
+        reconnect_timeout=RECONNECT_S,
         configure=_configure,
         check=AsyncConnectionPool.check_connection,
         open=False,

@@ -204,4 +204,4 @@ class ArchiveWriter:
 def _reason(exc: Exception) -> str:
     if isinstance(exc, psycopg.errors.DiskFull):
         return "the database's disk is full: free some space"
-    return f"the database is away since a {type(exc).__name__}"
+    return f"the database is away ({type(exc).__name__})"
