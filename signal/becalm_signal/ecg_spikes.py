@@ -19,7 +19,7 @@ LEAST_SHARE = 0.25
 SEGMENT_S = 0.5
 N_SEGMENTS = 4
 
-Run = tuple[list[float], int | None]
+Run = tuple[Sequence[float], int | None]
 
 
 class SpikeGate:
@@ -44,14 +44,42 @@ class SpikeGate:
 
     def feed(self, samples: Sequence[float]) -> Iterator[Run]:
         """Take samples in the unit of the signal."""
+        plain: list[float] = []
+        for run, n_late in self._runs(samples):
+            if n_late is None:
+                plain += run
+                continue
+            if plain:
+                yield plain, None
+            plain = []
+            yield run, n_late
+        if plain:
+            yield plain, None
+
+    def _runs(self, samples: Sequence[float]) -> Iterator[Run]:
+        """Let through what comes up to the end of each segment, which tells anew what is steep."""
         at = 0
         while at < len(samples):
             part = samples[at : at + self._n_left]
             at, self._n_left = at + len(part), self._n_left - len(part)
-            yield from self._let_through(part)
+            if self._is_smooth(part):
+                yield part, None
+            else:
+                yield from self._let_through(part)
             if self._n_left == 0:
                 self._steepest.append(self._top)
                 self._n_left, self._top = self._n_segment, 0.0
+
+    def _is_smooth(self, part: Sequence[float]) -> bool:
+        """Take samples as they are where nothing jumps, as nearly everywhere; return whether they were taken."""
+        if self.held:
+            return False
+        steepest = max(map(abs, map(sub, part, [*(self._before[-1:] or part[:1]), *part])))
+        if steepest > LEAST_SHARE * max(self._steepest, default=0.0):
+            return False
+        self._top = max(self._top, steepest)
+        self._before = [*self._before, *part][-2:]
+        return True
 
     def _let_through(self, part: Sequence[float]) -> Iterator[Run]:
         known = [*self._before, *self.held, *part]
