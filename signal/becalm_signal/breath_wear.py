@@ -1,6 +1,5 @@
 """What wear does to a breathing signal: a sensor that sticks, and a body that moves."""
 
-import math
 from collections import deque
 
 from becalm_signal.filters import OnePole
@@ -86,14 +85,16 @@ class MotionWatch:
         if len(past) < 2 * self._n + 1:
             return self.is_moving
         sharp = abs(x - 2.0 * past[self._n] + past[0])
-        if not self.is_moving:
+        if self.is_moving:
+            if self._is_usual(sharp, swing=swing):
+                self._forget()
+                return False
+        else:
             self._swing = swing
-            self._n_moving = 0
-            self._lasting.reset()
-        elif self._is_usual(sharp, swing=swing):
-            self._forget()
-            return False
-        bend = self._bend.step(min(sharp, MOST * self._swing if self._swing > 0.0 else math.inf))
+            if self._n_moving:
+                self._n_moving = 0
+                self._lasting.reset()
+        bend = self._bend.step(min(sharp, MOST * self._swing) if self._swing > 0.0 else sharp)
         self._n_bent += sharp > 0.0
         if self._n_bent >= self._n_warm:
             self._judge(bend, is_still=sharp == 0.0)

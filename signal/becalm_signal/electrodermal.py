@@ -14,7 +14,7 @@ from becalm_signal.stage import Output, QualityReporter, SkinLevel
 
 # Responses rise over 0.5-5 s: 10 samples a second place their onset.
 TARGET_RATE_HZ = 10.0
-LEVEL_EVERY_S = 0.25
+LEVEL_EVERY_S = 0.5
 SCALES_US = {"uS": 1.0, "µS": 1.0, "nS": 1e-3, "mS": 1e3, "S": 1e6}
 """Units that are a conductance; raw counts need a named transfer function where the sensor is read."""
 
@@ -22,7 +22,7 @@ SCALES_US = {"uS": 1.0, "µS": 1.0, "nS": 1e-3, "mS": 1e3, "S": 1e6}
 class SkinStage:
     """Level, responses and quality of one skin-conductance stream, 4 to 1000 Hz and more.
 
-    `feed` takes samples in the unit of the stream, shape (n_samples,). Level in uS four times a second, delay 1.7 s, at
+    `feed` takes samples in the unit of the stream, shape (n_samples,). Level in uS twice a second, delay 1.7 s, at
     once from the first sample on. A response is told a second after its peak, its half recovery when it comes.
     Boucsein 2012, 10.1007/978-1-4614-1126-0.
     """

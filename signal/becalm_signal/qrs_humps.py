@@ -75,21 +75,22 @@ class HumpFinder:
     def run(self, first: int, energies: Sequence[float], slopes: Sequence[float]) -> dict[int, Candidate]:
         """Take consecutive samples from decimated sample `first` on; return the humps by the sample they ended at."""
         finished: dict[int, Candidate] = {}
-        best, valley = self._best, self._valley
+        best, valley, hold = self._best, self._valley, self._hold
+        at, top, steepest = (best.at, best.energy, best.slope) if best is not None else (0, 0.0, 0.0)
+        is_open = best is not None
         for n, (energy, slope) in enumerate(zip(energies, slopes, strict=True), first):
-            if best is None:
+            if not is_open:
                 if energy < valley:
                     valley = energy
                 elif energy > 1.2 * valley:
-                    best = Candidate(n, energy, slope)
+                    is_open, at, top, steepest = True, n, energy, slope
                 continue
-            if energy > best.energy:
-                best.at, best.energy = n, energy
-            if slope > best.slope:
-                best.slope = slope
-            if energy > 0.65 * best.energy and n - best.at < self._hold:
-                continue
-            finished[n] = best
-            best, valley = None, energy
-        self._best, self._valley = best, valley
+            if energy > top:
+                at, top = n, energy
+            if slope > steepest:
+                steepest = slope
+            if energy <= 0.65 * top or n - at >= hold:
+                finished[n] = Candidate(at, top, steepest)
+                is_open, valley = False, energy
+        self._best, self._valley = Candidate(at, top, steepest) if is_open else None, valley
         return finished

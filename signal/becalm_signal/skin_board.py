@@ -12,7 +12,7 @@ from becalm_signal.stage import STALE_NS, SkinLevel
 WINDOW_NS = 60 * NS_PER_S
 # Shorter windows are scaled to a minute only from here on: one response in 10 s says nothing.
 LEAST_SEEN_NS = 30 * NS_PER_S
-# Levels come four or five times a second; a longer pause was not seen.
+# Levels come some two times a second; a longer pause was not seen.
 LONGEST_STEP_NS = NS_PER_S
 MAX_LEVELS = 640
 # Of ten responses one or two are missed or merged with their neighbour, and one is made up (virtual people).

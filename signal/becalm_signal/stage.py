@@ -24,7 +24,7 @@ STALE_NS = 3 * NS_PER_S
 
 @dataclass(slots=True, kw_only=True)
 class SkinLevel:
-    """Skin-conductance level four times a second, for the metrics only."""
+    """Skin-conductance level twice a second, for the metrics only."""
 
     t_ns: int
     """The moment that the level is of; it is told some seconds later."""

@@ -63,6 +63,8 @@ class TurnFinder:
         self._halves_s: deque[float] = deque(maxlen=N_SWINGS)
         self.usual_swing = 0.0
         """Median of the last swings between peak and trough."""
+        self.known_swing = 0.0
+        """The usual swing, or 0 while too few have been seen: the first may be a ripple."""
         self.hid_breath = False
         """Whether the last turn ended a half breath that hides others, too small for turns of their own."""
         self._mean = OnePole(tau_s=8.0, rate_hz=rate_hz)
@@ -82,11 +84,6 @@ class TurnFinder:
         self._square.reset()
         self.hid_breath = False
 
-    @property
-    def known_swing(self) -> float:
-        """The usual swing, or 0 while too few have been seen: the first may be a ripple."""
-        return self.usual_swing if len(self._swings) >= N_KNOWN else 0.0
-
     def step(self, y: float) -> Turned | None:
         """Take one filtered sample."""
         self._n += 1
@@ -95,17 +92,14 @@ class TurnFinder:
         if self._n < 2:
             self._sought = (_Extreme(1.0, self._n, y, 0), _Extreme(-1.0, self._n, -y, 0))
             return None
-        for extreme in self._sought:
-            self._follow(extreme, y, before=(two_ago, one_ago))
         needed = self._needed
         if len(self._swings) < N_KNOWN:
             needed = self._needed_of(self._spread_swing(y))
         elif self._n > self._patient_until:
             needed = self._needed_of(self.usual_swing)
-        if self._n < self._warm:
-            return None
         for extreme in self._sought:
-            if extreme.far - extreme.sign * y > needed:
+            self._follow(extreme, y, before=(two_ago, one_ago))
+            if self._n >= self._warm and extreme.far - extreme.sign * y > needed:
                 return self._turned(extreme, y)
         return None
 
@@ -154,6 +148,7 @@ class TurnFinder:
                 self._swings.clear()
             self._swings.append(swing)
             self.usual_swing = median(self._swings)
+            self.known_swing = self.usual_swing if len(self._swings) >= N_KNOWN else 0.0
             self._halves_s.append((turn.at - self._turn.at) / self._rate_hz)
         self._turn = turn
         self._needed = max(self._floor, HYSTERESIS_SHARE * self.usual_swing)
