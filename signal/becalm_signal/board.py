@@ -112,7 +112,9 @@ class Board:
         `lost`: the kinds whose sensor has been silent for more than 3 s.
         """
         # What a silent sensor said last is not what is.
-        self._moves = any(self._bad.get(kind) is Reason.MOTION and kind not in lost for kind in AXES)
+        self._moves = bool(self._bad) and any(
+            self._bad.get(kind) is Reason.MOTION and kind not in lost for kind in AXES
+        )
         return self.breath.choose(now_ns, bad=self._bad, lost=lost)
 
     def metrics(self, now_ns: int, *, lost: frozenset[SignalKind], pacing: bool) -> Metrics:

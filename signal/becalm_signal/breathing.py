@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from operator import sub
 
 from becalm_protocol.derived import Reason
 from becalm_protocol.events import SignalKind
@@ -41,7 +42,7 @@ class BreathFilter:
     def run(self, samples: Sequence[float]) -> list[float]:
         """Return the filtered samples, shape (n_samples,): those of `step`."""
         passed = self._second.run(self._first.run(samples))
-        return [y - drift for y, drift in zip(passed, self._drift.run(samples), strict=True)]
+        return list(map(sub, passed, self._drift.run(samples)))
 
     @staticmethod
     def delay_s(period_s: float) -> float:

@@ -56,7 +56,7 @@ class ContactWatch:
         self._n += len(samples)
         joined = [*self._before, *samples]
         self._before = joined[-2:]
-        bends = [abs(c - 2.0 * b + a) for a, b, c in zip(joined, joined[1:], joined[2:], strict=False)]
+        bends = _bends(joined)
         self._rise.feed(bends, first=self._n - len(bends))
         self._bends += bends
         while len(self._bends) >= self._n_segment:
@@ -133,3 +133,14 @@ class ContactWatch:
         if silent_s <= SILENT_LEAST_S or silent_s <= SILENT_RR * median(self._rr) / self._rate_hz:
             return False
         return self._level > RISEN * median(self._usual)
+
+
+def _bends(samples: Sequence[float]) -> list[float]:
+    """Return the second differences without their signs, shape (n_samples - 2,)."""
+    bends: list[float] = []
+    if len(samples) > 2:
+        before, at = samples[0], samples[1]
+        for after in samples[2:]:
+            bends.append(abs(after - 2.0 * at + before))
+            before, at = at, after
+    return bends

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import sub
 
 from becalm_signal.filters import high_pass, low_pass, weighed
 
@@ -35,8 +36,7 @@ class Energy:
         """Return energy and steepness at each sample, shape (n_samples,) both."""
         passed = self._low.run(self._high.run(samples))
         band = (self._band or passed[:1] * self._n_apart) + passed
-        steps = zip(band, band[self._n_apart :], strict=False)
-        slopes = self._slopes + [abs(after - before) for before, after in steps]
+        slopes = [*self._slopes, *map(abs, map(sub, band[self._n_apart :], band))]
         # Summed afresh: a running sum drifts by rounding and would remember its start.
         energies = weighed(slopes, self._box)
         self._band, self._slopes = band[len(passed) :], slopes[len(passed) :]

@@ -48,7 +48,7 @@ class Ticker:
     def __init__(self, lanes: list[Lane], board: Board, slow: SlowBoard) -> None:
         self._lanes = lanes
         self._leads_ns = [
-            MAX_LEAD_RECORDING_NS if lane.info.clock is Clock.SESSION else MAX_LEAD_LIVE_NS for lane in lanes
+            (lane, MAX_LEAD_RECORDING_NS if lane.info.clock is Clock.SESSION else MAX_LEAD_LIVE_NS) for lane in lanes
         ]
         self._board = board
         self._slow = slow
@@ -113,7 +113,7 @@ class Ticker:
         if newest_ns is None or (self._next_ns is not None and newest_ns < self._next_ns):
             return None
         limit_ns = newest_ns
-        for lane, lead_ns in zip(self._lanes, self._leads_ns, strict=True):
+        for lane, lead_ns in self._leads_ns:
             if not lane.waited_for:
                 continue
             mark_ns = lane.watermark_ns
