@@ -96,6 +96,8 @@ class Strap:
     written: list[tuple[str, bytes]] = field(default_factory=list)
     listeners: dict[str, list[str]] = field(default_factory=dict)
     """By characteristic, the bus names that asked for its notifications: kept over a lost link, as bluetoothd does."""
+    first_words: dict[str, list[bytes]] = field(default_factory=dict)
+    """By characteristic, what it notifies in the moment in which somebody begins to listen."""
 
     @property
     def path(self) -> str:
@@ -400,6 +402,8 @@ class Bluez:
             strap.written.append((uuid, bytes(message.body[0])))
         elif message.member == "StartNotify":
             strap.listeners.setdefault(path, []).append(message.sender or "")
+            for data in strap.first_words.get(uuid, ()):  # before whoever asked is answered
+                self._change(path, CHARACTERISTIC, Value=V("ay", data))
         elif message.member == "StopNotify":
             strap.listeners[path].remove(message.sender or "")
         return None

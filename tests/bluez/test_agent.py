@@ -104,6 +104,20 @@ async def test_after_each_loss_every_notification_is_kept_once(
     assert bluez.agent is None
 
 
+async def test_what_comes_before_the_setup_is_done_is_kept(
+    bluez: Any, make_strap: Any, until: Until, tmp_path: Path
+) -> None:
+    strap = bluez.put_on(make_strap())
+    strap.first_words[HRM] = [beat(1000), beat(1001)]
+    async with agent(tmp_path) as running:
+        for n in range(2):
+            await until(lambda: running.state is not None and running.state.link is LinkState.STREAMING)
+            await until(partial(running.has_beats, 2 * (n + 1)))
+            bluez.drop(strap)
+            await until(running.has(StreamState.LOST))
+        assert running.n_beats == 4
+
+
 async def test_the_states_of_a_connection_are_told_in_order(
     bluez: Any, make_strap: Any, until: Until, tmp_path: Path
 ) -> None:
