@@ -9,6 +9,8 @@ import subprocess
 import sys
 
 LENGTH = struct.Struct("<I")
+# What runs in such processes (NeuroKit2, pandas ...) is mostly the work of others, and needs none of these.
+SECRETS = frozenset({"BECALM_DATABASE_URL", "BECALM_TOKEN"})
 # A child that was killed is gone in milliseconds; nobody waits for one that the system cannot end.
 REAP_LIMIT_S = 5.0
 
@@ -81,10 +83,15 @@ class WorkerProcess:
                 await asyncio.to_thread(process.wait, REAP_LIMIT_S)
 
 
+def own_environment(**more: str) -> dict[str, str]:
+    """Return the environment of a child: ours without our secrets; an address of the database it gets with each job."""
+    return {name: value for name, value in os.environ.items() if name not in SECRETS} | more
+
+
 def _spawn(words: tuple[str, ...], theirs: socket.socket) -> "subprocess.Popen[bytes]":
     # A fresh interpreter: a fork of a process with threads and open sockets is not safe. It finds what we find.
     command = [sys.executable, "-m", "becalm_server.worker_main"]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
+    environment = own_environment(PYTHONPATH=os.pathsep.join(path or os.getcwd() for path in sys.path))
     if sys.platform == "win32":
         process = subprocess.Popen([*command, "-", *words], stdin=subprocess.PIPE, env=environment)
         assert process.stdin is not None  # noqa: S101  (asked for above)

@@ -87,3 +87,14 @@ async def test_process_that_did_not_start_is_started_by_the_next_job(monkeypatch
         assert await worker.run(math.sqrt, 16.0) == 4.0
     finally:
         await worker.close()
+
+
+async def test_a_child_inherits_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("BECALM_DATABASE_URL", "BECALM_TOKEN", "BECALM_OF_TESTS"):
+        monkeypatch.setenv(name, "a word")
+    jobs = JobProcess()
+    try:
+        told = [await jobs.run(os.getenv, name) for name in ("BECALM_DATABASE_URL", "BECALM_TOKEN", "BECALM_OF_TESTS")]
+    finally:
+        await jobs.close()
+    assert told == [None, None, "a word"]

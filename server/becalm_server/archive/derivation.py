@@ -14,7 +14,6 @@ from becalm_server.archive.derived_rows import Conclusion
 from becalm_server.archive.records import breath_wish
 from becalm_server.archive.snapshot import Snapshot
 from becalm_server.archive.statements import SQL
-from becalm_server.archive.trend_row import keep_trend
 from becalm_server.lane_messages import Settled
 from becalm_server.lane_worker import MakePipeline, guarded
 from becalm_server.recent_beats import RecentBeats, Window
@@ -53,14 +52,13 @@ def conclusions(
 
 
 def keep_derived(connection: psycopg.Connection[Any], session_id: str, tables: Tables) -> None:
-    """Keep derived values in place of those that this pipeline left before; `connection` commits by itself."""
+    """Keep derived values in place of those that this pipeline left before; the trend is to be kept anew after it."""
     with connection.transaction():
         if not connection.execute(SQL["hold_sessions"], {"session_ids": [session_id]}).fetchall():
             raise StorageError(f"session {session_id}: expected it in the database, it was erased meanwhile")
         connection.execute(SQL["forget_derived"], {"session_id": session_id, "pipeline_version": PIPELINE_VERSION})
         for statement, columns in tables.items():
             connection.execute(SQL[statement], columns)
-    keep_trend(connection, session_id)
 
 
 def _kept(items: Iterable[Settled]) -> Iterator[Conclusion]:

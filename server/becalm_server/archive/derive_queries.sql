@@ -58,7 +58,7 @@ where session_id = %(session_id)s
 -- end_derive_again: it is done, unless somebody asked anew meanwhile
 update derive_again set done_at = now() where session_id = %(session_id)s and asked_at = %(asked_at)s
 
--- forget_derived: what this pipeline left of a session, in one statement; the slow lane's windows stay
+-- forget_derived: what this pipeline left of a session, and what was told from it; the slow lane's windows stay
 with beats as (delete from beat where session_id = %(session_id)s and pipeline_version = %(pipeline_version)s),
 breaths as (delete from breath where session_id = %(session_id)s and pipeline_version = %(pipeline_version)s),
 recoveries as (
@@ -68,5 +68,6 @@ responses as (
     delete from skin_response where session_id = %(session_id)s and pipeline_version = %(pipeline_version)s
 ),
 slow as (delete from slow_metrics where session_id = %(session_id)s and pipeline_version = %(pipeline_version)s),
-told as (delete from signal_quality where session_id = %(session_id)s and pipeline_version = %(pipeline_version)s)
+told as (delete from signal_quality where session_id = %(session_id)s and pipeline_version = %(pipeline_version)s),
+trends as (delete from trend where session_id = %(session_id)s)
 delete from metrics where session_id = %(session_id)s and pipeline_version = %(pipeline_version)s

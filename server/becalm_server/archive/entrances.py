@@ -2,7 +2,7 @@
 
 | entrance | who | may |
 |---|---|---|
-| owner: the address itself | migrations, backup, restore, re-derivation; jobs on ended sessions (packing ...) | all |
+| owner: the address itself | migrations, backup, restore, rederive; packing and trends of ended sessions | all |
 | server | the live writer, the server's own tasks, requests of those who see everybody | rows, no tables |
 | gate | the gate, before it knows who calls: tokens, logins, consents; the audit log | few tables of access |
 | caller | every other request, every export of theirs | rows of the people it is told |

@@ -14,6 +14,7 @@ from becalm_server.archive.derived_rows import to_tables
 from becalm_server.archive.differences import EventDifference, IndexDifference, compare_events, compare_index
 from becalm_server.archive.snapshot import Snapshot, open_snapshot
 from becalm_server.archive.statements import SQL
+from becalm_server.archive.trend_row import keep_trend
 from becalm_signal.pipeline import Pipeline
 
 # One heart or breath is found anew at about the same place: half a QRS and its latency; an eighth of a slow breath.
@@ -65,6 +66,7 @@ def _keep(url: str, session_id: str, now: Tables) -> None:
     try:
         with psycopg.connect(url, autocommit=True, options="-c timezone=UTC") as connection:
             keep_derived(connection, session_id, now)
+            keep_trend(connection, session_id)
     except psycopg.Error as exc:
         raise StorageError(f"database: {type(exc).__name__}; session {session_id} is as it was") from exc
 

@@ -47,6 +47,8 @@ class Upkeep:
         self._wake = asyncio.Event()
         self._job_limit_s = job_limit_s
         self._jobs = JobProcess()
+        self._deriving = JobProcess()
+        """Runs a pipeline and NeuroKit2, so it gets the server's own address and never the owner's."""
         self._failed: dict[str, set[str]] = {}
         archive.on_ended = self._wake.set
 
@@ -64,6 +66,7 @@ class Upkeep:
                         await self._wake.wait()
         finally:
             await self._jobs.close()
+            await self._deriving.close()
 
     async def once(self, *, settled_s: float = SETTLED_S) -> None:
         """Do what is to be done now. Raises StorageError where the database cannot answer."""
@@ -82,9 +85,12 @@ class Upkeep:
             settled_s=settled_s,
         )
         await self._jobs.close()
+        await self._deriving.close()
 
     async def _derive_again(self, session_id: str) -> None:
-        if self._derive is not None and await self._jobs.run(self._derive, self._archive.entrances.owner, session_id):
+        entrances = self._archive.entrances
+        if self._derive is not None and await self._deriving.run(self._derive, entrances.server, session_id):
+            await self._jobs.run(keep_trend_at, entrances.owner, session_id)
             log.info("a session was derived again, as it had not come in one uninterrupted run")
             self._on_derived(session_id)
 

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import os
 import sys
 from collections.abc import AsyncIterator
 from typing import Any
@@ -15,6 +14,7 @@ from becalm_server.archive.row_security import FOR_WHOM, TheServer
 from becalm_server.archive.store import Archive
 from becalm_server.exports.catalogue import ExportFormat
 from becalm_server.refusals import ExportsBusyError, FormatUnavailableError, NothingToExportError
+from becalm_server.worker_process import own_environment
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ class ExportOffice:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "becalm_server.exports",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            env=own_environment(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1"),
         )  # fmt: skip
         for_whom, entrances = FOR_WHOM.get(), self._archive.entrances
         url, people = entrances.server, None
