@@ -10,6 +10,7 @@ from becalm_simulator.blocks import true_levels_us
 from becalm_simulator.body import Body
 from becalm_simulator.heart import HeartBeat
 from becalm_simulator.rhythm import BeatKind
+from becalm_simulator.rises import true_rises
 
 # A value speaks of the moment of its newest sample. A beat or turn found a little early is still the same one.
 BEAT_NS = 150 * NS_PER_MS
@@ -29,7 +30,7 @@ class Truth:
     def __init__(self, body: Body) -> None:
         self.beats = body.beats()
         self.turns = tuple(turn for turn in body.turns() if turn.t_ns >= 0)
-        self.responses = tuple(r for r in body.responses() if r.amplitude_us >= MIN_RESPONSE_US)
+        self.responses = tuple(rise for rise in true_rises(body) if rise.height_us >= MIN_RESPONSE_US)
         self._beats_ns = [beat.t_ns for beat in self.beats]
         self.inhale_ns = [turn.t_ns for turn in self.turns if turn.phase is BreathPhase.IN]
         self._peaks_ns = sorted(response.peak_ns for response in self.responses)
@@ -76,7 +77,7 @@ class Truth:
         return here + (there - here) * within_ns / NS_PER_S
 
     def responses_per_min(self, t_ns: int) -> float | None:
-        """Return true responses of 0.05 uS and more whose peak lies in the last 60 s, from 30 s on."""
+        """Return responses that raised the skin by 0.05 uS and more, whose peak lies in the last 60 s, from 30 s on."""
         window_ns = min(WINDOW_NS, t_ns)
         if window_ns < SCR_MIN_NS:
             return None

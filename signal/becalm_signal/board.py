@@ -22,7 +22,7 @@ from becalm_signal.breath_turns import BreathEvent
 from becalm_signal.hrv import BeatWindow
 from becalm_signal.ppg import LIGHTS
 from becalm_signal.skin_board import SkinBoard
-from becalm_signal.stage import BreathHint, Output
+from becalm_signal.stage import BreathHint, BreathsHidden, Output
 
 # Where the heart is heard best comes first.
 HEART = (SignalKind.ECG, SignalKind.RR, SignalKind.PPI, *LIGHTS)
@@ -88,6 +88,8 @@ class Board:
             self._judge(event.kind, event.reason)
         elif isinstance(event, OF_BREATHS):
             return self.breath.apply(event)
+        elif isinstance(event, BreathsHidden):
+            self.breath.lose(event)
         elif isinstance(event, BreathHint):
             self.breath.hear(event)
         else:

@@ -11,7 +11,7 @@ from becalm_signal.arousal import Reading
 from becalm_signal.bounds import Z_95, moments, variation
 from becalm_signal.breath_ecg import EcgBreath
 from becalm_signal.breath_turns import HOLD_BREATHS, HOLD_S, BreathEvent
-from becalm_signal.stage import BreathHint
+from becalm_signal.stage import BreathHint, BreathsHidden
 
 BREATH_RANKS: tuple[tuple[SignalKind, ...], ...] = (
     (SignalKind.RESPIRATION,),
@@ -183,6 +183,12 @@ class BreathBoard:
     def hear(self, hint: BreathHint) -> None:
         """Take what a beat has of the breath in it."""
         self._ecg.hear(hint)
+
+    def lose(self, hidden: BreathsHidden) -> None:
+        """Take that a source had breaths too small to be told: the next begins anew."""
+        rank = rank_of(hidden.source)
+        if rank is not None and rank in self._windows:
+            self._windows[rank].forget()
 
     def apply(self, event: BreathEvent) -> bool:
         """Take an event of any source; return whether it counts: of the chosen source, and newer than what counted."""

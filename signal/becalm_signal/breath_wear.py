@@ -44,6 +44,11 @@ class NoiseWatch:
         self._still: deque[tuple[float, float]] = deque(maxlen=N_STILL)
         self.is_stuck = False
 
+    @property
+    def least_range(self) -> float:
+        """The least that the sensor has ever moved by in half a second: its noise, hardly any breath; 0: unknown."""
+        return self._least if self._least is not None and self._n_known >= N_KNOWN else 0.0
+
     def judge(self, segment: Segment) -> None:
         """Take half a second."""
         low, high = segment.low, segment.high

@@ -11,7 +11,7 @@ from becalm_signal.breath_wear import MotionWatch, NoiseWatch
 from becalm_signal.clock import StreamClock
 from becalm_signal.filters import BUTTERWORTH_4_QS, Decimator, OnePole, low_pass
 from becalm_signal.quality import RangeWatch
-from becalm_signal.stage import Output, QualityReporter
+from becalm_signal.stage import BreathsHidden, Output, QualityReporter
 from becalm_signal.turn_finder import Turned, TurnFinder
 
 # Breathing is below 1 Hz; 25 samples a second place a turn well.
@@ -142,6 +142,7 @@ class BreathingStage:
         if not self._watch.feed(piece):
             return False
         self._noise.judge(self._watch.newest)
+        self._turns.raise_floor(self._noise.least_range)
         return True
 
     def _begins_afresh(self, at: int) -> bool:
@@ -173,9 +174,11 @@ class BreathingStage:
         return Reason.MOTION if self._motion.is_moving else None
 
     def _turned(self, turn: Turned, *, clock: StreamClock, emitted_ns: int) -> list[Output]:
+        out: list[Output] = []
         if self._turns.hid_breath:
             self._maker.restart()
+            out.append(BreathsHidden(t_ns=emitted_ns, emitted_ns=emitted_ns, source=SignalKind.RESPIRATION))
         late = self._filter.delay_s(min(20.0, max(1.5, self._maker.usual_s or 4.0))) * self._rate_hz
         at = (self._origin or 0) + max(0.0, turn.at - late) * self._decimator.factor
         placed = TurnAt(clock.session_ns(at), turn.level, turn.is_peak)
-        return [*self._maker.turn(placed, source=SignalKind.RESPIRATION, emitted_ns=emitted_ns)]
+        return [*out, *self._maker.turn(placed, source=SignalKind.RESPIRATION, emitted_ns=emitted_ns)]

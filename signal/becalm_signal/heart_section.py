@@ -7,7 +7,8 @@ from becalm_protocol.events import SignalKind
 from becalm_protocol.units import NS_PER_S
 from becalm_signal.bounds import Z_95
 from becalm_signal.hrv import WINDOW_S
-from becalm_signal.intervals import Differences, Interval, IntervalLog, differences, jitter_ms
+from becalm_signal.interval_log import IntervalLog
+from becalm_signal.intervals import Differences, Interval, differences, jitter_ms, newest_ns
 from becalm_signal.slow_board import Moment
 from becalm_signal.spectrum import WINDOW_S as SPECTRUM_S
 from becalm_signal.spectrum import Bands, SlidingSpectrum
@@ -131,7 +132,7 @@ def _band_indices(bands: Bands, found: Differences, window: list[Interval]) -> d
         leaking_ms2 = lost * (power_ms2 + white * (bands.lf_ms2 + bands.hf_ms2))
         random_ms2 = math.hypot(math.sqrt(2.0 * power_ms2 * noise_ms2), leaking_ms2)
         bound_ms2 = noise_ms2 + doubted_ms2 * white + Z_95 * random_ms2
-        powers[name] = _within(power_ms2, bound_ms2, sample_ns=window[-1].t_ns, missing=bool(missing_s))
+        powers[name] = _within(power_ms2, bound_ms2, sample_ns=newest_ns(window), missing=bool(missing_s))
     peak = powers["lf_ms2"]
     if peak.value is not None:
         peak = Index(value=bands.lf_peak_hz, bound=0.5 / told_s, sample_ns=peak.sample_ns)

@@ -11,7 +11,8 @@ from becalm_protocol.derived import Beat, BeatFlag, Index, Reason
 from becalm_protocol.events import UNTIMED_KINDS, SignalKind
 from becalm_protocol.units import NS_PER_S
 from becalm_signal.bounds import Z_95
-from becalm_signal.intervals import BEAT_JITTER_MS, Differences, Interval, IntervalLog, differences, jitter_ms
+from becalm_signal.interval_log import IntervalLog
+from becalm_signal.intervals import BEAT_JITTER_MS, Differences, Interval, differences, jitter_ms, newest_ns
 from becalm_signal.rr import MAX_RR_MS
 
 WINDOW_S = 60.0
@@ -83,7 +84,7 @@ def rmssd_index(found: Differences, window: Sequence[Interval]) -> Index:
     bound = math.hypot(jitter, flagged, outlying, Z_95 * found.sampling / (2.0 * value))
     if bound > MAX_BOUND_SHARE * value:
         return Index(reason=Reason.TOO_MANY_ARTEFACTS if found.sampling > 0.0 else Reason.NOISY)
-    return Index(value=value, bound=bound, sample_ns=window[-1].t_ns)
+    return Index(value=value, bound=bound, sample_ns=newest_ns(window))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,13 @@ elsewhere they are left out. Either way the doubt is kept beside the sum.
 
 import itertools
 import math
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from becalm_protocol.derived import Beat, BeatFlag
-from becalm_protocol.units import NS_PER_MS, NS_PER_S
+from becalm_protocol.units import NS_PER_MS
 from becalm_signal.bounds import moments
 
-MAX_PER_S = 4.2
 # Standard deviation of a beat's time: 130 Hz with a parabola 0.1-0.7 ms on real straps; RR counts of 1/1024 s 0.3 ms.
 BEAT_JITTER_MS = 0.7
 # An interval known no better than this has an end that was laid on noise: only that there was a beat is known.
@@ -44,6 +42,8 @@ IRREGULAR_FROM = 3
 # At an edge of the window the rest of them is not seen.
 IRREGULAR_AT_EDGE_FROM = 2
 IRREGULAR_LENGTH = 0.6
+# A run of flags out of step so few intervals ago may be where a rhythm ends: what follows has not told yet.
+FRESH_INTERVALS = 5
 # A window starts with a hole where its first interval begins later than this many intervals.
 EDGE_INTERVALS = 1.5
 
@@ -79,6 +79,8 @@ class Hole:
     length_ms: float
     broken: bool
     """Nobody knows what was inside."""
+    is_fresh: bool = False
+    """Few intervals have come after it."""
     is_doubted: bool = False
     """Its beats may be sound."""
 
@@ -128,7 +130,7 @@ def holes(window: Sequence[Interval], *, since_ns: int) -> tuple[list[float], li
         ahead_ms = (window[0].t_ns - max(0, since_ns)) / NS_PER_MS - window[0].rr_ms
         if ahead_ms > EDGE_INTERVALS * window[0].rr_ms:
             found.append(Hole(before_ms=None, after_ms=None, inside_ms=(), length_ms=ahead_ms, broken=True))
-    for rr in window:
+    for n_after, rr in zip(range(len(window), 0, -1), window, strict=True):
         if rr.accepted and rr.joined and last is not None and not inside:
             steps_ms.append(rr.rr_ms - last.rr_ms)
             last = rr
@@ -138,10 +140,10 @@ def holes(window: Sequence[Interval], *, since_ns: int) -> tuple[list[float], li
             inside.append(rr)
             continue
         if last is not None or inside:
-            found.append(_hole(last, inside, rr, broken=broken))
+            found.append(replace(_hole(last, inside, rr, broken=broken), is_fresh=n_after <= FRESH_INTERVALS))
         last, inside, broken = rr, [], False
     if inside:
-        found.append(_hole(last, inside, None, broken=broken))
+        found.append(replace(_hole(last, inside, None, broken=broken), is_fresh=True))
     return steps_ms, found
 
 
@@ -178,14 +180,13 @@ def differences(window: Sequence[Interval], *, since_ns: int) -> Differences | N
     accepted_ms = [rr.rr_ms for rr in window if rr.accepted]
     typical_ms = sum(accepted_ms) / max(1, len(accepted_ms))
     total, n_known, left_out, hidden, doubted = sum(squares), n, 0.0, 0.0, 0.0
+    # Where one run of flags has no rhythm, the others, chance lengths among them, are of the same heart.
+    has_rhythm = not any([_is_irregular(hole, typical_ms, mean_square=accepted) for hole in found])
     for at, hole in enumerate(found):
         k = hole.n_beats(typical_ms)
         expected = _expected(hole, k, mean_square=accepted, hidden=hidden_place)
-        is_regular = (
-            _is_in_step(hole, k, mean_square=accepted)
-            or hole.length_ms < IRREGULAR_LENGTH * len(hole.inside_ms) * typical_ms
-        )
-        if _is_doubted(hole, is_regular=is_regular, accepted=accepted):
+        is_new = hole.is_fresh and not _is_in_step(hole, k, mean_square=accepted)
+        if _is_doubted(hole, has_rhythm=has_rhythm and not is_new, accepted=accepted):
             raw = [step * step for step in hole.raw_steps_ms()]
             doubted += max(0.0, sum(raw) - len(raw) * accepted)
             found[at] = replace(hole, is_doubted=True)
@@ -241,53 +242,29 @@ def _expected(hole: Hole, k: int, *, mean_square: float, hidden: _Hidden) -> flo
     return (first - before) ** 2 + (k - 1) * (slope * slope + hidden.mean) + (after - last) ** 2
 
 
-def _is_doubted(hole: Hole, *, is_regular: bool, accepted: float) -> bool:
+def _is_irregular(hole: Hole, typical_ms: float, *, mean_square: float) -> bool:
+    """Whether a hole is a run of intervals of usual length on the whole, but without a rhythm."""
+    n_inside = len(hole.inside_ms)
+    is_whole = hole.before_ms is not None and hole.after_ms is not None
+    if hole.broken or n_inside < (IRREGULAR_FROM if is_whole else IRREGULAR_AT_EDGE_FROM):
+        return False
+    if hole.length_ms < IRREGULAR_LENGTH * n_inside * typical_ms:
+        return False
+    return not _is_in_step(hole, hole.n_beats(typical_ms), mean_square=mean_square)
+
+
+def _is_doubted(hole: Hole, *, has_rhythm: bool, accepted: float) -> bool:
     """Whether the flags of a hole may be on sound beats."""
     largest = max((abs(step) for step in hole.raw_steps_ms()), default=0.0)
-    is_whole = hole.before_ms is not None and hole.after_ms is not None
-    n_needed = IRREGULAR_FROM if is_whole else IRREGULAR_AT_EDGE_FROM
-    irregular = not is_regular and len(hole.inside_ms) >= n_needed
-    return not hole.broken and (irregular or largest <= DOUBTED_DEVIATIONS * math.sqrt(accepted))
+    return not hole.broken and (not has_rhythm or largest <= DOUBTED_DEVIATIONS * math.sqrt(accepted))
+
+
+def newest_ns(window: Sequence[Interval]) -> int:
+    """Return the end of the newest accepted interval: what comes after it is no part of an index yet."""
+    return next((rr.t_ns for rr in reversed(window) if rr.accepted), window[-1].t_ns)
 
 
 def jitter_ms(window: Sequence[Interval]) -> float:
     """Return the standard deviation of a beat's time, in ms, over the accepted intervals of a window."""
     variances = [rr.jitter_ms2 for rr in window if rr.accepted]
     return math.sqrt(sum(variances) / len(variances))
-
-
-class IntervalLog:
-    """The confirmed intervals of the last so many seconds. Bounded: at most `MAX_PER_S` of them a second."""
-
-    def __init__(self, window_s: float) -> None:
-        self._window_ns = round(window_s * NS_PER_S)
-        self.intervals: deque[Interval] = deque(maxlen=math.ceil(MAX_PER_S * window_s))
-        self._joined = False
-
-    def apply(self, beat: Beat) -> tuple[Interval, ...]:
-        """Take a confirmed beat; return the intervals that are accepted now, its own and maybe the one before."""
-        joined, self._joined = self._joined, beat.rr_ms is not None
-        if beat.rr_ms is None:
-            return ()
-        before = self.intervals[-1] if joined and self.intervals else None
-        newest = Interval(
-            beat.t_ns,
-            beat.rr_ms,
-            is_sound(beat),
-            joined,
-            # An interval has the errors of two beats.
-            max(BEAT_JITTER_MS, (beat.rr_error_ms or 0.0) / math.sqrt(2.0)) ** 2,
-        )
-        self.intervals.append(newest)
-        if before is None or not (before.is_sound and newest.is_sound):
-            return ()
-        told = (newest,) if before.accepted else (before, newest)
-        before.accepted = newest.accepted = True
-        return told
-
-    def forget(self, now_ns: int) -> bool:
-        """Drop what ended before the window; return whether there was such."""
-        intervals, n = self.intervals, len(self.intervals)
-        while intervals and intervals[0].t_ns <= now_ns - self._window_ns:
-            intervals.popleft()
-        return len(intervals) < n

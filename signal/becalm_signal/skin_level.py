@@ -1,7 +1,8 @@
 """The level of skin conductance a little ago, and how far it may be off.
 
-Four things widen its bound: the future that is still unknown, the noise, its own errors of the last minute as seen
-later, and whatever of a slow fall the electrodes may have made.
+Five things widen its bound: the future that is still unknown, the noise, its own errors of the last minute as seen
+later, how far it is from where it was before a stretch of bad contact, and whatever of a slow fall the electrodes may
+have made.
 """
 
 import math
@@ -33,6 +34,8 @@ FIRST_ERROR_SHARE = 0.03
 # skin and take nothing back.
 DRYING_SHARE_PER_S = 0.2 / 60.0
 DRYING_S, DRYING_STEP_S = 120, 5
+# An electrode that was moved creeps back, and the level comes after it: what is seen later than that is the skin.
+CREEP_TAU_S = 4.0
 NOISE_S = 3.0
 # Noise is known at once and forgotten slowly: a lull in it is no silence.
 NOISE_KEPT = 0.9
@@ -72,12 +75,19 @@ class SkinLevelFilter:
         self._white_share = min(1.0, math.sqrt(2.22 * CLEAN_HZ / rate_hz))
         self._errors_us: deque[float] = deque(maxlen=ERRORS_S)
         self._levels_us: deque[float] = deque(maxlen=DRYING_S // DRYING_STEP_S)
+        self._creep = math.exp(-1.0 / (CREEP_TAU_S * rate_hz))
+        self._newest_us: float | None = None
+        """The level that was told last."""
         self._dried_until_us = 0.0
         """What the electrodes may have made from level to level of these."""
         self.restart()
 
     def restart(self) -> None:
         """Begin again after a gap; how wrong the level was until then, and what it lost, is remembered."""
+        self._before_us = self._newest_us
+        """The level before a stretch that said nothing."""
+        self._moved_us = 0.0
+        """How far from it the level has been since."""
         self._clean = low_pass(CLEAN_HZ, rate_hz=self._rate_hz)
         self._slow = OnePole(tau_s=LEVEL_TAU_S, rate_hz=self._rate_hz)
         self._past: deque[float] = deque(maxlen=self._n_age + HINDSIGHT_S * self._n_second + 1)
@@ -112,9 +122,12 @@ class SkinLevelFilter:
         noise_us = Z_95 * self.noise_us
         error_us = FIRST_ERROR_SHARE * level_us if self._error_us is None else self._error_us
         unknown_us = abs(self.clean_us - self.slow_us) * self._keep**n_later
+        self._newest_us = level_us
+        if self._before_us is not None:
+            self._moved_us = max(self._moved_us, abs(level_us - self._before_us))
         return ToldLevel(
             level_us=level_us,
-            bound_us=self._least_bound_us + noise_us + unknown_us + error_us,
+            bound_us=self._least_bound_us + noise_us + unknown_us + error_us + self._moved_us * self._creep**self._n,
             dried_us=self._dried_us(level_us),
             age_s=n_later / self._rate_hz + CLEAN_DELAY_S,
         )

@@ -22,6 +22,8 @@ JUDGED_AFTER_S = 1.0
 MAX_LOST_SHARE = 0.6
 MAX_FALL_SHARE = 0.7
 BACKGROUND_S = 0.5
+# A level that has risen for so long before a rise goes on by itself: its own share of the rise is no response.
+RISING_S = 2.0
 # Skin takes a third of a second and more to rise; what is there from one sample to the next is a jerk of the electrode.
 # Slower sensors than this take a quick rise in one step themselves.
 MAX_STEP_SHARE = 0.85
@@ -59,6 +61,8 @@ class _Rise:
     foot_us: float
     before_us_s: float
     """Slope of the background before it."""
+    by_itself_us_s: float
+    """How fast the level was rising by itself before it."""
     peak: int
     peak_us: float
     steep: int
@@ -90,6 +94,7 @@ class ResponseFinder:
         self._step_min = MIN_SLOPE_US_S / rate_hz
         self._over = round(OVER_S * rate_hz)
         self._background = max(1, round(BACKGROUND_S * rate_hz))
+        self._rising = max(1, round(RISING_S * rate_hz))
         # The longest rise, its background and the wait after its peak.
         n_past = round((MAX_RISE_S + 2.0) * rate_hz)
         self._past: deque[float] = deque(maxlen=n_past)
@@ -127,7 +132,7 @@ class ResponseFinder:
     # ---------------------------------------------------------------------------------------------------- a rise
     def _begin(self, foot: int, foot_us: float, *, y: float, slope_us_s: float) -> None:
         at = (self._n, y, slope_us_s)
-        self._rise = _Rise(foot, foot_us, 0.0, self._n, y, *at, *at)
+        self._rise = _Rise(foot, foot_us, 0.0, 0.0, self._n, y, *at, *at)
 
     def _follow(self, rise: _Rise, y: float, *, slope_us_s: float) -> None:
         if y > rise.peak_us + self._step_min:
@@ -170,10 +175,14 @@ class ResponseFinder:
         while at > first and self._past[at] - self._past[at - 1] > slowest:
             at -= 1
         rise.foot, rise.foot_us = self._n - newest + at, self._past[at]
-        earlier = max(0, at - self._background)
-        if at > earlier:
-            rise.before_us_s = (self._past[at] - self._past[earlier]) / (at - earlier) * self._rate_hz
+        rise.before_us_s = self._slope_us_s(at, over=self._background)
+        rise.by_itself_us_s = max(0.0, min(rise.before_us_s, self._slope_us_s(at, over=self._rising)))
         self._pending.append(rise)
+
+    def _slope_us_s(self, at: int, *, over: int) -> float:
+        """Return the mean slope before a place in the past."""
+        earlier = max(0, at - over)
+        return (self._past[at] - self._past[earlier]) / (at - earlier) * self._rate_hz if at > earlier else 0.0
 
     # -------------------------------------------------------------------------------------------------- judgement
     def _judge(self, y: float, slope_us_s: float, *, least_us: float) -> list[Told]:
@@ -195,7 +204,8 @@ class ResponseFinder:
         height_us = rise.peak_us - rise.foot_us
         # To half a sample at either end.
         rise_s, step_s = (rise.peak - rise.foot) / self._rate_hz, 1.0 / self._rate_hz
-        if height_us < least_us or not MIN_RISE_S - step_s <= rise_s <= MAX_RISE_S + step_s:
+        of_itself_us = height_us - rise.by_itself_us_s * rise_s
+        if of_itself_us < least_us or not MIN_RISE_S - step_s <= rise_s <= MAX_RISE_S + step_s:
             return False
         if self._rate_hz >= LEAST_JERK_RATE_HZ and self._is_jerk(rise):
             return False

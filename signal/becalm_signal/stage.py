@@ -52,8 +52,18 @@ class BreathHint:
     """Nothing before it belongs to it."""
 
 
-Output = Beat | BreathTurn | Breath | BreathPause | SkinResponse | SkinRecovery | SignalQuality | SkinLevel | BreathHint
-Inward = (SkinLevel, BreathHint)
+@dataclass(slots=True, kw_only=True)
+class BreathsHidden:
+    """A half breath that just ended holds others, too small to be told: no rate reaches over it."""
+
+    t_ns: int
+    emitted_ns: int
+    source: SignalKind
+
+
+Told = Beat | BreathTurn | Breath | BreathPause | SkinResponse | SkinRecovery | SignalQuality
+Output = Told | SkinLevel | BreathHint | BreathsHidden
+Inward = (SkinLevel, BreathHint, BreathsHidden)
 """Outputs for the indices only."""
 
 

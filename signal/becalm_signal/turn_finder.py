@@ -23,6 +23,10 @@ SINE_SHARE = 0.2
 # A way back that no turn was made of is a breath of its own where it is as long as this share of the whole half: it was
 # small against breaths of before (a belt that came loose), and the rate would be half the true one. Pulsation is below.
 HIDDEN_SHARE = 0.25
+# What takes longer than a heartbeat is no pulsation, and a breath from here on (one breath of habit among three times
+# deeper ones of a pacer: a quarter of their swing, and less behind the low-pass).
+SLOW_HIDDEN_SHARE = 0.08
+SLOW_HIDDEN_S = 1.5
 
 
 @dataclass(slots=True)
@@ -48,6 +52,8 @@ class _Extreme:
     """The longest way back from it so far."""
     hidden: float = 0.0
     """The longest way back from an extreme that was passed again afterwards."""
+    hidden_slow: float = 0.0
+    """The same, of ways back that took longer than a heartbeat until they were passed again."""
 
 
 class TurnFinder:
@@ -59,6 +65,7 @@ class TurnFinder:
     def __init__(self, rate_hz: float, *, floor: float) -> None:
         self._rate_hz = rate_hz
         self._floor = floor
+        """No way back that is shorter makes a turn."""
         self._swings: deque[float] = deque(maxlen=N_SWINGS)
         self._halves_s: deque[float] = deque(maxlen=N_SWINGS)
         self.usual_swing = 0.0
@@ -84,6 +91,12 @@ class TurnFinder:
         self._square.reset()
         self.hid_breath = False
 
+    def raise_floor(self, floor: float) -> None:
+        """Ask this much of every turn from now on: the noise of the sensor is known."""
+        if floor > self._floor:
+            self._floor = floor
+            self._needed = max(floor, self._needed)
+
     def step(self, y: float) -> Turned | None:
         """Take one filtered sample."""
         self._n += 1
@@ -106,9 +119,11 @@ class TurnFinder:
     def _follow(self, extreme: _Extreme, y: float, *, before: tuple[float, float]) -> None:
         far = extreme.sign * y
         if far >= extreme.far:
+            if extreme.back > extreme.hidden_slow:
+                extreme.hidden = max(extreme.hidden, extreme.back)
+                if self._n - extreme.at >= SLOW_HIDDEN_S * self._rate_hz:
+                    extreme.hidden_slow = extreme.back
             extreme.at, extreme.far = self._n, far
-            if extreme.back > extreme.hidden:
-                extreme.hidden = extreme.back
             extreme.back = 0.0
         else:
             if extreme.at == self._n - 1:
@@ -143,7 +158,8 @@ class TurnFinder:
         turn = Turned(self._rested_at(extreme), extreme.sign * extreme.far, extreme.sign > 0.0)
         if self._turn is not None:
             swing = abs(turn.level - self._turn.level)
-            self.hid_breath = extreme.hidden > max(self._floor, HIDDEN_SHARE * swing)
+            hidden = max(extreme.hidden / HIDDEN_SHARE, extreme.hidden_slow / SLOW_HIDDEN_SHARE)
+            self.hid_breath = hidden > max(self._floor / HIDDEN_SHARE, swing)
             if self.hid_breath:
                 self._swings.clear()
             self._swings.append(swing)

@@ -11,7 +11,16 @@ from becalm_protocol.derived import Index, Reason
 from becalm_protocol.units import NS_PER_S
 from becalm_signal.bounds import Z_95
 from becalm_signal.hrv import MAX_BOUND_SHARE, MIN_PAIRS, rmssd_index, why_short
-from becalm_signal.intervals import MIN_SPREAD, NEIGHBOURS, Differences, Hole, Interval, differences, jitter_ms
+from becalm_signal.intervals import (
+    MIN_SPREAD,
+    NEIGHBOURS,
+    Differences,
+    Hole,
+    Interval,
+    differences,
+    jitter_ms,
+    newest_ns,
+)
 from becalm_signal.packet_clock import CRYSTAL_SD
 
 NAMES = ("mean_rr_ms", "rmssd_ms", "sdnn_ms", "pnn50_pct", "sd1_ms", "sd2_ms")
@@ -67,7 +76,7 @@ class _Spread:
         self.n = len(told_ms)
         self.mean_ms = sum(told_ms) / self.n
         self.variance = sum([(rr - self.mean_ms) ** 2 for rr in told_ms]) / (self.n - 1)
-        self.sample_ns = window[-1].t_ns
+        self.sample_ns = newest_ns(window)
         self.jitter_ms = math.sqrt(2.0) * jitter_ms(window)
         self._holes = found.holes
         n_beats = [self._n_beats(hole) for hole in found.holes]

@@ -58,6 +58,33 @@ def test_heart_pulsation_is_no_breathing(make_track: Any, run_tracks: Any) -> No
     assert last.value == pytest.approx(15.0, abs=0.5)
 
 
+def test_one_small_breath_among_deep_ones_leaves_no_wrong_rate(make_track: Any, run_tracks: Any) -> None:
+    t_s = np.arange(25 * 120) / 25.0
+    deep = -np.cos(2 * np.pi * 0.1 * t_s)
+    # In place of the deep breath from 60 s on: one of a fifth, then the rest of the time another deep one.
+    small = -1.0 + 0.2 * (1.0 - np.cos(2 * np.pi * (t_s - 60.0) / 4.0))
+    quick = -np.cos(2 * np.pi * (t_s - 64.0) / 6.0)
+    samples = np.where((t_s >= 60) & (t_s < 64), small, np.where((t_s >= 64) & (t_s < 70), quick, deep))
+    samples = samples + np.random.default_rng(1).normal(0.0, 0.003, len(t_s))
+    ticks = {e.t_ns: e for e in breathe(make_track, run_tracks, samples, 25.0) if isinstance(e, Metrics)}
+    told = {second: ticks[second * 10**9].breathing_rate_bpm for second in (*range(72, 92), 58, 118)}
+    for second in range(72, 92):
+        assert told[second].value is None, second
+    assert told[58].value == pytest.approx(6.0, abs=0.1)
+    assert told[118].value == pytest.approx(6.0, abs=0.1)
+
+
+def test_noise_of_a_belt_that_lost_the_chest_is_no_breath(make_track: Any, run_tracks: Any) -> None:
+    t_s = np.arange(25 * 180) / 25.0
+    noise = np.random.default_rng(1).normal(0.0, 0.012, len(t_s))
+    samples = np.where(t_s < 90, 11.0 + np.sin(2 * np.pi * 0.2 * t_s), 0.0) + noise
+    derived = breathe(make_track, run_tracks, np.maximum(samples, 0.0), 25.0)
+    assert not [e for e in derived if isinstance(e, BreathTurn) and e.t_ns > 100e9]
+    ticks = {event.t_ns: event for event in derived if isinstance(event, Metrics)}
+    assert ticks[80_000_000_000].breathing_rate_bpm.value == pytest.approx(12.0, abs=0.3)
+    assert ticks[170_000_000_000].breathing_rate_bpm.value is None
+
+
 def test_a_held_breath_has_no_rate(make_track: Any, run_tracks: Any) -> None:
     t_s = np.arange(25 * 120) / 25.0
     rng = np.random.default_rng(1)

@@ -47,6 +47,18 @@ def test_calm_skin_has_no_responses(make_track: Any, run_tracks: Any) -> None:
     assert last.scr_per_min.bound == pytest.approx(1.96 * 0.3**0.5)
 
 
+def test_a_level_that_goes_on_rising_adds_little_to_responses(make_track: Any, run_tracks: Any) -> None:
+    t_s = np.arange(120 * 8) / 8.0
+    n_found = 0
+    for seed in range(20):
+        steps_us_s = np.repeat(np.random.default_rng(seed).normal(0.05, 0.02, 240), 4)
+        rising = np.cumsum(np.where((t_s > 60.0) & (t_s < 90.0), steps_us_s, 0.0)) / 8.0
+        samples = skin(t_s, (), amplitude_us=0.0) + rising
+        derived = run_tracks(make_track(samples, kind=SignalKind.SKIN_CONDUCTANCE, rate_hz=8.0))
+        n_found += sum(isinstance(e, SkinResponse) and 65e9 < e.onset_ns < 88e9 for e in derived)
+    assert n_found <= 41  # 38; 45 where what the level goes on to add counts
+
+
 def test_level_follows_slowly_within_its_bound(make_track: Any, run_tracks: Any) -> None:
     t_s = np.arange(120 * 8) / 8.0
     samples = np.where(t_s < 60, 4.0, 6.0) - 0.01 * t_s

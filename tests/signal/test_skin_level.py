@@ -60,6 +60,19 @@ def test_a_slow_fall_may_be_the_electrodes_and_a_rise_takes_nothing_back() -> No
     assert of[299] == pytest.approx(0.0, abs=0.02)
 
 
+def test_after_bad_contact_the_way_back_to_the_level_before_is_in_the_bound() -> None:
+    level = SkinLevelFilter(RATE_HZ, least_bound_us=0.01)
+    for _ in range(round(60 * RATE_HZ)):
+        level.step(4.0)
+        level.told()
+    level.restart()
+    for at in range(round(20 * RATE_HZ)):  # an electrode that was moved, and creeps back
+        level.step(4.0 + 0.8 * math.exp(-at / RATE_HZ))
+        told = level.told()
+        assert abs(told.level_us - 4.0) <= told.bound_us
+    assert told.bound_us < 0.1
+
+
 def test_no_more_is_taken_for_drying_than_electrodes_can_lose() -> None:
     level = SkinLevelFilter(RATE_HZ, least_bound_us=0.01)
     for at in range(round(60 * RATE_HZ)):

@@ -8,7 +8,8 @@ import pytest
 
 from becalm_protocol.derived import Beat, BeatFlag, Index, Reason
 from becalm_protocol.events import SignalKind
-from becalm_signal.intervals import Interval, IntervalLog
+from becalm_signal.interval_log import IntervalLog
+from becalm_signal.intervals import Interval
 from becalm_signal.neurokit_lane import window_report
 from becalm_signal.variability import NAMES, logarithm, time_domain
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from becalm_cli.population import bench_population
+from becalm_cli.score_arousal import OF_MOMENT, SMOOTHED
 from becalm_cli.score_events import ALL
 
 # Nobody chose a setting on these.
@@ -40,7 +41,28 @@ def coverage(data: Path, *, quick: bool) -> dict[str, Any]:
             "kinds_judged": len(judged),
             "kinds_below_95_pct": {kind: pct for kind, pct in sorted(judged.items()) if pct < 100.0 * ASKED},
         }
+    result["arousal"] = _of_arousal(scores["arousal"])
+    told = scores["subsidence"]
+    result["subsidence"] = {"all_pct": _pct(told["bound_coverage"]), "reported_pct": _pct(told["told_share"])}
     return result
+
+
+def _of_arousal(scores: dict[str, Any]) -> dict[str, Any]:
+    """Return coverage against the latent level smoothed as the index is defined, and against that of the moment."""
+    kinds: dict[str, dict[str, Any]] = scores[SMOOTHED]
+    of_all, of_moment = kinds[ALL], scores[OF_MOMENT][ALL]
+    judged = {
+        kind: _pct(figures["bound_coverage"]) or 0.0
+        for kind, figures in kinds.items()
+        if kind != ALL and figures["n_seconds"] * (figures["reported_share"] or 0.0) >= MIN_VALUES
+    }
+    return {
+        "all_pct": _pct(of_all["bound_coverage"]),
+        "all_of_the_moment_pct": _pct(of_moment["bound_coverage"]),
+        "reported_pct": _pct(of_all["reported_share"]),
+        "kinds_judged": len(judged),
+        "kinds_below_95_pct": {kind: pct for kind, pct in sorted(judged.items()) if pct < 100.0 * ASKED},
+    }
 
 
 def _covered(figures: dict[str, Any]) -> float | None:
