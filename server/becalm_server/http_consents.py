@@ -8,11 +8,14 @@ from typing import IO, Annotated, Any
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import StreamingResponse
 
-from becalm_server.access.consents import Purpose
+from becalm_server.access.caller import Caller
+from becalm_server.access.consents import Purpose, has_agreed
+from becalm_server.access.desk import Access
 from becalm_server.access.erasure import erase_person
 from becalm_server.access.gate import CallerIs, access_of
 from becalm_server.access.person_export import PersonExports
 from becalm_server.access.tokens import new_id
+from becalm_server.archive.access_store import Row
 from becalm_server.bodies.people import ConsentBody, ConsentList, ConsentWish, ErasedBody
 from becalm_server.http_people import PersonId, known_person
 from becalm_server.parts import Parts
@@ -21,6 +24,8 @@ from becalm_server.refusals import ExportsBusyError, UnknownConsentError, Unknow
 
 router = APIRouter(prefix="/v1/people/{person_id}", tags=["people"], responses=responses(UnknownPersonError, BUSY))
 PurposeOf = Annotated[Purpose, Path(description="storage, clinician_access or export")]
+NEVER_ASKED = "never asked"
+"""In place of a text's version."""
 _PIECE_BYTES = 262_144
 _ZIP: dict[str, Any] = {
     "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
@@ -42,26 +47,22 @@ async def give_consent(request: Request, caller: CallerIs, person_id: PersonId, 
     """Keep that a person agrees to a purpose, in the words of a version; an earlier consent to it is closed."""
     access = access_of(request)
     await known_person(access, person_id)
-    async with access.store.together() as steps:
-        await steps.rows("withdraw_consents", person_id=person_id, purpose=wish.purpose.value)
-        rows = await steps.rows(
-            "insert_consent",
-            consent_id=new_id(),
-            person_id=person_id,
-            purpose=wish.purpose.value,
-            text_version=wish.text_version,
-            given_by=caller.account_id,
-        )
+    given = await _keep_consent(access, caller, person_id, wish)
     access.changed()
     access.audit.note("consent", caller=caller, subject=f"{wish.purpose} {wish.text_version}", person_id=person_id)
-    return ConsentBody(**rows[0])
+    return ConsentBody(**given)
 
 
 @router.delete("/consents/{purpose}", summary="Take a consent back", responses=responses(UnknownConsentError))
 async def withdraw_consent(request: Request, caller: CallerIs, person_id: PersonId, purpose: PurposeOf) -> ConsentBody:
-    """Take a consent back: what it allowed ends at once, also for who is connected."""
+    """Take a consent back: what it allowed ends at once, also for who is connected.
+
+    Storage may be refused without ever having been asked for: that is kept as a consent that was taken back at once.
+    """
     access = access_of(request)
     await known_person(access, person_id)
+    if purpose is Purpose.STORAGE and await has_agreed(access, person_id, purpose) is None:
+        await _keep_consent(access, caller, person_id, ConsentWish(purpose=purpose, text_version=NEVER_ASKED))
     row = await access.store.one("withdraw_consents", person_id=person_id, purpose=purpose.value)
     if row is None:
         raise UnknownConsentError(f"The person has not agreed to {purpose.value}.")
@@ -72,6 +73,20 @@ async def withdraw_consent(request: Request, caller: CallerIs, person_id: Person
     if purpose is Purpose.STORAGE:
         access.visitors.send_away(agents_of=person_id)
     return ConsentBody(**row)
+
+
+async def _keep_consent(access: Access, caller: Caller, person_id: str, wish: ConsentWish) -> Row:
+    async with access.store.together() as steps:
+        await steps.rows("withdraw_consents", person_id=person_id, purpose=wish.purpose.value)
+        (given,) = await steps.rows(
+            "insert_consent",
+            consent_id=new_id(),
+            person_id=person_id,
+            purpose=wish.purpose.value,
+            text_version=wish.text_version,
+            given_by=caller.account_id,
+        )
+    return given
 
 
 @router.get(

@@ -78,7 +78,7 @@ BODY = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 _GENERAL = {
     HTTPStatus.BAD_REQUEST: ("bad-request", "The body is not JSON in UTF-8."),
     HTTPStatus.FORBIDDEN: ("forbidden", "The page, or the name under which it asks, is not this server's."),
-    HTTPStatus.NOT_FOUND: ("not-found", "There is no such path."),
+    HTTPStatus.NOT_FOUND: ("not-found", "There is no such path. /docs has those there are."),
     HTTPStatus.METHOD_NOT_ALLOWED: ("method-not-allowed", "The path knows other methods; the header Allow has them."),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("too-large", "The body is larger than any that this interface takes."),
     HTTPStatus.TOO_MANY_REQUESTS: ("too-many-requests", "This address asks too often."),
@@ -196,7 +196,10 @@ async def _http(request: Request, exc: Exception) -> JSONResponse:
     headers = dict(exc.headers or {})
     if exc.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = ", ".join(request.app.methods_of(request.url.path))
-    return problem(HTTPStatus(exc.status_code), str(exc.detail), headers=headers)
+    status, detail = HTTPStatus(exc.status_code), str(exc.detail)
+    if status in _GENERAL and detail == status.phrase:  # the framework's own words say nothing
+        detail = _GENERAL[status][1]
+    return problem(status, detail, headers=headers)
 
 
 async def _invalid(_request: Request, exc: Exception) -> JSONResponse:

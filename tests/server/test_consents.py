@@ -97,9 +97,13 @@ async def test_no_grant_lasts_until_a_time_that_cannot_be_told(
     assert (await http.get(f"{ann['path']}/grants")).status_code == 200
 
 
-async def test_without_consent_to_storage_nothing_new_is_kept(server: Any, ann: dict[str, Any]) -> None:
+@pytest.mark.parametrize("was_asked", [True, False])
+async def test_without_consent_to_storage_nothing_new_is_kept(
+    server: Any, ann: dict[str, Any], was_asked: bool
+) -> None:
     async with server.http(ann["token"]) as me:
-        await me.post(f"{ann['path']}/consents", json={"purpose": "storage", "text_version": "1"})
+        if was_asked:
+            await me.post(f"{ann['path']}/consents", json={"purpose": "storage", "text_version": "1"})
         async with server.connect("/v1/ingest", SUBPROTOCOL_2_MSGPACK, headers=ann["agent"]) as connection:
             agent = server.agent_peer(connection, SUBPROTOCOL_2_MSGPACK)
             await agent.hello("agent-of-ann")

@@ -1,13 +1,15 @@
 """A database that is away for long: who practises goes on, and afterwards everything is stored."""
 
 import asyncio
+import contextlib
 from typing import Any
 
+import pytest
 from psycopg_pool.base import AttemptWithBackoff
 from tests.server.test_writer_faults import own_cluster as own_cluster
 
 from becalm_protocol.derived import Metrics
-from becalm_protocol.errors import CloseCode
+from becalm_protocol.errors import CloseCode, StorageError
 from becalm_protocol.handshake import Ack, AgentHello, AgentWelcome, Held, Live, Problem
 from becalm_protocol.limits import CREDIT_FRAMES
 from becalm_protocol.units import NS_PER_S
@@ -119,6 +121,19 @@ async def test_who_was_here_comes_back_while_it_is_away(
             counts = (await http.get(f"/v1/sessions/{session_id}/counts")).json()
     assert counts["n_missing_events"] == 0
     assert {one["last_seq"] for one in counts["streams"]} == {2}
+
+
+async def test_a_silent_database_is_not_waited_for() -> None:
+    over = asyncio.Event()
+
+    async def silent() -> None:
+        with contextlib.suppress(asyncio.CancelledError):  # as of a query that cannot be told to end
+            await asyncio.Event().wait()
+        await over.wait()
+
+    with pytest.raises(StorageError, match="no answer"), pools.in_words():
+        await pools.answered(silent(), within_s=0.01)
+    over.set()
 
 
 async def test_requests_are_answered_as_soon_as_it_is_back(

@@ -102,8 +102,8 @@ async def test_odd_pages_are_refused_in_words(http: httpx.AsyncClient, query: st
 
 
 async def test_unknown_path_and_method_are_problems_too(http: httpx.AsyncClient) -> None:
-    assert_problem(await http.get("/v2/sessions"), 404, "Not Found")
-    assert_problem(await http.delete("/v1/sessions"), 405, "Method Not Allowed")
+    assert_problem(await http.get("/v2/sessions"), 404, "There is no such path")
+    assert_problem(await http.delete("/v1/sessions"), 405, "Allow has them")
 
 
 async def test_refusals_are_for_programs_too(http: httpx.AsyncClient) -> None:
