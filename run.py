@@ -10,11 +10,13 @@ Standard library only, and readable by old Pythons, so that an unsupported one i
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import venv
 from pathlib import Path
 from typing import NoReturn
@@ -25,6 +27,8 @@ PYTHON = ENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = ENV / "becalm-stamp"
 LOG = ENV / "install.log"
 OLDEST, NEWEST = (3, 11), (3, 13)
+HALVES = (["tests/server"], ["tests", "--ignore=tests/server"])
+"""Tests that take about as long: most of either waits, so that two cores are busy and no more."""
 NETWORK_WORDS = ("Connection", "ConnectError", "name resolution", "error sending request", "dns", "from versions: none")
 """What pip and uv write when no index answers."""
 
@@ -91,12 +95,31 @@ def test(pytest_words: list[str]) -> int:
     """Run the checks; return the exit code of the first that fails."""
     if pytest_words:
         return subprocess.call([str(PYTHON), "-m", "pytest", *pytest_words], cwd=ROOT)
-    for check in (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"], ["pytest", "-q"]):
+    for check in (["ruff", "check"], ["ruff", "format", "--check"]):
         say(" ".join(check))
         code = subprocess.call([str(PYTHON), "-m", *check], cwd=ROOT)
         if code:
             return code
-    return 0
+    return side_by_side([["pytest", "-q", *half] for half in HALVES] + [["mypy"]])
+
+
+def side_by_side(checks: list[list[str]]) -> int:
+    """Run checks at once, each telling what it found when it is done; return the exit code of the first that fails."""
+    with contextlib.ExitStack() as files:
+        running = []
+        for check in checks:
+            say(" ".join(check))
+            told = files.enter_context(tempfile.TemporaryFile())
+            process = subprocess.Popen([str(PYTHON), "-m", *check], cwd=ROOT, stdout=told, stderr=subprocess.STDOUT)
+            running.append((check, process, told))
+        codes = []
+        for check, process, told in running:
+            codes.append(process.wait())
+            say(f"{' '.join(check)}: {'failed' if codes[-1] else 'done'}")
+            told.seek(0)
+            shutil.copyfileobj(told, sys.stdout.buffer)
+            sys.stdout.flush()
+    return next((code for code in codes if code), 0)
 
 
 def say(text: str) -> None:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -75,3 +76,25 @@ def test_the_stamp_follows_the_lock(run_py: ModuleType, tmp_path: Path) -> None:
     lock = tmp_path / "requirements.lock"
     lock.write_text(lock.read_text(encoding="utf-8") + "# changed\n", encoding="utf-8")
     assert run_py.fingerprint() != before
+
+
+def test_checks_beside_each_other_tell_what_each_found(
+    run_py: ModuleType, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(run_py, "PYTHON", sys.executable)
+    assert run_py.side_by_side([["platform"], ["no_such_check"], ["platform"]]) == 1
+    told = capfd.readouterr()
+    assert told.out.count(platform.platform()) == 2
+    assert "No module named no_such_check" in told.out
+    assert told.err.splitlines()[-3:] == [
+        "becalm: platform: done",
+        "becalm: no_such_check: failed",
+        "becalm: platform: done",
+    ]
+    assert run_py.side_by_side([["platform"]]) == 0
+
+
+def test_every_test_is_in_one_of_the_halves(run_py: ModuleType) -> None:
+    (first,), (everything, *left_out) = run_py.HALVES
+    assert (everything, left_out) == ("tests", [f"--ignore={first}"])
+    assert (ROOT / first).is_dir()

@@ -17,6 +17,8 @@ import httpx
 import psycopg
 import pytest
 import websockets
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 from tests.server.counting_pipeline import CountingPipeline
 from websockets.asyncio.client import ClientConnection
 
@@ -79,6 +81,24 @@ def template(cluster: EmbeddedPostgres) -> str:
     return "becalm"
 
 
+@pytest.fixture(scope="session")
+def template_with_roles(cluster: EmbeddedPostgres, template: str) -> tuple[str, int]:
+    """A migrated database, and the oid that a copy of it must have: its roles are named by that, and made once."""
+    url = cluster.url.replace("@/becalm?", "@/becalm_first?")
+    with psycopg.connect(admin_url_of(cluster), autocommit=True) as admin:
+        admin.execute(f"create database becalm_first template {template}".encode())
+        migrate(url)
+        row = admin.execute("select oid from pg_database where datname = 'becalm_first'").fetchone()
+        admin.execute("create database becalm_with_roles template becalm_first")
+        admin.execute("drop database becalm_first")
+    assert row is not None
+    return "becalm_with_roles", row[0]
+
+
+def admin_url_of(cluster: EmbeddedPostgres) -> str:
+    return cluster.url.replace("@/becalm?", "@/postgres?")
+
+
 def drop_database(admin_url: str, name: str) -> None:
     """Drop a database and the roles that becalm made for it."""
     with psycopg.connect(admin_url, autocommit=True) as admin:
@@ -93,22 +113,32 @@ def drop_database(admin_url: str, name: str) -> None:
 
 
 @pytest.fixture
-def database_url(cluster: EmbeddedPostgres, template: str) -> Iterator[str]:
-    """A fresh, migrated database."""
+def database_url(cluster: EmbeddedPostgres, template_with_roles: tuple[str, int]) -> Iterator[str]:
+    """A fresh, migrated database, whose roles others had before: no test may change them."""
+    name, (template, oid) = f"test_{secrets.token_hex(6)}", template_with_roles
+    with psycopg.connect(admin_url_of(cluster), autocommit=True) as admin:
+        admin.execute(f"create database {name} oid {oid} template {template}".encode())
+    yield cluster.url.replace("@/becalm?", f"@/{name}?")
+    with psycopg.connect(admin_url_of(cluster), autocommit=True) as admin:
+        admin.execute(f"drop database {name} with (force)".encode())
+
+
+@pytest.fixture
+def own_roles_url(cluster: EmbeddedPostgres, template: str) -> Iterator[str]:
+    """A fresh, migrated database with fresh roles."""
     name = f"test_{secrets.token_hex(6)}"
-    admin_url = cluster.url.replace("@/becalm?", "@/postgres?")
     url = cluster.url.replace("@/becalm?", f"@/{name}?")
-    with psycopg.connect(admin_url, autocommit=True) as admin:
+    with psycopg.connect(admin_url_of(cluster), autocommit=True) as admin:
         admin.execute(f"create database {name} template {template}".encode())
-    migrate(url)  # roles are of one database, not of its copies
+    migrate(url)
     yield url
-    drop_database(admin_url, name)
+    drop_database(admin_url_of(cluster), name)
 
 
 @pytest.fixture
 def operators(cluster: Any) -> Iterator[list[str]]:
     """Two databases of an operator who may make roles, and is no superuser."""
-    admin_url = cluster.url.replace("@/becalm?", "@/postgres?")
+    admin_url = admin_url_of(cluster)
     names = ("operators_first", "operators_second")
     with psycopg.connect(admin_url, autocommit=True) as admin:
         admin.execute("create role an_operator login createrole password 'a'")
@@ -126,7 +156,7 @@ def operators(cluster: Any) -> Iterator[list[str]]:
 @pytest.fixture
 def modest_url(cluster: Any) -> Iterator[str]:
     """A database whose owner may make no roles."""
-    admin_url = cluster.url.replace("@/becalm?", "@/postgres?")
+    admin_url = admin_url_of(cluster)
     with psycopg.connect(admin_url, autocommit=True) as admin:
         admin.execute("create role modest login password 'm'")
         admin.execute("create database modest owner modest")
@@ -339,8 +369,11 @@ StartServer = Callable[..., Any]
 
 
 @pytest.fixture
-def start_server(tmp_path: Path, make_pipeline: Any) -> StartServer:
+def start_server(tmp_path: Path, make_pipeline: Any, monkeypatch: pytest.MonkeyPatch) -> StartServer:
     """Run a server for as long as the context lasts: `async with start_server(url) as server`."""
+
+    quick = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),))
+    monkeypatch.setattr(PasswordHash, "recommended", lambda: quick)
 
     @asynccontextmanager
     async def start(database_url: str | None, **changes: Any) -> AsyncIterator[RunningServer]:
@@ -349,8 +382,8 @@ def start_server(tmp_path: Path, make_pipeline: Any) -> StartServer:
         made: Any = parts.pop("make_pipeline")
         parts["pipeline"] = f"{made.__module__}:{made.__qualname__}"
         on_invitation = changes.pop("on_invitation", lambda _link: None)
-        given = {"port": 0, "data_dir": tmp_path, "database_url": database_url, "heartbeat_s": 0.5, **changes}
-        settings = ServerSettings(**given)
+        usual = {"port": 0, "data_dir": tmp_path, "heartbeat_s": 0.5, "pipeline_workers": 1}
+        settings = ServerSettings(**{**usual, "database_url": database_url, **changes})
         stop = asyncio.Event()
         ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         task = asyncio.ensure_future(

@@ -446,6 +446,7 @@ async def test_those_who_wait_for_a_check_of_a_password_are_few(monkeypatch: pyt
     passwords = Passwords()
     checks = await asyncio.gather(*(passwords.hashed(PASSWORD) for _ in range(5)), return_exceptions=True)
     assert [type(one) for one in checks] == [str] * 3 + [TooManyTriesError] * 2
+    assert str(checks[0]).startswith("$argon2id$v=19$m=65536,t=3,p=4$")  # RFC 9106, 4: the second recommended option
 
 
 async def test_a_new_password_closes_what_the_old_one_opened(server: Any, ann: dict[str, Any]) -> None:

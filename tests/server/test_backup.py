@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import psycopg
 import pytest
-from tests.server.conftest import drop_database
+from tests.server.conftest import admin_url_of, drop_database
 
 from becalm_protocol.derived import Beat, BeatFlag, Index, Metrics, Reason
 from becalm_protocol.errors import ConfigError, StorageError
@@ -37,11 +37,10 @@ from becalm_server.archive.writes import StreamMark, Write
 
 
 def a_database(cluster: Any, name: str, *, how: str = "") -> Iterator[str]:
-    admin_url = cluster.url.replace("@/becalm?", "@/postgres?")
-    with psycopg.connect(admin_url, autocommit=True) as admin:
+    with psycopg.connect(admin_url_of(cluster), autocommit=True) as admin:
         admin.execute(f"create database {name} {how}".encode())
     yield cluster.url.replace("@/becalm?", f"@/{name}?")
-    drop_database(admin_url, name)
+    drop_database(admin_url_of(cluster), name)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
-from tests.server.conftest import drop_database
+from tests.server.conftest import admin_url_of, drop_database
 
 from becalm_protocol.errors import ConfigError
 from becalm_protocol.forms import SUBPROTOCOL_2_MSGPACK
@@ -34,6 +34,12 @@ from becalm_server.archive.table_facts import tables
 
 LARGE = ("raw_event", "raw_packed", "metrics")
 PEOPLE = {"ann": "a" * 32, "ben": "b" * 32}
+
+
+@pytest.fixture
+def database_url(own_roles_url: str) -> str:
+    """Roles are what is tried here."""
+    return own_roles_url
 
 
 @pytest.fixture
@@ -362,7 +368,7 @@ def test_the_server_of_one_database_enters_no_other(operators: list[str], cluste
             with pytest.raises(psycopg.OperationalError, match="permission denied to set role"):
                 psycopg.connect(becoming)
     finally:
-        drop_database(cluster.url.replace("@/becalm?", "@/postgres?"), urlsplit(second).path[1:])
+        drop_database(admin_url_of(cluster), urlsplit(second).path[1:])
         with psycopg.connect(cluster.url, autocommit=True) as admin:
             admin.execute("drop role neighbour")
 

@@ -33,8 +33,8 @@ def path(session_id: str, export_format: str) -> str:
     return f"/v1/sessions/{session_id}/export?format={export_format}"
 
 
-@pytest.mark.parametrize("export_format", ExportFormat)
-async def test_each_format_comes_whole_and_named(
+@pytest.mark.parametrize("export_format", [ExportFormat.EDF, ExportFormat.PARQUET, ExportFormat.HTML])
+async def test_a_format_comes_whole_and_named(
     http: httpx.AsyncClient, session_id: str, export: Any, export_format: ExportFormat
 ) -> None:
     if export_format is ExportFormat.PARQUET:
