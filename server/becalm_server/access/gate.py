@@ -57,7 +57,9 @@ async def gate(request: Request) -> None:
     FOR_WHOM.set(_for_whom(caller))
     action = action_of(request.method, path)
     if action is not Action.OWN and access.wants_password_of(caller):
-        raise NotAllowedError("In a clinic this account needs a password first: POST /v1/access/me/password.")
+        raise NotAllowedError(
+            "In a clinic this account needs a password first: becalm password NAME, or POST /v1/access/me/password."
+        )
     about = _Asked(access=access, caller=caller, action=action, route=f"{request.method} {path}")
     for name, refuse in (("session_id", _no_session), ("person_id", _no_person)):
         identifier = request.path_params.get(name, request.query_params.get(name))

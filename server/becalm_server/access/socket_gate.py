@@ -15,7 +15,7 @@ from becalm_server.access.tokens import anew, digest
 _PAIR = "Pair this device: becalm pair, with a link that the server's operator makes by: becalm invite"
 
 _NO_CONSENT = "consent: the person has not agreed that recordings are kept. Ask them, then connect again"
-_NO_PASSWORD = "password: in a clinic this account needs one first: POST /v1/access/me/password"  # noqa: S105  (a sentence)
+_NO_PASSWORD = "password: in a clinic this account needs one first: becalm password NAME"  # noqa: S105  (a sentence)
 KEPT = "Nothing is lost: an agent keeps what its sensors say, and brings it when the database is back"
 REVOKED = "this device may not come in any more, or may see other people than before. Connect again, or pair it anew"
 
