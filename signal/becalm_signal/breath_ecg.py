@@ -14,10 +14,10 @@ from becalm_protocol.units import NS_PER_S
 from becalm_signal.breath_spectrum import BreathSpectrum
 from becalm_signal.breath_trace import TraceBreath
 from becalm_signal.breath_turns import BreathEvent, BreathMaker, TurnAt
+from becalm_signal.ecg_recent import RecentSamples
 from becalm_signal.stage import BreathHint
 
-KEPT_HZ = 250.0
-KEPT_S = 6.0
+READ_HZ = 250.0
 QRS_REACH_S = 0.06
 BASE_S = (-0.09, -0.05)
 # Beats further apart than this are no even trace.
@@ -37,46 +37,30 @@ MAX_KEPT = 300
 
 
 class QrsLevels:
-    """What a breath moves in the QRS of one ECG. `feed` takes every sample; `read(at)` looks back at an R peak.
+    """What a breath moves in the QRS of one ECG, read at R peaks among its recent samples."""
 
-    State: 6 s of samples.
-    """
-
-    def __init__(self, rate_hz: float) -> None:
-        self._rate_hz = rate_hz
-        self._stride = max(1, int(rate_hz / KEPT_HZ))
-        self._kept: list[float] = []
-        self._n_kept = round(KEPT_S * rate_hz / self._stride)
-        self.restart()
-
-    def restart(self) -> None:
-        """Begin again after a gap; nothing reaches over it."""
-        self._kept.clear()
-        self._first_kept = 0
-        self._n_seen = 0
-
-    def feed(self, samples: Sequence[float]) -> None:
-        """Take samples of the ECG, shape (n_samples,)."""
-        self._kept += samples[-self._n_seen % self._stride :: self._stride]
-        self._n_seen += len(samples)
-        while len(self._kept) > 2 * self._n_kept:
-            self._first_kept += self._n_kept
-            del self._kept[: self._n_kept]
+    def __init__(self, recent: RecentSamples) -> None:
+        self._recent = recent
+        self._stride = max(1, int(recent.rate_hz / READ_HZ))
+        read_hz = recent.rate_hz / self._stride
+        self._reach = max(2, round(QRS_REACH_S * read_hz))
+        self._base_from, self._base_to = (round(s * read_hz) for s in BASE_S)
 
     def read(self, at: float) -> tuple[float, ...] | None:
-        """Return range, height and baseline of the QRS at this position, counted in samples since `restart`."""
-        kept_hz = self._rate_hz / self._stride
-        middle = round(at / self._stride) - self._first_kept
-        reach = max(2, round(QRS_REACH_S * kept_hz))
-        base_from, base_to = (middle + round(s * kept_hz) for s in BASE_S)
-        qrs = self._kept[max(0, middle - reach) : middle + reach + 1]
-        before = self._kept[max(0, base_from) : max(0, base_to) + 1]
+        """Return range, height and baseline of the QRS at sample `at` since the restart."""
+        middle, reach = round(at / self._stride), self._reach
+        qrs = self._between(middle - reach, middle + reach)
+        before = self._between(middle + self._base_from, middle + self._base_to)
         if len(qrs) < 2 * reach + 1 or not before:
             return None
         base = sum(before) / len(before)
         top, bottom = _vertex(qrs), -_vertex([-x for x in qrs])
         height = top - base if top - base >= base - bottom else base - bottom
         return top - bottom, height, base
+
+    def _between(self, first: int, last: int) -> list[float]:
+        """Return the samples from one reading position to another, both of them included."""
+        return self._recent.between(max(0, first) * self._stride, last * self._stride + 1)[:: self._stride]
 
 
 class EcgBreath:

@@ -68,8 +68,8 @@ def _rates(rr: Sequence[tuple[float, float]], times_s: Floats) -> Floats:
 
 def _volumes(turns: Sequence[tuple[float, BreathPhase]], times_s: Floats) -> Floats:
     turns_s = np.array([t_s for t_s, _ in turns])
-    before = np.clip(np.searchsorted(turns_s, times_s) - 1, 0, len(turns) - 2)
-    lengths_s = np.maximum(np.diff(turns_s), 1e-3)
+    before = np.minimum(np.maximum(turns_s.searchsorted(times_s) - 1, 0), len(turns) - 2)
+    lengths_s = np.maximum(turns_s[1:] - turns_s[:-1], 1e-3)
     swings = np.array([-0.5 if phase is BreathPhase.IN else 0.5 for _, phase in turns])
-    shares = np.clip((times_s - turns_s[before]) / lengths_s[before], 0.0, 1.0)
+    shares = np.minimum(np.maximum((times_s - turns_s[before]) / lengths_s[before], 0.0), 1.0)
     return np.asarray(swings[before] * np.cos(np.pi * shares))

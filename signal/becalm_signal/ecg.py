@@ -61,7 +61,7 @@ class EcgStage:
         self._trust = HeartTrust()
         self._flagger = RrFlagger(SignalKind.ECG)
         self._quality = QualityReporter(SignalKind.ECG)
-        self._levels = QrsLevels(rate_hz)
+        self._levels = QrsLevels(self._recent)
         self._breath_begins = True
         self._origin: int | None = None
         self._newest = 0
@@ -82,7 +82,7 @@ class EcgStage:
         self._plateaus.restart()
         self._recent.restart()
         self._trust.restart()
-        self._begin_breath()
+        self._breath_begins = True
         self._origin = None
         self._before_ns = None
         confirmed = self._flagger.flush(emitted_ns=emitted_ns)
@@ -126,7 +126,6 @@ class EcgStage:
             self._contact.feed(taken)
             out += self._doubt(clock)
             self._recent.feed(taken)
-            self._levels.feed(taken)
             judged = self._watch.feed(taken)
             if judged or peaks:
                 out += self._settle(peaks, at=first + n_taken - 1, clock=clock)
@@ -162,7 +161,7 @@ class EcgStage:
             self._plateaus.restart()
             self._recent.restart()
             self._trust.restart()
-            self._begin_breath()
+            self._breath_begins = True
             self._origin = at + 1
             return out
         for peak in told:
@@ -227,7 +226,3 @@ class EcgStage:
             return []
         is_first, self._breath_begins = self._breath_begins, False
         return [BreathHint(t_ns=t_ns, emitted_ns=emitted_ns, at_s=at_s, levels=levels, is_first=is_first)]
-
-    def _begin_breath(self) -> None:
-        self._levels.restart()
-        self._breath_begins = True

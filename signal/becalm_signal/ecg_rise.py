@@ -39,18 +39,18 @@ class NoiseRise:
 
     def feed(self, bends: Sequence[float], *, first: int) -> None:
         """Take bends, shape (n_samples,), of which the first is that at sample `first`."""
-        loud, n, most = self._loud, self._n, self._most
+        loud, n, most, n_most = self._loud, self._n, self._most, self._n_most
         if n == 0 and max(bends, default=0.0) <= loud:
             return
         for at, bend in enumerate(bends, first):
             if bend > loud:
-                n = min(n + 1, self._n_most)
+                n = n + 1 if n < n_most else n
                 if n > most:
                     most = n
                     if n > self._n_risen and self.rose_at is None:
                         self.rose_at = at
             elif n:
-                n = max(0, n - QUIET_COUNTS)
+                n = n - QUIET_COUNTS if n > QUIET_COUNTS else 0
         self._n, self._most = n, most
 
     def beat(self, at: float, *, calm: float) -> None:

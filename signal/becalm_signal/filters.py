@@ -10,6 +10,9 @@ from collections.abc import Sequence
 from operator import mul
 
 import numpy as np
+import numpy.typing as npt
+
+Kernel = npt.NDArray[np.float64]
 
 
 class Biquad:
@@ -182,7 +185,7 @@ def smoothing_taps(width_s: float, *, rate_hz: float) -> tuple[float, ...]:
     return tuple(tap / total for tap in taps)
 
 
-def weighed(samples: Sequence[float], taps: Sequence[float]) -> list[float]:
+def weighed(samples: Sequence[float], taps: Sequence[float] | Kernel) -> list[float]:
     """Return the sums under a kernel of shape (n_taps,) where it lies whole, shape (n_samples - n_taps + 1,).
 
     Each is summed by itself, so that they are the same however the samples were cut.

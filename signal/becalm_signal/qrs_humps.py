@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import sub
 
+import numpy as np
+
 from becalm_signal.filters import high_pass, low_pass, weighed
 
 # The mean energy forgets wholly after 4 s: a burst must not make the heart after it look like noise for longer.
@@ -28,7 +30,7 @@ class Energy:
         self._high = high_pass(7.0, rate_hz=rate_hz)
         self._low = low_pass(22.0, rate_hz=rate_hz)
         self._n_apart = max(1, round(0.012 * rate_hz))
-        self._box = (1.0,) * max(3, round(0.09 * rate_hz))
+        self._box = np.ones(max(3, round(0.09 * rate_hz)))
         self._band: list[float] = []
         self._slopes = [0.0] * (len(self._box) - 1)
 
