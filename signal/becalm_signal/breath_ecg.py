@@ -136,7 +136,7 @@ class EcgBreath:
 
 def _vertex(samples: Sequence[float]) -> float:
     """Return the highest value of a parabola through the highest sample and its neighbours."""
-    top = max(range(len(samples)), key=samples.__getitem__)
+    top = samples.index(max(samples))
     if not 0 < top < len(samples) - 1:
         return samples[top]
     before, at, after = samples[top - 1 : top + 2]

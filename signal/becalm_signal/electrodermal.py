@@ -95,7 +95,7 @@ class SkinStage:
         level = self._level
         clean_us = level.step(sample)
         told = self._responses.step(clean_us, raw=sample, noise_us=level.noise_us)
-        out: list[Output] = [self._tell(each, at=at, clock=clock) for each in told]
+        out: list[Output] = [self._tell(each, at=at, clock=clock) for each in told] if told else []
         if (self._n - self._base) % self._n_level == 0:
             told_level = level.told()
             out.append(

@@ -75,7 +75,7 @@ class HeartBreathSection:
         if heart is None:
             return dict.fromkeys(("rsa_ms", "coherence", "phase_deg"), Index(reason=Reason.NO_SENSOR))
         bad = moment.metrics.heart_rate_bpm.reason
-        beats = [x for x in self._rr.get(heart, ()) if x.t_s > moment.now_ns / NS_PER_S - OLDEST_S]
+        beats = self._beats(heart, since_s=moment.now_ns / NS_PER_S - OLDEST_S)
         rr = [x for x in beats if x.is_accepted]
         told = {"coherence": Index(reason=bad) if bad is not None else self._coherence(rr)}
         reason = Reason.NO_SENSOR if breath is None else bad or moment.metrics.breathing_rate_bpm.reason
@@ -84,6 +84,13 @@ class HeartBreathSection:
         told["rsa_ms"] = self._rsa(beats, settled_s=self._settled_s.get(heart, 0.0), source=breath)
         told["phase_deg"] = self._phase(rr, rate_bpm=moment.metrics.breathing_rate_bpm.value, source=breath)
         return told
+
+    def _beats(self, heart: SignalKind, *, since_s: float) -> list[Rr]:
+        """Forget what is older; return the rest."""
+        kept = self._rr.get(heart, deque())
+        while kept and kept[0].t_s <= since_s:
+            kept.popleft()
+        return list(kept)
 
     def _coherence(self, rr: list[Rr]) -> Index:
         if not rr:
@@ -133,7 +140,9 @@ class HeartBreathSection:
         window = [x for x in rr if end_s - PHASE_S <= x.t_s <= end_s]
         if sum([x.ms for x in window]) < 1000.0 * MIN_ACCEPTED_SHARE * PHASE_S or turns[0][0] > end_s - PHASE_S:
             return Index(reason=Reason.WARMING_UP)
-        return phase_between([(x.t_s, x.ms) for x in window], turns, end_s=end_s, rate_bpm=rate_bpm)
+        n_turns = sum([t_s > end_s - PHASE_S for t_s, _ in turns]) + 1  # with the one that the window begins after
+        recent = list(turns)[-max(2, n_turns) :]
+        return phase_between([(x.t_s, x.ms) for x in window], recent, end_s=end_s, rate_bpm=rate_bpm)
 
 
 def _swings(

@@ -1,6 +1,7 @@
 """The heart's indices over 60, 120 and 300 s."""
 
 import math
+from collections import defaultdict
 
 from becalm_protocol.derived import Beat, Index, Reason
 from becalm_protocol.events import SignalKind
@@ -37,12 +38,12 @@ class HeartSection:
     """Follows the beats of every source, so that one is ready when another fails."""
 
     def __init__(self) -> None:
-        self._hearts: dict[SignalKind, _Heart] = {}
+        self._hearts: defaultdict[SignalKind, _Heart] = defaultdict(_Heart)
 
     def apply(self, event: Output) -> None:
         """Take a confirmed beat."""
         if isinstance(event, Beat) and event.confirmed:
-            self._hearts.setdefault(event.source, _Heart()).apply(event)
+            self._hearts[event.source].apply(event)
 
     def indices(self, moment: Moment) -> dict[str, Index]:
         """Return the time-domain indices of 60 s and 300 s, and the powers of 120 s."""
