@@ -27,8 +27,12 @@ PYTHON = ENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = ENV / "becalm-stamp"
 LOG = ENV / "install.log"
 OLDEST, NEWEST = (3, 11), (3, 13)
-HALVES = (["tests/server"], ["tests", "--ignore=tests/server"])
-"""Tests that take about as long: most of either waits, so that two cores are busy and no more."""
+PARTS = (
+    ["tests/server", "--ignore-glob=tests/server/test_[l-z]*"],
+    ["tests/server", "--ignore-glob=tests/server/test_[a-k]*", "--ignore=tests/server/exports"],
+    ["tests", "--ignore=tests/server"],
+)
+"""Tests that take about as long; those of the server wait for its processes most of the time."""
 NETWORK_WORDS = ("Connection", "ConnectError", "name resolution", "error sending request", "dns", "from versions: none")
 """What pip and uv write when no index answers."""
 
@@ -100,7 +104,7 @@ def test(pytest_words: list[str]) -> int:
         code = subprocess.call([str(PYTHON), "-m", *check], cwd=ROOT)
         if code:
             return code
-    return side_by_side([["pytest", "-q", *half] for half in HALVES] + [["mypy"]])
+    return side_by_side([["pytest", "-q", *part] for part in PARTS] + [["mypy"]])
 
 
 def side_by_side(checks: list[list[str]]) -> int:
