@@ -14,6 +14,7 @@ from becalm_signal.ecg_contact import ContactWatch
 from becalm_signal.ecg_plateau import PlateauWatch
 from becalm_signal.ecg_recent import RecentSamples
 from becalm_signal.ecg_spikes import SpikeGate
+from becalm_signal.ecg_tail import TailWatch
 from becalm_signal.ecg_timing import TimingWatch
 from becalm_signal.ecg_trust import HeartTrust
 from becalm_signal.intervals import BEAT_JITTER_MS
@@ -57,6 +58,7 @@ class EcgStage:
         self._recent = RecentSamples(rate_hz)
         self._cause = NoiseCause(self._recent, unit_per_count=unit_per_count)
         self._plateaus = PlateauWatch(self._recent, unit_per_count=unit_per_count)
+        self._tails = TailWatch(self._recent)
         self._timing = TimingWatch(self._recent)
         self._trust = HeartTrust()
         self._flagger = RrFlagger(SignalKind.ECG)
@@ -82,6 +84,7 @@ class EcgStage:
         self._plateaus.restart()
         self._recent.restart()
         self._trust.restart()
+        self._tails.restart()
         self._breath_begins = True
         self._origin = None
         self._before_ns = None
@@ -150,6 +153,8 @@ class EcgStage:
             self._contact.beat(peak.at, is_known=peak.is_known, is_new=peak.is_new)
             peak.error_ms = math.hypot(self._plateaus.error_ms(peak.at), self._timing.error_ms(peak.at))
             told += self._trust.hear(peak)
+            if self._trust.is_trusted:
+                self._tails.beat(peak.at, height=peak.height, noise=self._contact.noise)
         if self._contact.is_off and self._trust.is_trusted:
             self._contact.come_back()
         out = self._judge(emitted_ns, clock=clock)
@@ -161,6 +166,7 @@ class EcgStage:
             self._plateaus.restart()
             self._recent.restart()
             self._trust.restart()
+            self._tails.restart()
             self._breath_begins = True
             self._origin = at + 1
             return out
@@ -174,7 +180,8 @@ class EcgStage:
             self._ghost = peakiness < (HEART_ABOVE if self._ghost else GHOST_BELOW)
         contact = self._contact.judge()
         no_heart = self._ghost or self._trust.is_refused
-        reason = self._watch.reason or contact or (Reason.NOISY if no_heart else None)
+        strange = Reason.POOR_CONTACT if self._tails.is_strange else None
+        reason = self._watch.reason or contact or strange or (Reason.NOISY if no_heart else None)
         was = None if self._is_doubted else self._quality.reason
         self._is_doubted = reason is None and self._contact.rose_at is not None
         if self._is_doubted:
@@ -191,6 +198,8 @@ class EcgStage:
             self._detector.begin_levels()
             self._trust.restart()
         since_ns = t_ns
+        if self._tails.n_strange and self._tails.known_at is not None:
+            self._flagger.disown(after_ns=clock.session_ns((self._origin or 0) + self._tails.known_at))
         if reason is Reason.OFF_BODY and self._contact.silent_since is not None:
             heard_ns = clock.session_ns((self._origin or 0) + self._contact.silent_since)
             self._flagger.disown(after_ns=heard_ns)
@@ -198,13 +207,15 @@ class EcgStage:
         return self._quality.change(reason, t_ns=since_ns, emitted_ns=t_ns)
 
     def _beat(self, peak: Peak, *, clock: StreamClock, emitted_ns: int) -> list[Output]:
+        is_strange = self._quality.reason is Reason.POOR_CONTACT
         if self._quality.reason is not None and not self._is_doubted:
             self._before_ns = None
-            return []
+            if not is_strange:  # such a beat is told, but no interval begins or ends there
+                return []
         at = (self._origin or 0) + peak.at
         stream_ns = clock.stream_ns(at)
         rr_ms = None if self._before_ns is None else (stream_ns - self._before_ns) / 1e6
-        self._before_ns = stream_ns
+        self._before_ns = None if is_strange else stream_ns
         error_ms = round(math.hypot(clock.error_ns(at) / 1e6, Z_95 * max(BEAT_JITTER_MS, peak.error_ms)), 3)
         rr_error_ms = round(math.hypot(self._before_error_ms, peak.error_ms), 3)
         self._before_error_ms = peak.error_ms

@@ -108,6 +108,12 @@ class ContactWatch:
         return Reason.OFF_BODY if self._is_off else Reason.NOISY if self._is_odd else None
 
     @property
+    def noise(self) -> float:
+        """How many times louder it is than usual between beats, at least 1."""
+        usual = median(self._usual) if self._usual else 0.0
+        return max(1.0, self._level / usual) if usual > 0.0 else 1.0
+
+    @property
     def is_off(self) -> bool:
         """Whether the electrodes hang free by the last judgement."""
         return self._is_off

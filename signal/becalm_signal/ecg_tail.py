@@ -1,0 +1,136 @@
+"""What follows a QRS, ST segment and T wave: the same after each beat of a heart, and nothing of it after a knock."""
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from statistics import stdev
+
+from becalm_signal.ecg_recent import RecentSamples
+from becalm_signal.qrs_course import gain_of
+
+# From the end of a QRS to the end of a usual T wave, in boxes of this width, which quiets mains.
+BEGIN_S, END_S, BOX_S = 0.08, 0.38, 0.025
+# A box varies by no less than this share of the R peak.
+LEAST_SHARE = 0.009
+# Mean square by which a tail differs from those before it over the usual one: of real worn hearts 99 of 100 are below
+# 10, of electrodes that are knocked 19 of 20 above 20.
+MOST_ODD = 14.0
+# What is odder is not learned: one odd tail must not make the next one look usual.
+USUAL = 6.0
+N_LEAST = 5
+MAX_KINDS = 4
+# One odd tail may be an early beat's.
+N_STRANGE = 2
+# Electrodes that lie elsewhere show another heart: so many tails that are alike, after beats as high as each other.
+# Heights of a heart scatter by some 4 %, those of knocks by 20 % and more.
+N_ALIKE = 6
+MOST_SCATTER = 0.1
+
+
+@dataclass(slots=True)
+class _Kind:
+    """A kind of tail: its running mean over the height of its beat, and what single ones differ by, in both units."""
+
+    course: list[float]
+    share: float = 0.0
+    square: float = 0.0
+    n_heard: int = 1
+    heights: deque[float] = field(default_factory=partial(deque, maxlen=N_ALIKE))
+
+    @property
+    def is_heart(self) -> bool:
+        """Whether its last beats were as high as each other."""
+        logs = [math.log(abs(height)) for height in self.heights]
+        return len(logs) == N_ALIKE and stdev(logs) < MOST_SCATTER
+
+    def oddity(self, course: Sequence[float], height: float) -> float:
+        usual = max(self.square, self.share * height**2, (LEAST_SHARE * height) ** 2)
+        return self._difference(course, height) / usual
+
+    def learn(self, course: Sequence[float], height: float) -> None:
+        square = self._difference(course, height)
+        gain = gain_of(float(self.n_heard))
+        self.square += gain * (square - self.square)
+        self.share += gain * (square / height**2 - self.share)
+        self.course = [a + gain * (b / height - a) for a, b in zip(self.course, course, strict=True)]
+        self.n_heard += 1
+        self.heights.append(height)
+
+    def _difference(self, course: Sequence[float], height: float) -> float:
+        return sum([(a - height * b) ** 2 for a, b in zip(course, self.course, strict=True)]) / len(course)
+
+
+class TailWatch:
+    """Counts beats in a row whose tails are unlike all that this heart has shown, turned or of any size.
+
+    `beat` takes each beat; what followed a beat is judged with the next one. Warm-up: 5 beats.
+    """
+
+    def __init__(self, recent: RecentSamples) -> None:
+        self._recent = recent
+        self._n_box = max(1, round(BOX_S * recent.rate_hz))
+        self._begin = round(BEGIN_S * recent.rate_hz)
+        self._n_boxes = round((END_S - BEGIN_S) / BOX_S)
+        self._kinds: list[_Kind] = []
+        self._others: deque[_Kind] = deque(maxlen=MAX_KINDS)
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin again after a gap: kinds are kept."""
+        self._before: tuple[float, float] | None = None
+        self.n_strange = 0
+        """How many tails in a row were unlike all that are known."""
+        self.known_at: float | None = None
+        """The sample of the last beat whose tail was known."""
+
+    @property
+    def is_strange(self) -> bool:
+        """Whether what comes is no heart as far as its tails tell."""
+        return self.n_strange >= N_STRANGE
+
+    def beat(self, at: float, *, height: float, noise: float) -> None:
+        """Take the next beat at sample `at`; noise: how many times louder it is than usual, at least 1."""
+        before, self._before = self._before, (at, height)
+        if before is None or before[1] == 0.0:
+            return
+        course = self._course(before[0], at)
+        if course is not None:
+            self._judge(course, before[1], noise=noise)
+        if self.n_strange == 0:
+            self.known_at = before[0]
+
+    def _judge(self, course: Sequence[float], height: float, *, noise: float) -> None:
+        if not self._kinds:
+            self._kinds.append(_Kind([x / height for x in course]))
+        known = min(self._kinds, key=lambda kind: kind.oddity(course, height))
+        oddity = known.oddity(course, height) / noise**2
+        if known.n_heard < N_LEAST or oddity <= USUAL:
+            known.learn(course, height)
+        if known.n_heard <= N_LEAST or oddity <= MOST_ODD:
+            self.n_strange = 0
+        else:
+            self._stray(course, height, noise=noise)
+
+    def _stray(self, course: Sequence[float], height: float, *, noise: float) -> None:
+        self.n_strange += 1
+        other = min(self._others, key=lambda kind: kind.oddity(course, height), default=None)
+        if other is None or other.oddity(course, height) > MOST_ODD * noise * noise:
+            self._others.append(_Kind([x / height for x in course]))
+            return
+        other.learn(course, height)
+        if other.is_heart:
+            self._others.remove(other)
+            self._kinds = [*self._kinds, other][-MAX_KINDS:]
+            self.n_strange = 0
+
+    def _course(self, at: float, until: float) -> list[float] | None:
+        first = round(at) + self._begin
+        last = first + self._n_boxes * self._n_box
+        part = self._recent.between(first, last)
+        if last > until or len(part) < last - first:
+            return None
+        boxes = [sum(part[k : k + self._n_box]) / self._n_box for k in range(0, len(part), self._n_box)]
+        mean = sum(boxes) / len(boxes)
+        return [box - mean for box in boxes]

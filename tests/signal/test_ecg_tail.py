@@ -1,0 +1,64 @@
+"""What follows a beat tells a heart from knocks: known in any size and turned, learned where it is another heart's."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from becalm_protocol.derived import Beat, BeatFlag, Metrics, Reason, SignalQuality
+from becalm_protocol.events import SignalKind
+from becalm_signal.ecg_recent import RecentSamples
+from becalm_signal.ecg_tail import N_ALIKE, TailWatch
+
+RATE_HZ = 130.0
+
+
+def watched(heights: list[float], t_shares: list[float]) -> list[int]:
+    """Return how many tails in a row were strange by each beat, one a second, of such R and T waves."""
+    recent, rng = RecentSamples(RATE_HZ), np.random.default_rng(1)
+    watch, since_s, counts = TailWatch(recent), np.arange(130) / RATE_HZ - 0.4, []
+    for n, (height, share) in enumerate(zip(heights, t_shares, strict=True)):
+        wave = np.exp(-0.5 * (since_s / 0.01) ** 2) + share * np.exp(-0.5 * ((since_s - 0.27) / 0.04) ** 2)
+        recent.feed((height * wave + rng.normal(0.0, 8.0, 130)).tolist())
+        watch.beat(130.0 * n + 52.0, height=height, noise=1.0)
+        counts.append(watch.n_strange)
+    return counts
+
+
+def test_the_same_heart_is_known_in_any_size_and_turned() -> None:
+    assert watched([1000.0] * 10 + [3000.0] * 5 + [-1000.0] * 5, [0.2] * 20) == [0] * 20
+
+
+def test_beats_without_their_t_wave_are_strange_until_one_has_it() -> None:
+    counts = watched([1000.0] * 14, [0.2] * 10 + [0.0] * 2 + [0.2] * 2)
+    assert counts[:11] == [0] * 11
+    assert counts[11:] == [1, 2, 0]
+
+
+def test_a_heart_that_is_another_is_learned() -> None:
+    counts = watched([1000.0] * 20, [0.2] * 10 + [-0.3] * 10)
+    assert max(counts) <= N_ALIKE
+    assert counts[-1] == 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_knocks_on_electrodes_that_came_off_are_told_of_and_not_counted(
+    make_ecg: Any, make_rr: Any, make_track: Any, run_tracks: Any, seed: int
+) -> None:
+    heart = make_ecg(make_rr(70, seed=seed), rate_hz=RATE_HZ, noise_uv=8.0, seed=seed)
+    samples, rng = heart.samples.copy(), np.random.default_rng(400 + seed)
+    off = slice(round(25 * RATE_HZ), round(35 * RATE_HZ))
+    t_s = np.arange(off.stop - off.start) / RATE_HZ
+    samples[off] = rng.normal(0.0, 8.0, len(t_s))
+    for at_s in np.arange(0.3, 9.5, 0.9):
+        since_s = t_s - at_s - rng.uniform(-0.08, 0.08)
+        ring = np.sin(2 * np.pi * 9.0 * since_s) * np.exp(-np.maximum(since_s, 0.0) / 0.07)
+        samples[off] += 1000.0 * rng.normal(1.0, 0.2) * np.where(since_s > 0.0, ring, 0.0)
+    derived = run_tracks(make_track(samples, kind=SignalKind.ECG, rate_hz=RATE_HZ))
+    told = [event for event in derived if isinstance(event, SignalQuality)]
+    assert Reason.POOR_CONTACT in {event.reason for event in told if event.t_ns < 30e9}
+    settled = {event.beat_idx: event for event in derived if isinstance(event, Beat)}
+    assert sum(b.flag is BeatFlag.OK for b in settled.values() if 25e9 < b.t_ns < 35e9) <= 2
+    shown = [e for e in derived if isinstance(e, Metrics) and e.heart_rate_bpm.value is not None]
+    assert not [tick for tick in shown if 29e9 < tick.t_ns < 35e9]
+    assert [tick for tick in shown if 35e9 < tick.t_ns < 41e9]
