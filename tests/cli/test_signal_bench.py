@@ -71,6 +71,7 @@ def test_a_figure_of_each_kind_is_measured() -> None:
     assert list(figures) == list(wanted)
     strap = figures["strap_intervals"]["measured"]
     assert strap["becalm"]["mae_ms"] < strap["neurokit2"]["mae_ms"]
+    assert strap["becalm"]["n_unmatched"] == 0
     assert all(folder["called_off_pct"] < 1.0 for folder in figures["on_the_body"]["measured"].values())
     assert figures["memory"]["measured"]["mb_per_session"] < 2.0
 
