@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from typing import Any
 
+import psycopg
 import pytest
 from psycopg_pool.base import AttemptWithBackoff
 from tests.server.test_writer_faults import own_cluster as own_cluster
@@ -121,6 +122,22 @@ async def test_who_was_here_comes_back_while_it_is_away(
             counts = (await http.get(f"/v1/sessions/{session_id}/counts")).json()
     assert counts["n_missing_events"] == 0
     assert {one["last_seq"] for one in counts["streams"]} == {2}
+
+
+async def test_an_answer_of_the_database_opens_no_door(
+    start_server: Any, database_url: str, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(identities, "REMEMBER_NS", 0)
+    async with start_server(database_url) as server:
+        async with server.agent() as agent:
+            await agent.hello()
+        async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+            await connection.execute("alter table access_device rename to another_name")
+        async with server.agent() as agent:
+            await agent.send(AgentHello(versions=(2,), agent_id=agent.agent_id))
+            await agent.wait(lambda heard: isinstance(heard, Problem | AgentWelcome))
+            assert isinstance(agent.heard[-1], Problem)
+            assert await agent.closed() == CloseCode.OVERLOADED
 
 
 async def test_a_silent_database_is_not_waited_for() -> None:

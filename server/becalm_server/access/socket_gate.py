@@ -11,6 +11,7 @@ from becalm_server.access.desk import Access
 from becalm_server.access.rules import Action, Scope, scope
 from becalm_server.access.tickets import TICKET
 from becalm_server.access.tokens import anew, digest
+from becalm_server.archive.pools import AwayError
 
 _PAIR = "Pair this device: becalm pair, with a link that the server's operator makes by: becalm invite"
 
@@ -63,7 +64,7 @@ async def admit(websocket: WebSocket, shown: Shown, *, access: Access, action: A
 async def _admitted(shown: Shown, *, access: Access, action: Action) -> Caller:
     try:
         return await _known(shown, access=access, action=action)
-    except StorageError:
+    except AwayError:  # whatever else it says is an answer, and opens no door
         caller = None if access.is_clinic else access.visitors.remembered(shown.key)
         if caller is None:
             raise

@@ -100,10 +100,15 @@ class Visitors:
                 await self.look_again()
 
     async def look_again(self) -> None:
-        """Close the sockets of callers that are not what they were when they came in."""
+        """Close the sockets of callers that are not what they were when they came in, and forget those who left."""
         for visit in list(self._inside.values()):
             if await self._identities.renewed(visit.caller) != visit.caller:
                 visit.send_away()
+                self._left.pop(visit.key, None)
+        for key, (left_ns, caller) in list(self._left.items()):
+            is_long_ago = time.monotonic_ns() - left_ns >= REMEMBER_NS
+            if is_long_ago or await self._identities.renewed(caller) != caller:
+                self._left.pop(key, None)
 
 
 def _may_be_remembered(caller: Caller) -> bool:

@@ -28,14 +28,20 @@ JOB_QUERY_LIMIT_MS = 60_000
 T = TypeVar("T")
 
 
+class AwayError(StorageError):
+    """The database cannot be reached, or is too busy or too full to answer; any other StorageError is its answer."""
+
+
 @contextmanager
 def in_words() -> Iterator[None]:
     """Turn what a connection says into a StorageError with a sentence."""
     try:
         yield
     except (PoolTimeout, TimeoutError) as exc:
-        raise StorageError(f"database: no answer within {WAIT_LIMIT_S:.0f} s. It may be restarting; try again") from exc
-    except (psycopg.Error, OSError) as exc:
+        raise AwayError(f"database: no answer within {WAIT_LIMIT_S:.0f} s. It may be restarting; try again") from exc
+    except (psycopg.OperationalError, psycopg.InterfaceError, OSError) as exc:
+        raise AwayError(f"database: {type(exc).__name__}. It may be restarting; try again") from exc
+    except psycopg.Error as exc:
         raise StorageError(f"database: {type(exc).__name__}. It may be restarting; try again") from exc
 
 
