@@ -1,12 +1,16 @@
 """A session that nobody closes: the server does, and whatever its agent still brings is kept."""
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from becalm_protocol.handshake import StopSession
+from becalm_protocol.handshake import Source, StopSession
 from becalm_server import abandoned
+from becalm_server.abandoned import Abandoned
+from becalm_server.archive.records import SessionRecord
+from becalm_server.archive.store import Archive
+from becalm_server.sessions import Sessions
 
 
 @pytest.fixture
@@ -65,3 +69,61 @@ async def test_one_that_no_sensor_ever_opened_ends_too(server_that_looks: Any) -
             session_id = (await http.post("/v1/sessions")).json()["session_id"]
         closed = await wait_closed(http, session_id, beats=client)
     assert (closed["started_at"], closed["duration_s"]) == (None, 0.0)
+
+
+async def test_one_that_is_erased_meanwhile_keeps_no_other_open(
+    server_that_looks: Any, make_sensors: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, left = server_that_looks, make_sensors()
+    found = Archive.abandoned_sessions
+    gone = SessionRecord(session_id="e" * 32, source=Source.LIVE, baseline_s=60.0)
+
+    async def with_one_that_is_gone(self: Archive, *, silent_s: float) -> list[SessionRecord]:
+        return [gone, *await found(self, silent_s=silent_s)]
+
+    monkeypatch.setattr(Archive, "abandoned_sessions", with_one_that_is_gone)
+    async with server.http() as http, server.client() as client:
+        await client.hello()
+        async with server.agent() as agent:
+            await agent.hello()
+            session_id = (await agent.open(left.streams)).session_id
+            await agent.send(*left.second(0))
+            await agent.wait_acks(left.last)
+        closed = await wait_closed(http, session_id, beats=client)
+    assert closed["duration_s"] == 1.0
+
+
+class Hands:
+    """Sessions of which one lies in an agent's hands or does not; and their archive, whose times say it is over."""
+
+    def __init__(self) -> None:
+        self.agents = self
+        self.record = SessionRecord(session_id="a" * 32, source=Source.LIVE, baseline_s=60.0)
+        self.is_carried = True
+        self.stopped: list[str] = []
+
+    def carrier(self, record: SessionRecord) -> object | None:
+        return record if self.is_carried else None
+
+    async def stop(self, session_id: str) -> SessionRecord:
+        self.stopped.append(session_id)
+        return self.record
+
+    async def abandoned_sessions(self, *, silent_s: float) -> list[SessionRecord]:
+        assert silent_s > 0
+        return [self.record]
+
+
+async def test_a_wrong_clock_and_a_link_that_breaks_end_no_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    hands, now_ns = Hands(), 10**15
+    monkeypatch.setattr("time.monotonic_ns", lambda: now_ns)
+    looks = Abandoned(cast(Sessions, hands), archive=cast(Archive, hands))
+    await looks.close(silent_s=60.0)
+    hands.is_carried = False
+    for _ in range(60):
+        now_ns += 10**9 - 1
+        await looks.close(silent_s=60.0)
+    assert hands.stopped == []
+    now_ns += 100
+    await looks.close(silent_s=60.0)
+    assert hands.stopped == [hands.record.session_id]
