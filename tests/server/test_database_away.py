@@ -124,9 +124,7 @@ async def test_who_was_here_comes_back_while_it_is_away(
     assert {one["last_seq"] for one in counts["streams"]} == {2}
 
 
-async def test_an_answer_of_the_database_opens_no_door(
-    start_server: Any, database_url: str, monkeypatch: Any
-) -> None:
+async def test_an_answer_of_the_database_opens_no_door(start_server: Any, database_url: str, monkeypatch: Any) -> None:
     monkeypatch.setattr(identities, "REMEMBER_NS", 0)
     async with start_server(database_url) as server:
         async with server.agent() as agent:
