@@ -68,7 +68,8 @@ class MotionWatch:
         self._n = max(1, round(BEND_S * rate_hz))
         self._n_warm = round(WARM_S * rate_hz)
         self._n_long = round(LONG_S * rate_hz)
-        self._past: deque[float] = deque(maxlen=2 * self._n + 1)
+        self._n_past = 2 * self._n + 1
+        self._past: deque[float] = deque(maxlen=self._n_past)
         self._bend = OnePole(tau_s=BEND_TAU_S, rate_hz=rate_hz)
         self._usual = OnePole(tau_s=USUAL_TAU_S, rate_hz=rate_hz)
         self._lasting = OnePole(tau_s=LASTING_TAU_S, rate_hz=rate_hz)
@@ -87,7 +88,7 @@ class MotionWatch:
         """Return whether the signal bends faster than chests breathe."""
         past = self._past
         past.append(x)
-        if len(past) < 2 * self._n + 1:
+        if len(past) < self._n_past:
             return self.is_moving
         sharp = abs(x - 2.0 * past[self._n] + past[0])
         if self.is_moving:
@@ -99,21 +100,25 @@ class MotionWatch:
             if self._n_moving:
                 self._n_moving = 0
                 self._lasting.reset()
-        bend = self._bend.step(min(sharp, MOST * self._swing) if self._swing > 0.0 else sharp)
-        self._n_bent += sharp > 0.0
+        most = MOST * self._swing
+        bend = self._bend.step(most if 0.0 < most < sharp else sharp)
+        if sharp > 0.0:
+            self._n_bent += 1
         if self._n_bent >= self._n_warm:
             self._judge(bend, is_still=sharp == 0.0)
         return self.is_moving
 
     def _judge(self, bend: float, *, is_still: bool) -> None:
-        swing = self._swing
-        usual = self._usual.value if self._usual.value is not None else bend
+        swing, usual = self._swing, self._usual.value
+        if usual is None:
+            usual = bend
+        sudden = SUDDEN * usual
         if self.is_moving:
             self.is_moving = bend > SMOOTH * swing and bend > OVER * usual
         else:
-            self.is_moving = 0.0 < ROUGH * swing < bend and bend > SUDDEN * usual
+            self.is_moving = bend > sudden and 0.0 < ROUGH * swing < bend
         if not self.is_moving and not is_still:  # a sensor that rests on one value says nothing of what is usual
-            self._usual.step(min(bend, SUDDEN * usual))  # the jerk of a rail is not usual for minutes
+            self._usual.step(sudden if sudden < bend else bend)  # the jerk of a rail is not usual for minutes
 
     def _is_usual(self, sharp: float, *, swing: float) -> bool:
         """Whether what was taken for movement has lasted for long, and breath is seen through it."""

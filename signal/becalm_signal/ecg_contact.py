@@ -6,6 +6,7 @@ from statistics import median
 
 from becalm_protocol.derived import Reason
 from becalm_signal.ecg_rise import RISEN, NoiseRise
+from becalm_signal.ordered_window import OrderedWindow
 
 SEGMENT_S = 0.5
 # Quiet between beats, as this person's electrodes usually are: the median of a minute.
@@ -31,7 +32,7 @@ class ContactWatch:
     def __init__(self, rate_hz: float) -> None:
         self._rate_hz = rate_hz
         self._n_segment = max(4, round(SEGMENT_S * rate_hz))
-        self._usual: deque[float] = deque(maxlen=N_USUAL)
+        self._usual = OrderedWindow(N_USUAL)
         self._known: deque[bool] = deque(maxlen=N_JUDGED)
         self._as_before: deque[bool] = deque(maxlen=N_BACK_OF)
         self._rr: deque[float] = deque(maxlen=9)
@@ -77,7 +78,8 @@ class ContactWatch:
             self.come_back()
         if is_as_before and not self._is_off:
             self._heard = at
-            self._usual += self._open
+            for level in self._open:
+                self._usual.append(level)
             self._rise.beat(at, calm=max(self._open, default=self._level))
         self._open.clear()
 
@@ -110,7 +112,7 @@ class ContactWatch:
     @property
     def noise(self) -> float:
         """How many times louder it is than usual between beats, at least 1."""
-        usual = median(self._usual) if self._usual else 0.0
+        usual = self._usual.median()
         return max(1.0, self._level / usual) if usual > 0.0 else 1.0
 
     @property
@@ -130,7 +132,7 @@ class ContactWatch:
 
     def _is_heard(self) -> bool:
         """Whether a beat like those before electrodes came off, in as little noise, says that they are on again."""
-        return sum(self._as_before) >= N_BACK or self._level <= RISEN * median(self._usual)
+        return sum(self._as_before) >= N_BACK or self._level <= RISEN * self._usual.median()
 
     def _free(self) -> bool:
         if len(self._usual) < N_LEAST or self._heard is None or not self._rr:
@@ -138,7 +140,7 @@ class ContactWatch:
         silent_s = (self._n - self._heard) / self._rate_hz
         if silent_s <= SILENT_LEAST_S or silent_s <= SILENT_RR * median(self._rr) / self._rate_hz:
             return False
-        return self._level > RISEN * median(self._usual)
+        return self._level > RISEN * self._usual.median()
 
 
 def _bends(samples: Sequence[float]) -> list[float]:

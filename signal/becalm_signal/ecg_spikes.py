@@ -74,11 +74,12 @@ class SpikeGate:
         """Take samples as they are where nothing jumps, as nearly everywhere; return whether they were taken."""
         if self.held:
             return False
-        steepest = max(map(abs, map(sub, part, [*(self._before[-1:] or part[:1]), *part])))
+        steps = list(map(sub, part, [*(self._before[-1:] or part[:1]), *part]))
+        steepest = max(max(steps), -min(steps))
         if steepest > LEAST_SHARE * max(self._steepest, default=0.0):
             return False
         self._top = max(self._top, steepest)
-        self._before = [*self._before, *part][-2:]
+        self._before = [*self._before, *part[-2:]][-2:]
         return True
 
     def _let_through(self, part: Sequence[float]) -> Iterator[Run]:

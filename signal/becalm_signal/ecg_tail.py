@@ -45,12 +45,10 @@ class _Kind:
         logs = [math.log(abs(height)) for height in self.heights]
         return len(logs) == N_ALIKE and stdev(logs) < MOST_SCATTER
 
-    def oddity(self, course: Sequence[float], height: float) -> float:
-        usual = max(self.square, self.share * height**2, (LEAST_SHARE * height) ** 2)
-        return self._difference(course, height) / usual
+    def oddity(self, square: float, height: float) -> float:
+        return square / max(self.square, self.share * height**2, (LEAST_SHARE * height) ** 2)
 
-    def learn(self, course: Sequence[float], height: float) -> None:
-        square = self._difference(course, height)
+    def learn(self, course: Sequence[float], height: float, *, square: float) -> None:
         gain = gain_of(float(self.n_heard))
         self.square += gain * (square - self.square)
         self.share += gain * (square / height**2 - self.share)
@@ -58,7 +56,7 @@ class _Kind:
         self.n_heard += 1
         self.heights.append(height)
 
-    def _difference(self, course: Sequence[float], height: float) -> float:
+    def square_to(self, course: Sequence[float], height: float) -> float:
         return sum([(a - height * b) ** 2 for a, b in zip(course, self.course, strict=True)]) / len(course)
 
 
@@ -104,10 +102,10 @@ class TailWatch:
     def _judge(self, course: Sequence[float], height: float, *, noise: float) -> None:
         if not self._kinds:
             self._kinds.append(_Kind([x / height for x in course]))
-        known = min(self._kinds, key=lambda kind: kind.oddity(course, height))
-        oddity = known.oddity(course, height) / noise**2
+        known, square = _nearest(self._kinds, course, height)
+        oddity = known.oddity(square, height) / noise**2
         if known.n_heard < N_LEAST or oddity <= USUAL:
-            known.learn(course, height)
+            known.learn(course, height, square=square)
         if known.n_heard <= N_LEAST or oddity <= MOST_ODD:
             self.n_strange = 0
         else:
@@ -115,11 +113,11 @@ class TailWatch:
 
     def _stray(self, course: Sequence[float], height: float, *, noise: float) -> None:
         self.n_strange += 1
-        other = min(self._others, key=lambda kind: kind.oddity(course, height), default=None)
-        if other is None or other.oddity(course, height) > MOST_ODD * noise * noise:
+        other, square = _nearest(self._others, course, height) if self._others else (None, 0.0)
+        if other is None or other.oddity(square, height) > MOST_ODD * noise * noise:
             self._others.append(_Kind([x / height for x in course]))
             return
-        other.learn(course, height)
+        other.learn(course, height, square=square)
         if other.is_heart:
             self._others.remove(other)
             self._kinds = [*self._kinds, other][-MAX_KINDS:]
@@ -134,3 +132,10 @@ class TailWatch:
         boxes = [sum(part[k : k + self._n_box]) / self._n_box for k in range(0, len(part), self._n_box)]
         mean = sum(boxes) / len(boxes)
         return [box - mean for box in boxes]
+
+
+def _nearest(kinds: Sequence[_Kind], course: Sequence[float], height: float) -> tuple[_Kind, float]:
+    """Return the kind that a tail is least odd among, and the mean square by which it differs."""
+    squares = [kind.square_to(course, height) for kind in kinds]
+    nearest = min(range(len(kinds)), key=lambda k: kinds[k].oddity(squares[k], height))
+    return kinds[nearest], squares[nearest]

@@ -131,8 +131,8 @@ class QrsDetector:
         for stop in (*stops, len(samples)):
             n_due = max(0, stop - n_before - 1 + self._decimator.factor) // self._decimator.factor
             while done < n_due:
-                due = min(self._deadline, self.jury.deadline, next(iter(humps), math.inf), first + n_due - 1)
-                begin, done = done, max(done, math.ceil(due) - first) + 1
+                due = min(self._deadline, self.jury.deadline, next(iter(humps), math.inf)) - first
+                begin, done = done, n_due if due >= n_due - 1 else max(done, math.ceil(due)) + 1
                 self._samples.extend(decimated[begin:done])
                 self._mean_energy.feed(energies[begin:done])
                 self._n = first + done - 1

@@ -80,19 +80,20 @@ class HumpFinder:
         best, valley, hold = self._best, self._valley, self._hold
         at, top, steepest = (best.at, best.energy, best.slope) if best is not None else (0, 0.0, 0.0)
         is_open = best is not None
-        for n, (energy, slope) in enumerate(zip(energies, slopes, strict=True), first):
+        begin = first
+        for n, energy in enumerate(energies, first):
             if not is_open:
                 if energy < valley:
                     valley = energy
                 elif energy > 1.2 * valley:
-                    is_open, at, top, steepest = True, n, energy, slope
+                    is_open, begin, at, top, steepest = True, n, n, energy, 0.0
                 continue
             if energy > top:
                 at, top = n, energy
-            if slope > steepest:
-                steepest = slope
             if energy <= 0.65 * top or n - at >= hold:
-                finished[n] = Candidate(at, top, steepest)
+                finished[n] = Candidate(at, top, max([steepest, *slopes[begin - first : n + 1 - first]]))
                 is_open, valley = False, energy
+        if is_open:
+            steepest = max([steepest, *slopes[begin - first :]])
         self._best, self._valley = Candidate(at, top, steepest) if is_open else None, valley
         return finished

@@ -7,7 +7,6 @@ is not taken for artefacts, and no flag on an interval that came far from the me
 early beat is flagged with it: an interval of the rhythm has a sound beat at either end.
 """
 
-from bisect import bisect_left, insort
 from collections import deque
 from dataclasses import dataclass
 from statistics import median
@@ -15,6 +14,7 @@ from statistics import median
 from becalm_protocol.derived import Beat, BeatFlag
 from becalm_protocol.events import SignalKind
 from becalm_protocol.units import NS_PER_S
+from becalm_signal.ordered_window import OrderedWindow
 
 # The paper's 5.2 quartile deviations are 2.2 standard deviations of a normal difference: at rest one sound beat in a
 # hundred exceeds that, and leaving the largest sound differences out makes RMSSD too small. 9.6 are 4.0: a beat out of
@@ -68,8 +68,8 @@ class RrFlagger:
         self._source = source
         self._n_beats = 0
         self._recent: deque[float] = deque(maxlen=N_MEDIAN)
-        self._steps = _Quartiles()
-        self._offsets = _Quartiles()
+        self._steps = OrderedWindow(N_QUARTILES)
+        self._offsets = OrderedWindow(N_QUARTILES)
         self._run: deque[_Pending] = deque(maxlen=8)
         self._n_open = 0
         self._typical_ms = 0.0
@@ -262,33 +262,3 @@ class RrFlagger:
             t_error_ms=beat.t_error_ms,
             rr_error_ms=beat.rr_error_ms,
         )
-
-
-class _Quartiles:
-    """The last numbers, kept in order."""
-
-    def __init__(self) -> None:
-        self._newest: deque[float] = deque(maxlen=N_QUARTILES)
-        self._ordered: list[float] = []
-
-    def __len__(self) -> int:
-        return len(self._ordered)
-
-    def append(self, number: float) -> None:
-        if len(self._newest) == N_QUARTILES:
-            del self._ordered[bisect_left(self._ordered, self._newest[0])]
-        self._newest.append(number)
-        insort(self._ordered, number)
-
-    def deviation(self) -> float:
-        """Return half the distance between the quartiles, by linear interpolation."""
-        if len(self._ordered) < 2:
-            return 0.0
-        return (self._quantile(0.75) - self._quantile(0.25)) / 2.0
-
-    def _quantile(self, share: float) -> float:
-        ordered = self._ordered
-        place = share * (len(ordered) - 1)
-        low = int(place)
-        high = min(low + 1, len(ordered) - 1)
-        return ordered[low] + (place - low) * (ordered[high] - ordered[low])

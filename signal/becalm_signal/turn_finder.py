@@ -99,39 +99,43 @@ class TurnFinder:
 
     def step(self, y: float) -> Turned | None:
         """Take one filtered sample."""
-        self._n += 1
-        two_ago, one_ago = self._before
-        self._before = (one_ago, y)
-        if self._n < 2:
-            self._sought = (_Extreme(1.0, self._n, y, 0), _Extreme(-1.0, self._n, -y, 0))
+        self._n = n = self._n + 1
+        if n < 2:
+            self._sought = (_Extreme(1.0, n, y, 0), _Extreme(-1.0, n, -y, 0))
+            self._before = (self._before[1], y)
             return None
         needed = self._needed
         if len(self._swings) < N_KNOWN:
             needed = self._needed_of(self._spread_swing(y))
-        elif self._n > self._patient_until:
+        elif n > self._patient_until:
             needed = self._needed_of(self.usual_swing)
+        turn = None
         for extreme in self._sought:
-            self._follow(extreme, y, before=(two_ago, one_ago))
-            if self._n >= self._warm and extreme.far - extreme.sign * y > needed:
-                return self._turned(extreme, y)
-        return None
+            if self._follow(extreme, y) > needed and n >= self._warm:
+                turn = self._turned(extreme, y)
+                break
+        self._before = (self._before[1], y)
+        return turn
 
-    def _follow(self, extreme: _Extreme, y: float, *, before: tuple[float, float]) -> None:
-        far = extreme.sign * y
-        if far >= extreme.far:
+    def _follow(self, extreme: _Extreme, y: float) -> float:
+        """Take a sample; return how far back from the extreme it lies."""
+        n, far = self._n, extreme.sign * y
+        back = extreme.far - far
+        if back <= 0.0:
             if extreme.back > extreme.hidden_slow:
                 extreme.hidden = max(extreme.hidden, extreme.back)
-                if self._n - extreme.at >= SLOW_HIDDEN_S * self._rate_hz:
+                if n - extreme.at >= SLOW_HIDDEN_S * self._rate_hz:
                     extreme.hidden_slow = extreme.back
-            extreme.at, extreme.far = self._n, far
-            extreme.back = 0.0
-        else:
-            if extreme.at == self._n - 1:
-                extreme.at += parabola_vertex(*before, y)
-            if extreme.far - far > extreme.back:
-                extreme.back = extreme.far - far
+            extreme.at, extreme.near = n, n
+            extreme.far, extreme.back = far, 0.0
+            return 0.0
+        if extreme.at == n - 1:
+            extreme.at += parabola_vertex(*self._before, y)
+        if back > extreme.back:
+            extreme.back = back
         if far >= extreme.far - REST_SHARE * self.usual_swing:
-            extreme.near = self._n
+            extreme.near = n
+        return back
 
     def _spread_swing(self, y: float) -> float:
         """Return the usual swing as the spread of the samples tells it."""
