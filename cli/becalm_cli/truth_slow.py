@@ -8,11 +8,13 @@ from statistics import fmean, median, stdev, variance
 
 from becalm_cli.truth import BEAT_NS, EARLY, MIN_ACCEPTED_SHARE, MIN_PAIRS, TURN_NS, Truth
 from becalm_protocol.units import NS_PER_S
-from becalm_signal.heart_section import RENEWED_NS
+from becalm_signal.slow_board import RENEWED_NS
 from becalm_simulator.heart import HeartBeat
 
 WINDOW_S = {"": 60, "_300s": 300}
 PNN50_MS = 50.0
+LIVE = "ln_rmssd"
+"""Made of a live index."""
 N_RSA_BREATHS = 6
 # Fewer beats in a breath have no longest and shortest.
 MIN_BEATS_OF_BREATH = 3
@@ -28,7 +30,7 @@ def slow_index(truth: Truth, name: str, t_ns: int, *, tick_ns: int) -> float | N
     if name == "rsa_ms":
         return rsa_ms(truth, t_ns)
     window = "_300s" if "_300s" in name else ""
-    if window:  # told again until it is renewed
+    if name != LIVE:  # told again until it is renewed
         tick_ns -= tick_ns % RENEWED_NS
     since_ns = tick_ns - WINDOW_S[window] * NS_PER_S
     first = bisect_right(truth.beats, since_ns, key=_when)

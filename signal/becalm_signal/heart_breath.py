@@ -14,7 +14,7 @@ from becalm_signal.breath_board import HINTS
 from becalm_signal.breath_phase import phase_between
 from becalm_signal.coherence import COHERENCE_S, coherence_share
 from becalm_signal.intervals import is_sound
-from becalm_signal.slow_board import Moment
+from becalm_signal.slow_board import RENEWED_NS, Moment
 from becalm_signal.stage import Output
 
 PHASE_S = 60.0
@@ -52,6 +52,8 @@ class HeartBreathSection:
         self._settled_s: dict[SignalKind, float] = {}
         self._breaths: deque[tuple[float, float]] = deque(maxlen=N_RSA_BREATHS)
         self._turns: deque[tuple[float, BreathPhase]] = deque(maxlen=128)
+        self._of: object = None
+        self._told: dict[str, Index] = {}
 
     def apply(self, event: Output) -> None:
         """Take confirmed beats of every source, turns and breaths of the chosen one."""
@@ -74,7 +76,14 @@ class HeartBreathSection:
         heart, breath = moment.heart, moment.breath
         if heart is None:
             return dict.fromkeys(("rsa_ms", "coherence", "phase_deg"), Index(reason=Reason.NO_SENSOR))
-        bad = moment.metrics.heart_rate_bpm.reason
+        bad, breathing = moment.metrics.heart_rate_bpm.reason, moment.metrics.breathing_rate_bpm.reason
+        of = (moment.now_ns // RENEWED_NS, heart, breath, bad, breathing)
+        if of != self._of:
+            self._of, self._told = of, self._work_out(moment, heart=heart)
+        return self._told
+
+    def _work_out(self, moment: Moment, *, heart: SignalKind) -> dict[str, Index]:
+        breath, bad = moment.breath, moment.metrics.heart_rate_bpm.reason
         beats = self._beats(heart, since_s=moment.now_ns / NS_PER_S - OLDEST_S)
         rr = [x for x in beats if x.is_accepted]
         told = {"coherence": Index(reason=bad) if bad is not None else self._coherence(rr)}

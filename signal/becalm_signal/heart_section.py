@@ -10,15 +10,13 @@ from becalm_signal.bounds import Z_95
 from becalm_signal.hrv import WINDOW_S
 from becalm_signal.interval_log import IntervalLog
 from becalm_signal.intervals import Differences, Interval, differences, jitter_ms, newest_ns
-from becalm_signal.slow_board import Moment
+from becalm_signal.slow_board import RENEWED_NS, Moment
 from becalm_signal.spectrum import WINDOW_S as SPECTRUM_S
 from becalm_signal.spectrum import Bands, SlidingSpectrum
 from becalm_signal.stage import Output
 from becalm_signal.variability import logarithm, time_domain
 
 LONG_S = 300.0
-# What speaks of two minutes and more is worked out anew every other time.
-RENEWED_NS = 10 * NS_PER_S
 OF_MINUTE = ("mean_rr_ms", "sdnn_ms", "pnn50_pct", "sd1_ms", "sd2_ms")
 OF_LONG = ("mean_rr_ms", "rmssd_ms", "sdnn_ms", "pnn50_pct")
 OF_BANDS = ("lf_ms2", "hf_ms2", "lf_hf", "lf_peak_hz")
@@ -75,22 +73,25 @@ class _Heart:
         self._log = IntervalLog(LONG_S)
         self._spectrum = SlidingSpectrum()
         self._renewed: int | None = None
-        self._slowest: dict[str, Index] = {}
+        self._told: dict[str, Index] = {}
 
     def apply(self, beat: Beat) -> None:
         for rr in self._log.apply(beat):
             self._spectrum.add(rr.t_ns / NS_PER_S, rr.rr_ms)
 
     def indices(self, now_ns: int) -> dict[str, Index]:
-        self._log.forget(now_ns)
-        self._spectrum.forget(now_ns / NS_PER_S - SPECTRUM_S)
         renewed = now_ns // RENEWED_NS
         if renewed != self._renewed:
-            self._renewed = renewed
-            long = time_domain(self._log.intervals, now_ns=now_ns, window_s=LONG_S)
-            self._slowest = {_long_name(name): long[name] for name in OF_LONG} | self._powers(now_ns)
+            self._renewed, self._told = renewed, self._work_out(now_ns)
+        return self._told
+
+    def _work_out(self, now_ns: int) -> dict[str, Index]:
+        self._log.forget(now_ns)
+        self._spectrum.forget(now_ns / NS_PER_S - SPECTRUM_S)
+        long = time_domain(self._log.intervals, now_ns=now_ns, window_s=LONG_S)
         minute = time_domain(self._since(now_ns, WINDOW_S), now_ns=now_ns, window_s=WINDOW_S)
-        return {name: minute[name] for name in OF_MINUTE} | self._slowest
+        told = {name: minute[name] for name in OF_MINUTE}
+        return told | {_long_name(name): long[name] for name in OF_LONG} | self._powers(now_ns)
 
     def _since(self, now_ns: int, window_s: float) -> list[Interval]:
         since_ns = now_ns - round(window_s * NS_PER_S)

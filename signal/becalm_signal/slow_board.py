@@ -14,6 +14,8 @@ from becalm_protocol.units import NS_PER_S
 from becalm_signal.stage import Output
 
 SLOW_TICK_NS = 5 * NS_PER_S
+# What speaks of a minute of beats and more is worked out anew every other time.
+RENEWED_NS = 2 * SLOW_TICK_NS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
