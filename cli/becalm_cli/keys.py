@@ -1,6 +1,7 @@
 """The token for a server: named by BECALM_TOKEN, kept from a pairing, or of a server that this account runs itself."""
 
 import os
+import socket
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,8 @@ from becalm_protocol.errors import ConfigError
 from becalm_protocol.pairing import KeyRing, TokenSource
 
 TOKEN_VARIABLE = "BECALM_TOKEN"  # noqa: S105  (a name)
+# A port of this machine answers or refuses in microseconds.
+LISTENING_LIMIT_S = 0.5
 
 
 def key_ring() -> KeyRing:
@@ -31,6 +34,9 @@ def token_source(server_url: str) -> TokenSource:
 
 def announce_own_server(server_url: str, *, token_file: Path) -> None:
     """Let this account's other programs find the key of a server that runs now; where they cannot, they are paired."""
+    for place in _own_servers().places():
+        if _is_deserted(place):  # that server was killed: whoever listens there next is not to be shown its key
+            withdraw_own_server(place)
     with suppress(ConfigError, OSError):
         _own_servers().keep(server_url, token_file.read_text(encoding="ascii"))
 
@@ -38,6 +44,17 @@ def announce_own_server(server_url: str, *, token_file: Path) -> None:
 def withdraw_own_server(server_url: str) -> None:
     """Forget a server that stopped."""
     _own_servers().forget(server_url)
+
+
+def _is_deserted(place: str) -> bool:
+    host, _, port = place.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=LISTENING_LIMIT_S).close()
+    except ConnectionRefusedError:
+        return True
+    except (OSError, ValueError, OverflowError):  # nobody can tell
+        return False
+    return False
 
 
 def _own_servers() -> KeyRing:

@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from becalm_protocol.errors import ConfigError
 from becalm_protocol.events import value
@@ -20,7 +20,8 @@ TokenSource = Callable[[], str | None]
 PATH = "/v1/access/pair"
 ANSWER_LIMIT_S = 6.0
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+# A server on every address of this machine is called 0.0.0.0 or ::, and its programs here ask at the loopback.
+_HERE = {"localhost", "127.0.0.1", "::1", "0.0.0.0", "::"}  # noqa: S104  (names, none is bound)
 
 
 @value
@@ -113,6 +114,13 @@ class KeyRing:
         with contextlib.suppress(OSError):
             self._path(server_url).unlink()
 
+    def places(self) -> list[str]:
+        """Return `host:port` of every server that there is a token for."""
+        try:
+            return [unquote(path.name) for path in self._folder.iterdir() if path.suffix != ".new"]
+        except OSError:
+            return []
+
     def _path(self, server_url: str) -> Path:
         return self._folder / quote(place_of(server_url), safe="")
 
@@ -122,7 +130,7 @@ def place_of(server_url: str) -> str:
     parts = urlsplit(server_url if "://" in server_url else f"http://{server_url}")
     host = parts.hostname or ""
     port = parts.port or _PORTS.get(parts.scheme, 0)
-    return f"{'localhost' if host in _LOOPBACK else host}:{port}"
+    return f"{'localhost' if host in _HERE else host}:{port}"
 
 
 def _field(content: bytes, name: str) -> str | None:
