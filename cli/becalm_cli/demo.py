@@ -1,6 +1,7 @@
 """`becalm demo`: server, virtual person, agent and client, each its own process, and an honest account at the end."""
 
 import asyncio
+import contextlib
 import json
 import socket
 import sys
@@ -199,9 +200,14 @@ class DemoLoop:
 
     async def _show(self) -> None:
         if self._client == "terminal":
+            from rich.console import Console
+
             from becalm_kivy.terminal import run_terminal
 
-            await run_terminal(self._url, token=self._token, stop=self._stop)
+            # The account in JSON is for another program, and has standard output to itself.
+            console = Console(stderr=True) if self._settings.as_json else None
+            with contextlib.suppress(BrokenPipeError):  # the demo ends in order, also where nobody reads
+                await run_terminal(self._url, token=self._token, stop=self._stop, console=console)
             self._stop.set()
         elif self._client == "kivy":
             window = await self._family.start("client", "client", "--kind", "kivy", "--server", self._url)

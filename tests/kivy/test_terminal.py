@@ -1,5 +1,6 @@
 import asyncio
 import io
+import os
 from typing import Any
 
 import pytest
@@ -109,3 +110,14 @@ def test_indices_carry_their_bounds_in_sensible_digits() -> None:
 
     texts = [index_text("scl_us", Index(value=4.2134, bound=bound)) for bound in (0.021, 0.31, 4.2)]
     assert texts == ["4.21 \u00b5S  \u00b1 0.02", "4.21 \u00b5S  \u00b1 0.3", "4.21 \u00b5S  \u00b1 4"]
+
+
+async def test_whoever_stops_reading_ends_it(scripted: Any) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with (
+        os.fdopen(writer, "wb", buffering=0) as pipe,
+        io.TextIOWrapper(pipe, write_through=True) as text,
+        pytest.raises(BrokenPipeError),
+    ):
+        await run_terminal(scripted.url, stop=asyncio.Event(), console=Console(file=text))

@@ -13,12 +13,13 @@ ENDS_S = 60.0
 
 
 async def test_the_demo_closes_the_loop_and_loses_nothing(start: Callable[..., Any], folder: Path) -> None:
-    words = ("demo", "--client", "none", "--seconds", 6, "--json", "--port", 0, "--data-dir", folder)
+    words = ("demo", "--client", "terminal", "--seconds", 6, "--json", "--port", 0, "--data-dir", folder)
     async with start(*words) as demo, asyncio.timeout(ENDS_S):
         output, complaints = await demo.process.communicate()
         assert demo.process.returncode == 0, (complaints.decode(), output.decode())
         assert demo.left_behind() == []
-    account = json.loads(output)
+    assert b"Sit and breathe" in complaints
+    account = json.loads(output)  # and nothing else, whatever the client shows
     assert account["closed"] is True
     assert account["lost"] == account["duplicated"] == 0
     assert account["errors"] == []

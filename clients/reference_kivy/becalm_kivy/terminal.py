@@ -4,6 +4,7 @@ Where nobody looks (a pipe, a file) it is a line a second.
 """
 
 import asyncio
+import errno
 import time
 
 from rich.align import Align
@@ -39,18 +40,27 @@ async def run_terminal(
     start: bool = False,
     console: Console | None = None,
 ) -> None:
-    """Show the practice until `stop` is set; with `start`, start a session as soon as an agent is there."""
+    """Show the practice until `stop` is set; with `start`, start a session as soon as an agent is there.
+
+    Raises BrokenPipeError where it is read by a program that has ended.
+    """
     feed = Feed(url, client_name="becalm terminal", token=token)
     practice = TerminalPractice(feed, url=url, token=token, start=start)
-    async with asyncio.TaskGroup() as group:
-        tasks = [
-            group.create_task(feed.run(practice.take), name="feed"),
-            group.create_task(practice.start_when_ready(), name="start"),
-            group.create_task(_show(practice, console=console), name="pictures"),
-        ]
-        await stop.wait()
-        for task in tasks:
-            task.cancel()
+    has_reader = True
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(feed.run(practice.take), name="feed"),
+                group.create_task(practice.start_when_ready(), name="start"),
+                group.create_task(_show(practice, console=console), name="pictures"),
+            ]
+            await stop.wait()
+            for task in tasks:
+                task.cancel()
+    except* BrokenPipeError:
+        has_reader = False
+    if not has_reader:  # by itself, as the command line knows it
+        raise BrokenPipeError(errno.EPIPE, "nobody reads any more")
 
 
 async def _show(practice: "TerminalPractice", *, console: Console | None) -> None:
