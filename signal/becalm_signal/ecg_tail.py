@@ -12,6 +12,8 @@ from becalm_signal.qrs_course import gain_of
 
 # From the end of a QRS to the end of a usual T wave, in boxes of this width, which quiets mains.
 BEGIN_S, END_S, BOX_S = 0.08, 0.38, 0.025
+# How long before its R peak the next QRS begins.
+NEXT_S = 0.06
 # A box varies by no less than this share of the R peak.
 LEAST_SHARE = 0.009
 # Mean square by which a tail differs from those before it over the usual one. Of worn hearts 99 of 100 are below 5 to
@@ -26,6 +28,8 @@ N_STRANGE = 2
 # Electrodes that lie elsewhere show another heart: so many tails that are alike, after beats as high as each other.
 # Heights of a heart scatter by some 4 %, those of knocks by 20 % and more.
 N_ALIKE = 6
+# Of a heart too fast for its tails to be read nothing is known any more after so many beats.
+N_UNREAD = 6
 MOST_SCATTER = 0.1
 
 
@@ -71,6 +75,7 @@ class TailWatch:
         self._n_box = max(1, round(BOX_S * recent.rate_hz))
         self._begin = round(BEGIN_S * recent.rate_hz)
         self._n_boxes = round((END_S - BEGIN_S) / BOX_S)
+        self._n_next = round(NEXT_S * recent.rate_hz)
         self._kinds: list[_Kind] = []
         self._others: deque[_Kind] = deque(maxlen=MAX_KINDS)
         self.restart()
@@ -82,6 +87,8 @@ class TailWatch:
         """How many tails in a row were unlike all that are known."""
         self.known_at: float | None = None
         """The sample of the last beat whose tail was known."""
+        self._n_unread = 0
+        """How many tails in a row the next beat came into."""
 
     @property
     def is_strange(self) -> bool:
@@ -95,7 +102,12 @@ class TailWatch:
             return
         course = self._course(before[0], at)
         if course is not None:
+            self._n_unread = 0
             self._judge(course, before[1], noise=noise)
+        else:
+            self._n_unread += 1
+            if self._n_unread >= N_UNREAD:
+                self.n_strange = 0
         if self.n_strange == 0:
             self.known_at = before[0]
 
@@ -127,7 +139,7 @@ class TailWatch:
         first = round(at) + self._begin
         last = first + self._n_boxes * self._n_box
         part = self._recent.between(first, last)
-        if last > until or len(part) < last - first:
+        if last + self._n_next > until or len(part) < last - first:
             return None
         boxes = [sum(part[k : k + self._n_box]) / self._n_box for k in range(0, len(part), self._n_box)]
         mean = sum(boxes) / len(boxes)

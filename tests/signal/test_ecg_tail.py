@@ -8,7 +8,7 @@ import pytest
 from becalm_protocol.derived import Beat, BeatFlag, Metrics, Reason, SignalQuality
 from becalm_protocol.events import SignalKind
 from becalm_signal.ecg_recent import RecentSamples
-from becalm_signal.ecg_tail import N_ALIKE, TailWatch
+from becalm_signal.ecg_tail import N_ALIKE, N_UNREAD, TailWatch
 
 RATE_HZ = 130.0
 
@@ -39,6 +39,27 @@ def test_a_heart_that_is_another_is_learned() -> None:
     counts = watched([1000.0] * 20, [0.2] * 10 + [-0.3] * 10)
     assert max(counts) <= N_ALIKE
     assert counts[-1] == 0
+
+
+def test_a_heart_too_fast_for_its_tails_to_be_read_is_not_held_strange() -> None:
+    watch, counts = TailWatch(RecentSamples(RATE_HZ)), []
+    watch.n_strange = 2
+    for n in range(1, N_UNREAD + 3):
+        watch.beat(45.0 * n, height=1000.0, noise=1.0)
+        counts.append(watch.n_strange)
+    assert counts == [2] * N_UNREAD + [0] * 2
+
+
+def test_exercise_after_a_strange_beat_is_shown(make_ecg: Any, make_track: Any, run_tracks: Any) -> None:
+    rng = np.random.default_rng(4)
+    rr_ms = np.r_[np.full(60, 860.0), np.full(4, 480.0), np.full(150, 340.0)] + rng.normal(0.0, 8.0, 214)
+    calm, strained = (make_ecg(rr_ms, rate_hz=250.0, t_uv=t_uv).samples for t_uv in (250.0, -300.0))
+    samples = np.where(np.arange(len(calm)) < 52.1 * 250, calm, strained)
+    derived = run_tracks(make_track(samples, kind=SignalKind.ECG, rate_hz=250.0))
+    told = [e.reason for e in derived if isinstance(e, SignalQuality) and e.t_ns > 52e9]
+    assert told[0] is Reason.POOR_CONTACT
+    shown = [e.heart_rate_bpm.value for e in derived if isinstance(e, Metrics) and 65e9 < e.t_ns < 105e9]
+    assert shown == pytest.approx([60_000 / 340] * len(shown), abs=8.0)
 
 
 @pytest.mark.parametrize("seed", range(3))
