@@ -9,6 +9,8 @@ from becalm_signal.quality import Segment
 N_STILL = 4
 N_KNOWN = 20
 FLAT_COUNTS = 2.0
+# Where so many samples lie on the end of their range it is a rail, and the noise beyond it is cut off.
+CUT_SHARE = 0.3
 # Bends within a quarter of a second, against a usual breath: breath 0.02, pulsation up to 0.3, movement 0.25 and more;
 # pulsation is always there, movement comes suddenly: it must stand out from the minute before, too.
 BEND_S = 0.12
@@ -37,6 +39,8 @@ class NoiseWatch:
         self._flat = FLAT_COUNTS * unit_per_count
         self._least: float | None = None
         self._n_known = 0
+        self._least_whole: float | None = None
+        """The least of what no rail cuts off."""
         self.restart()
 
     def restart(self) -> None:
@@ -47,7 +51,7 @@ class NoiseWatch:
     @property
     def least_range(self) -> float:
         """The least that the sensor has ever moved by in half a second: its noise, hardly any breath; 0: unknown."""
-        return self._least if self._least is not None and self._n_known >= N_KNOWN else 0.0
+        return self._least_whole if self._least_whole is not None and self._n_known >= N_KNOWN else 0.0
 
     def judge(self, segment: Segment) -> None:
         """Take half a second."""
@@ -59,6 +63,8 @@ class NoiseWatch:
         if high - low > self._flat or not has_noise:
             self._n_known += 1
             self._least = high - low if self._least is None else min(self._least, high - low)
+            if max(segment.share_on(low), segment.share_on(high)) < CUT_SHARE:
+                self._least_whole = high - low if self._least_whole is None else min(self._least_whole, high - low)
 
 
 class MotionWatch:

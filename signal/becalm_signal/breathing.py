@@ -142,7 +142,7 @@ class BreathingStage:
         if not self._watch.feed(piece):
             return False
         self._noise.judge(self._watch.newest)
-        self._turns.raise_floor(self._noise.least_range)
+        self._turns.heed_noise(self._noise.least_range)
         return True
 
     def _begins_afresh(self, at: int) -> bool:

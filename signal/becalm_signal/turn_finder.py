@@ -64,7 +64,7 @@ class TurnFinder:
 
     def __init__(self, rate_hz: float, *, floor: float) -> None:
         self._rate_hz = rate_hz
-        self._floor = floor
+        self._least_floor = self._floor = floor
         """No way back that is shorter makes a turn."""
         self._swings: deque[float] = deque(maxlen=N_SWINGS)
         self._halves_s: deque[float] = deque(maxlen=N_SWINGS)
@@ -91,11 +91,12 @@ class TurnFinder:
         self._square.reset()
         self.hid_breath = False
 
-    def raise_floor(self, floor: float) -> None:
-        """Ask this much of every turn from now on: the noise of the sensor is known."""
-        if floor > self._floor:
+    def heed_noise(self, range_now: float) -> None:
+        """Ask at least this much of every turn from now on: what the noise of the sensor is known to be by now."""
+        floor = max(self._least_floor, range_now)
+        if floor != self._floor:
             self._floor = floor
-            self._needed = max(floor, self._needed)
+            self._needed = max(floor, HYSTERESIS_SHARE * self.usual_swing)
 
     def step(self, y: float) -> Turned | None:
         """Take one filtered sample."""

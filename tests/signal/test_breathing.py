@@ -85,6 +85,15 @@ def test_noise_of_a_belt_that_lost_the_chest_is_no_breath(make_track: Any, run_t
     assert ticks[170_000_000_000].breathing_rate_bpm.value is None
 
 
+def test_breaths_are_seen_however_loud_the_belt_was_while_it_was_put_on(make_track: Any, run_tracks: Any) -> None:
+    t_s = np.arange(25 * 120) / 25.0
+    rng = np.random.default_rng(1)
+    samples = 0.5 * np.sin(2 * np.pi * 0.2 * t_s) + rng.normal(0.0, np.where(t_s < 15, 2.0, 0.005))
+    derived = breathe(make_track, run_tracks, samples, 25.0)
+    shown = [e.breathing_rate_bpm.value for e in derived if isinstance(e, Metrics) and e.t_ns >= 60e9]
+    assert shown == pytest.approx([12.0] * len(shown), abs=0.5)
+
+
 def test_a_held_breath_has_no_rate(make_track: Any, run_tracks: Any) -> None:
     t_s = np.arange(25 * 120) / 25.0
     rng = np.random.default_rng(1)
