@@ -8,7 +8,7 @@ from statistics import fmean, median, stdev, variance
 
 from becalm_cli.truth import BEAT_NS, EARLY, MIN_ACCEPTED_SHARE, MIN_PAIRS, TURN_NS, Truth
 from becalm_protocol.units import NS_PER_S
-from becalm_signal.slow_board import RENEWED_NS
+from becalm_signal.slow_board import LONG_RENEWED_NS, MINUTE_RENEWED_NS
 from becalm_simulator.heart import HeartBeat
 
 WINDOW_S = {"": 60, "_300s": 300}
@@ -31,7 +31,7 @@ def slow_index(truth: Truth, name: str, t_ns: int, *, tick_ns: int) -> float | N
         return rsa_ms(truth, t_ns)
     window = "_300s" if "_300s" in name else ""
     if name != LIVE:  # told again until it is renewed
-        tick_ns -= tick_ns % RENEWED_NS
+        tick_ns -= tick_ns % (LONG_RENEWED_NS if window else MINUTE_RENEWED_NS)
     since_ns = tick_ns - WINDOW_S[window] * NS_PER_S
     first = bisect_right(truth.beats, since_ns, key=_when)
     last = bisect_right(truth.beats, t_ns + BEAT_NS, key=_when)

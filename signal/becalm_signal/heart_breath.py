@@ -14,7 +14,7 @@ from becalm_signal.breath_board import HINTS
 from becalm_signal.breath_phase import phase_between
 from becalm_signal.coherence import COHERENCE_S, coherence_share
 from becalm_signal.intervals import is_sound
-from becalm_signal.slow_board import RENEWED_NS, Moment
+from becalm_signal.slow_board import MINUTE_RENEWED_NS, Moment
 from becalm_signal.stage import Output
 
 PHASE_S = 60.0
@@ -77,7 +77,7 @@ class HeartBreathSection:
         if heart is None:
             return dict.fromkeys(("rsa_ms", "coherence", "phase_deg"), Index(reason=Reason.NO_SENSOR))
         bad, breathing = moment.metrics.heart_rate_bpm.reason, moment.metrics.breathing_rate_bpm.reason
-        of = (moment.now_ns // RENEWED_NS, heart, breath, bad, breathing)
+        of = (moment.now_ns // MINUTE_RENEWED_NS, heart, breath, bad, breathing)
         if of != self._of:
             self._of, self._told = of, self._work_out(moment, heart=heart)
         return self._told

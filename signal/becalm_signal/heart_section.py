@@ -10,7 +10,7 @@ from becalm_signal.bounds import Z_95
 from becalm_signal.hrv import WINDOW_S
 from becalm_signal.interval_log import IntervalLog
 from becalm_signal.intervals import Differences, Interval, differences, jitter_ms, newest_ns
-from becalm_signal.slow_board import RENEWED_NS, Moment
+from becalm_signal.slow_board import LONG_RENEWED_NS, MINUTE_RENEWED_NS, Moment, Renewed
 from becalm_signal.spectrum import WINDOW_S as SPECTRUM_S
 from becalm_signal.spectrum import Bands, SlidingSpectrum
 from becalm_signal.stage import Output
@@ -72,32 +72,32 @@ class _Heart:
     def __init__(self) -> None:
         self._log = IntervalLog(LONG_S)
         self._spectrum = SlidingSpectrum()
-        self._renewed: int | None = None
-        self._told: dict[str, Index] = {}
+        self._minute = Renewed(self._of_minute, every_ns=MINUTE_RENEWED_NS)
+        self._bands = Renewed(self._powers, every_ns=LONG_RENEWED_NS)
+        self._long = Renewed(self._of_long, every_ns=LONG_RENEWED_NS)
 
     def apply(self, beat: Beat) -> None:
         for rr in self._log.apply(beat):
             self._spectrum.add(rr.t_ns / NS_PER_S, rr.rr_ms)
 
     def indices(self, now_ns: int) -> dict[str, Index]:
-        renewed = now_ns // RENEWED_NS
-        if renewed != self._renewed:
-            self._renewed, self._told = renewed, self._work_out(now_ns)
-        return self._told
+        return self._minute.at(now_ns) | self._long.at(now_ns) | self._bands.at(now_ns)
 
-    def _work_out(self, now_ns: int) -> dict[str, Index]:
-        self._log.forget(now_ns)
-        self._spectrum.forget(now_ns / NS_PER_S - SPECTRUM_S)
-        long = time_domain(self._log.intervals, now_ns=now_ns, window_s=LONG_S)
+    def _of_minute(self, now_ns: int) -> dict[str, Index]:
         minute = time_domain(self._since(now_ns, WINDOW_S), now_ns=now_ns, window_s=WINDOW_S)
-        told = {name: minute[name] for name in OF_MINUTE}
-        return told | {_long_name(name): long[name] for name in OF_LONG} | self._powers(now_ns)
+        return {name: minute[name] for name in OF_MINUTE}
+
+    def _of_long(self, now_ns: int) -> dict[str, Index]:
+        self._log.forget(now_ns)
+        long = time_domain(self._log.intervals, now_ns=now_ns, window_s=LONG_S)
+        return {_long_name(name): long[name] for name in OF_LONG}
 
     def _since(self, now_ns: int, window_s: float) -> list[Interval]:
         since_ns = now_ns - round(window_s * NS_PER_S)
         return [rr for rr in self._log.intervals if rr.t_ns > since_ns]
 
     def _powers(self, now_ns: int) -> dict[str, Index]:
+        self._spectrum.forget(now_ns / NS_PER_S - SPECTRUM_S)
         window = self._since(now_ns, SPECTRUM_S)
         bands = self._spectrum.bands() if self._spectrum.told_s() >= MIN_TOLD_S else None
         if bands is None:

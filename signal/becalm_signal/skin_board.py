@@ -24,6 +24,7 @@ class SkinBoard:
 
     def __init__(self) -> None:
         self._level: SkinLevel | None = None
+        self._told = Index(reason=Reason.WARMING_UP)
         self._began_ns = 0
         self._peaks_ns: deque[int] = deque(maxlen=256)
         self._seen: deque[tuple[int, int]] = deque()
@@ -42,6 +43,8 @@ class SkinBoard:
                 step_ns = event.emitted_ns - self._level.emitted_ns
                 self._see(event.emitted_ns, step_ns if step_ns <= LONGEST_STEP_NS else 0)
             self._level = event
+            bound_us = event.bound_us + event.dried_us
+            self._told = Index(value=event.level_us, bound=bound_us, sample_ns=event.t_ns)
 
     def _see(self, t_ns: int, step_ns: int) -> None:
         if len(self._seen) >= MAX_LEVELS:
@@ -51,12 +54,9 @@ class SkinBoard:
 
     def level(self, now_ns: int) -> Index:
         """Return the level in uS."""
-        if self._level is None:
-            return Index(reason=Reason.WARMING_UP)
-        if now_ns - self._level.emitted_ns > STALE_NS:
+        if self._level is not None and now_ns - self._level.emitted_ns > STALE_NS:
             return Index(reason=Reason.SENSOR_LOST)
-        level = self._level
-        return Index(value=level.level_us, bound=level.bound_us + level.dried_us, sample_ns=level.t_ns)
+        return self._told
 
     def reading(self) -> Reading | None:
         """Return the level for arousal, which has the doubt about electrodes in its own bound."""

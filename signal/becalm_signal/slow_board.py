@@ -4,7 +4,7 @@ A section takes every output in the order in which it counts, and is asked once 
 no section tells is `warming_up` where its sensor is about and `no_sensor` where it is not.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,8 +14,9 @@ from becalm_protocol.units import NS_PER_S
 from becalm_signal.stage import Output
 
 SLOW_TICK_NS = 5 * NS_PER_S
-# What speaks of a minute of beats and more is worked out anew every other time.
-RENEWED_NS = 2 * SLOW_TICK_NS
+# What speaks of a minute of beats is worked out anew every other time, what speaks of two and five every fourth.
+MINUTE_RENEWED_NS = 2 * SLOW_TICK_NS
+LONG_RENEWED_NS = 4 * SLOW_TICK_NS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,23 @@ class Section(Protocol):
 
     def indices(self, moment: Moment) -> dict[str, Index]:
         """Return all indices of this section by their names in `SlowMetrics`, at every moment the same names."""
+
+
+class Renewed:
+    """Indices that are worked out anew every so often, and every time while none of them can be told."""
+
+    def __init__(self, work_out: Callable[[int], dict[str, Index]], *, every_ns: int) -> None:
+        self._work_out = work_out
+        self._every_ns = every_ns
+        self._round: int | None = None
+        self._told: dict[str, Index] = {}
+
+    def at(self, now_ns: int) -> dict[str, Index]:
+        """Return them at a moment."""
+        this_round = now_ns // self._every_ns
+        if this_round != self._round or all(index.value is None for index in self._told.values()):
+            self._round, self._told = this_round, self._work_out(now_ns)
+        return self._told
 
 
 class SlowBoard:

@@ -4,7 +4,7 @@ from typing import Any
 
 from becalm_protocol.derived import Beat, BeatFlag, Index, Metrics, Reason, SlowMetrics
 from becalm_protocol.events import SignalKind
-from becalm_signal.slow_board import Moment, SlowBoard
+from becalm_signal.slow_board import Moment, Renewed, SlowBoard
 from becalm_signal.stage import Output
 
 NO_SENSOR = Index(reason=Reason.NO_SENSOR)
@@ -46,3 +46,16 @@ def test_the_pipeline_tells_them_every_five_seconds(run_tracks: Any, make_track:
     slow = [event for event in derived if isinstance(event, SlowMetrics)]
     assert [event.t_ns for event in slow] == [n * 5_000_000_000 for n in range(1, 7)]
     assert {event.heart_source for event in slow} == {SignalKind.ECG}
+
+
+def test_what_is_renewed_is_asked_for_again_at_once_only_while_nothing_is_told() -> None:
+    asked: list[int] = []
+
+    def work_out(now_ns: int) -> dict[str, Index]:
+        asked.append(now_ns)
+        return {"coherence": Index(value=1.0, bound=0.0) if now_ns >= 15 else Index(reason=Reason.WARMING_UP)}
+
+    renewed = Renewed(work_out, every_ns=20)
+    told = [renewed.at(now_ns)["coherence"].value for now_ns in range(0, 50, 5)]
+    assert told == [None] * 3 + [1.0] * 7
+    assert asked == [0, 5, 10, 15, 20, 40]
