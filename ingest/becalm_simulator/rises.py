@@ -36,7 +36,7 @@ def true_rises(body: Body) -> tuple[TrueRise, ...]:
 
 
 def _rise(body: Body, onset_ns: int, *, before_ns: int) -> TrueRise:
-    end_ns = max(onset_ns + STEP_NS, min(before_ns, onset_ns + LONGEST_RISE_NS))
+    end_ns = min(max(onset_ns + STEP_NS, min(before_ns, onset_ns + LONGEST_RISE_NS)), body.t_ns)
     t_ns = np.arange(onset_ns, end_ns + 1, STEP_NS, dtype=np.int64)
     level_us = body.skin_us(t_ns)
     first = min(LEAST_RISE_NS // STEP_NS, len(t_ns) - 1)

@@ -43,3 +43,11 @@ def test_one_alone_rises_by_its_amplitude_and_one_on_a_falling_flank_by_less(bod
             assert rise.height_us < response.amplitude_us
     assert alone > 0
     assert behind > 0
+
+
+def test_one_that_begins_as_the_life_ends_has_not_risen(body: Body) -> None:
+    onset_ns = body.responses()[3].onset_ns
+    shorter = Body.from_seed(40, episodes=body.episodes())
+    shorter.until(onset_ns + NS_PER_S // 100)
+    assert shorter.responses()[-1].onset_ns == onset_ns
+    assert true_rises(shorter)[-1].height_us < 0.01
