@@ -237,6 +237,12 @@ class SignalQuality:
     kind: SignalKind
     reason: Reason | None = None
     """None: usable."""
+    caution: Reason | None = None
+    """What mars a usable signal (powerline, clipped), so that it can be mended while it still works; None where nothing
+    does, or where `reason` says why it is no use."""
+
+    def __post_init__(self) -> None:
+        require(self.reason is None or self.caution is None, "caution", "none beside a reason", self.caution)
 
 
 @value

@@ -183,11 +183,12 @@ def _spans(rows: list[dict[str, Any]]) -> list[QualitySpan]:
     spans: list[QualitySpan] = []
     for row in sorted(rows, key=lambda row: (row["kind"], row["t_ns"])):
         last = spans[-1] if spans and spans[-1].kind == row["kind"] else None
-        if last is not None and last.reason == row["reason"]:
+        if last is not None and (last.reason, last.caution) == (row["reason"], row["caution"]):
             continue
         if last is not None:
             last.end_ns = row["t_ns"]
-        spans.append(QualitySpan(kind=row["kind"], start_ns=row["t_ns"], end_ns=None, reason=row["reason"]))
+        told = {name: row[name] for name in ("kind", "reason", "caution")}
+        spans.append(QualitySpan(start_ns=row["t_ns"], end_ns=None, **told))
     return spans
 
 

@@ -10,6 +10,7 @@ from becalm_signal.bounds import Z_95
 from becalm_signal.breath_ecg import QrsLevels
 from becalm_signal.clock import StreamClock
 from becalm_signal.ecg_cause import NoiseCause
+from becalm_signal.ecg_caution import CautionWatch
 from becalm_signal.ecg_contact import ContactWatch
 from becalm_signal.ecg_plateau import PlateauWatch
 from becalm_signal.ecg_recent import RecentSamples
@@ -58,6 +59,7 @@ class EcgStage:
         self._recent = RecentSamples(rate_hz)
         self._cause = NoiseCause(self._recent, unit_per_count=unit_per_count)
         self._plateaus = PlateauWatch(self._recent, unit_per_count=unit_per_count)
+        self._caution = CautionWatch(self._recent)
         self._tails = TailWatch(self._recent)
         self._timing = TimingWatch(self._recent)
         self._trust = HeartTrust()
@@ -73,7 +75,6 @@ class EcgStage:
         self._before_error_ms = 0.0
         self._ghost = False
         self._is_doubted = False
-        self._rose_ns = 0
 
     def restart(self, *, t_ns: int, emitted_ns: int) -> list[Output]:
         """Begin again after a gap; open beats are confirmed with what is known."""
@@ -82,6 +83,7 @@ class EcgStage:
         self._detector.restart()
         self._contact.restart()
         self._plateaus.restart()
+        self._caution.restart()
         self._recent.restart()
         self._trust.restart()
         self._tails.restart()
@@ -130,6 +132,8 @@ class EcgStage:
             out += self._doubt(clock)
             self._recent.feed(taken)
             judged = self._watch.feed(taken)
+            if judged:
+                self._caution.segment(is_usable=self._quality.reason is None)
             if judged or peaks:
                 out += self._settle(peaks, at=first + n_taken - 1, clock=clock)
                 if self._origin == first + n_taken:
@@ -141,9 +145,9 @@ class EcgStage:
         if self._contact.rose_at is None or self._quality.reason is not None:
             return []
         self._is_doubted = True
-        self._rose_ns = clock.session_ns((self._origin or 0) + self._contact.rose_at)
-        emitted_ns = self._rose_ns if self._heard is None else clock.session_ns(self._heard)
-        return self._quality.change(Reason.NOISY, t_ns=self._rose_ns, emitted_ns=emitted_ns)
+        rose_ns = clock.session_ns((self._origin or 0) + self._contact.rose_at)
+        emitted_ns = rose_ns if self._heard is None else clock.session_ns(self._heard)
+        return self._quality.change(Reason.NOISY, t_ns=rose_ns, emitted_ns=emitted_ns)
 
     def _settle(self, peaks: Sequence[Peak], *, at: int, clock: StreamClock) -> list[Output]:
         emitted_ns = clock.session_ns(at if self._heard is None else self._heard)
@@ -152,6 +156,7 @@ class EcgStage:
         for peak in peaks:
             self._contact.beat(peak.at, is_known=peak.is_known, is_new=peak.is_new)
             peak.error_ms = math.hypot(self._plateaus.error_ms(peak.at), self._timing.error_ms(peak.at))
+            self._caution.beat(self._plateaus.height, is_cut=self._plateaus.is_cut)
             told += self._trust.hear(peak)
             if self._trust.is_trusted:
                 self._tails.beat(peak.at, height=peak.height, noise=self._contact.noise)
@@ -203,8 +208,8 @@ class EcgStage:
         if reason is Reason.OFF_BODY and self._contact.silent_since is not None:
             heard_ns = clock.session_ns((self._origin or 0) + self._contact.silent_since)
             self._flagger.disown(after_ns=heard_ns)
-            since_ns = min(t_ns, max(heard_ns + OFF_AFTER_NS, self._rose_ns))
-        return self._quality.change(reason, t_ns=since_ns, emitted_ns=t_ns)
+            since_ns = min(t_ns, max(heard_ns + OFF_AFTER_NS, self._quality.told_ns + 1))
+        return self._quality.change(reason, t_ns=since_ns, emitted_ns=t_ns, caution=self._caution.reason)
 
     def _beat(self, peak: Peak, *, clock: StreamClock, emitted_ns: int) -> list[Output]:
         is_strange = self._quality.reason is Reason.POOR_CONTACT

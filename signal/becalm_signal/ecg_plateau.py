@@ -31,6 +31,10 @@ class PlateauWatch:
         self._n_least = max(2, math.ceil(LEAST_S * self._rate_hz))
         self._lows: deque[float] = deque(maxlen=N_BEATS)
         self._highs: deque[float] = deque(maxlen=N_BEATS)
+        self.height = 0.0
+        """Range of the beat asked for last, in the unit of the samples."""
+        self.is_cut = False
+        """Whether that beat ends in a plateau."""
 
     def restart(self) -> None:
         """Begin again after a gap."""
@@ -42,15 +46,18 @@ class PlateauWatch:
         middle = round(at)
         part = self._recent.between(middle - self._reach, middle + self._reach + 1)
         if not part:
+            self.height, self.is_cut = 0.0, False
             return 0.0
         low, high = min(part), max(part)
+        self.height = high - low
         rails = []
-        if self._lows and high - low >= self._least_range:
+        if self._lows and self.height >= self._least_range:
             rails += [low] if low == self._lows[-1] == min(self._lows) else []
             rails += [high] if high == self._highs[-1] == max(self._highs) else []
         self._lows.append(low)
         self._highs.append(high)
         cuts = [rail for rail in rails if part.count(rail) >= self._n_least]
+        self.is_cut = bool(cuts)
         if len(cuts) > 1:  # which of the two deflections was larger is not known
             return 500.0 * abs(_middle(part, cuts[0]) - _middle(part, cuts[1])) / self._rate_hz
         return max((1000.0 * ERROR_SHARE * (part.count(cut) - 1) / self._rate_hz for cut in cuts), default=0.0)

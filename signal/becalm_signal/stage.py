@@ -86,10 +86,17 @@ class QualityReporter:
     def __init__(self, kind: SignalKind) -> None:
         self._kind = kind
         self.reason: Reason | None = None
+        self.told_ns = 0
+        """The moment that the last event spoke of; a later one speaks of a later moment."""
+        self._caution: Reason | None = None
 
-    def change(self, reason: Reason | None, *, t_ns: int, emitted_ns: int) -> list[Output]:
-        """Return the event of a change, or nothing."""
-        if reason is self.reason:
+    def change(
+        self, reason: Reason | None, *, t_ns: int, emitted_ns: int, caution: Reason | None = None
+    ) -> list[Output]:
+        """Return the event of a change, or nothing; of a signal that is no use no caution is told."""
+        if reason is not None:
+            caution = None
+        if reason is self.reason and caution is self._caution:
             return []
-        self.reason = reason
-        return [SignalQuality(t_ns=t_ns, emitted_ns=emitted_ns, kind=self._kind, reason=reason)]
+        self.reason, self._caution, self.told_ns = reason, caution, t_ns
+        return [SignalQuality(t_ns=t_ns, emitted_ns=emitted_ns, kind=self._kind, reason=reason, caution=caution)]

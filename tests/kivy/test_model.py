@@ -183,6 +183,17 @@ def test_an_unclear_signal_says_what_to_do(practising: Screen, person: Any) -> N
     assert view.notice.startswith(words.SKIN_UNCLEAR)
 
 
+def test_a_signal_that_is_marred_says_so_while_it_is_of_use(practising: Screen, person: Any) -> None:
+    hum = SignalQuality(t_ns=0, emitted_ns=0, kind=SignalKind.ECG, caution=Reason.POWERLINE)
+    practising.tell_events(person.beat(99.5, idx=3), hum)
+    view = practising.look(100)
+    assert signal_of(view, Curve.HEART).state is SignalState.LIVE
+    assert view.notice is not None
+    assert view.notice.startswith("Strap: still readable, but mains hum; move away from cables and chargers.")
+    practising.tell_events(SignalQuality(t_ns=0, emitted_ns=0, kind=SignalKind.ECG))
+    assert practising.look(100).notice is None
+
+
 def test_battery_and_unknown_streams(practising: Screen) -> None:
     practising.tell_events(
         Battery(stream_id="ecg", received_ns=0, level_pct=12),

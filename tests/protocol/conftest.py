@@ -136,6 +136,7 @@ LIVE_LATER: tuple[h.LiveEvent, ...] = (
         withheld={"time": "expected at least 10 intervals, got 5"},
     ),
     Marker(marker_id="3c0a", t_ns=9, label="door bell"),
+    d.SignalQuality(t_ns=9, emitted_ns=10, kind=e.SignalKind.ECG, caution=d.Reason.POWERLINE),
 )  # fmt: skip
 """Added after the first: the numbers in the older golden frames stay."""
 
@@ -154,6 +155,7 @@ def all_messages() -> dict[str, object]:
         name = f"Live.{type(live_event).__name__}"
         name += ".rr" if getattr(live_event, "source", None) is e.SignalKind.RR else ""
         name += ".withheld" if getattr(live_event, "withheld", None) else ""
+        name += ".caution" if getattr(live_event, "caution", None) else ""
         named[name] = h.Live(seq=seq, event=live_event, ledger=LEDGER)
     for message in CONTROL_2:
         form = ".held" if getattr(message, "ledger", None) and message.ledger.held else ""  # type: ignore[attr-defined]

@@ -51,6 +51,13 @@ def test_an_index_has_a_value_and_a_bound_or_a_reason() -> None:
             derived.Index(**wrong)
 
 
+def test_only_a_usable_signal_has_a_caution() -> None:
+    kind, hum = events.SignalKind.ECG, derived.Reason.POWERLINE
+    derived.SignalQuality(t_ns=1, emitted_ns=2, kind=kind, caution=hum)
+    with pytest.raises(ValueError, match="caution: expected none beside a reason"):
+        derived.SignalQuality(t_ns=1, emitted_ns=2, kind=kind, reason=derived.Reason.NOISY, caution=hum)
+
+
 @pytest.mark.parametrize("index", [float("nan"), float("inf"), float("-inf")])
 def test_a_window_holds_finite_values_only(index: float) -> None:
     with pytest.raises(ValueError, match="HRV_SDNN: expected a finite value"):

@@ -124,10 +124,11 @@ class SpeakingPipeline:
 
     def __init__(self, _streams: Any) -> None:
         self._told = [
-            SignalQuality(t_ns=t_s * NS_PER_S, emitted_ns=t_s * NS_PER_S, kind=kind, reason=reason)
-            for t_s, kind, reason in (
-                (0, SignalKind.ECG, Reason.WARMING_UP), (0, SignalKind.RESPIRATION, None), (1, SignalKind.ECG, None),
-                (2, SignalKind.ECG, None), (3, SignalKind.ECG, Reason.FLAT),
+            SignalQuality(t_ns=t_s * NS_PER_S, emitted_ns=t_s * NS_PER_S, kind=kind, reason=reason, caution=caution)
+            for t_s, kind, reason, caution in (
+                (0, SignalKind.ECG, Reason.WARMING_UP, None), (0, SignalKind.RESPIRATION, None, None),
+                (1, SignalKind.ECG, None, None), (2, SignalKind.ECG, None, None),
+                (3, SignalKind.ECG, None, Reason.POWERLINE), (4, SignalKind.ECG, Reason.FLAT, None),
             )
         ]  # fmt: skip
 

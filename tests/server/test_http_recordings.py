@@ -62,9 +62,9 @@ async def test_quality_is_told_in_spans_without_a_hole(start_server: Any, databa
         session_id = await recorded(server, sensors)
         async with server.http() as http:
             items = (await http.get(f"/v1/sessions/{session_id}/quality")).json()["items"]
-    assert [(one["kind"], one["start_ns"], one["end_ns"], one["reason"]) for one in items] == [
-        ("ecg", 0, NS, "warming_up"), ("ecg", NS, 3 * NS, None), ("ecg", 3 * NS, None, "flat"),
-        ("respiration", 0, None, None),
+    assert [(one["kind"], one["start_ns"], one["end_ns"], one["reason"], one["caution"]) for one in items] == [
+        ("ecg", 0, NS, "warming_up", None), ("ecg", NS, 3 * NS, None, None), ("ecg", 3 * NS, 4 * NS, None, "powerline"),
+        ("ecg", 4 * NS, None, "flat", None), ("respiration", 0, None, None, None),
     ]  # fmt: skip
 
 

@@ -76,4 +76,10 @@ def notice(
         for signal in signals:
             if signal.state is wanted:
                 return f"{table[signal.curve]}\n{words.PRACTICE_GOES_ON}"
-    return f"{words.NOT_STORED_YET}\n{words.PRACTICE_GOES_ON}" if is_held else None
+    if is_held:
+        return f"{words.NOT_STORED_YET}\n{words.PRACTICE_GOES_ON}"
+    for signal in signals:
+        if signal.is_live and signal.caution is not None:
+            told = words.STILL_READABLE.format(sensor=CHIP_NAMES[signal.curve], why=WITHHELD[signal.caution])
+            return f"{told}\n{words.PRACTICE_GOES_ON}"
+    return None

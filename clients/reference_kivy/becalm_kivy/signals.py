@@ -38,6 +38,8 @@ class SignalView:
     """Age of its newest sample."""
     reason: Reason | None
     """What its quality suffers from."""
+    caution: Reason | None
+    """What mars it while it is still of use."""
 
     @property
     def is_live(self) -> bool:
@@ -52,6 +54,7 @@ class _Stream:
         self.battery_pct: int | None = None
         self.newest_ns: int | None = None
         self.reason: Reason | None = None
+        self.caution: Reason | None = None
 
 
 class Signals:
@@ -65,7 +68,7 @@ class Signals:
         """Forget what belongs to a session; the sensors stay."""
         self._kinds.clear()
         for stream in self._streams.values():
-            stream.newest_ns = stream.reason = None
+            stream.newest_ns = stream.reason = stream.caution = None
 
     def set_streams(self, streams: tuple[StreamInfo, ...]) -> None:
         """Learn which stream carries which signal."""
@@ -96,7 +99,8 @@ class Signals:
 
     def set_quality(self, quality: SignalQuality) -> None:
         """The pipeline judged a signal."""
-        self._streams[quality.kind].reason = quality.reason
+        stream = self._streams[quality.kind]
+        stream.reason, stream.caution = quality.reason, quality.caution
 
     def add_sample(self, kind: SignalKind, sample_ns: int) -> None:
         """A sample of this session time is here."""
@@ -145,6 +149,7 @@ def _look(curve: Curve, stream: _Stream, session_ns: int | None) -> SignalView:
         battery_pct=stream.battery_pct,
         age_ns=age_ns,
         reason=stream.reason,
+        caution=stream.caution,
     )
 
 

@@ -43,6 +43,7 @@ SKIN_STALE = "Nothing new from the skin sensor; what is dimmed is from earlier."
 HEART_UNCLEAR = "The strap's signal is unclear; damp its pads and sit still for a moment."
 BREATH_UNCLEAR = "The belt's signal is unclear; make it a little tighter."
 SKIN_UNCLEAR = "The skin sensor's signal is unclear; press its pads on and rest the hand."
+STILL_READABLE = "{sensor}: still readable, but {why}."
 
 # Sensors
 STRAP = "Strap"

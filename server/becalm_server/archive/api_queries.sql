@@ -39,8 +39,8 @@ delete from annotation
 where annotation_id = %(annotation_id)s and session_id = %(session_id)s and kind = %(kind)s
 returning t_ns, text
 
--- select_quality: from when on a signal could or could not carry indices
-select t_ns, kind, emitted_ns, reason
+-- select_quality: from when on a signal could or could not carry indices, and what marred it
+select t_ns, kind, emitted_ns, reason, caution
 from signal_quality
 where session_id = %(session_id)s and pipeline_version = %(pipeline_version)s
 order by t_ns, kind

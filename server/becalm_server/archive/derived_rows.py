@@ -133,6 +133,7 @@ def _quality(quality: SignalQuality) -> Row:
         "kind": quality.kind.value,
         "emitted_ns": quality.emitted_ns,
         "reason": _text(quality.reason),
+        "caution": _text(quality.caution),
     }
 
 

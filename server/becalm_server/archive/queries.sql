@@ -160,10 +160,10 @@ select session_id, pipeline_version, t_ns, emitted_ns, heart_source, breath_sour
 on conflict do nothing
 
 -- insert_quality: from when on a signal can or cannot carry indices
-insert into signal_quality (session_id, pipeline_version, t_ns, kind, emitted_ns, reason)
+insert into signal_quality (session_id, pipeline_version, t_ns, kind, emitted_ns, reason, caution)
 select * from unnest(
     %(session_id)b::text[], %(pipeline_version)b::text[], %(t_ns)b::bigint[], %(kind)b::text[],
-    %(emitted_ns)b::bigint[], %(reason)b::text[]
+    %(emitted_ns)b::bigint[], %(reason)b::text[], %(caution)b::text[]
 )
 on conflict do nothing
 

@@ -183,11 +183,14 @@ class GapRow(BaseModel):
 class QualitySpan(BaseModel):
     """A stretch of time in which a kind of signal could (reason null) or could not carry indices."""
 
-    model_config = shown({"kind": "ecg", "start_ns": 81 * _NS, "end_ns": 86 * _NS, "reason": "sensor_lost"})
+    model_config = shown(
+        {"kind": "ecg", "start_ns": 81 * _NS, "end_ns": 86 * _NS, "reason": "sensor_lost", "caution": None}
+    )
     kind: SignalKind
     start_ns: int
     end_ns: int | None = Field(description="null: to the end, or until now")
     reason: Reason | None
+    caution: Reason | None = Field(description="what marred a signal that could carry indices; null: nothing told")
 
 
 class QualityList(BaseModel):

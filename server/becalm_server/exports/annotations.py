@@ -58,7 +58,8 @@ def _response(row: dict[str, Any]) -> Annotation:
 
 
 def _quality(row: dict[str, Any]) -> Annotation:
-    return Annotation(t_ns=row["t_ns"], text=f"Quality {row['kind']} {row['reason'] or 'usable'}")
+    caution = f", {row['caution']}" if row["caution"] else ""
+    return Annotation(t_ns=row["t_ns"], text=f"Quality {row['kind']} {row['reason'] or 'usable'}{caution}")
 
 
 def _happenings(streams: Iterable[StreamInfo], events: Iterable[Happening]) -> Iterator[Annotation]:

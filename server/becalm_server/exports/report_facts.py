@@ -51,6 +51,8 @@ class Signal:
     """Of the session; of intervals the share that was clear; None where nothing judges them, as beside an ECG."""
     reasons: tuple[tuple[str, float], ...]
     """Why it was not usable, and for how many seconds; the longest first."""
+    cautions: tuple[tuple[str, float], ...]
+    """What marred it while it was usable, likewise."""
 
 
 @value
@@ -151,7 +153,8 @@ def _beats(rows: Iterable[Row]) -> dict[str, tuple[int, int]]:
 
 
 def _signals(content: Content, beats: Mapping[str, tuple[int, int]], *, end_ns: int) -> tuple[Signal, ...]:
-    spans = _spans(content.rows("select_quality"), end_ns=end_ns)
+    quality = list(content.rows("select_quality"))
+    spans, marred = (_spans(quality, column, end_ns=end_ns) for column in ("reason", "caution"))
     counts = {row["stream_id"]: row for row in content.rows("select_counts")}
     found = []
     for info in content.streams:
@@ -160,7 +163,6 @@ def _signals(content: Content, beats: Mapping[str, tuple[int, int]], *, end_ns: 
         told = spans.get(kind, untold)
         shares = [told.get("", 0) / max(1, sum(told.values()))] if told else []
         shares += [1.0 - flagged / n for n, flagged in [beats.get(kind, (0, 0))] if info.sample_rate_hz is None and n]
-        reasons = sorted(((why, ns) for why, ns in told.items() if why), key=lambda one: -one[1])
         found.append(
             Signal(
                 sensor=info.device,
@@ -169,17 +171,23 @@ def _signals(content: Content, beats: Mapping[str, tuple[int, int]], *, end_ns: 
                 n_samples=int(held["n_samples"]),
                 n_gaps=int(held["n_gaps"]),
                 usable_share=min(shares, default=None),
-                reasons=tuple((why, s_from_ns(ns)) for why, ns in reasons if ns >= NS_PER_S),
+                reasons=_longest_first(told),
+                cautions=_longest_first(marred.get(kind, {})),
             )
         )
     return tuple(found)
 
 
-def _spans(rows: Iterable[Row], *, end_ns: int) -> dict[str, dict[str, int]]:
-    """Return {kind: {reason, or "" where it was usable: nanoseconds}}."""
+def _longest_first(told: Mapping[str, int]) -> tuple[tuple[str, float], ...]:
+    reasons = sorted(((why, ns) for why, ns in told.items() if why and ns >= NS_PER_S), key=lambda one: -one[1])
+    return tuple((why, s_from_ns(ns)) for why, ns in reasons)
+
+
+def _spans(rows: Iterable[Row], column: str, *, end_ns: int) -> dict[str, dict[str, int]]:
+    """Return {kind: {reason or caution, "" where there was none: nanoseconds}}."""
     by_kind: dict[str, list[tuple[int, str]]] = defaultdict(lambda: [(0, "")])
     for row in rows:
-        by_kind[row["kind"]].append((max(0, row["t_ns"]), row["reason"] or ""))
+        by_kind[row["kind"]].append((max(0, row["t_ns"]), row[column] or ""))
     found: dict[str, dict[str, int]] = {}
     for kind, told in by_kind.items():
         spans = found.setdefault(kind, defaultdict(int))

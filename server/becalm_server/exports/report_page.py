@@ -111,9 +111,14 @@ def _measured(facts: Facts) -> str:
 def _signal_row(signal: Signal) -> str:
     sampled = f"{signal.sample_rate_hz:g} Hz" if signal.sample_rate_hz else "each beat"
     usable = "not judged" if signal.usable_share is None else f"{signal.usable_share:.0%} of the time"
-    why = "; ".join(f"{words.reason(name)} {_span(seconds)}" for name, seconds in signal.reasons[:3])
+    usable = "; ".join((usable, *_reasons(signal.cautions)))
+    why = "; ".join(_reasons(signal.reasons))
     cells = (signal.sensor, sampled, f"{signal.n_samples:,}", str(signal.n_gaps), usable, why or "\u2013")
     return _row(words.KINDS.get(signal.kind, signal.kind), cells)
+
+
+def _reasons(told: tuple[tuple[str, float], ...]) -> list[str]:
+    return [f"{words.reason(name)} {_span(seconds)}" for name, seconds in told[:3]]
 
 
 def _variability(facts: Facts) -> str:

@@ -132,6 +132,7 @@ def conclusions() -> list[Any]:
         PhaseChange(t_ns=0, phase=Phase.BASELINE),
         PhaseChange(t_ns=30 * NS_PER_S, phase=Phase.PRACTICE,
                     pacer=Pacer(started_ns=30 * NS_PER_S, inhale_s=4.0, exhale_s=6.0)),
+        SignalQuality(t_ns=NS_PER_S, emitted_ns=NS_PER_S, kind=SignalKind.ECG, caution=Reason.POWERLINE),
         SignalQuality(t_ns=3 * NS_PER_S, emitted_ns=4 * NS_PER_S, kind=SignalKind.ECG, reason=Reason.NOISY),
         BreathPause(t_ns=50 * NS_PER_S, end_ns=55 * NS_PER_S, emitted_ns=56 * NS_PER_S, source=SignalKind.RESPIRATION),
         HrvWindow(t_ns=60 * NS_PER_S, emitted_ns=61 * NS_PER_S, window_s=60.0, n_beats=70,

@@ -91,9 +91,9 @@ def test_numbers_are_those_of_the_session(page: Page) -> None:
     # The only window of 60 s that lies wholly in practice (from 30 s on) is that of second 90: 60 + 90 / 8.
     assert rows["RMSSD"] == ["no whole window", "71.2 ± 0.5 ms (100%)", NONE]
     assert rows["RMSSD over 5 min"] == ["no whole window", "no whole window", NONE]
-    # Noisy from second 3 to the end at 90; 90 beats, of which one was flagged, and a third as many from the strap.
+    # Hum from second 1, noisy from second 3 to the end at 90; 90 beats, one flagged, a third as many from the strap.
     ecg = next(row for row in page.rows if row[0] == "ECG")
-    assert ecg[5:] == ["3% of the time", "too much noise 1 min 27 s"]
+    assert ecg[5:] == ["3% of the time; mains in the signal 2 s", "too much noise 1 min 27 s"]
     assert ecg[3:5] == [f"{70 * 130 + 73:,}", "1"]  # one block came twice
     text = " ".join(page.texts)
     assert "90 beats from ECG, 1 of them unclear and left out of variability" in text

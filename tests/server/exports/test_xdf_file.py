@@ -100,7 +100,13 @@ async def test_beats_indices_and_markers(session_id: str, recording: Any, export
     assert streams["slow indices"]["time_series"].shape == (18, 2 * len(SlowMetrics.index_names()))
     assert indices["info"]["desc"][0]["pipeline_version"] == [PIPELINE_VERSION]
     texts = [text for (text,) in streams["markers"]["time_series"]]
-    assert {"Phase baseline", "Gap ECG link_lost", "Beat ecg ectopic", "Quality ecg noisy"} <= set(texts)
+    assert {
+        "Phase baseline",
+        "Gap ECG link_lost",
+        "Beat ecg ectopic",
+        "Quality ecg noisy",
+        "Quality ecg usable, powerline",
+    } <= set(texts)
 
 
 async def test_odd_names_survive(session_id: str, recording: Any, export: Any, read: Any) -> None:
