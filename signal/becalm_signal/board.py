@@ -31,8 +31,8 @@ SHAKEN = frozenset({SignalKind.ECG, *LIGHTS})
 OF_MOVEMENT = frozenset({Reason.NOISY, Reason.OFF_BODY})
 
 OF_BREATHS = (BreathTurn, Breath, BreathPause)
-# What speaks of half a minute and more is worked out once a second, and anew where another heart counts or a pacer sets
-# the breath; whether it is shown is settled at every tick.
+# What speaks of half a minute and more is worked out once a second, and anew where another heart counts, a pacer sets
+# the breath, or what speaks of the moment fails or comes back: no signal is shown for longer than it is known.
 RENEWED_NS = NS_PER_S
 NOTHING_YET = Index(reason=Reason.WARMING_UP)
 
@@ -52,8 +52,8 @@ class Board:
         self._disagrees = self._moves = False
         # All sources are followed all the time, so that one is ready when another fails.
         self.heart = next((kind for kind in HEART if kind in kinds), SignalKind.RR)
-        self._moment: tuple[int, SignalKind, bool] | None = None
-        """Of what second, heart and kind of breath these three are."""
+        self._moment: tuple[int, SignalKind, bool, tuple[Reason | None, ...]] | None = None
+        """Of what second, heart and kind of breath these three are, and why what else is told was withheld then."""
         self._rmssd = self._responses = self._told_arousal = NOTHING_YET
 
     @property
@@ -122,14 +122,15 @@ class Board:
     def metrics(self, now_ns: int, *, lost: frozenset[SignalKind], pacing: bool) -> Metrics:
         """Return all indices at `now_ns`, a moment that is settled."""
         heart, skin, beats = self._heart_kinds, self._skin_kinds, self._beats[self.heart]
-        moment = (now_ns // RENEWED_NS, self.heart, pacing)
+        heart_bpm = self._guard(beats.heart_rate(now_ns), heart, lost=lost, strict=True)
+        breathing = self._guard(self.breath.rate(now_ns, pacing=pacing), self.breath.kinds, lost=lost, strict=True)
+        level = self._guard(self._skin.level(now_ns), skin, lost=lost, strict=True)
+        reasons = (heart_bpm.reason, breathing.reason, level.reason)
+        moment = (now_ns // RENEWED_NS, self.heart, pacing, reasons)
         is_due, self._moment = moment != self._moment, moment
         if is_due:
             self._rmssd, self._responses = beats.rmssd(now_ns), self._skin.response_rate(now_ns)
-        heart_bpm = self._guard(beats.heart_rate(now_ns), heart, lost=lost, strict=True)
         rmssd = self._guard(self._rmssd, heart, lost=lost)
-        breathing = self._guard(self.breath.rate(now_ns, pacing=pacing), self.breath.kinds, lost=lost, strict=True)
-        level = self._guard(self._skin.level(now_ns), skin, lost=lost, strict=True)
         responses = self._guard(self._responses, skin, lost=lost, strict=True)
         if is_due:
             plain = {"heart_rate_bpm": heart_bpm, "scr_per_min": responses, "breathing_rate_bpm": breathing}

@@ -1,5 +1,6 @@
 """The whole pipeline: the same for every cut, never an exception, gaps told, ticks in order."""
 
+import dataclasses
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -109,6 +110,16 @@ def test_indices_of_a_calm_body_are_reported_near_the_truth(body: list[Any], run
 def test_ticks_come_four_times_a_second_without_a_hole(body: list[Any], run_tracks: Any) -> None:
     ticks_ns = [event.t_ns for event in run_tracks(*body) if isinstance(event, Metrics)]
     assert ticks_ns == list(range(250_000_000, 90_000_000_000, 250_000_000))
+
+
+def test_what_is_renewed_once_a_second_goes_with_its_sensor(body: list[Any], make_track: Any, run_tracks: Any) -> None:
+    dead = make_track(np.zeros(round(90 * RATE_HZ)), kind=SignalKind.ECG, rate_hz=RATE_HZ)
+    skin = dataclasses.replace(body[2], counts=body[2].counts[: round(80.4 * 8)])
+    ticks = [event for event in run_tracks(dead, skin) if isinstance(event, Metrics)]
+    told_ns = {name: max(tick.t_ns for tick in ticks if getattr(tick, name).value is not None)
+               for name in ("scl_us", "scr_per_min", "arousal")}  # fmt: skip
+    assert set(told_ns.values()) == {83_000_000_000}
+    assert ticks[-1].t_ns > 89 * 10**9
 
 
 def test_a_hole_too_long_to_fill_ends_at_the_same_tick_for_every_cut(make_track: Any, cut_blocks: Any,
