@@ -35,6 +35,7 @@ OF_BREATHS = (BreathTurn, Breath, BreathPause)
 # the breath, or what speaks of the moment fails or comes back: no signal is shown for longer than it is known.
 RENEWED_NS = NS_PER_S
 NOTHING_YET = Index(reason=Reason.WARMING_UP)
+NO_SENSOR = Index(reason=Reason.NO_SENSOR)
 
 
 class Board:
@@ -169,7 +170,7 @@ class Board:
     ) -> Index:
         """Withhold what has no sensor, and where `strict` at once while its signal is bad."""
         if not present:
-            return Index(reason=Reason.NO_SENSOR)
+            return NO_SENSOR
         if not self._bad and not lost:
             return index
         heard = frozenset({self.heart}) if self.heart in present else present

@@ -64,6 +64,42 @@ class Biquad:
         self._z1 = (self._b1 - self._a1 * gain) * x + self._z2
 
 
+class BandPass:
+    """A high-pass and a low-pass of `Biquad`'s kind in one, started in the steady state of its first sample: nothing.
+
+    Their numerators together are 1 - 2 z^-2 + z^-4, times one gain: a quarter cheaper than one after the other.
+    """
+
+    __slots__ = ("_a", "_gain", "_z", "started")
+
+    def __init__(self, high: Biquad, low: Biquad) -> None:
+        b1, a1, a2 = high._b0, high._a1, high._a2
+        c1, c2 = low._a1, low._a2
+        self._gain = b1 * low._b0
+        self._a = (a1 + c1, a2 + a1 * c1 + c2, a1 * c2 + a2 * c1, a2 * c2)
+        self._z = (0.0, 0.0, 0.0, 0.0)
+        self.started = False
+
+    def run(self, samples: Sequence[float]) -> list[float]:
+        """Return the filtered samples, shape (n_samples,)."""
+        gain, (a1, a2, a3, a4), (z1, z2, z3, z4) = self._gain, self._a, self._z
+        if samples and not self.started:  # nothing passes of what has lasted for ever
+            self.started = True
+            u = gain * samples[0]
+            z1, z2, z3, z4 = -u, -u, u, u
+        filtered = []
+        for x in samples:
+            u = gain * x
+            y = u + z1
+            z1 = z2 - a1 * y
+            z2 = z3 - a2 * y - 2.0 * u
+            z3 = z4 - a3 * y
+            z4 = u - a4 * y
+            filtered.append(y)
+        self._z = (z1, z2, z3, z4)
+        return filtered
+
+
 BUTTERWORTH_Q = math.sqrt(0.5)
 BUTTERWORTH_4_QS = (0.5412, 1.3066)
 """The two sections of a fourth-order Butterworth filter."""
@@ -83,6 +119,11 @@ def high_pass(cutoff_hz: float, *, rate_hz: float) -> Biquad:
     a0 = 1.0 + alpha
     b = (1.0 + cos_w) / 2.0
     return Biquad(b / a0, -2.0 * b / a0, b2=b / a0, a1=-2.0 * cos_w / a0, a2=(1.0 - alpha) / a0)
+
+
+def band_pass(low_hz: float, high_hz: float, *, rate_hz: float) -> BandPass:
+    """Return a second-order Butterworth high-pass at `low_hz` and low-pass at `high_hz` in one."""
+    return BandPass(high_pass(low_hz, rate_hz=rate_hz), low_pass(high_hz, rate_hz=rate_hz))
 
 
 def _angle(cutoff_hz: float, *, rate_hz: float, q: float) -> tuple[float, float]:

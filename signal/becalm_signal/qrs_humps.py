@@ -7,7 +7,7 @@ from operator import sub
 
 import numpy as np
 
-from becalm_signal.filters import high_pass, low_pass, weighed
+from becalm_signal.filters import band_pass, weighed
 
 # The mean energy forgets wholly after 4 s: a burst must not make the heart after it look like noise for longer.
 MEAN_SEGMENT_S = 0.5
@@ -27,8 +27,7 @@ class Energy:
     """Band-pass, slope, 90 ms box: one number a sample that is large during a QRS only."""
 
     def __init__(self, rate_hz: float) -> None:
-        self._high = high_pass(7.0, rate_hz=rate_hz)
-        self._low = low_pass(22.0, rate_hz=rate_hz)
+        self._band_pass = band_pass(7.0, 22.0, rate_hz=rate_hz)
         self._n_apart = max(1, round(0.012 * rate_hz))
         self._box = np.ones(max(3, round(0.09 * rate_hz)))
         self._band: list[float] = []
@@ -36,7 +35,7 @@ class Energy:
 
     def run(self, samples: Sequence[float]) -> tuple[list[float], list[float]]:
         """Return energy and steepness at each sample, shape (n_samples,) both."""
-        passed = self._low.run(self._high.run(samples))
+        passed = self._band_pass.run(samples)
         band = (self._band or passed[:1] * self._n_apart) + passed
         slopes = [*self._slopes, *map(abs, map(sub, band[self._n_apart :], band))]
         # Summed afresh: a running sum drifts by rounding and would remember its start.

@@ -121,6 +121,8 @@ class Ticker:
                 if newest_ns - self._began_ns(newest_ns) <= lead_ns:
                     return None
             elif mark_ns < limit_ns and newest_ns - mark_ns <= lead_ns:
+                if self._next_ns is not None and mark_ns < self._next_ns:
+                    return None
                 limit_ns = mark_ns
         return limit_ns
 

@@ -13,6 +13,7 @@ from becalm_signal.filters import (
     BUTTERWORTH_4_QS,
     Decimator,
     OnePole,
+    band_pass,
     high_pass,
     low_pass,
     parabola_vertex,
@@ -36,6 +37,15 @@ def test_many_samples_are_filtered_as_one_at_a_time() -> None:
     one_by_one, cut = low_pass(0.7, rate_hz=25.0), low_pass(0.7, rate_hz=25.0)
     expected = [one_by_one.step(value) for value in x]
     assert [*cut.run(x[:1]), *cut.run([]), *cut.run(x[1:74]), *cut.run(x[74:])] == expected
+
+
+@pytest.mark.parametrize("rate_hz", [125.0, 130.0, 249.0])
+def test_a_band_pass_is_a_high_pass_and_a_low_pass(rate_hz: float) -> None:
+    x = (500.0 + 100.0 * np.random.default_rng(4).standard_normal(2_000)).tolist()
+    apart = low_pass(22.0, rate_hz=rate_hz).run(high_pass(7.0, rate_hz=rate_hz).run(x))
+    both = band_pass(7.0, 22.0, rate_hz=rate_hz)
+    joined = both.run(x[:1]) + both.run([]) + both.run(x[1:700]) + both.run(x[700:])
+    np.testing.assert_allclose(joined, apart, atol=1e-9)
 
 
 def test_two_sections_make_a_fourth_order_butterworth() -> None:
