@@ -94,6 +94,7 @@ class Opener:
         """Give a session a process of pipelines, its first or another one, however long the archive takes to answer."""
         while not (session.seat.is_seated or session.seat.is_given_up or session.is_over):
             try:
+                await self._archive.writer.wait_drained()  # before the lock: who opens it again must not wait for that
                 async with self._movers, session.opening:
                     if not session.seat.is_seated:
                         await seat_session(session, archive=self._archive, lanes=self._lanes)

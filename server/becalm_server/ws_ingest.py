@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from dataclasses import replace
 from functools import partial
 from operator import eq
 
@@ -20,6 +21,7 @@ from becalm_protocol.handshake import (
     Ping,
     Pong,
     Problem,
+    Reset,
     SessionClosed,
     StopSession,
 )
@@ -78,6 +80,8 @@ class _Conversation:
         self._messages = Messages()
         """Beside events, which the credit bounds."""
         self._opened = asyncio.Event()
+        self._waiting: dict[str, OpenSession] = {}
+        """Openings with streams that have to wait for the database, by session."""
 
     async def run(self) -> None:
         """Listen, speak and keep time until one side leaves."""
@@ -102,6 +106,7 @@ class _Conversation:
                 async with asyncio.timeout(silence_s):
                     message = await self._socket.receive(_EXPECTED)
                 if self._link.goodbye is None:
+                    await self._join_waiting()
                     await self._take(message, group)
             except PeerGoneError:
                 return
@@ -126,21 +131,57 @@ class _Conversation:
                 link.put_nowait(Pong(sent_ns=sent_ns, clock_ns=clock_ns))
             case Pong(sent_ns=sent_ns, clock_ns=int(clock_ns)):
                 sessions.heard_clock(link, sent_ns=sent_ns, clock_ns=clock_ns)
-            case OpenSession(session_id=session_id):
-                if sessions.live(session_id) is None and await self._parts.access.is_erased(session_id):
-                    link.put_nowait(StopSession(session_id=session_id))
-                    group.create_task(self._have_forgotten(session_id), name="erased session")
-                    return
-                if link.person_id is None:
-                    raise WireError("role: expected an agent beside a person, got none", close_code=CloseCode.SCOPE)
-                await sessions.open(link, message)
-                self._opened.set()
+            case OpenSession():
+                await self._open(message, group)
             case CloseSession():
                 group.create_task(self._close(message), name="end of session")
             case AgentStatus():
                 sessions.agents.status(link, message)
 
+    async def _open(self, opened: OpenSession, group: asyncio.TaskGroup) -> None:
+        sessions, link, session_id = self._parts.sessions, self._link, opened.session_id
+        if sessions.live(session_id) is None and await self._parts.access.is_erased(session_id):
+            link.put_nowait(StopSession(session_id=session_id))
+            group.create_task(self._have_forgotten(session_id), name="erased session")
+            return
+        if link.person_id is None:
+            raise WireError("role: expected an agent beside a person, got none", close_code=CloseCode.SCOPE)
+        known = self._known_of(opened)
+        await sessions.open(link, known)
+        self._waiting.pop(session_id, None)
+        if known != opened:
+            self._waiting[session_id] = opened
+        self._opened.set()
+
+    def _known_of(self, opened: OpenSession) -> OpenSession:
+        """Return an opening without what only the database can tell while it is away: whose a new stream is."""
+        session = self._parts.sessions.live(opened.session_id)
+        known = tuple(info for info in opened.streams if session is not None and info.stream_id in session.streams)
+        return replace(opened, streams=known) if known and self._parts.archive.writer.is_behind else opened
+
+    async def _join_waiting(self) -> None:
+        """Open sessions with all of their streams once the database is back; what was dropped is asked for again."""
+        if not self._waiting or self._parts.archive.writer.is_behind:
+            return
+        joining, self._waiting = self._waiting, {}
+        for opened in joining.values():
+            session = self._parts.sessions.live(opened.session_id)
+            known = set(session.streams) if session is not None else set()
+            await self._parts.sessions.open(self._link, opened)
+            for stream_id, tail in session.streams.items() if session is not None else ():
+                if stream_id not in known:
+                    self._link.put_nowait(Reset(stream_id=stream_id, seq=tail.taken_seq))
+
+    def _is_waiting(self, stream_id: str) -> bool:
+        return any(stream_id == info.stream_id for opened in self._waiting.values() for info in opened.streams)
+
     async def _take_data(self, data: Data) -> None:
+        if (
+            self._waiting
+            and data.event.stream_id not in self._link.stream_ids
+            and self._is_waiting(data.event.stream_id)
+        ):
+            return  # a sensor that joins while the database is away: its agent keeps it, and the others go on
         self._parts.sessions.accept(self._link, data)
         await self._parts.sessions.wait_room(data)
         if data.seq % HOLD_EVERY == 0:
@@ -159,6 +200,8 @@ class _Conversation:
 
     async def _close(self, closed: CloseSession) -> None:
         try:
+            if closed.session_id in self._waiting:
+                raise StorageError("database: it is away, and a sensor has not joined. Nothing is lost; end it later")
             await self._parts.sessions.close(self._link, closed)
         except WireError as exc:
             self._link.close_nowait(exc.close_code, detail=exc.problem)

@@ -11,7 +11,18 @@ from tests.server.test_writer_faults import own_cluster as own_cluster
 
 from becalm_protocol.derived import Metrics
 from becalm_protocol.errors import CloseCode, StorageError
-from becalm_protocol.handshake import Ack, AgentHello, AgentWelcome, Held, Live, Problem
+from becalm_protocol.handshake import (
+    Ack,
+    AgentHello,
+    AgentWelcome,
+    CloseSession,
+    Data,
+    Held,
+    Live,
+    Problem,
+    Reset,
+    StreamAck,
+)
 from becalm_protocol.limits import CREDIT_FRAMES
 from becalm_protocol.units import NS_PER_S
 from becalm_server.access import identities
@@ -122,6 +133,73 @@ async def test_who_was_here_comes_back_while_it_is_away(
             counts = (await http.get(f"/v1/sessions/{session_id}/counts")).json()
     assert counts["n_missing_events"] == 0
     assert {one["last_seq"] for one in counts["streams"]} == {2}
+
+
+async def test_a_sensor_that_joins_while_it_is_away_holds_nobody_up(
+    start_server: Any, own_cluster: Any, make_sensors: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(writer_module, "BACKOFF_S", (0.02, 0.1))
+    worn, joining = make_sensors(), make_sensors()
+    belt = joining.belt.stream_id
+
+    def second_of_belt(n: int) -> list[Data]:
+        return [data for data in joining.second(n) if data.event.stream_id == belt]
+
+    async with (
+        start_server(own_cluster.url, heartbeat_s=2.0) as server,
+        server.agent() as agent,
+        server.client() as client,
+        server.http() as http,
+    ):
+        await agent.hello()
+        await client.hello()
+        session_id = (await agent.open(worn.streams)).session_id
+        for n in range(2):  # the second one is heard by a pipeline that has no past to hear any more
+            await agent.send(*worn.second(n))
+            await client.wait(metrics_at(n + 1))
+        await agent.wait_acks(worn.last)
+        await asyncio.to_thread(own_cluster.stop)
+        try:
+            await agent.send(*worn.second(2))
+            await agent.wait(Held)
+            opened = await agent.open((*worn.streams, joining.belt), session_id=session_id)
+            for n in range(3, 6):
+                await agent.send(*worn.second(n), *second_of_belt(n))
+            await client.wait(metrics_at(6))
+        finally:
+            own_cluster.start()  # here: it ends with the thread that started it
+        assert {ack.stream_id for ack in opened.acks} == set(worn.last)
+        asked = await agent.wait(Reset)
+        assert (asked.stream_id, asked.seq) == (belt, 0)
+        await agent.send(*(data for data in joining.sent if data.event.stream_id == belt))
+        last = worn.last | {belt: 3}
+        await agent.wait_acks({belt: 3})
+        await agent.close_session(session_id, last)
+        counts = (await http.get(f"/v1/sessions/{session_id}/counts")).json()
+    assert counts["n_missing_events"] == 0
+    assert {one["stream_id"]: one["last_seq"] for one in counts["streams"]} == last
+
+
+async def test_a_session_does_not_end_before_a_sensor_that_waits_has_joined(
+    start_server: Any, own_cluster: Any, make_sensors: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(writer_module, "BACKOFF_S", (0.02, 0.1))
+    worn = make_sensors()
+    async with start_server(own_cluster.url, heartbeat_s=1.0) as server, server.agent() as agent:
+        await agent.hello()
+        session_id = (await agent.open((worn.ecg,))).session_id
+        await asyncio.to_thread(own_cluster.stop)
+        try:
+            await agent.send(worn.second(0)[0])
+            await agent.wait(Held)
+            await agent.open((worn.ecg, worn.belt), session_id=session_id)
+            await agent.send(
+                CloseSession(session_id=session_id, last=(StreamAck(stream_id=worn.belt.stream_id, seq=1),))
+            )
+            assert "has not joined" in (await agent.wait(Problem)).detail
+            assert await agent.closed() == CloseCode.OVERLOADED
+        finally:
+            own_cluster.start()  # here: it ends with the thread that started it
 
 
 async def test_an_answer_of_the_database_opens_no_door(start_server: Any, database_url: str, monkeypatch: Any) -> None:
