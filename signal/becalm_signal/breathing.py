@@ -109,11 +109,12 @@ class BreathingStage:
         n_before, samples = self._decimator.run(piece)
         at, last = first - 1, first + len(piece) - 1
         places = range(first + n_before, last + 1, self._decimator.factor)
+        turns, motion = self._turns, self._motion
         for at, x, y in zip(places, samples, self._filter.run(samples), strict=True):
-            turn = self._turns.step(y)
+            turn = turns.step(y)
             self._level = y
-            was_moving = self._motion.is_moving
-            is_changed = self._motion.step(x, swing=self._turns.known_swing) is not was_moving
+            was_moving = motion.is_moving
+            is_changed = motion.step(x, swing=turns.known_swing) is not was_moving
             if (at == last and self._watched(piece)) or is_changed:
                 out += self._judged(at, clock=clock)
                 if self._begins_afresh(at):

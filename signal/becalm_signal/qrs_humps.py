@@ -80,18 +80,19 @@ class HumpFinder:
         at, top, steepest = (best.at, best.energy, best.slope) if best is not None else (0, 0.0, 0.0)
         is_open = best is not None
         begin = first
+        rise, fall = 1.2 * valley, 0.65 * top
         for n, energy in enumerate(energies, first):
             if not is_open:
                 if energy < valley:
-                    valley = energy
-                elif energy > 1.2 * valley:
-                    is_open, begin, at, top, steepest = True, n, n, energy, 0.0
-                continue
-            if energy > top:
-                at, top = n, energy
-            if energy <= 0.65 * top or n - at >= hold:
+                    valley, rise = energy, 1.2 * energy
+                elif energy > rise:
+                    is_open, begin, steepest = True, n, 0.0
+                    at, top, fall = n, energy, 0.65 * energy
+            elif energy > top:
+                at, top, fall = n, energy, 0.65 * energy
+            elif energy <= fall or n - at >= hold:
                 finished[n] = Candidate(at, top, max([steepest, *slopes[begin - first : n + 1 - first]]))
-                is_open, valley = False, energy
+                is_open, valley, rise = False, energy, 1.2 * energy
         if is_open:
             steepest = max([steepest, *slopes[begin - first :]])
         self._best, self._valley = Candidate(at, top, steepest) if is_open else None, valley
