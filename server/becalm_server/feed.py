@@ -5,6 +5,8 @@ from array import array
 from collections import deque
 from collections.abc import Callable
 
+from becalm_protocol.derived import SignalQuality
+from becalm_protocol.events import SignalKind
 from becalm_protocol.handshake import SessionView
 from becalm_protocol.live import Ages, Ledger, LiveEvent, Missed, Resume, Waveform
 from becalm_protocol.plain import tag_of
@@ -37,6 +39,7 @@ class Feed:
         self._marks_ns = array("q")
         self._streams: dict[str, int] = {}
         self._events: dict[str, int] = {}
+        self._quality: dict[SignalKind, SignalQuality] = {}
 
     def append(self, event: LiveEvent, *, ledger: Ledger | None, now_ns: int) -> LiveFrame:
         """Number an event and keep its frame for a while."""
@@ -45,6 +48,8 @@ class Feed:
         self._kept.append(frame)
         while len(self._kept) > MAX_KEPT or now_ns - self._kept[0].queued_ns > KEPT_NS:
             self._kept.popleft()
+        if isinstance(event, SignalQuality):
+            self._quality[event.kind] = event
         self._note(event, ledger)
         if self.seq % _MARK_EVERY == 1:
             self._marks_ns.append(self._published_ns)
@@ -64,6 +69,13 @@ class Feed:
             start_ns=self._marks_ns[(first_seq - 1) // _MARK_EVERY],
             end_ns=self._end_ns(last_seq),
         )
+
+    def standing(self, *, now_ns: int) -> list[LiveFrame]:
+        """Return how each signal is, for a client that was not there when it was told: it holds until it changes."""
+        return [
+            LiveFrame(event, ledger=None, queued_ns=now_ns, session_id=self.session_id, seq=self.seq)
+            for event in self._quality.values()
+        ]
 
     def ages(self) -> Ages:
         """Return how far each signal has come."""

@@ -1,5 +1,6 @@
 """One client at the hub: the sessions it listens to, how its frames are numbered, and its outbox."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -106,8 +107,12 @@ class Listener:
         choice = Choice(wish)
         if self._version == 1:
             return choice
+        standing = [frame for frame in feed.standing(now_ns=time.monotonic_ns()) if choice.takes(frame.event)]
         if wish.resume is None:
-            self.outbox.put_nowait(Subscribed(session_id=feed.session_id, feed_id=feed.feed_id, seq=feed.seq))
+            subscribed = Subscribed(session_id=feed.session_id, feed_id=feed.feed_id, seq=feed.seq)
+            self.outbox.put_nowait(subscribed)
+            for frame in standing:
+                self.outbox.put_nowait(frame)
         else:
             frames, missed = feed.since(wish.resume)
             subscribed = Subscribed(
@@ -119,7 +124,7 @@ class Listener:
                 began_anew=wish.resume.feed_id != feed.feed_id,
             )
             wanted = [frame for frame in frames if choice.takes(frame.event)]
-            self.outbox.repeat(subscribed, frames=wanted)
+            self.outbox.repeat(subscribed, frames=wanted if missed is None else wanted + standing)
         if feed.view is not None:
             self.outbox.put_nowait(feed.view)
         return choice

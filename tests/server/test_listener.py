@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from becalm_protocol.codec import decode
-from becalm_protocol.derived import Beat, BeatFlag, Index, Metrics, Reason
+from becalm_protocol.derived import Beat, BeatFlag, Index, Metrics, Reason, SignalQuality
 from becalm_protocol.events import Battery, Gap, SignalKind
 from becalm_protocol.forms import SUBPROTOCOL_2_JSON, SUBPROTOCOL_JSON
 from becalm_protocol.handshake import Ledger, Live, LiveEvent, SessionPhase, SessionView, Source, Waveform
 from becalm_protocol.live import Resume, Subscribe, Subscribed
 from becalm_protocol.units import NS_PER_S
-from becalm_server.feed import Feed
+from becalm_server.feed import MAX_KEPT, Feed
 from becalm_server.frames import LiveFrame
 from becalm_server.hub import Hub
 from becalm_server.listener import MAX_SUBSCRIPTIONS, Listener, everybody
@@ -257,3 +257,34 @@ def test_who_may_not_see_a_person_hears_nothing_of_their_session() -> None:
     assert (hub.session_ns(None, sees=mine.sees), hub.session_ns(None, sees=other.sees)) == (5, 9)
     hub.end("ann-s")
     assert hub.session_ns(None, sees=mine.sees) is None
+
+
+def quality(t_ns: int, kind: SignalKind, reason: Reason | None) -> SignalQuality:
+    return SignalQuality(t_ns=t_ns, emitted_ns=t_ns, kind=kind, reason=reason)
+
+
+async def test_whoever_joins_midway_is_told_how_each_signal_is() -> None:
+    hub = hub_with("s")
+    belt, ecg = SignalKind.RESPIRATION, SignalKind.ECG
+    publish(hub, "s", quality(0, belt, Reason.NOISY), quality(0, ecg, Reason.OFF_BODY), quality(1, ecg, None), beat(2))
+    late = joined(hub)
+    assert hub.subscribe(late, Subscribe(session_id="s"))
+    publish(hub, "s", beat(3))
+    subscribed, *frames = await drain(late)
+    assert [frame.event for frame in frames] == [quality(0, belt, Reason.NOISY), quality(1, ecg, None), beat(3)]
+    assert [frame.seq for frame in frames] == [subscribed.seq, subscribed.seq, subscribed.seq + 1]
+    none = joined(hub)
+    assert hub.subscribe(none, Subscribe(session_id="s", events=("beat",)))
+    assert [type(item) for item in await drain(none)] == [Subscribed]
+
+
+async def test_whoever_missed_a_change_of_a_signal_is_told_of_it_last() -> None:
+    hub = hub_with("s")
+    publish(hub, "s", quality(0, SignalKind.ECG, Reason.NOISY), *(beat(n) for n in range(MAX_KEPT)))
+    first = joined(hub)
+    assert hub.subscribe(first, Subscribe(session_id="s"))
+    feed_id = (await drain(first))[0].feed_id
+    for resume_seq, expected in ((0, SignalQuality), (1, Beat)):
+        client = joined(hub)
+        assert hub.subscribe(client, Subscribe(session_id="s", resume=Resume(feed_id=feed_id, seq=resume_seq)))
+        assert isinstance((await drain(client))[-1].event, expected)
