@@ -203,7 +203,7 @@ class EcgStage:
             self._detector.begin_levels()
             self._trust.restart()
         since_ns = t_ns
-        if self._tails.n_strange and self._tails.known_at is not None:
+        if self._tails.is_strange and self._tails.known_at is not None:
             self._flagger.disown(after_ns=clock.session_ns((self._origin or 0) + self._tails.known_at))
         if reason is Reason.OFF_BODY and self._contact.silent_since is not None:
             heard_ns = clock.session_ns((self._origin or 0) + self._contact.silent_since)

@@ -62,6 +62,18 @@ def test_exercise_after_a_strange_beat_is_shown(make_ecg: Any, make_track: Any, 
     assert shown == pytest.approx([60_000 / 340] * len(shown), abs=8.0)
 
 
+def test_one_early_beat_with_a_tail_of_its_own_counts_as_early(make_ecg: Any, make_track: Any, run_tracks: Any) -> None:
+    rr_ms = np.full(40, 1000.0) + np.random.default_rng(4).normal(0.0, 15.0, 40)
+    rr_ms[30:32] = 650.0, 1350.0
+    usual, other = (make_ecg(rr_ms, rate_hz=RATE_HZ, t_uv=t_uv) for t_uv in (250.0, -300.0))
+    t_s, early_s = np.arange(len(usual.samples)) / RATE_HZ, usual.beats_s[30]
+    samples = np.where(abs(t_s - early_s - 0.3) < 0.22, other.samples, usual.samples)
+    derived = run_tracks(make_track(samples, kind=SignalKind.ECG, rate_hz=RATE_HZ))
+    flags = {round(b.t_ns / 1e9 - early_s): b.flag for b in derived if isinstance(b, Beat) and b.confirmed}
+    assert flags[0] is BeatFlag.ECTOPIC
+    assert BeatFlag.OUT_OF_RANGE not in flags.values()
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_knocks_on_electrodes_that_came_off_are_told_of_and_not_counted(
     make_ecg: Any, make_rr: Any, make_track: Any, run_tracks: Any, seed: int
