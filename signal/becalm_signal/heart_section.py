@@ -72,16 +72,20 @@ class _Heart:
     def __init__(self) -> None:
         self._log = IntervalLog(LONG_S)
         self._spectrum = SlidingSpectrum()
-        self._minute = Renewed(self._of_minute, every_ns=MINUTE_RENEWED_NS)
-        self._bands = Renewed(self._powers, every_ns=LONG_RENEWED_NS)
-        self._long = Renewed(self._of_long, every_ns=LONG_RENEWED_NS)
+        self._minute = Renewed(every_ns=MINUTE_RENEWED_NS)
+        self._bands = Renewed(every_ns=LONG_RENEWED_NS)
+        self._long = Renewed(every_ns=LONG_RENEWED_NS)
 
     def apply(self, beat: Beat) -> None:
         for rr in self._log.apply(beat):
             self._spectrum.add(rr.t_ns / NS_PER_S, rr.rr_ms)
 
     def indices(self, now_ns: int) -> dict[str, Index]:
-        return self._minute.at(now_ns) | self._long.at(now_ns) | self._bands.at(now_ns)
+        return (
+            self._minute.at(now_ns, self._of_minute)
+            | self._long.at(now_ns, self._of_long)
+            | self._bands.at(now_ns, self._powers)
+        )
 
     def _of_minute(self, now_ns: int) -> dict[str, Index]:
         minute = time_domain(self._since(now_ns, WINDOW_S), now_ns=now_ns, window_s=WINDOW_S)

@@ -49,17 +49,16 @@ class Section(Protocol):
 class Renewed:
     """Indices that are worked out anew every so often, and every time while none of them can be told."""
 
-    def __init__(self, work_out: Callable[[int], dict[str, Index]], *, every_ns: int) -> None:
-        self._work_out = work_out
+    def __init__(self, *, every_ns: int) -> None:
         self._every_ns = every_ns
         self._round: int | None = None
         self._told: dict[str, Index] = {}
 
-    def at(self, now_ns: int) -> dict[str, Index]:
-        """Return them at a moment."""
+    def at(self, now_ns: int, work_out: Callable[[int], dict[str, Index]]) -> dict[str, Index]:
+        """Return them at a moment. What works them out is handed in: a state that is stored holds no methods."""
         this_round = now_ns // self._every_ns
         if this_round != self._round or all(index.value is None for index in self._told.values()):
-            self._round, self._told = this_round, self._work_out(now_ns)
+            self._round, self._told = this_round, work_out(now_ns)
         return self._told
 
 

@@ -55,7 +55,7 @@ def test_what_is_renewed_is_asked_for_again_at_once_only_while_nothing_is_told()
         asked.append(now_ns)
         return {"coherence": Index(value=1.0, bound=0.0) if now_ns >= 15 else Index(reason=Reason.WARMING_UP)}
 
-    renewed = Renewed(work_out, every_ns=20)
-    told = [renewed.at(now_ns)["coherence"].value for now_ns in range(0, 50, 5)]
+    renewed = Renewed(every_ns=20)
+    told = [renewed.at(now_ns, work_out)["coherence"].value for now_ns in range(0, 50, 5)]
     assert told == [None] * 3 + [1.0] * 7
     assert asked == [0, 5, 10, 15, 20, 40]
