@@ -160,6 +160,8 @@ class EcgStage:
             told += self._trust.hear(peak)
             if self._trust.is_trusted:
                 self._tails.beat(peak.at, height=peak.height, noise=self._contact.noise)
+                if self._tails.recognised_at is not None:
+                    self._contact.recognise(self._tails.recognised_at)
         if self._contact.is_off and self._trust.is_trusted:
             self._contact.come_back()
         out = self._judge(emitted_ns, clock=clock)
@@ -167,11 +169,12 @@ class EcgStage:
             # The step from the rail back to the heart is no beat, and levels learned on a dead lead are none.
             # What it is called next does not matter: on such levels a heart is noise.
             self._detector.begin_anew()
-            self._contact.restart()
+            self._contact.begin_anew()
+            self._ghost = False
             self._plateaus.restart()
             self._recent.restart()
             self._trust.restart()
-            self._tails.restart()
+            self._tails.begin_anew()
             self._breath_begins = True
             self._origin = at + 1
             return out
@@ -208,6 +211,7 @@ class EcgStage:
         if reason is Reason.OFF_BODY and self._contact.silent_since is not None:
             heard_ns = clock.session_ns((self._origin or 0) + self._contact.silent_since)
             self._flagger.disown(after_ns=heard_ns)
+            self._flagger.forget_doubted()
             since_ns = min(t_ns, max(heard_ns + OFF_AFTER_NS, self._quality.told_ns + 1))
         return self._quality.change(reason, t_ns=since_ns, emitted_ns=t_ns, caution=self._caution.reason)
 
@@ -215,12 +219,12 @@ class EcgStage:
         is_strange = self._quality.reason is Reason.POOR_CONTACT
         if self._quality.reason is not None and not self._is_doubted:
             self._before_ns = None
-            if not is_strange:  # such a beat is told, but no interval begins or ends there
+            if not is_strange:  # such a beat is told, but no interval ends there
                 return []
         at = (self._origin or 0) + peak.at
         stream_ns = clock.stream_ns(at)
         rr_ms = None if self._before_ns is None else (stream_ns - self._before_ns) / 1e6
-        self._before_ns = None if is_strange else stream_ns
+        self._before_ns = stream_ns
         error_ms = round(math.hypot(clock.error_ns(at) / 1e6, Z_95 * max(BEAT_JITTER_MS, peak.error_ms)), 3)
         rr_error_ms = round(math.hypot(self._before_error_ms, peak.error_ms), 3)
         self._before_error_ms = peak.error_ms

@@ -52,6 +52,14 @@ class ContactWatch:
         self._open: deque[float] = deque(maxlen=N_USUAL)
         self._rise.restart()
 
+    def begin_anew(self) -> None:
+        """Begin again after a dead lead: what was usual before says nothing of what comes."""
+        self._usual = OrderedWindow(N_USUAL)
+        for heard in (self._known, self._as_before, self._rr):
+            heard.clear()
+        self._is_odd = False
+        self.restart()
+
     def feed(self, samples: Sequence[float]) -> None:
         """Take samples, shape (n_samples,)."""
         self._n += len(samples)
@@ -82,6 +90,13 @@ class ContactWatch:
                 self._usual.append(level)
             self._rise.beat(at, calm=max(self._open, default=self._level))
         self._open.clear()
+
+    def recognise(self, at: float) -> None:
+        """Take that the beat before the newest, at sample `at`, was this heart's, whatever it looked like."""
+        if len(self._known) > 1:
+            self._known[-2] = True
+        if not self._is_off:
+            self._heard = at if self._heard is None else max(self._heard, at)
 
     def has_fallen(self) -> bool:
         """Whether it is quieter by far than it was with free electrodes; told once."""

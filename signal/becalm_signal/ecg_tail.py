@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from statistics import stdev
+from statistics import fmean, stdev
 
 from becalm_signal.ecg_recent import RecentSamples
 from becalm_signal.qrs_course import gain_of
@@ -23,8 +23,12 @@ MOST_ODD = 14.0
 USUAL = 6.0
 N_LEAST = 5
 MAX_KINDS = 4
-# One odd tail may be an early beat's.
-N_STRANGE = 2
+# One odd tail may be any beat's, and two in a row those of early beats, which come in pairs and count half.
+N_STRANGE = 1.5
+EARLY_COUNTS = 0.5
+# Early is after so much of the mean of the last intervals; of knocks that are nearly even, few come so soon.
+EARLY_SHARE = 0.68
+N_RR = 8
 # Electrodes that lie elsewhere show another heart: so many tails that are alike, after beats as high as each other.
 # Heights of a heart scatter by some 4 %, those of knocks by 20 % and more.
 N_ALIKE = 6
@@ -76,15 +80,23 @@ class TailWatch:
         self._begin = round(BEGIN_S * recent.rate_hz)
         self._n_boxes = round((END_S - BEGIN_S) / BOX_S)
         self._n_next = round(NEXT_S * recent.rate_hz)
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Forget this heart: after a dead lead it may look otherwise, and in other noise."""
         self._kinds: list[_Kind] = []
         self._others: deque[_Kind] = deque(maxlen=MAX_KINDS)
+        self._rr: deque[float] = deque(maxlen=N_RR)
         self.restart()
 
     def restart(self) -> None:
         """Begin again after a gap: kinds are kept."""
         self._before: tuple[float, float] | None = None
-        self.n_strange = 0
-        """How many tails in a row were unlike all that are known."""
+        self._is_early = False
+        self.n_strange = 0.0
+        """How many tails in a row were unlike all that are known; those of early beats count half."""
+        self.recognised_at: float | None = None
+        """The sample of the beat before the newest, if its tail was as usual."""
         self.known_at: float | None = None
         """The sample of the last beat whose tail was known."""
         self._n_unread = 0
@@ -98,33 +110,36 @@ class TailWatch:
     def beat(self, at: float, *, height: float, noise: float) -> None:
         """Take the next beat at sample `at`; noise: how many times louder it is than usual, at least 1."""
         before, self._before = self._before, (at, height)
+        self.recognised_at = None
         if before is None or before[1] == 0.0:
             return
         course = self._course(before[0], at)
-        if course is not None:
-            self._n_unread = 0
-            self._judge(course, before[1], noise=noise)
-        else:
-            self._n_unread += 1
-            if self._n_unread >= N_UNREAD:
-                self.n_strange = 0
-        if self.n_strange == 0:
+        self._n_unread = self._n_unread + 1 if course is None else 0
+        if course is not None and self._judge(course, before[1], noise=noise):
+            self.recognised_at = before[0]
+        if self._n_unread >= N_UNREAD:
+            self.n_strange = 0.0
+        if self.n_strange == 0.0:
             self.known_at = before[0]
+        self._is_early = at - before[0] < EARLY_SHARE * fmean([*self._rr, at - before[0]])
+        self._rr.append(at - before[0])
 
-    def _judge(self, course: Sequence[float], height: float, *, noise: float) -> None:
+    def _judge(self, course: Sequence[float], height: float, *, noise: float) -> bool:
+        """Return whether a tail is as usual, however loud it is."""
         if not self._kinds:
             self._kinds.append(_Kind([x / height for x in course]))
         known, square = _nearest(self._kinds, course, height)
         oddity = known.oddity(square, height) / noise**2
         if known.n_heard < N_LEAST or oddity <= USUAL:
             known.learn(course, height, square=square)
-        if known.n_heard <= N_LEAST or oddity <= MOST_ODD:
-            self.n_strange = 0
-        else:
+        if known.n_heard <= N_LEAST or oddity <= USUAL:
+            self.n_strange = 0.0
+        elif oddity > MOST_ODD:
             self._stray(course, height, noise=noise)
+        return known.n_heard > N_LEAST and oddity * noise**2 <= USUAL
 
     def _stray(self, course: Sequence[float], height: float, *, noise: float) -> None:
-        self.n_strange += 1
+        self.n_strange += EARLY_COUNTS if self._is_early else 1.0
         other, square = _nearest(self._others, course, height) if self._others else (None, 0.0)
         if other is None or other.oddity(square, height) > MOST_ODD * noise * noise:
             self._others.append(_Kind([x / height for x in course]))
@@ -133,7 +148,7 @@ class TailWatch:
         if other.is_heart:
             self._others.remove(other)
             self._kinds = [*self._kinds, other][-MAX_KINDS:]
-            self.n_strange = 0
+            self.n_strange = 0.0
 
     def _course(self, at: float, until: float) -> list[float] | None:
         first = round(at) + self._begin

@@ -68,6 +68,8 @@ class RrFlagger:
         self._source = source
         self._n_beats = 0
         self._recent: deque[float] = deque(maxlen=N_MEDIAN)
+        self._sound: deque[float] = deque(maxlen=N_MEDIAN)
+        """The last of them that were confirmed."""
         self._steps = OrderedWindow(N_QUARTILES)
         self._offsets = OrderedWindow(N_QUARTILES)
         self._run: deque[_Pending] = deque(maxlen=8)
@@ -92,6 +94,7 @@ class RrFlagger:
         if rr_ms is None:
             if self._run and t_ns - self._run[-1].t_ns > FORGET_NS:
                 self._recent.clear()
+                self._sound.clear()
             self._run.clear()
         new = _Pending(self._n_beats, t_ns, rr_ms, t_error_ms=t_error_ms, rr_error_ms=rr_error_ms)
         self._n_beats += 1
@@ -105,16 +108,17 @@ class RrFlagger:
     def flush(self, *, emitted_ns: int) -> list[Beat]:
         """Confirm all open beats with what is known: before a break and at the end."""
         self._emitted_ns = emitted_ns
-        confirmed = []
-        while self._n_open:
-            confirmed.append(self._confirm(len(self._run) - self._n_open))
-        return confirmed
+        return [self._confirm(len(self._run) - self._n_open) for _ in range(self._n_open)]
 
     def disown(self, *, after_ns: int) -> None:
         """Let no interval count that ends in an open beat after `after_ns`: it was no beat of a heart."""
         for beat in list(self._run)[len(self._run) - self._n_open :]:
             if beat.t_ns > after_ns and beat.rr_ms is not None:
                 beat.forced = BeatFlag.OUT_OF_RANGE
+
+    def forget_doubted(self) -> None:
+        """Judge what comes by the sound intervals alone: the others were those of noise."""
+        self._recent = self._sound.copy()
 
     # ------------------------------------------------------------------------------------------------ measuring
     def _measure(self, new: _Pending, rr_ms: float) -> None:
@@ -169,6 +173,8 @@ class RrFlagger:
         flag = self._classify(at)
         self._taint(at, flag)
         self._n_open -= 1
+        if flag is BeatFlag.OK and (rr_ms := self._run[at].rr_ms) is not None:
+            self._sound.append(rr_ms)
         return self._event(self._run[at], flag, confirmed=True, corrected=self._corrected(at, flag))
 
     def _taint(self, at: int, flag: BeatFlag) -> None:

@@ -21,6 +21,30 @@ def test_a_long_time_without_a_beat_is_not_kept() -> None:
     assert sum(sys.getsizeof(part) for part in vars(watch).values()) <= kept + 1024
 
 
+@pytest.mark.parametrize("is_recognised", [True, False])
+def test_beats_that_look_like_none_before_are_a_heart_where_it_is_recognised(is_recognised: bool) -> None:
+    watch, told = ContactWatch(130.0), []
+    for n in range(20):
+        watch.feed([float(k % 7) for k in range(130)])
+        watch.beat(130.0 * (n + 1), is_known=n < 10)
+        if is_recognised:
+            watch.recognise(130.0 * n)
+        told.append(watch.judge())
+    assert told[:14] == [None] * 14
+    assert told[14:] == [None if is_recognised else Reason.NOISY] * 6
+
+
+def test_what_is_usual_is_learned_anew_after_a_dead_lead() -> None:
+    watch, told = ContactWatch(130.0), []
+    for n in range(20):
+        if n == 10:
+            watch.begin_anew()
+        watch.feed([(1.0 if n < 10 else 20.0) * (k % 7) for k in range(130)])
+        watch.beat(130.0 * (n % 10 + 1), is_known=n % 10 > 4)
+        told.append(watch.judge())
+    assert told[6:] == [None] * 14
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_nothing_counts_that_was_found_after_the_last_beat_before_electrodes_came_off(
     make_ecg: Any, make_rr: Any, make_track: Any, run_tracks: Any, seed: int

@@ -8,20 +8,22 @@ import pytest
 from becalm_protocol.derived import Beat, BeatFlag, Metrics, Reason, SignalQuality
 from becalm_protocol.events import SignalKind
 from becalm_signal.ecg_recent import RecentSamples
-from becalm_signal.ecg_tail import N_ALIKE, N_UNREAD, TailWatch
+from becalm_signal.ecg_tail import N_ALIKE, N_STRANGE, N_UNREAD, TailWatch
 
 RATE_HZ = 130.0
 
 
-def watched(heights: list[float], t_shares: list[float]) -> list[int]:
-    """Return how many tails in a row were strange by each beat, one a second, of such R and T waves."""
+def watched(heights: list[float], t_shares: list[float], rr_s: list[float] | None = None) -> list[float]:
+    """Return how many tails in a row were strange by each beat of such R and T waves; `rr_s`: what follows each."""
     recent, rng = RecentSamples(RATE_HZ), np.random.default_rng(1)
-    watch, since_s, counts = TailWatch(recent), np.arange(130) / RATE_HZ - 0.4, []
-    for n, (height, share) in enumerate(zip(heights, t_shares, strict=True)):
-        wave = np.exp(-0.5 * (since_s / 0.01) ** 2) + share * np.exp(-0.5 * ((since_s - 0.27) / 0.04) ** 2)
-        recent.feed((height * wave + rng.normal(0.0, 8.0, 130)).tolist())
-        watch.beat(130.0 * n + 52.0, height=height, noise=1.0)
+    watch, counts, at = TailWatch(recent), [], 0
+    for height, share, rr in zip(heights, t_shares, rr_s or [1.0] * len(heights), strict=True):
+        watch.beat(float(at), height=height, noise=1.0)
         counts.append(watch.n_strange)
+        since_s = np.arange(round(rr * RATE_HZ)) / RATE_HZ
+        tail = share * np.exp(-0.5 * ((since_s - 0.27) / 0.04) ** 2)
+        recent.feed((height * tail + rng.normal(0.0, 8.0, len(since_s))).tolist())
+        at += len(since_s)
     return counts
 
 
@@ -33,6 +35,36 @@ def test_beats_without_their_t_wave_are_strange_until_one_has_it() -> None:
     counts = watched([1000.0] * 14, [0.2] * 10 + [0.0] * 2 + [0.2] * 2)
     assert counts[:11] == [0] * 11
     assert counts[11:] == [1, 2, 0]
+
+
+@pytest.mark.parametrize(("rr_s", "is_strange"), [(0.5, False), (0.9, True)])
+def test_two_early_beats_in_a_row_with_tails_of_their_own_are_no_knocks(rr_s: float, is_strange: bool) -> None:
+    rr = [1.0] * 9 + [rr_s] * 2 + [1.4] + [1.0] * 4
+    counts = watched([1000.0] * 16, [0.2] * 10 + [-0.3] * 2 + [0.2] * 4, rr)
+    assert (max(counts) >= N_STRANGE) == is_strange
+    assert counts[-1] == 0
+
+
+def test_a_tail_a_little_odd_ends_no_doubt() -> None:
+    counts = watched([1000.0] * 16, [0.2] * 10 + [0.0] * 2 + [0.125] * 2 + [0.2] * 2)
+    assert counts[11:] == [1, 2, 2, 2, 0]
+
+
+def test_after_a_dead_lead_the_heart_is_learned_anew() -> None:
+    recent, rng = RecentSamples(RATE_HZ), np.random.default_rng(2)
+    watch, t_s = TailWatch(recent), np.arange(130) / RATE_HZ
+    usual, recognised = [], []
+    for n in range(22):
+        if n == 11:
+            watch.begin_anew()
+        watch.beat(130.0 * n, height=1000.0, noise=1.0)
+        usual.append(watch.n_strange == 0)
+        recognised.append(watch.recognised_at)
+        share = 0.2 if n < 11 else -0.3
+        tail = 1000.0 * share * np.exp(-0.5 * ((t_s - 0.27) / 0.04) ** 2)
+        recent.feed((tail + rng.normal(0.0, 8.0, 130)).tolist())
+    assert all(usual)
+    assert recognised[8:18] == [910.0, 1040.0, 1170.0, None, None, None, None, None, 1950.0, 2080.0]
 
 
 def test_a_heart_that_is_another_is_learned() -> None:

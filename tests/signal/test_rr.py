@@ -158,3 +158,14 @@ def test_an_open_beat_that_was_none_is_disowned() -> None:
     told += flagger.flush(emitted_ns=0)
     flags = {beat.beat_idx: beat.flag for beat in told if beat.confirmed}
     assert (flags[8], flags[9]) == (BeatFlag.OK, BeatFlag.OUT_OF_RANGE)
+
+
+def test_what_noise_was_taken_for_does_not_make_a_slow_heart_look_odd() -> None:
+    flagger, t_ns, told = RrFlagger(SignalKind.ECG), 0, []
+    for rr_ms in (None, *[1600.0] * 12, *[450.0, 600.0] * 4, None, *[1600.0] * 6):
+        if rr_ms is None and t_ns:
+            flagger.forget_doubted()
+        t_ns += round((rr_ms or 2000.0) * 1e6)
+        told += flagger.push(t_ns, rr_ms=rr_ms, emitted_ns=t_ns)
+    flags = {beat.beat_idx: beat.flag for beat in told if beat.confirmed}
+    assert [flags[k] for k in range(22, 27)] == [BeatFlag.OK] * 5
