@@ -1,8 +1,10 @@
 """The whole conversation of an agent, a server and a client over real WebSockets."""
 
+import asyncio
 from typing import Any
 
 import pytest
+from tests.server.conftest import LIMIT_S
 
 from becalm_protocol.derived import Beat, HrvWindow, Metrics
 from becalm_protocol.events import Phase, PhaseChange, SignalKind
@@ -144,9 +146,7 @@ async def test_slow_lane_window_reaches_client_and_archive(server: Any, sensors:
         assert window.withheld == {"rsa": "not in tests"}
         assert window.emitted_ns >= window.t_ns
         assert not [m for m in client.heard if isinstance(m, Live) and isinstance(m.event, Waveform)]
-        stored: list[dict[str, Any]] = []
-        for _ in range(100):  # bounded: the row follows the frame by one commit
-            stored = (await http.get(f"/v1/sessions/{opened.session_id}/windows")).json()["items"]
-            if stored:
-                break
+        async with asyncio.timeout(LIMIT_S):  # the row follows the frame by one commit
+            while not (stored := (await http.get(f"/v1/sessions/{opened.session_id}/windows")).json()["items"]):
+                pass
         assert stored[0]["indices"] == window.indices

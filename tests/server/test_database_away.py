@@ -30,6 +30,8 @@ from becalm_server.archive import access_store, pools
 from becalm_server.archive import writer as writer_module
 
 N_SECONDS = 2 * CREDIT_FRAMES + 10
+N_BEFORE = 2
+"""Seconds before the database goes: the second one is heard by a pipeline that has no past to read from it any more."""
 
 
 class Beside:
@@ -74,13 +76,14 @@ async def test_feedback_goes_on_and_is_stored_afterwards(
         await client.hello()
         session_id = (await agent.open(sensors.streams)).session_id
         beside = Beside(agent, sensors)
-        await beside.send(range(1))
+        for n in range(N_BEFORE):
+            await beside.send(range(n, n + 1))
+            before = await client.wait(metrics_at(n + 1))
         await agent.wait_acks(sensors.last)
-        before = await client.wait(metrics_at(1))
         await asyncio.to_thread(own_cluster.stop)
         try:
             n_heard = len(agent.heard)
-            for first in range(1, N_SECONDS, 50):
+            for first in range(N_BEFORE, N_SECONDS, 50):
                 await beside.send(range(first, min(first + 50, N_SECONDS)))
                 away = await client.wait(metrics_at(min(first + 50, N_SECONDS)))
             assert not [heard for heard in agent.heard[n_heard:] if isinstance(heard, Ack)]
@@ -108,9 +111,10 @@ async def test_who_was_here_comes_back_while_it_is_away(
             await agent.hello()
             await client.hello()
             session_id = (await agent.open(sensors.streams)).session_id
-            await agent.send(*sensors.second(0))
+            for n in range(N_BEFORE):
+                await agent.send(*sensors.second(n))
+                await client.wait(metrics_at(n + 1))
             await agent.wait_acks(sensors.last)
-            await client.wait(metrics_at(1))
         await asyncio.to_thread(own_cluster.stop)
         try:
             async with server.agent() as stranger:
@@ -122,8 +126,8 @@ async def test_who_was_here_comes_back_while_it_is_away(
                 await agent.hello()
                 await client.hello()
                 await agent.open(sensors.streams, session_id=session_id)
-                await agent.send(*sensors.second(1))
-                await client.wait(metrics_at(2))
+                await agent.send(*sensors.second(N_BEFORE))
+                await client.wait(metrics_at(N_BEFORE + 1))
         finally:
             own_cluster.start()  # here: it ends with the thread that started it
         async with server.agent() as agent, server.http() as http:
@@ -132,7 +136,7 @@ async def test_who_was_here_comes_back_while_it_is_away(
             await agent.close_session(session_id, sensors.last)
             counts = (await http.get(f"/v1/sessions/{session_id}/counts")).json()
     assert counts["n_missing_events"] == 0
-    assert {one["last_seq"] for one in counts["streams"]} == {2}
+    assert {one["last_seq"] for one in counts["streams"]} == {N_BEFORE + 1}
 
 
 async def test_a_sensor_that_joins_while_it_is_away_holds_nobody_up(
@@ -154,18 +158,18 @@ async def test_a_sensor_that_joins_while_it_is_away_holds_nobody_up(
         await agent.hello()
         await client.hello()
         session_id = (await agent.open(worn.streams)).session_id
-        for n in range(2):  # the second one is heard by a pipeline that has no past to hear any more
+        for n in range(N_BEFORE):
             await agent.send(*worn.second(n))
             await client.wait(metrics_at(n + 1))
         await agent.wait_acks(worn.last)
         await asyncio.to_thread(own_cluster.stop)
         try:
-            await agent.send(*worn.second(2))
+            await agent.send(*worn.second(N_BEFORE))
             await agent.wait(Held)
             opened = await agent.open((*worn.streams, joining.belt), session_id=session_id)
-            for n in range(3, 6):
+            for n in range(N_BEFORE + 1, N_BEFORE + 4):
                 await agent.send(*worn.second(n), *second_of_belt(n))
-            await client.wait(metrics_at(6))
+            await client.wait(metrics_at(N_BEFORE + 4))
         finally:
             own_cluster.start()  # here: it ends with the thread that started it
         assert {ack.stream_id for ack in opened.acks} == set(worn.last)

@@ -1,8 +1,10 @@
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
+from tests.server.conftest import LIMIT_S
 
 PROBLEM = "application/problem+json"
 NS = 1_000_000_000
@@ -203,11 +205,9 @@ async def test_record_of_a_session(server: Any, sensors: Any, http: httpx.AsyncC
 
 async def test_report_comes_after_the_session(server: Any, sensors: Any, http: httpx.AsyncClient) -> None:
     session_id = await finished_session(server, sensors)
-    for _ in range(2_000):  # bounded: made by the slow lane's process, which starts first
-        response = await http.get(f"/v1/sessions/{session_id}/report")
-        if response.status_code == 200:
-            break
-        assert_problem(response, 404, "not ready")
+    async with asyncio.timeout(LIMIT_S):  # made by the slow lane's process, which starts first
+        while (response := await http.get(f"/v1/sessions/{session_id}/report")).status_code != 200:
+            assert_problem(response, 404, "not ready")
     body = response.json()["body"]
     assert body["n_beats"] == 7
     assert body["odd"] is None

@@ -1,10 +1,12 @@
 """What is stored of a session, as HTTP gives it back: streams, gaps, spans of quality, trends."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
+from tests.server.conftest import LIMIT_S
 from tests.server.counting_pipeline import SpeakingPipeline
 
 from becalm_protocol.events import Gap, GapReason
@@ -70,10 +72,9 @@ async def test_quality_is_told_in_spans_without_a_hole(start_server: Any, databa
 
 async def test_trends_come_newest_first(server: Any, sensors: Any, http: httpx.AsyncClient, database_url: str) -> None:
     told = [await recorded(server, type(sensors)()) for _ in range(3)]
-    for _ in range(1_000):  # bounded: upkeep keeps each session's row soon after its end
-        items = (await http.get("/v1/trends?indices=heart_rate_bpm")).json()["items"]
-        if len(items) == 3:
-            break
+    async with asyncio.timeout(LIMIT_S):  # upkeep keeps each session's row soon after its end
+        while len(items := (await http.get("/v1/trends?indices=heart_rate_bpm")).json()["items"]) != 3:
+            pass
     assert [one["session_id"] for one in items] == told[::-1]
     assert items[0]["indices"]["heart_rate_bpm"]["baseline"]["n"] == 4
     assert (items[0]["n_intervals"], items[0]["accepted_share"], items[0]["duration_s"]) == (5, 1.0, 4.0)

@@ -158,7 +158,7 @@ async def test_a_stopped_database_is_waited_for(own_cluster: EmbeddedPostgres, s
             for pid in pids:
                 os.kill(pid, signal.SIGSTOP)
             feed.send(5)
-            assert "TimeoutError; nothing is lost" in await feed.trouble()
+            assert "(TimeoutError); nothing is lost" in await feed.trouble()
         finally:
             for pid in pids:
                 os.kill(pid, signal.SIGCONT)
