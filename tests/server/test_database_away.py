@@ -31,7 +31,6 @@ from becalm_server.archive import writer as writer_module
 
 N_SECONDS = 2 * CREDIT_FRAMES + 10
 N_BEFORE = 2
-"""Seconds before the database goes: the second one is heard by a pipeline that has no past to read from it any more."""
 
 
 class Beside:
@@ -62,6 +61,15 @@ def metrics_at(n: int) -> Any:
     )
 
 
+async def begun(agent: Any, client: Any, sensors: Any) -> Any:
+    """The last frame before the database goes: of a pipeline that has no past to read from it any more."""
+    for n in range(N_BEFORE):
+        await agent.send(*sensors.second(n))
+        newest = await client.wait(metrics_at(n + 1))
+    await agent.wait_acks(sensors.last)
+    return newest
+
+
 async def test_feedback_goes_on_and_is_stored_afterwards(
     start_server: Any, own_cluster: Any, sensors: Any, monkeypatch: Any
 ) -> None:
@@ -76,10 +84,7 @@ async def test_feedback_goes_on_and_is_stored_afterwards(
         await client.hello()
         session_id = (await agent.open(sensors.streams)).session_id
         beside = Beside(agent, sensors)
-        for n in range(N_BEFORE):
-            await beside.send(range(n, n + 1))
-            before = await client.wait(metrics_at(n + 1))
-        await agent.wait_acks(sensors.last)
+        before = await begun(agent, client, sensors)
         await asyncio.to_thread(own_cluster.stop)
         try:
             n_heard = len(agent.heard)
@@ -111,10 +116,7 @@ async def test_who_was_here_comes_back_while_it_is_away(
             await agent.hello()
             await client.hello()
             session_id = (await agent.open(sensors.streams)).session_id
-            for n in range(N_BEFORE):
-                await agent.send(*sensors.second(n))
-                await client.wait(metrics_at(n + 1))
-            await agent.wait_acks(sensors.last)
+            await begun(agent, client, sensors)
         await asyncio.to_thread(own_cluster.stop)
         try:
             async with server.agent() as stranger:
@@ -158,10 +160,7 @@ async def test_a_sensor_that_joins_while_it_is_away_holds_nobody_up(
         await agent.hello()
         await client.hello()
         session_id = (await agent.open(worn.streams)).session_id
-        for n in range(N_BEFORE):
-            await agent.send(*worn.second(n))
-            await client.wait(metrics_at(n + 1))
-        await agent.wait_acks(worn.last)
+        await begun(agent, client, worn)
         await asyncio.to_thread(own_cluster.stop)
         try:
             await agent.send(*worn.second(N_BEFORE))
