@@ -45,6 +45,8 @@ NO_KEYS = Keys(token=lambda _url: None, pair=lambda _link: "")
 PACER = Pacer(started_ns=ns_from_s(BASELINE_S), inhale_s=4.0, exhale_s=6.0)
 SENSOR_LAG_S = 0.3
 """How long a sample takes from the skin to the server."""
+LONGEST_S = 60.0
+"""What was before the picture comes in pieces: a waveform of the wire has 2,048 samples at most."""
 SHARPNESS = 2
 """Pixels for each dp, as on a phone."""
 STREAMS = {
@@ -229,12 +231,13 @@ class SceneServer:
     async def _stream(self, socket: ServerConnection) -> None:
         begin_s, seq = 0.0, 1
         while True:
-            end_s = (time.monotonic_ns() - self._started_ns) / NS_PER_S - SENSOR_LAG_S
+            now_s = (time.monotonic_ns() - self._started_ns) / NS_PER_S - SENSOR_LAG_S
+            end_s = min(now_s, begin_s + LONGEST_S)
             for event in person(self._scene, begin_s, end_s):
                 seq += 1
                 await socket.send(codec.encode_json(Live(seq=seq, event=event, ledger=_ledger(event))))
             begin_s = end_s
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1 if end_s == now_s else 0.0)
 
 
 def _ledger(event: LiveEvent) -> Ledger | None:
