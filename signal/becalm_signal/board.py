@@ -17,19 +17,15 @@ from becalm_protocol.events import UNTIMED_KINDS, SignalKind
 from becalm_protocol.units import NS_PER_S
 from becalm_signal.arousal import Arousal, Reading
 from becalm_signal.breath_board import BreathBoard
-from becalm_signal.breath_motion import AXES
 from becalm_signal.breath_turns import BreathEvent
 from becalm_signal.hrv import BeatWindow
+from becalm_signal.movement import Movement
 from becalm_signal.ppg import LIGHTS
 from becalm_signal.skin_board import SkinBoard
 from becalm_signal.stage import BreathHint, BreathsHidden, Output
 
 # Where the heart is heard best comes first.
 HEART = (SignalKind.ECG, SignalKind.RR, SignalKind.PPI, *LIGHTS)
-# What a movement of the chest makes noise in.
-SHAKEN = frozenset({SignalKind.ECG, *LIGHTS})
-OF_MOVEMENT = frozenset({Reason.NOISY, Reason.OFF_BODY})
-
 OF_BREATHS = (BreathTurn, Breath, BreathPause)
 # What speaks of half a minute and more is worked out once a second, and anew where another heart counts, a pacer sets
 # the breath, or what speaks of the moment fails or comes back: no signal is shown for longer than it is known.
@@ -50,7 +46,8 @@ class Board:
         self._skin = SkinBoard()
         self._arousal = Arousal()
         self._bad: dict[SignalKind, Reason] = {}
-        self._disagrees = self._moves = False
+        self._movement = Movement(kinds)
+        self._disagrees = False
         # All sources are followed all the time, so that one is ready when another fails.
         self.heart = next((kind for kind in HEART if kind in kinds), SignalKind.RR)
         self._moment: tuple[int, SignalKind, bool, tuple[Reason | None, ...]] | None = None
@@ -70,7 +67,7 @@ class Board:
     @property
     def bad(self) -> Mapping[SignalKind, Reason]:
         """Why a signal cannot be used, where its stage has said so."""
-        return {kind: self._why(kind) for kind in self._bad}
+        return {kind: self._movement.why(kind, reason) for kind, reason in self._bad.items()}
 
     def usable(self, kind: SignalKind) -> bool:
         """Whether a signal carries indices as far as its stage has said."""
@@ -87,6 +84,7 @@ class Board:
             self._beats[event.source].apply(event)
         elif isinstance(event, SignalQuality):
             self._judge(event.kind, event.reason)
+            self._movement.hear(event)
         elif isinstance(event, OF_BREATHS):
             return self.breath.apply(event)
         elif isinstance(event, BreathsHidden):
@@ -104,21 +102,17 @@ class Board:
             self._bad[kind] = reason
         self._disagrees = any(self._bad.get(kind) is Reason.DISAGREES for kind in UNTIMED_KINDS)
 
-    def _why(self, kind: SignalKind) -> Reason:
-        """Return what spoils a signal: while the chest moves, noise comes from that, and looks like free electrodes."""
-        reason = self._bad[kind]
-        return Reason.MOTION if self._moves and kind in SHAKEN and reason in OF_MOVEMENT else reason
-
     def settle(self, now_ns: int, *, lost: frozenset[SignalKind]) -> list[BreathEvent]:
         """Choose the source of the breath; return what counts only now.
 
         `lost`: the kinds whose sensor has been silent for more than 3 s.
         """
-        # What a silent sensor said last is not what is.
-        self._moves = bool(self._bad) and any(
-            self._bad.get(kind) is Reason.MOTION and kind not in lost for kind in AXES
-        )
+        self._movement.settle(self._bad, lost=lost)
         return self.breath.choose(now_ns, bad=self._bad, lost=lost)
+
+    def qualities(self, now_ns: int) -> list[SignalQuality]:
+        """Return changes of the quality of signals that a movement spoils, at a moment that is settled."""
+        return self._movement.tell(now_ns)
 
     def metrics(self, now_ns: int, *, lost: frozenset[SignalKind], pacing: bool) -> Metrics:
         """Return all indices at `now_ns`, a moment that is settled."""
@@ -180,6 +174,7 @@ class Board:
             return Index(reason=Reason.DISAGREES)  # which of the two hearts is the true one cannot be told
         if heard.isdisjoint(self._bad) or not (strict or index.value is None):
             return index
-        told = [self._why(kind) for kind in sorted(heard) if kind in self._bad]  # a set has no order of its own
+        bad_kinds = [kind for kind in sorted(heard) if kind in self._bad]  # a set has no order of its own
+        told = [self._movement.why(kind, self._bad[kind]) for kind in bad_kinds]
         bad = next((reason for reason in told if reason is not Reason.DISAGREES), None)
         return index if bad is None else Index(reason=bad)

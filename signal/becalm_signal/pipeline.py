@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TypeGuard
 
-from becalm_protocol.derived import Beat, Breath, BreathPause, BreathTurn, Derived
+from becalm_protocol.derived import Beat, Breath, BreathPause, BreathTurn, Derived, SignalQuality
 from becalm_protocol.errors import UsageError
 from becalm_protocol.events import (
     UNTIMED_KINDS,
@@ -28,6 +28,7 @@ from becalm_signal.electrodermal import SkinStage
 from becalm_signal.heart_breath import HeartBreathSection
 from becalm_signal.heart_section import HeartSection
 from becalm_signal.lane import Lane
+from becalm_signal.movement import told_at_ticks
 from becalm_signal.ppg import LIGHTS, PpgStage
 from becalm_signal.slow_board import Section, SlowBoard
 from becalm_signal.stage import Inward, Output, Stage
@@ -90,7 +91,8 @@ class Pipeline:
         self._lanes: dict[str, tuple[Lane, int]] = {}
         self._straps: dict[str, StrapStage | None] = {}
         chest = chest_streams(streams)
-        unheard = _unheard(frozenset(info.kind for info in streams))
+        kinds = frozenset(info.kind for info in streams)
+        unheard = _unheard(kinds)
         makers = {kind: (order, make) for order, (kind, make) in enumerate(STAGES) if kind not in unheard}
         for info in streams:
             if info.sample_rate_hz is None:
@@ -101,9 +103,10 @@ class Pipeline:
             stage = make(info, info.sample_rate_hz) if make is not None else chest.get(info.stream_id)
             self._lanes[info.stream_id] = (Lane(info, stage), order)
         self._choice = StrapChoice()
-        self._has_ecg = any(info.kind is SignalKind.ECG for info in streams)
+        self._has_ecg = SignalKind.ECG in kinds
+        self._shaken = told_at_ticks(kinds)
         lanes = [lane for lane, _ in self._lanes.values()]
-        self._ticker = Ticker(lanes, Board(frozenset(info.kind for info in streams)), SlowBoard(make_sections()))
+        self._ticker = Ticker(lanes, Board(kinds), SlowBoard(make_sections()))
 
     def feed(self, event: RawEvent | PhaseChange | BreathWish) -> tuple[Derived | Waveform, ...]:
         """Take one event; return everything that it settled, in order.
@@ -147,7 +150,12 @@ class Pipeline:
         if not outputs:
             return []
         self._ticker.put(outputs, order=order, early_ns=early_ns)
-        return [output for output in outputs if not isinstance(output, HELD_BACK)]
+        return [output for output in outputs if self._leaves(output)]
+
+    def _leaves(self, output: Output) -> TypeGuard[Derived]:
+        if isinstance(output, SignalQuality):
+            return output.kind not in self._shaken
+        return not isinstance(output, HELD_BACK)
 
     # ------------------------------------------------------------------------------------------------------ strap
     def _feed_strap(self, event: RawEvent) -> list[Derived | Waveform]:

@@ -98,10 +98,11 @@ class Ticker:
     def finish(self) -> list[Derived]:
         """Compute the ticks up to the newest sample of any stream."""
         marks = [lane.watermark_ns for lane in self._lanes if lane.watermark_ns is not None]
-        out = self._run_to(max(marks)) if marks else []
+        end_ns = max(marks, default=0)
+        out = self._run_to(end_ns) if marks else []
         while self._heap:
             out += self._apply(heapq.heappop(self._heap)[-1])
-        return [*out, *self._heed(self._board.breath.catch_up())]
+        return [*out, *self._heed(self._board.breath.catch_up()), *self._board.qualities(end_ns)]
 
     # ---------------------------------------------------------------------------------------------------- waiting
     def _limit_ns(self, heard_ns: int | None) -> int | None:
@@ -167,6 +168,7 @@ class Ticker:
             self._board.breath.wish(self._wishes.pop(0).source)
         lost, phase = self._lost(now_ns), self._phase(now_ns)
         out += self._heed(self._board.settle(now_ns, lost=lost))
+        out += self._board.qualities(now_ns)
         pacing = phase is not None and phase.phase is Phase.PRACTICE and phase.pacer is not None
         metrics = self._board.metrics(now_ns, lost=lost, pacing=pacing)
         out.append(metrics)

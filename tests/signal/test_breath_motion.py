@@ -128,6 +128,8 @@ def test_noise_of_an_ecg_that_comes_with_movement_is_told_as_movement(
     told = [(event.t_ns / 1e9, event.reason) for event in derived if _is_of_chest(event)]
     assert [why for _, why in told] == ([Reason.MOTION, None] if moves else [])
     assert not moves or (60.0 < told[0][0] < 61.0 and 80.0 < told[1][0] < 90.0)
+    agree = {(_at(derived, t_s * 10**9), _rate_reason(derived, t_s * 10**9)) for t_s in range(66, 79)}
+    assert agree == {(reason, reason)}
     later = [event.heart_rate_bpm for event in derived if isinstance(event, Metrics) and event.t_ns > 100e9]
     assert all(index.value is not None for index in later)
 
@@ -154,6 +156,16 @@ def test_movement_that_a_lost_sensor_felt_is_no_reason_for_noise_after_it(
         event.heart_rate_bpm.reason for event in derived if isinstance(event, Metrics) and 86e9 < event.t_ns < 99e9
     }
     assert rates == {Reason.OFF_BODY}
+
+
+def _at(derived: Any, t_ns: int) -> Reason | None:
+    """Return what an ECG's own quality says at a moment."""
+    told = [event for event in derived if isinstance(event, SignalQuality) and event.kind is SignalKind.ECG]
+    return [event.reason for event in told if event.t_ns <= t_ns][-1]
+
+
+def _rate_reason(derived: Any, t_ns: int) -> Reason | None:
+    return next(event.heart_rate_bpm.reason for event in derived if isinstance(event, Metrics) and event.t_ns >= t_ns)
 
 
 def _is_of_chest(event: Any) -> bool:
