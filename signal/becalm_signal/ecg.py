@@ -124,7 +124,7 @@ class EcgStage:
 
     def _advance(self, samples: Sequence[float], *, first: int, clock: StreamClock, out: list[Output]) -> int:
         """Take samples; return how many, fewer where all begins anew."""
-        done = 0
+        done, origin = 0, self._origin
         for n_taken, peaks in self._detector.feed(samples, stops=self._watch.stops(len(samples))):
             taken = samples[done:n_taken]
             done = n_taken
@@ -136,7 +136,7 @@ class EcgStage:
                 self._caution.segment(is_usable=self._quality.reason is None)
             if judged or peaks:
                 out += self._settle(peaks, at=first + n_taken - 1, clock=clock)
-                if self._origin == first + n_taken:
+                if self._origin != origin:
                     break
         return done
 
@@ -151,7 +151,9 @@ class EcgStage:
 
     def _settle(self, peaks: Sequence[Peak], *, at: int, clock: StreamClock) -> list[Output]:
         emitted_ns = clock.session_ns(at if self._heard is None else self._heard)
-        was = self._quality.reason
+        if self._quality.reason in DEAD and self._watch.reason not in DEAD:
+            self._begin_anew(at)
+            return self._judge(emitted_ns, clock=clock)
         told: list[Peak] = []
         for peak in peaks:
             self._contact.beat(peak.at, is_known=peak.is_known, is_new=peak.is_new)
@@ -165,22 +167,28 @@ class EcgStage:
         if self._contact.is_off and self._trust.is_trusted:
             self._contact.come_back()
         out = self._judge(emitted_ns, clock=clock)
-        if was in DEAD and self._quality.reason not in DEAD:
-            # The step from the rail back to the heart is no beat, and levels learned on a dead lead are none.
-            # What it is called next does not matter: on such levels a heart is noise.
-            self._detector.begin_anew()
-            self._contact.begin_anew()
-            self._ghost = False
-            self._plateaus.restart()
-            self._recent.restart()
-            self._trust.restart()
-            self._tails.begin_anew()
-            self._breath_begins = True
-            self._origin = at + 1
-            return out
         for peak in told:
             out += self._beat(peak, clock=clock, emitted_ns=emitted_ns)
         return out
+
+    def _begin_anew(self, at: int) -> None:
+        """Begin after a dead lead with what is alive of the samples up to `at`.
+
+        The step from the rail back to the heart is no beat, and levels learned on a dead lead are none.
+        """
+        alive = self._recent.last(self._watch.n_alive)
+        self._detector.begin_anew()
+        self._contact.begin_anew()
+        self._tails.begin_anew()
+        for part in (self._plateaus, self._recent, self._trust):
+            part.restart()
+        self._ghost = self._is_doubted = False
+        self._breath_begins = True
+        self._before_ns = None
+        self._origin = at + 1 - len(alive)
+        list(self._detector.feed(alive))  # shorter than the learning time: there is no peak yet
+        self._contact.feed(alive)
+        self._recent.feed(alive)
 
     def _judge(self, t_ns: int, *, clock: StreamClock) -> list[Output]:
         peakiness = self._detector.peakiness
@@ -198,6 +206,7 @@ class EcgStage:
             reason = was if was in CAUSES else self._cause.judge()
         if reason in DOUBTED:
             self._trust.doubt()
+            self._before_ns = None
         if contact is not None:
             self._detector.jury.look_anew()
         elif self._trust.is_trusted:

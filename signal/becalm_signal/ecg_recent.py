@@ -28,7 +28,7 @@ class RecentSamples:
 
     def last(self, n_samples: int) -> list[float]:
         """Return the newest samples, fewer where they are not there."""
-        return self._samples[-n_samples:]
+        return self._samples[max(0, len(self._samples) - n_samples) :]
 
     def between(self, first: int, last: int) -> list[float]:
         """Return the samples from position `first` to before `last`, fewer where they are not there."""

@@ -5,7 +5,7 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import median, pvariance
 
 from becalm_protocol.derived import Beat, BeatFlag, Index, Reason
 from becalm_protocol.events import UNTIMED_KINDS, SignalKind
@@ -31,6 +31,8 @@ OVERDUE_BEATS = 2.0
 TOLD_S = 0.25
 # A strap tells its intervals up to 4 s after the beat and once in 1-2 s.
 STRAP_STALE_S = 6.5
+# At rest.
+USUAL_SPREAD_MS = 50.0
 # Where the mean of a few intervals is known no better than this, they are no rhythm (atrial fibrillation: about 20 %).
 MAX_RATE_BOUND_SHARE = 0.3
 MIN_ACCEPTED_SHARE = 0.8
@@ -107,6 +109,8 @@ class BeatWindow:
         self._stale_s = self._overdue_s = STRAP_STALE_S if self._is_untimed else HEART_RATE_STALE_S
         self._log = IntervalLog(WINDOW_S)
         self._heard: deque[_Heard] = deque(maxlen=N_HEART_RATE_ODD)
+        self._open: Beat | None = None
+        """The newest beat while it is provisional, if an interval of the rhythm seems to end there."""
         self._accepted_ns: int | None = None
         self._confirmed_ns: int | None = None
         self._newest_ns = 0
@@ -119,7 +123,12 @@ class BeatWindow:
         if not beat.confirmed:
             if beat.flag in HEARD:
                 self._accepted_ns = beat.t_ns
+            self._open = beat if beat.flag is BeatFlag.OK and beat.rr_ms is not None else None
+            if len(self._heard) < MIN_HEARD:
+                self._cached_rate = None
             return
+        if self._open is not None and self._open.beat_idx == beat.beat_idx:
+            self._open = None
         self._confirmed_ns = beat.t_ns
         self._log.apply(beat)
         if beat.flag in REPAIRED and beat.rr_ms is not None and beat.rr_corrected_ms is not None:
@@ -141,7 +150,7 @@ class BeatWindow:
         """
         if self._accepted_ns is None:
             return Index(reason=Reason.WARMING_UP)
-        if now_ns - self._accepted_ns > self._stale_s * NS_PER_S or len(self._heard) < MIN_HEARD:
+        if now_ns - self._accepted_ns > self._stale_s * NS_PER_S:
             return Index(reason=Reason.TOO_FEW_BEATS)
         if self._cached_rate is None:
             self._cached_rate = self._rate()
@@ -156,21 +165,32 @@ class BeatWindow:
         return OVERDUE_BEATS * 60.0 / (told.value - told.bound) + TOLD_S
 
     def _rate(self) -> Index:
-        recent = list(self._heard)[-N_HEART_RATE:]
+        heard, newest_ns = list(self._heard), self._confirmed_ns
+        if len(heard) < MIN_HEARD and self._open is not None and self._open.rr_ms is not None:
+            heard.append(_Heard(self._open.rr_ms, self._open.flag, self._open.rr_error_ms))
+            newest_ns = self._open.t_ns
+        if len(heard) < MIN_HEARD:
+            return Index(reason=Reason.TOO_FEW_BEATS)
+        recent = heard[-N_HEART_RATE:]
         newest = sum(rr.ms for rr in recent) / len(recent)
         if any(rr.flag is BeatFlag.ECTOPIC for rr in recent):
-            recent = list(self._heard)
+            recent = heard
         n = len(recent)
         mean = sum(rr.ms for rr in recent) / n
         variance = sum([(rr.ms - mean) ** 2 for rr in recent]) / max(1, n - 1)
-        if n < 3:  # they say little of their own spread: 50 ms is a usual one at rest
-            variance = max(variance, 2500.0)
+        if n < 3:  # they say little of their own spread
+            variance = max(variance, self._usual_spread_ms2())
         ends_ms = math.hypot(math.sqrt(2.0) * BEAT_JITTER_MS, recent[0].error_ms or 0.0, recent[-1].error_ms or 0.0)
         error_ms = math.hypot(Z_95 * math.sqrt(variance / n + (ends_ms / n) ** 2), newest - mean)
         if error_ms > MAX_RATE_BOUND_SHARE * mean:
             return Index(reason=Reason.TOO_MANY_ARTEFACTS)
         rate_bpm = 60_000.0 / mean
-        return Index(value=rate_bpm, bound=rate_bpm * error_ms / mean, sample_ns=self._confirmed_ns)
+        return Index(value=rate_bpm, bound=rate_bpm * error_ms / mean, sample_ns=newest_ns)
+
+    def _usual_spread_ms2(self) -> float:
+        """Return the variance of the last minute's intervals, early and late ones among them."""
+        known = [rr.rr_ms for rr in self._log.intervals if rr.rr_ms <= MAX_RR_MS]
+        return max(USUAL_SPREAD_MS**2, pvariance(known)) if known else USUAL_SPREAD_MS**2
 
     def rmssd(self, now_ns: int) -> Index:
         """Return RMSSD over the last 60 s in ms: adjacent accepted pairs, and what repaired beats hide of others.

@@ -26,6 +26,8 @@ class Shape:
     side: float
     """Running mean of where its beats were placed: 1 on the upward deflection, -1 on the downward one."""
     weight: float = 1.0
+    newest: float = 0.0
+    """Energy of its newest beat."""
 
 
 @dataclass(slots=True)
@@ -57,7 +59,7 @@ class Likeness:
     def is_steady(self, energy: float) -> bool:
         """Whether a hump of this energy is like a beat before it in course and in size, if only like one."""
         shape = self.shape
-        return shape is not None and self.share >= LIKE and shape.energy < energy * STEADY < shape.energy * STEADY**2
+        return shape is not None and self.share >= LIKE and shape.newest < energy * STEADY < shape.newest * STEADY**2
 
 
 class Shapes:
@@ -114,13 +116,15 @@ class Shapes:
         shape = like.shape
         if shape is None or like.share < LIKE:
             del self._known[MAX_SHAPES - 1 :]
-            self._known.append(Shape(like.course, energy, side))
+            shape = Shape(like.course, energy, side)
+            self._known.append(shape)
         else:
             gain = gain_of(shape.weight)
             shape.course = blended(shape.course, like.course, gain=gain)
             shape.energy += gain * (energy - shape.energy)
             shape.side += gain * (side - shape.side)
             shape.weight += 1.0
+        shape.newest = energy
         self._known.sort(key=lambda known: -known.weight)
 
     def _smooth(self, samples: Sequence[float], first: int) -> list[float]:

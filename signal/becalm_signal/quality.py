@@ -10,6 +10,8 @@ SEGMENT_S = 0.5
 # A clipped R wave touches the rail for some 30 ms a second; an amplifier at its rail stays there.
 SATURATED_SHARE = 0.3
 BOTH_RAILS_SHARE = 0.1
+# What is over only now still has as much of the last seconds on its rail.
+RAIL_SHARE = 0.05
 # A rail cuts a signal off in full stride; a waveform without noise comes to rest on its baseline in ever smaller steps.
 STEEP_SHARE = 0.25
 # Coarse signals repeat their extremes all the time; a rail is only a rail in a signal of some resolution.
@@ -20,20 +22,20 @@ class Segment:
     """Half a second of samples."""
 
     def __init__(self, samples: list[float]) -> None:
-        self._samples = samples
+        self.samples = samples
         self.low, self.high = min(samples), max(samples)
 
     def share_on(self, rail: float) -> float:
         """Return the share of samples that lie exactly on a value."""
-        return self._samples.count(rail) / len(self._samples) if self.low <= rail <= self.high else 0.0
+        return self.samples.count(rail) / len(self.samples) if self.low <= rail <= self.high else 0.0
 
     def steepest(self) -> float:
         """Return the largest step between neighbours."""
-        return max(abs(b - a) for a, b in pairwise(self._samples))
+        return max(abs(b - a) for a, b in pairwise(self.samples))
 
     def stride(self, rail: float) -> float:
         """Return the largest distance from the rail two samples before it is reached, or after it is left."""
-        two_apart = zip(self._samples, self._samples[2:], strict=False)
+        two_apart = zip(self.samples, self.samples[2:], strict=False)
         return max((abs(b - a) for a, b in two_apart if rail in (a, b)), default=0.0)
 
 
@@ -77,6 +79,17 @@ class RangeWatch:
     def newest(self) -> Segment:
         """The segment that ended with the last judgement."""
         return self._segments[-1]
+
+    @property
+    def n_alive(self) -> int:
+        """How many samples at the end of what has been judged came after the last of a flat or saturated stretch."""
+        *before, newest = self._segments
+        low, high = min(segment.low for segment in before), max(segment.high for segment in before)
+        if high - low <= self._flat_range:
+            return len(newest.samples) - next(n for n, x in enumerate(newest.samples) if not low <= x <= high)
+        samples = [x for segment in self._segments for x in segment.samples]
+        rails = [x for x in (min(samples), max(samples)) if samples.count(x) > RAIL_SHARE * len(samples)]
+        return next((n for n, x in enumerate(reversed(samples)) if x in rails), 0)
 
     def feed(self, samples: Sequence[float]) -> bool:
         """Take samples, shape (n_samples,), not more than `n_left`."""

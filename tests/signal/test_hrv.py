@@ -66,6 +66,32 @@ def test_heart_rate_is_withheld_where_two_beats_of_it_have_not_come(make_rr: Any
     assert window.heart_rate(now_ns + round(2.5e6 * mean_ms) + 250_000_000).reason is Reason.TOO_FEW_BEATS
 
 
+def test_after_a_break_the_rate_is_told_with_the_second_interval_before_it_is_confirmed(make_rr: Any) -> None:
+    flagger, window, t_ns = RrFlagger(SignalKind.ECG), BeatWindow(SignalKind.ECG), 0
+    told = []
+    for rr in [None, *make_rr(40), None, 1000.0, 1050.0]:
+        t_ns += round((rr or 5000.0) * 1e6)
+        for beat in flagger.push(t_ns, rr_ms=rr, emitted_ns=t_ns):
+            window.apply(beat)
+        told.append(window.heart_rate(t_ns))
+    assert [index.value is None for index in told[-3:]] == [True, True, False]
+    assert told[-1].value == pytest.approx(60_000 / 1025.0)
+    assert told[-1].sample_ns == t_ns
+
+
+def test_two_intervals_of_an_uneven_heart_say_little_of_its_rate(make_rr: Any) -> None:
+    bounds = {}
+    for early_ms in (0.0, 150.0):
+        flagger, window, t_ns = RrFlagger(SignalKind.ECG), BeatWindow(SignalKind.ECG), 0
+        before = [rr + (-1) ** k * early_ms for k, rr in enumerate(make_rr(40))]
+        for rr in [None, *before, None, 900.0, 900.0]:
+            t_ns += round((rr or 5000.0) * 1e6)
+            for beat in flagger.push(t_ns, rr_ms=rr, emitted_ns=t_ns):
+                window.apply(beat)
+        bounds[early_ms] = window.heart_rate(t_ns).bound or 0.0
+    assert bounds[150.0] > 2.5 * bounds[0.0] > 0.0
+
+
 def test_a_strap_may_be_late_with_its_intervals(make_rr: Any) -> None:
     window, now_ns = window_of(make_rr(30), source=SignalKind.RR)
     assert window.heart_rate(now_ns + 6_400_000_000).value is not None

@@ -55,3 +55,24 @@ def test_pulses_that_rest_on_a_level_without_noise_are_usable(rate_hz: float, wi
         judge.feed(piece)
         reasons.add(judge.reason)
     assert reasons == {None}
+
+
+@pytest.mark.parametrize("level", [0.0, 50_000.0])
+def test_what_came_after_a_dead_stretch_is_alive(level: float) -> None:
+    rng = np.random.default_rng(1)
+    for n_alive in (30, 49):
+        judge = RangeWatch(100.0, window_s=2.0, flat_range=20.0, unit_per_count=1.0)
+        for piece in judge.pieces([*[level] * (500 - n_alive), *rng.normal(300.0, 50.0, n_alive).tolist()]):
+            judge.feed(piece)
+        assert judge.reason is None
+        assert judge.n_alive == n_alive
+
+
+def test_what_came_after_both_rails_is_alive() -> None:
+    rng = np.random.default_rng(1)
+    rails = np.where(np.arange(430) // 17 % 2, 9_000.0, -9_000.0)
+    judge = RangeWatch(100.0, window_s=2.0, flat_range=20.0, unit_per_count=1.0)
+    for piece in judge.pieces([*rails.tolist(), *rng.normal(0.0, 50.0, 120).tolist()]):
+        judge.feed(piece)
+    assert judge.reason is None
+    assert judge.n_alive == 120
