@@ -19,10 +19,11 @@ from becalm_signal.arousal import Arousal, Reading
 from becalm_signal.breath_board import BreathBoard
 from becalm_signal.breath_turns import BreathEvent
 from becalm_signal.hrv import BeatWindow
+from becalm_signal.intervals import is_sound
 from becalm_signal.movement import Movement
 from becalm_signal.ppg import LIGHTS
 from becalm_signal.skin_board import SkinBoard
-from becalm_signal.stage import BreathHint, BreathsHidden, Output
+from becalm_signal.stage import BeltJump, BreathHint, BreathsHidden, Output
 
 # Where the heart is heard best comes first.
 HEART = (SignalKind.ECG, SignalKind.RR, SignalKind.PPI, *LIGHTS)
@@ -82,6 +83,8 @@ class Board:
         """Take one output of a stage; return whether it counts: a breath of another source than the chosen does not."""
         if isinstance(event, Beat):
             self._beats[event.source].apply(event)
+            if event.confirmed and event.source is self.heart and is_sound(event):
+                self.breath.beat(event)
         elif isinstance(event, SignalQuality):
             self._judge(event.kind, event.reason)
             self._movement.hear(event)
@@ -91,6 +94,8 @@ class Board:
             self.breath.lose(event)
         elif isinstance(event, BreathHint):
             self.breath.hear(event)
+        elif isinstance(event, BeltJump):
+            self.breath.jump()
         else:
             self._skin.apply(event)
         return True

@@ -4,13 +4,14 @@ import math
 from collections import deque
 from collections.abc import Mapping, Set
 
-from becalm_protocol.derived import Breath, BreathPause, BreathTurn, Index, Reason
+from becalm_protocol.derived import Beat, Breath, BreathPause, BreathTurn, Index, Reason
 from becalm_protocol.events import SignalKind
 from becalm_protocol.units import NS_PER_S
 from becalm_signal.arousal import Reading
 from becalm_signal.bounds import Z_95, moments, variation
 from becalm_signal.breath_ecg import EcgBreath
 from becalm_signal.breath_turns import HOLD_BREATHS, HOLD_S, BreathEvent
+from becalm_signal.breath_way import BreathWay
 from becalm_signal.stage import BreathHint, BreathsHidden
 
 BREATH_RANKS: tuple[tuple[SignalKind, ...], ...] = (
@@ -47,6 +48,8 @@ def rank_of(source: SignalKind | None) -> int | None:
     return next((rank for rank, kinds in enumerate(BREATH_RANKS) if source in kinds), None)
 
 
+_BELT = rank_of(SignalKind.RESPIRATION)
+_CHEST = rank_of(SignalKind.ACCELERATION_Z)
 _ECG = rank_of(SignalKind.ECG)
 _INTERVALS_ALONE = rank_of(SignalKind.RR)
 
@@ -163,6 +166,7 @@ class BreathBoard:
         self._kinds_of = {rank: kinds & set(BREATH_RANKS[rank]) for rank in ranks}
         self._rank = ranks[0] if ranks else None
         self._ecg = EcgBreath()
+        self._way = BreathWay()
         self._wish: int | None = None
         self._told_ns: int | None = None
 
@@ -176,6 +180,11 @@ class BreathBoard:
         """The signals that the source which counts is made from."""
         return frozenset() if self._rank is None else self._kinds_of[self._rank]
 
+    @property
+    def is_way_known(self) -> bool:
+        """Whether the turns of the source which counts are told the way they were."""
+        return self._rank != _BELT or self._way.is_known
+
     def wish(self, source: SignalKind | None) -> None:
         """Keep to this source, if there is such a sensor; None: choose by quality."""
         self._wish = rank_of(source)
@@ -183,6 +192,15 @@ class BreathBoard:
     def hear(self, hint: BreathHint) -> None:
         """Take what a beat has of the breath in it."""
         self._ecg.hear(hint)
+        self._way.hint(hint)
+
+    def beat(self, beat: Beat) -> None:
+        """Take a sound confirmed beat of the heart that counts."""
+        self._way.beat(beat)
+
+    def jump(self) -> None:
+        """Take that the belt's signal jumped."""
+        self._way.doubt()
 
     def lose(self, hidden: BreathsHidden) -> None:
         """Take that a source had breaths too small to be told: the next begins anew."""
@@ -196,9 +214,13 @@ class BreathBoard:
         if rank is None or rank not in self._windows:
             return False
         self._windows[rank].apply(event)
+        if isinstance(event, BreathTurn) and rank in {_BELT, _CHEST}:
+            (self._way.turn if rank == _BELT else self._way.tilt)(event)
         if rank != self._rank:
             return False
         if isinstance(event, BreathTurn):
+            if not self.is_way_known:
+                return False
             if self._told_ns is not None and event.t_ns <= self._told_ns:
                 return False
             self._told_ns = event.t_ns
@@ -216,6 +238,8 @@ class BreathBoard:
         counting = self.catch_up() if _ECG in {self._rank, self._wish, *unusable} else []
         for rank in unusable:
             self._windows[rank].forget()
+        if SignalKind.RESPIRATION in lost or bad.get(SignalKind.RESPIRATION) is Reason.FLAT:
+            self._way.doubt()  # who puts a belt on again may turn it over
         if self._wish in self._windows:
             self._rank = self._wish
             return counting

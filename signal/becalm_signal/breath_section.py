@@ -107,6 +107,9 @@ class BreathSection:
         pacer = _pacer(moment)
         if pacer is None:
             return Index(reason=Reason.NOT_PACED)
+        if not moment.is_way_known:
+            self._onsets_s.clear()
+            return Index(reason=Reason.CANNOT_TELL)
         begun_s = max(moment.now_ns / NS_PER_S - WINDOW_S, pacer.started_ns / NS_PER_S)
         onsets_s = [t_s for t_s in self._onsets_s if t_s >= begun_s]
         if len(onsets_s) < MIN_ONSETS:

@@ -1,5 +1,6 @@
-"""What wear does to a breathing signal: a sensor that sticks, and a body that moves."""
+"""What wear does to a breathing signal: a sensor that sticks, or jumps, and a body that moves."""
 
+import math
 from collections import deque
 
 from becalm_signal.filters import OnePole
@@ -27,6 +28,12 @@ WARM_S = 2.0
 LONG_S = 30.0
 LASTING = 0.4
 LASTING_TAU_S = 5.0
+
+# A step of 80 ms that stands out from those beside it by this share of a breath, and from the noise, is no chest: 24 of
+# them in two hours of 15 ICU patients; of signals turned about their median at any moment 71 % show one.
+JUMP_S, JUMP_SHARE = 0.08, 0.25
+JUMP_OVER = 4.0
+JUMP_TAU_S = 10.0
 
 
 class NoiseWatch:
@@ -135,3 +142,34 @@ class MotionWatch:
         self.restart()
         self._usual.reset()
         self._n_bent = 0
+
+
+class JumpWatch:
+    """Did the signal jump? `judge` looks at the samples put to `passed` since it looked last."""
+
+    def __init__(self, rate_hz: float) -> None:
+        self._lag = max(1, round(JUMP_S * rate_hz))
+        self._keep = math.exp(-1.0 / (JUMP_TAU_S * rate_hz))
+        self._usual: float | None = None
+        self.passed: list[float] = []
+
+    def judge(self, *, swing: float) -> bool:
+        """Return whether it jumped, against the usual swing of breath (0: unknown) and what such steps have been."""
+        passed, lag = self.passed, self._lag
+        n_new = len(passed) - 3 * lag
+        if n_new <= 0:
+            return False
+        if max(passed) - min(passed) <= JUMP_SHARE * swing or swing == 0.0:
+            del passed[:n_new]
+            return False
+        shifted = passed[3 * lag :], passed[2 * lag :], passed[lag:], passed
+        most = max([abs(1.5 * (b - c) - 0.5 * (a - d)) for a, b, c, d in zip(*shifted, strict=False)])
+        del passed[:n_new]
+        usual = self._usual
+        has_jumped = usual is not None and most > JUMP_OVER * usual and most > JUMP_SHARE * swing
+        if usual is None:
+            self._usual = most
+        elif not has_jumped:
+            keep = self._keep**n_new
+            self._usual = keep * usual + (1.0 - keep) * most
+        return has_jumped

@@ -7,11 +7,11 @@ from operator import sub
 from becalm_protocol.derived import Reason
 from becalm_protocol.events import SignalKind
 from becalm_signal.breath_turns import BreathMaker, TurnAt
-from becalm_signal.breath_wear import MotionWatch, NoiseWatch
+from becalm_signal.breath_wear import JumpWatch, MotionWatch, NoiseWatch
 from becalm_signal.clock import StreamClock
 from becalm_signal.filters import BUTTERWORTH_4_QS, Decimator, OnePole, low_pass
 from becalm_signal.quality import RangeWatch
-from becalm_signal.stage import BreathsHidden, Output, QualityReporter
+from becalm_signal.stage import BeltJump, BreathsHidden, Output, QualityReporter
 from becalm_signal.turn_finder import Turned, TurnFinder
 
 # Breathing is below 1 Hz; 25 samples a second place a turn well.
@@ -78,6 +78,7 @@ class BreathingStage:
 
     def _begin_filter(self) -> None:
         self._filter = BreathFilter(self._rate_hz)
+        self._jumps = JumpWatch(self._rate_hz)
         self._level = 0.0
         """The newest filtered sample."""
 
@@ -109,8 +110,9 @@ class BreathingStage:
         n_before, samples = self._decimator.run(piece)
         at, last = first - 1, first + len(piece) - 1
         places = range(first + n_before, last + 1, self._decimator.factor)
-        turns, motion = self._turns, self._motion
+        turns, motion, passed = self._turns, self._motion, self._jumps.passed
         for at, x, y in zip(places, samples, self._filter.run(samples), strict=True):
+            passed.append(x)
             turn = turns.step(y)
             self._level = y
             was_moving = motion.is_moving
@@ -136,7 +138,10 @@ class BreathingStage:
         if self._quality.reason is Reason.FLAT and reason is Reason.MOTION:  # the way back from a rail is no movement
             self._motion.restart()
             reason = None
-        return self._quality.change(reason, t_ns=now_ns, emitted_ns=now_ns)
+        out: list[Output] = []
+        if self._jumps.judge(swing=self._turns.known_swing):
+            out.append(BeltJump(t_ns=now_ns, emitted_ns=now_ns))
+        return [*out, *self._quality.change(reason, t_ns=now_ns, emitted_ns=now_ns)]
 
     def _watched(self, piece: Sequence[float]) -> bool:
         """Return whether range and noise were judged anew."""

@@ -77,7 +77,7 @@ class HeartBreathSection:
         if heart is None:
             return dict.fromkeys(("rsa_ms", "coherence", "phase_deg"), Index(reason=Reason.NO_SENSOR))
         bad, breathing = moment.metrics.heart_rate_bpm.reason, moment.metrics.breathing_rate_bpm.reason
-        of = (moment.now_ns // MINUTE_RENEWED_NS, heart, breath, bad, breathing)
+        of = (moment.now_ns // MINUTE_RENEWED_NS, heart, breath, bad, breathing, moment.is_way_known)
         if of != self._of:
             self._of, self._told = of, self._work_out(moment, heart=heart)
         return self._told
@@ -91,6 +91,9 @@ class HeartBreathSection:
         if reason is not None or breath is None:
             return told | dict.fromkeys(("rsa_ms", "phase_deg"), Index(reason=reason or Reason.NO_SENSOR))
         told["rsa_ms"] = self._rsa(beats, settled_s=self._settled_s.get(heart, 0.0), source=breath)
+        if not moment.is_way_known:
+            self._turns.clear()
+            return told | {"phase_deg": Index(reason=Reason.CANNOT_TELL)}
         told["phase_deg"] = self._phase(rr, rate_bpm=moment.metrics.breathing_rate_bpm.value, source=breath)
         return told
 

@@ -28,6 +28,8 @@ class Moment:
     """Whose beats count now; None: there is no such sensor."""
     breath: SignalKind | None
     """Whose breaths count now."""
+    is_way_known: bool = True
+    """Whether its turns are told the way they were (`breath_way`)."""
     metrics: Metrics
     """The live indices of this very moment."""
     phase: PhaseChange | None = None

@@ -61,9 +61,17 @@ class BreathsHidden:
     source: SignalKind
 
 
+@dataclass(slots=True, kw_only=True)
+class BeltJump:
+    """A belt's signal jumped as no chest moves: it slipped, was knocked, or is the other way round from now on."""
+
+    t_ns: int
+    emitted_ns: int
+
+
 Told = Beat | BreathTurn | Breath | BreathPause | SkinResponse | SkinRecovery | SignalQuality
-Output = Told | SkinLevel | BreathHint | BreathsHidden
-Inward = (SkinLevel, BreathHint, BreathsHidden)
+Output = Told | SkinLevel | BreathHint | BreathsHidden | BeltJump
+Inward = (SkinLevel, BreathHint, BreathsHidden, BeltJump)
 """Outputs for the indices only."""
 
 

@@ -195,6 +195,7 @@ class Ticker:
             now_ns=metrics.t_ns,
             heart=board.heart_source,
             breath=board.breath_source,
+            is_way_known=board.breath.is_way_known,
             metrics=metrics,
             phase=phase,
             bad={**dict.fromkeys(lost, Reason.SENSOR_LOST), **board.bad},

@@ -1,8 +1,9 @@
-"""A belt that sticks is told from a breath that is held, a moving body from a heart that pulsates."""
+"""A belt that sticks is told from a breath that is held, a moving body from a heart that pulsates, a jump from both."""
 
 import numpy as np
+import pytest
 
-from becalm_signal.breath_wear import MotionWatch, NoiseWatch
+from becalm_signal.breath_wear import JumpWatch, MotionWatch, NoiseWatch
 from becalm_signal.quality import Segment
 
 
@@ -54,3 +55,27 @@ def test_what_lasts_is_movement_only_where_it_hides_breath() -> None:
         told = np.array([watch.step(float(x), swing=2.0) for x in noisy])
         assert told[25 * 65 : 25 * 85].all()
         assert told[25 * 105 :].all() if is_movement else not told[25 * 105 :].any()
+
+
+def jumps_s(samples: list[float], *, rate_hz: float, swing: float) -> list[float]:
+    watch = JumpWatch(rate_hz)
+    found = []
+    for n, x in enumerate(samples):
+        watch.passed.append(x)
+        if n % round(rate_hz / 2.0) == 0 and watch.judge(swing=swing):
+            found.append(n / rate_hz)
+    return found
+
+
+@pytest.mark.parametrize("rate_hz", [10.0, 25.0, 49.0])
+def test_a_jump_is_seen_within_half_a_second_and_neither_breath_nor_noise_is_one(rate_hz: float) -> None:
+    rng = np.random.default_rng(4)
+    t_s = np.arange(round(60 * rate_hz)) / rate_hz
+    breath = np.sin(2 * np.pi * 0.3 * t_s) + 0.1 * np.sin(2 * np.pi * 1.2 * t_s)
+    for noise in (0.0, 0.02, 0.5):
+        noisy = breath + rng.normal(0.0, noise, len(t_s))
+        assert jumps_s(noisy.tolist(), rate_hz=rate_hz, swing=2.0) == []
+    stepped = breath + np.where(t_s > 30.0, 1.0, 0.0)
+    assert len(found := jumps_s(stepped.tolist(), rate_hz=rate_hz, swing=2.0)) >= 1
+    assert all(30.0 <= t_s < 31.2 for t_s in found)
+    assert jumps_s(stepped.tolist(), rate_hz=rate_hz, swing=0.0) == []
