@@ -1,9 +1,13 @@
 """Parquet in a zip: the tables of the CSV export with real types. Alone imports pyarrow, of the extra `parquet`."""
 
 import shutil
+from collections.abc import Sequence
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
+
+import numpy as np
+import numpy.typing as npt
 
 from becalm_server.exports.columns import ColumnKind
 from becalm_server.exports.content import Content
@@ -57,5 +61,32 @@ def _write_table(table: Table, packed: Any, *, pyarrow: Any, parquet: Any) -> No
     )
     with parquet.ParquetWriter(packed, schema, compression="zstd") as writer:
         for batch in table.batches():
-            columns = [pyarrow.array(cells, type=field.type) for cells, field in zip(batch, schema, strict=True)]
-            writer.write_table(pyarrow.table(columns, schema=schema), row_group_size=_ROWS_A_GROUP)
+            columns = [
+                _array(cells, column.kind, arrow_type=field.type, pyarrow=pyarrow)
+                for cells, column, field in zip(batch, table.columns, schema, strict=True)
+            ]
+            rows = pyarrow.RecordBatch.from_arrays(columns, schema=schema)
+            writer.write_batch(rows, row_group_size=_ROWS_A_GROUP)
+
+
+def _array(cells: Sequence[Any], kind: ColumnKind, *, arrow_type: Any, pyarrow: Any) -> Any:
+    """Return a column by its buffers: `pyarrow.array` imports pandas, only to ask whether cells are of pandas."""
+    valid = np.fromiter((cell is not None for cell in cells), dtype=bool, count=len(cells))
+    parts = [None if valid.all() else _bits(valid), *_values(cells, kind)]
+    buffers = [None if part is None else pyarrow.py_buffer(part) for part in parts]
+    return pyarrow.Array.from_buffers(arrow_type, len(cells), buffers)
+
+
+def _values(cells: Sequence[Any], kind: ColumnKind) -> Sequence[bytes | npt.NDArray[Any]]:
+    if kind is ColumnKind.TEXT:
+        texts = [b"" if cell is None else cell.encode() for cell in cells]
+        ends = np.cumsum([0, *map(len, texts)], dtype=np.int32)
+        return ends, b"".join(texts)
+    known = np.asarray([0 if cell is None else cell for cell in cells])
+    if kind is ColumnKind.BOOLEAN:
+        return (_bits(known.astype(bool)),)
+    return (known.astype(np.int64 if kind is ColumnKind.INTEGER else np.float64, casting="safe"),)
+
+
+def _bits(flags: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
+    return np.packbits(flags, bitorder="little")

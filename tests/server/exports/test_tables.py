@@ -1,8 +1,11 @@
 """CSV and Parquet read back by csv and by DuckDB, held against what was stored and against the data dictionary."""
 
+import asyncio
 import csv
 import io
 import json
+import re
+import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -160,6 +163,25 @@ async def test_duckdb_reads_in_parquet_what_csv_says(session_id: str, export: An
         types = database.execute(f"describe select * from '{tmp_path / 'intervals'}.parquet'").fetchall()
     assert {row[0]: row[1] for row in types}["usable"] == "BOOLEAN"
     assert {row[0]: row[1] for row in types}["rr_1024"] == "BIGINT"
+
+
+async def test_a_parquet_export_does_without_pandas(session_id: str, database_url: str) -> None:
+    """Pyarrow asks it what every list is, which takes a second of processor; who makes an export has not loaded it."""
+    pytest.importorskip("pyarrow", reason="pyarrow, of the extra `parquet`, is not installed")
+    request = {
+        "format": "parquet", "people": None, "url": database_url, "session_id": session_id, "device_names": False,
+    }  # fmt: skip
+    told = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-X", "importtime", "-m", "becalm_server.exports"],
+        input=json.dumps(request).encode() + b"\n",
+        capture_output=True,
+        check=True,
+    )
+    assert json.loads(told.stdout.partition(b"\n")[0])["n_bytes"] > 10_000
+    loaded = set(re.findall(rb"\| +([a-z_]+)\n", told.stderr))
+    assert b"pyarrow" in loaded
+    assert b"pandas" not in loaded
 
 
 def _as_csv(cell: object) -> str:
