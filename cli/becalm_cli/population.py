@@ -9,6 +9,7 @@ from typing import Any
 from becalm_cli.process import worker_pool
 from becalm_cli.score import DISTURBANCES_PER_HOUR, LIFE_PER_HOUR, report_staged, score_person
 from becalm_cli.score_arousal import report_arousal
+from becalm_cli.score_bounds import report_bounds
 from becalm_cli.score_events import report_events
 from becalm_cli.score_ghosts import report_ghosts
 from becalm_cli.score_indices import INDICES, report_index
@@ -26,6 +27,9 @@ SERIES = ("beats", "breath_turns", "skin_responses")
 LEGEND = {
     "kinds": "what was under way: 'all' seconds; 'after' none now, one within the last minute; 'none' neither; a moment"
     " with two kinds counts for both",
+    "bounds": "does what was told keep within its bound: by kind, share of all judged values of all indices that it"
+    " disturbs (`coverage`), and each index below what is asked, worst first; told_share: of all moments of these"
+    " indices; few n_values say little, and those of long windows are not independent",
     "staged": "how much of each kind there was; few seconds or people make its figures uncertain",
     "signals": "events against true ones; n: events; sensitivity, precision, f1: shares; timing_error_ms: found - true",
     "indices": "error: shown - true, in the unit at the end of the name (bpm, ms, us = microsiemens, per_min);"
@@ -80,6 +84,7 @@ def bench_population(*, n_people: int, minutes: float, seed: int, n_jobs: int) -
 def scores(tally: Tally) -> dict[str, Any]:
     """Return every figure of a tally, ready for JSON."""
     return {
+        "bounds": report_bounds(tally),
         "staged": report_staged(tally),
         "signals": {name: report_events(tally, name) for name in SERIES},
         "indices": {name: report_index(tally, name) for name in INDICES},

@@ -2,14 +2,16 @@
 
 import math
 from collections import defaultdict
+from collections.abc import Sequence
 
 from becalm_protocol.derived import Beat, Index, Reason
 from becalm_protocol.events import SignalKind
 from becalm_protocol.units import NS_PER_S
 from becalm_signal.bounds import Z_95
+from becalm_signal.differences import Differences, differences
 from becalm_signal.hrv import WINDOW_S
 from becalm_signal.interval_log import IntervalLog
-from becalm_signal.intervals import Differences, Interval, differences, jitter_ms, newest_ns
+from becalm_signal.intervals import Interval, jitter_ms, newest_ns
 from becalm_signal.slow_board import LONG_RENEWED_NS, MINUTE_RENEWED_NS, Moment, Renewed
 from becalm_signal.spectrum import WINDOW_S as SPECTRUM_S
 from becalm_signal.spectrum import Bands, SlidingSpectrum
@@ -124,9 +126,11 @@ def _band_indices(bands: Bands, found: Differences, window: list[Interval]) -> d
     told_s = sum(rr.rr_ms for rr in told) / 1000.0
     mean_ms = 1000.0 * told_s / len(told)
     jitter_ms2 = 2.0 * jitter_ms(told) ** 2
-    doubted = [(rr - mean_ms) ** 2 for hole in found.holes if hole.is_doubted for rr in hole.inside_ms]
+    doubted = [(rr - mean_ms) ** 2 for hole in found.holes for rr in hole.doubted_ms()]
     doubted_ms2 = sum(doubted) / len(told)
     missing_s = [hole.length_ms / 1000.0 for hole in found.holes]
+    # At its beginning a window is only shorter: nothing leaks.
+    inside_s = [hole.length_ms / 1000.0 for hole in found.holes if hole.before_ms is not None or hole.inside_ms]
     powers: dict[str, Index] = {}
     for name, power_ms2, (low_hz, high_hz), alike_s in (
         ("lf_ms2", bands.lf_ms2, LF_HZ, LF_ALIKE_S),
@@ -134,8 +138,9 @@ def _band_indices(bands: Bands, found: Differences, window: list[Interval]) -> d
     ):
         white = min(1.0, (high_hz - low_hz) * 2.0 * mean_ms / 1000.0)
         noise_ms2 = jitter_ms2 * white
-        lost = NOT_AT_RANDOM * math.sqrt(2.0 * sum(s * s / max(1.0, s / alike_s) for s in missing_s)) / told_s
-        leaking_ms2 = lost * (power_ms2 + white * (bands.lf_ms2 + bands.hf_ms2))
+        lost = _lost_share(missing_s, told_s=told_s, alike_s=alike_s)
+        leak = white * _lost_share(inside_s, told_s=told_s, alike_s=alike_s)
+        leaking_ms2 = lost * power_ms2 + leak * (bands.lf_ms2 + bands.hf_ms2)
         random_ms2 = math.hypot(math.sqrt(2.0 * power_ms2 * noise_ms2), leaking_ms2)
         bound_ms2 = noise_ms2 + doubted_ms2 * white + Z_95 * random_ms2
         powers[name] = _within(power_ms2, bound_ms2, sample_ns=newest_ns(window), missing=bool(missing_s))
@@ -143,6 +148,10 @@ def _band_indices(bands: Bands, found: Differences, window: list[Interval]) -> d
     if peak.value is not None:
         peak = Index(value=bands.lf_peak_hz, bound=0.5 / told_s, sample_ns=peak.sample_ns)
     return {**powers, "lf_hf": _ratio(powers["lf_ms2"], powers["hf_ms2"]), "lf_peak_hz": peak}
+
+
+def _lost_share(missing_s: Sequence[float], *, told_s: float, alike_s: float) -> float:
+    return NOT_AT_RANDOM * math.sqrt(2.0 * sum([s * s / max(1.0, s / alike_s) for s in missing_s])) / told_s
 
 
 def _within(value: float, bound: float, *, sample_ns: int, missing: bool) -> Index:

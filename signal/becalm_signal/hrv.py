@@ -5,14 +5,15 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median, pvariance
+from statistics import pvariance
 
 from becalm_protocol.derived import Beat, BeatFlag, Index, Reason
 from becalm_protocol.events import UNTIMED_KINDS, SignalKind
 from becalm_protocol.units import NS_PER_S
 from becalm_signal.bounds import Z_95
+from becalm_signal.differences import Differences, differences
 from becalm_signal.interval_log import IntervalLog
-from becalm_signal.intervals import BEAT_JITTER_MS, Differences, Interval, differences, jitter_ms, newest_ns
+from becalm_signal.intervals import BEAT_JITTER_MS, Interval, jitter_ms, newest_ns
 from becalm_signal.rr import MAX_RR_MS
 
 WINDOW_S = 60.0
@@ -40,9 +41,6 @@ MAX_BOUND_SHARE = 0.15
 # What flags may be to blame for: an artefact now and then must not show.
 MAX_FLAGGED_SHARE = 0.05
 MIN_PAIRS = 10
-# A difference of so many usual deviations may be a beat in the wrong place that no flag has caught.
-OUTLYING_DEVIATIONS = 4.0
-DEVIATIONS_OF_MEDIAN = 1.4826
 
 
 def rmssd_ms(rr_ms: Sequence[float]) -> float:
@@ -62,14 +60,6 @@ def why_short(window: Sequence[Interval], *, window_s: float) -> Reason | None:
     return Reason.TOO_MANY_ARTEFACTS if sum([rr.rr_ms for rr in window]) >= needed_ms else Reason.WARMING_UP
 
 
-def outlying_square(steps_ms: Sequence[float]) -> float:
-    """Return what differences far outside of the usual add to the mean square, in ms^2."""
-    sizes_ms = [abs(step) for step in steps_ms]
-    usual_ms = DEVIATIONS_OF_MEDIAN * median(sizes_ms)
-    limit_ms = OUTLYING_DEVIATIONS * usual_ms
-    return sum([size * size - usual_ms**2 for size in sizes_ms if size > limit_ms]) / len(steps_ms)
-
-
 def rmssd_index(found: Differences, window: Sequence[Interval]) -> Index:
     """Return RMSSD with its bound, or why it is withheld."""
     mean = found.mean_square
@@ -82,7 +72,7 @@ def rmssd_index(found: Differences, window: Sequence[Interval]) -> Index:
     flagged = Z_95 * found.repairing / (2.0 * value) + (math.sqrt(mean + found.doubted) - value)
     if flagged > MAX_FLAGGED_SHARE * value:
         return Index(reason=Reason.TOO_MANY_ARTEFACTS)
-    outlying = value - math.sqrt(max(0.0, mean - outlying_square(found.steps_ms)))
+    outlying = value - math.sqrt(max(0.0, mean - found.outlying))
     bound = math.hypot(jitter, flagged, outlying, Z_95 * found.sampling / (2.0 * value))
     if bound > MAX_BOUND_SHARE * value:
         return Index(reason=Reason.TOO_MANY_ARTEFACTS if found.sampling > 0.0 else Reason.NOISY)
@@ -197,7 +187,7 @@ class BeatWindow:
 
         The bound is the error of *measuring this window*, not of how RMSSD varies from minute to minute (about 20 % in
         any 60 s, and that belongs to the heart): beat jitter adds 6 sigma^2 to the mean square and, through its product
-        with the true differences, a normal error of sqrt(6 / n) sigma; what flags and breaks hide: `intervals.py`.
+        with the true differences, a normal error of sqrt(6 / n) sigma; what flags and breaks hide: `differences.py`.
         """
         if self._log.forget(now_ns) or self._cached is None:
             self._cached = self._rmssd(now_ns - round(WINDOW_S * NS_PER_S))

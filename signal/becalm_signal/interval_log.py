@@ -5,7 +5,8 @@ from collections import deque
 
 from becalm_protocol.derived import Beat
 from becalm_protocol.units import NS_PER_S
-from becalm_signal.intervals import BEAT_JITTER_MS, Interval, is_sound
+from becalm_signal.intervals import BEAT_JITTER_MS, Interval, is_placed, is_sound
+from becalm_signal.rhythm import RhythmWatch
 
 MAX_PER_S = 4.2
 
@@ -16,6 +17,7 @@ class IntervalLog:
     def __init__(self, window_s: float) -> None:
         self._window_ns = round(window_s * NS_PER_S)
         self.intervals: deque[Interval] = deque(maxlen=math.ceil(MAX_PER_S * window_s))
+        self._rhythm = RhythmWatch()
         self._joined = False
 
     def apply(self, beat: Beat) -> tuple[Interval, ...]:
@@ -33,11 +35,21 @@ class IntervalLog:
             max(BEAT_JITTER_MS, (beat.rr_error_ms or 0.0) / math.sqrt(2.0)) ** 2,
         )
         self.intervals.append(newest)
+        self._doubt(newest, is_placed=is_placed(beat))
         if before is None or not (before.is_sound and newest.is_sound):
             return ()
         told = (newest,) if before.accepted else (before, newest)
         before.accepted = newest.accepted = True
         return told
+
+    def _doubt(self, newest: Interval, *, is_placed: bool) -> None:
+        lost_ns = self._rhythm.hear(newest, is_placed=is_placed)
+        if lost_ns is None:
+            return
+        for rr in reversed(self.intervals):
+            if rr.t_ns < lost_ns or (rr.is_irregular and rr is not newest):
+                break
+            rr.is_irregular = True
 
     def forget(self, now_ns: int) -> bool:
         """Drop what ended before the window; return whether there was such."""

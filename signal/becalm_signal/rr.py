@@ -129,7 +129,7 @@ class RrFlagger:
         typical = median(self._recent) if self._recent else rr_ms
         self._typical_ms = typical
         floor = (FLOOR_SHARE if len(self._steps) >= N_TRUSTED else EARLY_FLOOR_SHARE) * typical
-        step = rr_ms - before if before is not None else 0.0
+        step = rr_ms - (typical if before is None else before)  # it may begin at an early beat
         offset = rr_ms - typical
         new.is_far = not FAR_SHORT * typical <= rr_ms <= FAR_LONG * typical
         offset = 2.0 * offset if offset < 0.0 else offset

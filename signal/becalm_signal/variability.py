@@ -10,23 +10,18 @@ from collections.abc import Sequence
 from becalm_protocol.derived import Index, Reason
 from becalm_protocol.units import NS_PER_S
 from becalm_signal.bounds import Z_95
+from becalm_signal.differences import IRREGULAR_SHARE, MIN_SPREAD, NEIGHBOURS, Differences, differences
+from becalm_signal.holes import Hole
 from becalm_signal.hrv import MAX_BOUND_SHARE, MIN_PAIRS, rmssd_index, why_short
-from becalm_signal.intervals import (
-    MIN_SPREAD,
-    NEIGHBOURS,
-    Differences,
-    Hole,
-    Interval,
-    differences,
-    jitter_ms,
-    newest_ns,
-)
+from becalm_signal.intervals import Interval, jitter_ms, newest_ns
 from becalm_signal.packet_clock import CRYSTAL_SD
 
 NAMES = ("mean_rr_ms", "rmssd_ms", "sdnn_ms", "pnn50_pct", "sd1_ms", "sd2_ms")
 PNN50_MS = 50.0
 # A share near nothing has no small share of itself for a bound.
 MAX_PNN50_BOUND_PCT = 5.0
+# A difference lies on the other side as a whole: where one does so more often than once in twenty, it counts as one.
+MIN_NEAR = 0.05
 # Intervals a twelfth of a window apart say something new of each other; of the level nothing does within a hole.
 ALIKE_SHARE = 12.0
 
@@ -84,16 +79,22 @@ class _Spread:
         self.missing = math.sqrt(sum(k * k for k in n_beats)) / self.n
         alike = (k * k / max(1.0, k * self.mean_ms / 1000.0 / alike_s) for k in n_beats)
         self.missing_of_spread = math.sqrt(sum(alike)) / self.n
+        self.n_unseen = sum(hole.n_unseen(self.mean_ms) for hole in found.holes if hole.is_irregular)
+        self.unseen_ms2 = self.n_unseen * (IRREGULAR_SHARE * self.mean_ms) ** 2
+        self._outliers_ms = found.outliers_ms
 
     def _n_beats(self, hole: Hole) -> int:
         return hole.n_beats(self.mean_ms)
 
     def mean(self) -> Index:
         deviation_ms = math.sqrt(self.variance)
-        doubted = [rr - self.mean_ms for hole in self._holes if hole.is_doubted for rr in hole.inside_ms]
+        doubted = [rr for hole in self._holes for rr in hole.doubted_ms()]
         clock_ms = CRYSTAL_SD * self.mean_ms  # the same in every beat: it does not average out
-        bound_ms = Z_95 * math.hypot(self.jitter_ms / self.n, self.missing * deviation_ms, clock_ms)
-        return self._index(self.mean_ms, bound_ms + abs(sum(doubted)) / self.n)
+        # Those of one irregular stretch have a level of their own.
+        unseen_ms = math.hypot(math.sqrt(self.unseen_ms2), self.n_unseen * deviation_ms) / self.n
+        bound_ms = Z_95 * math.hypot(self.jitter_ms / self.n, self.missing * deviation_ms, unseen_ms, clock_ms)
+        odd_ms = [rr - self.mean_ms for rr in (*doubted, *self._outliers_ms)]
+        return self._index(self.mean_ms, bound_ms + abs(sum(odd_ms)) / self.n)
 
     def sdnn(self) -> Index:
         value = math.sqrt(self.variance)
@@ -102,9 +103,18 @@ class _Spread:
         inflated = value - math.sqrt(max(0.0, self.variance - self.jitter_ms**2))
         jitter = inflated + Z_95 * self.jitter_ms / math.sqrt(self.n)
         missing = Z_95 * MIN_SPREAD * self.missing_of_spread * value / 2.0
-        gained = sum((rr - self.mean_ms) ** 2 for hole in self._holes if hole.is_doubted for rr in hole.inside_ms)
+        gained = self.unseen_ms2
+        gained += sum((rr - self.mean_ms) ** 2 for hole in self._holes for rr in hole.doubted_ms())
         doubted = math.sqrt(self.variance + gained / self.n) - value
-        return self._index(value, math.hypot(jitter, missing) + doubted)
+        outlying = value - math.sqrt(min(self.variance, self._variance_without()))
+        return self._index(value, math.hypot(jitter, missing) + doubted + outlying)
+
+    def _variance_without(self) -> float:
+        """Return the variance of the intervals without the outliers among them."""
+        far_ms = [rr - self.mean_ms for rr in self._outliers_ms]
+        n_left = self.n - len(far_ms)
+        left = (self.n - 1) * self.variance - sum([far * far for far in far_ms]) - sum(far_ms) ** 2 / n_left
+        return max(0.0, left) / (n_left - 1)
 
     def _index(self, value: float, bound: float) -> Index:
         if bound > MAX_BOUND_SHARE * value:
@@ -121,9 +131,11 @@ def _pnn50(found: Differences, told: _Spread) -> Index:
     beyond = sum([ms > 0.0 for ms in beyond_ms])
     left_out = sum(hole.n_beats(told.mean_ms) + 1 for hole in found.holes)
     share = (beyond + 1.0) / (n + 2.0)
-    doubted = sum(abs(step) > PNN50_MS for hole in found.holes if hole.is_doubted for step in hole.raw_steps_ms())
+    doubted = sum(abs(step) > PNN50_MS for hole in found.holes for step in hole.doubted_steps_ms() if any(hole.doubted))
+    doubted += sum(hole.n_unseen(told.mean_ms) for hole in found.holes if hole.is_irregular)
     missing = NEIGHBOURS * math.sqrt(left_out * share * (1.0 - share))
-    bound_pct = 100.0 * (Z_95 * math.hypot(math.sqrt(near), missing) + doubted) / (n + left_out)
+    moved = max(Z_95 * math.sqrt(near), 1.0 if near > MIN_NEAR else 0.0)
+    bound_pct = 100.0 * (math.hypot(moved, Z_95 * missing) + doubted) / (n + left_out)
     value_pct = 100.0 * beyond / n
     if bound_pct > max(MAX_PNN50_BOUND_PCT, MAX_BOUND_SHARE * value_pct):
         return Index(reason=Reason.TOO_MANY_ARTEFACTS if left_out else Reason.NOISY)

@@ -169,3 +169,14 @@ def test_what_noise_was_taken_for_does_not_make_a_slow_heart_look_odd() -> None:
         told += flagger.push(t_ns, rr_ms=rr_ms, emitted_ns=t_ns)
     flags = {beat.beat_idx: beat.flag for beat in told if beat.confirmed}
     assert [flags[k] for k in range(22, 27)] == [BeatFlag.OK] * 5
+
+
+def test_a_pause_that_a_break_cut_off_from_its_early_beat_is_no_interval_of_the_rhythm(make_rr: Any) -> None:
+    flagger, t_ns = RrFlagger(SignalKind.ECG), 0
+    beats = flagger.push(0, rr_ms=None, emitted_ns=0)
+    for rr in [*make_rr(60, mean_ms=1000.0), None, 1380.0, *make_rr(20, mean_ms=1000.0, seed=4)]:
+        t_ns += round((rr or 3000.0) * 1e6)
+        beats += flagger.push(t_ns, rr_ms=rr, emitted_ns=t_ns)
+    flags = {beat.rr_ms: beat.flag for beat in beats if beat.confirmed and beat.rr_ms is not None}
+    assert flags.pop(1380.0) is not BeatFlag.OK
+    assert set(flags.values()) == {BeatFlag.OK}

@@ -92,6 +92,57 @@ def test_what_came_before_the_first_interval_counts_as_missing(make_rr: Any) -> 
     assert (lacking["mean_rr_ms"].bound or 0.0) > 10.0 * (alone["mean_rr_ms"].bound or 0.0)
 
 
+def test_an_interval_that_ended_within_the_window_and_is_not_known_counts_as_missing(make_rr: Any) -> None:
+    log = log_of(make_rr(75, rsa_ms=60.0), window_s=60.0)
+    now_ns, window = log.intervals[-1].t_ns, list(log.intervals)
+    whole = time_domain(window, now_ns=now_ns, window_s=60.0)
+    window[1].joined = False  # a break ended at its beginning, and what was before it is lost
+    cut = time_domain(window[1:], now_ns=now_ns, window_s=60.0)
+    for name in NAMES:
+        (value, bound), true = (cut[name].value, cut[name].bound), whole[name].value
+        assert value is not None, name
+        assert bound is not None
+        assert true is not None
+        assert abs(value - true) <= bound, name
+
+
+def test_an_early_beat_that_no_flag_caught_is_within_the_bounds(make_rr: Any) -> None:
+    rr_ms = make_rr(120, rsa_ms=80.0)
+    spoilt = [*rr_ms[:100], 0.72 * rr_ms[100], *rr_ms[101:]]
+    log = log_of(spoilt)
+    told = indices(log)
+    sound = [rr.rr_ms for rr in log.intervals if rr.rr_ms != spoilt[100]]
+    steps = np.diff([rr.rr_ms for rr in log.intervals])
+    sound_steps = steps[np.abs(steps) < 150.0]
+    assert len(sound_steps) == len(steps) - 2
+    true = {
+        "mean_rr_ms": np.mean(sound),
+        "sdnn_ms": np.std(sound, ddof=1),
+        "rmssd_ms": np.sqrt(np.mean(sound_steps**2)),
+    }
+    for name, value in true.items():
+        assert abs((told[name].value or math.inf) - value) <= (told[name].bound or 0.0) or told[name].value is None, (
+            name
+        )
+    assert told["sdnn_ms"].value is not None
+
+
+def test_a_rhythm_that_was_lost_before_the_window_began_is_still_doubted(make_rr: Any) -> None:
+    """One interval of it is left at the edge: by itself it looks like a missed beat."""
+    rng = np.random.default_rng(8)
+    irregular = (850.0 * np.exp(0.22 * rng.normal(size=40))).tolist()
+    rr_ms = [*make_rr(60), *irregular, 1700.0, *make_rr(66, seed=2)]
+    flagged = {k: BeatFlag.ECTOPIC for k in range(60, 100) if abs(rr_ms[k] - 850.0) > 120.0}
+    log = log_of(rr_ms, flagged=flagged | {100: BeatFlag.MISSED}, window_s=60.0)
+    sound = log_of(rr_ms, window_s=60.0)
+    assert log.intervals[0].rr_ms == sound.intervals[0].rr_ms == 1700.0
+    told, true = indices(log)["sdnn_ms"], indices(sound)["sdnn_ms"].value
+    assert true is not None
+    assert told.value is None or abs(told.value - true) <= (told.bound or 0.0)
+    alone = indices(log_of(rr_ms[60:], flagged={40: BeatFlag.MISSED}, window_s=60.0))["sdnn_ms"]
+    assert alone.value is not None  # a rhythm that was never seen lost: one missed beat
+
+
 def test_too_short_and_too_steady_are_withheld(make_rr: Any) -> None:
     assert {index.reason for index in indices(log_of(make_rr(40))).values()} == {Reason.WARMING_UP}
     steady = indices(log_of([800.0] * 100))

@@ -6,13 +6,13 @@ from typing import Any
 
 from becalm_cli.population import bench_population
 from becalm_cli.score_arousal import OF_MOMENT, SMOOTHED
+from becalm_cli.score_bounds import ASKED
 from becalm_cli.score_events import ALL
 
 # Nobody chose a setting on these.
 FIRST_PERSON = 20_000
 # Fewer values of one person or two say little of a share near 95 %.
 MIN_VALUES = 200
-ASKED = 0.95
 GHOST_INDEX = {"beats": "heart_rate_bpm", "breath_turns": "breathing_rate_bpm", "skin_responses": "scl_us"}
 
 
@@ -41,6 +41,10 @@ def coverage(data: Path, *, quick: bool) -> dict[str, Any]:
             "kinds_judged": len(judged),
             "kinds_below_95_pct": {kind: pct for kind, pct in sorted(judged.items()) if pct < 100.0 * ASKED},
         }
+    result["by_kind"] = {
+        "kinds_below_95_pct": scores["bounds"]["kinds_below"],
+        "covered_pct": {kind: _pct(figures["coverage"]) for kind, figures in scores["bounds"]["kinds"].items()},
+    }
     result["arousal"] = _of_arousal(scores["arousal"])
     told = scores["subsidence"]
     result["subsidence"] = {"all_pct": _pct(told["bound_coverage"]), "reported_pct": _pct(told["told_share"])}

@@ -1,0 +1,195 @@
+"""The intervals of one window in order, the differences between neighbours, and what is missing among them.
+
+A run of flagged intervals between two accepted ones hides differences. Where the run's whole length is that of so many
+usual intervals, only the places of the beats inside it are unknown, and what those differences come to can be expected;
+elsewhere they are left out. Either way the doubt is kept beside the sum.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+
+from becalm_signal.bounds import moments
+from becalm_signal.holes import Hole, holes
+from becalm_signal.intervals import Interval
+
+# A longer run is no misread beat or two: nothing is expected of it.
+MAX_REPAIRED = 4
+# A repaired interval is this much like its neighbours, in deviations of a difference: for independent intervals 0.7 is
+# one deviation of that. And no less than timing tells.
+REPAIR_DEVIATIONS = 2.0
+REPAIR_MS = 5.0
+# What is unknown of two intervals with a known sum is how they differ beside a straight line through their neighbours,
+# and that is seen wherever nothing is hidden; three differences share it. With fewer than so many to go by it is taken
+# for independent.
+HIDDEN_WEIGHT = 1.5
+MIN_SEEN = 20
+# The deviation of its square is itself known only from those.
+HIDDEN_MARGIN = 1.5
+# Squares of neighbouring differences go together (0.25 for independent intervals).
+NEIGHBOURS = math.sqrt(1.5)
+MIN_SPREAD = math.sqrt(2.0)
+# An interval that differs so many usual deviations from the middle of its neighbours may be no sound one. Seen so,
+# respiratory swings are small.
+OUTLYING_DEVIATIONS = 4.0
+DEVIATIONS_OF_MEDIAN = 1.4826
+# A flag on a difference of fewer deviations than this may be on a sound beat.
+DOUBTED_DEVIATIONS = 4.5
+# So many flags in a row on intervals of usual length on the whole are a heart without a rhythm rather than errors.
+IRREGULAR_FROM = 3
+# Deviation of the intervals of atria without a rhythm.
+IRREGULAR_SHARE = 0.22
+# At an edge of the window the rest of them is not seen.
+IRREGULAR_AT_EDGE_FROM = 2
+IRREGULAR_LENGTH = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class _Hidden:
+    """What one unknown place of a beat adds to the sum of squares, in ms^2."""
+
+    mean: float
+    deviation: float
+
+
+@dataclass(slots=True)
+class Differences:
+    """Mean square of the differences between neighbours, in ms^2, and what it may be off by."""
+
+    steps_ms: tuple[float, ...]
+    """Between accepted neighbours."""
+    mean_square: float
+    outliers_ms: tuple[float, ...] = ()
+    """Accepted intervals so unlike both their neighbours that they may end at early or misplaced beats."""
+    outlying: float = 0.0
+    """What they add to the mean square."""
+    sampling: float = 0.0
+    """Standard deviation from what breaks have left out."""
+    repairing: float = 0.0
+    """Standard deviation from what flags have hidden."""
+    doubted: float = 0.0
+    """What the mean square would gain if the doubtful flags were on sound beats."""
+    holes: tuple[Hole, ...] = ()
+    """What lies between the others."""
+
+
+def differences(window: Sequence[Interval], *, since_ns: int) -> Differences | None:
+    """Return the mean square of differences in ms^2, or None where there are fewer than two to go by.
+
+    Parameters
+    ----------
+    window : confirmed intervals in order, shape (n_beats,), accepted or not
+    since_ns : where the window begins, session time in ns: what lacks before its first interval is missing
+    """
+    steps_ms, found = holes(window, since_ns=since_ns)
+    n = len(steps_ms)
+    if n < 2:
+        return None
+    squares = [step * step for step in steps_ms]
+    told = Differences(steps_ms=tuple(steps_ms), mean_square=sum(squares) / n)
+    if outliers := _outliers(steps_ms):
+        later_ms = [rr.rr_ms for last, rr in itertools.pairwise(window) if last.accepted and rr.accepted and rr.joined]
+        told.outliers_ms = tuple([later_ms[at] for at in outliers])
+        beside = {at + side for at in outliers for side in (0, 1)}
+        told.outlying = max(0.0, sum([squares[at] for at in beside]) / n - len(beside) * told.mean_square / n)
+    if found:
+        accepted_ms = [rr.rr_ms for rr in window if rr.accepted]
+        _add_holes(told, found, squares=squares, typical_ms=sum(accepted_ms) / max(1, len(accepted_ms)))
+    return told
+
+
+def _add_holes(told: Differences, found: list[Hole], *, squares: Sequence[float], typical_ms: float) -> None:
+    """Count what holes hide, and what may be hidden."""
+    accepted, spread = moments(squares)
+    hidden_place = _hidden(told.steps_ms, accepted)
+    total, n_known, left_out, hidden, doubted = sum(squares), len(squares), 0.0, 0.0, 0.0
+    # Where one run of flags has no rhythm, the others, chance lengths among them, are of the same heart.
+    has_rhythm = not any([_is_irregular(hole, typical_ms, mean_square=accepted) for hole in found])
+    for at, hole in enumerate(found):
+        k = hole.n_beats(typical_ms)
+        expected = _expected(hole, k, mean_square=accepted, hidden=hidden_place)
+        is_new = hole.is_fresh and not _is_in_step(hole, k, mean_square=accepted)
+        if hole.is_irregular or _is_doubted(hole, has_rhythm=has_rhythm and not is_new, accepted=accepted):
+            found[at] = replace(hole, doubted=(True,) * len(hole.inside_ms))
+        doubted += _doubted(found[at], typical_ms=typical_ms, accepted=accepted)
+        if expected is None:
+            n_lost = k - 1 + (hole.before_ms is not None) + (hole.after_ms is not None)
+            variance = 1.5 * max(spread, MIN_SPREAD * accepted) ** 2 * n_lost
+            left_out, hidden = (left_out + variance, hidden) if hole.broken else (left_out, hidden + variance)
+            continue
+        total += expected
+        n_known += k + 1
+        hidden += ((k - 1) * hidden_place.deviation) ** 2
+        if k > 1:  # a beat misread or overlooked, or truly early and no part of the rhythm
+            hidden += ((expected - (k + 1) * accepted) / 2.0) ** 2
+    told.mean_square = total / n_known
+    told.sampling, told.repairing = math.sqrt(left_out) / n_known, math.sqrt(hidden) / n_known
+    told.doubted = doubted / n_known
+    told.holes = tuple(found)
+
+
+def _doubted(hole: Hole, *, typical_ms: float, accepted: float) -> float:
+    """Return what a hole would add to the sum of squares beyond its share if what is doubtful in it were sound."""
+    squares = [step * step for step in hole.doubted_steps_ms()] if any(hole.doubted) else []
+    if hole.is_irregular:
+        squares += [2.0 * (IRREGULAR_SHARE * typical_ms) ** 2] * hole.n_unseen(typical_ms)
+    return max(0.0, sum(squares) - len(squares) * accepted)
+
+
+def _outliers(steps_ms: Sequence[float]) -> list[int]:
+    """Return which differences and the ones after them are an interval that is like neither of its neighbours."""
+    bends_ms = [abs(after - before) for before, after in itertools.pairwise(steps_ms)]
+    limit_ms = OUTLYING_DEVIATIONS * DEVIATIONS_OF_MEDIAN * median(bends_ms)
+    return [at for at, bend in enumerate(bends_ms) if bend > limit_ms] if max(bends_ms) > limit_ms else []
+
+
+def _hidden(steps_ms: Sequence[float], mean_square: float) -> _Hidden:
+    """Return how far two neighbours differ beside a straight line, from all that were seen.
+
+    The few triples of differences that a hole lies within say much the same.
+    """
+    seen = [(b - (a + b + c) / 3.0) ** 2 for a, b, c in zip(steps_ms, steps_ms[1:], steps_ms[2:], strict=False)]
+    if len(seen) < MIN_SEEN:
+        return _Hidden(HIDDEN_WEIGHT * mean_square, HIDDEN_WEIGHT * MIN_SPREAD * HIDDEN_MARGIN * mean_square)
+    mean, spread = moments(seen)
+    return _Hidden(HIDDEN_WEIGHT * mean, HIDDEN_WEIGHT * HIDDEN_MARGIN * max(spread, MIN_SPREAD * mean))
+
+
+def _is_in_step(hole: Hole, k: int, *, mean_square: float) -> bool:
+    """Whether a hole has the length of so many intervals like those beside it."""
+    beside = [rr for rr in (hole.before_ms, hole.after_ms) if rr is not None]
+    if hole.broken or not beside or k > MAX_REPAIRED:
+        return False
+    off_ms = hole.length_ms / k - sum(beside) / len(beside)
+    return abs(off_ms) <= max(REPAIR_MS, REPAIR_DEVIATIONS * math.sqrt(mean_square))
+
+
+def _expected(hole: Hole, k: int, *, mean_square: float, hidden: _Hidden) -> float | None:
+    """Return what the differences over a hole of k intervals should come to, or None where nothing can be said."""
+    before, after = hole.before_ms, hole.after_ms
+    if before is None or after is None or not _is_in_step(hole, k, mean_square=mean_square):
+        return None
+    mean = hole.length_ms / k
+    slope = (after - before) / (k + 1)
+    first = mean - slope * (k - 1) / 2.0
+    last = mean + slope * (k - 1) / 2.0
+    return (first - before) ** 2 + (k - 1) * (slope * slope + hidden.mean) + (after - last) ** 2
+
+
+def _is_irregular(hole: Hole, typical_ms: float, *, mean_square: float) -> bool:
+    """Whether a hole is a run of intervals of usual length on the whole, but without a rhythm."""
+    n_inside = len(hole.inside_ms)
+    is_whole = hole.before_ms is not None and hole.after_ms is not None
+    if hole.broken or n_inside < (IRREGULAR_FROM if is_whole else IRREGULAR_AT_EDGE_FROM):
+        return False
+    if hole.length_ms < IRREGULAR_LENGTH * n_inside * typical_ms:
+        return False
+    return not _is_in_step(hole, hole.n_beats(typical_ms), mean_square=mean_square)
+
+
+def _is_doubted(hole: Hole, *, has_rhythm: bool, accepted: float) -> bool:
+    """Whether the flags of a hole may be on sound beats."""
+    largest = max((abs(step) for step in hole.raw_steps_ms()), default=0.0)
+    return not hole.broken and (not has_rhythm or largest <= DOUBTED_DEVIATIONS * math.sqrt(accepted))
