@@ -56,8 +56,13 @@ def signal(
     only: Annotated[list[str] | None, typer.Option(help="Only this figure; repeat for more.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A share of each recording: minutes become seconds.")] = False,
 ) -> None:
-    """Score the live pipeline on real recordings and known truth, NeuroKit2 beside it in the same run."""
-    from becalm_cli.signal_bench.figures import bench_signal
+    """Score the live pipeline on real recordings and known truth, NeuroKit2 beside it in the same run.
+
+    Exit code 0: all measured. 1: a figure or a recording could not be, its `error` says why. 130: stopped on the way.
+    """
+    from becalm_cli.signal_bench.figures import bench_signal, exit_code
     from becalm_cli.signal_bench.rendering import rendered
 
-    typer.echo(rendered(bench_signal(data, only=tuple(only or ()), quick=quick)))
+    result = bench_signal(data, only=tuple(only or ()), quick=quick)
+    typer.echo(rendered(result))
+    raise typer.Exit(exit_code(result))

@@ -39,12 +39,18 @@ FIRST_NS, LAST_NS = ns_from_s(10.0), ns_from_s(5.0)
 
 def score_person(seed: int, *, seconds: int) -> Tally:
     """Return what the pipeline got right and wrong of one person; the same seed, the same tally."""
+    body = staged_body(seed, seconds=seconds)
+    derived = live(sample_blocks(body, seconds=seconds))
+    return score(derived, body=body, seconds=seconds)
+
+
+def staged_body(seed: int, *, seconds: int) -> Body:
+    """Return a person who follows a pacer, with all that will happen to sensors and body staged."""
     disturbed = seeded_disturbances(seed, seconds=seconds, per_hour=DISTURBANCES_PER_HOUR, rows=DISTURBANCES)
     lived = seeded_life(seed, seconds=seconds, per_hour=LIFE_PER_HOUR)
     body = Body.from_seed(seed, episodes=(*disturbed, *lived))
     body.hear(PACER)
-    derived = live(sample_blocks(body, seconds=seconds))
-    return score(derived, body=body, seconds=seconds)
+    return body
 
 
 def live(events: Iterable[RawEvent]) -> list[Derived]:

@@ -8,6 +8,7 @@ from becalm_cli.population import bench_population
 from becalm_cli.score_arousal import OF_MOMENT, SMOOTHED
 from becalm_cli.score_bounds import ASKED
 from becalm_cli.score_events import ALL
+from becalm_cli.signal_bench.rival_people import rival_scores
 
 # Nobody chose a setting on these.
 FIRST_PERSON = 20_000
@@ -20,14 +21,31 @@ GHOST_INDEX = {"beats": "heart_rate_bpm", "breath_turns": "breathing_rate_bpm", 
 def _scores(*, quick: bool) -> dict[str, Any]:
     """Both figures are of the same people: they live once."""
     told = bench_population(
-        n_people=4 if quick else 60, minutes=2.0 if quick else 5.0, seed=FIRST_PERSON, n_jobs=1 if quick else 2
+        n_people=_n_people(quick=quick), minutes=_minutes(quick=quick), seed=FIRST_PERSON, n_jobs=1 if quick else 2
     )
     scores: dict[str, Any] = told["scores"]
     return scores
 
 
+@cache
+def _rival(*, quick: bool) -> dict[str, Any]:
+    people = range(FIRST_PERSON, FIRST_PERSON + _n_people(quick=quick))
+    return rival_scores(people, seconds=round(60.0 * _minutes(quick=quick)))
+
+
+def _n_people(*, quick: bool) -> int:
+    return 4 if quick else 60
+
+
+def _minutes(*, quick: bool) -> float:
+    return 2.0 if quick else 5.0
+
+
 def coverage(data: Path, *, quick: bool) -> dict[str, Any]:
-    """Return the share of values whose bound covers the truth, by index, over all and by what was under way."""
+    """Return the share of values whose bound covers the truth, by index, over all and by what was under way.
+
+    NeuroKit2 has no bounds and withholds nothing; `errors_beside_neurokit2` holds its errors on the same people.
+    """
     del data
     scores = _scores(quick=quick)
     indices = {**scores["indices"], **scores["slow_indices"]}
@@ -48,7 +66,15 @@ def coverage(data: Path, *, quick: bool) -> dict[str, Any]:
     result["arousal"] = _of_arousal(scores["arousal"])
     told = scores["subsidence"]
     result["subsidence"] = {"all_pct": _pct(told["bound_coverage"]), "reported_pct": _pct(told["told_share"])}
+    result["errors_beside_neurokit2"] = {
+        name: {"becalm": _sizes(indices[name][ALL]["error"]), "neurokit2": sizes}
+        for name, sizes in _rival(quick=quick)["errors"].items()
+    }
     return result
+
+
+def _sizes(error: dict[str, Any]) -> dict[str, Any]:
+    return {name: size for name, size in error.items() if name.endswith("_abs")}
 
 
 def _of_arousal(scores: dict[str, Any]) -> dict[str, Any]:
@@ -90,6 +116,7 @@ def ghosts(data: Path, *, quick: bool) -> dict[str, Any]:
             "value_shown_pct_of_seconds": _pct(shown.get("reported_share")),
             "noticed_pct": _pct(told["noticed_share"]),
             "notice_delay_s": told["notice_delay_s"],
+            "neurokit2": _rival(quick=quick)["ghosts"][name],
         }
     return result
 

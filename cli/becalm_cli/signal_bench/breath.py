@@ -4,6 +4,7 @@ In windows of 32 s every 4 s.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import numpy as np
 
 from becalm_cli.analyse import run_pipeline
 from becalm_cli.signal_bench import records, rivals
-from becalm_cli.signal_bench.heart import BIDMC_RATE_HZ
+from becalm_cli.signal_bench.attempts import each
+from becalm_cli.signal_bench.heart_rate import BIDMC_RATE_HZ
 from becalm_cli.signal_bench.records import Samples, columns, derive, stream
 from becalm_cli.signal_bench.variability import STRAP, notifications
 from becalm_protocol.derived import BreathPhase, BreathTurn, Derived
@@ -23,6 +25,7 @@ STEP_S = 4.0
 LAST_S = 480.0
 # The annotators themselves must agree for a window to say something.
 MIN_BREATHS = 3
+METHODS = ("becalm", "neurokit2", "second_annotator")
 
 
 def from_impedance(data: Path, *, quick: bool) -> dict[str, Any]:
@@ -41,23 +44,26 @@ def from_intervals(data: Path, *, quick: bool) -> dict[str, Any]:
 
 
 def _score(data: Path, *, quick: bool, kind: SignalKind) -> dict[str, Any]:
-    errors: dict[str, list[float]] = {"becalm": [], "neurokit2": [], "second_annotator": []}
-    n_windows = 0
-    for path in records.recordings(data / "bidmc")[: 4 if quick else None]:
-        truth = columns(path.with_name(path.name.replace(".csv.gz", ".breaths.csv")), "annotator", "breath_s")
-        true_s, second_s = (truth["breath_s"][truth["annotator"] == who] for who in (1, 2))
-        told = columns(path, "ecg_mv", "rsp_au")
-        found = {"becalm": _onsets_s(told, kind), "neurokit2": _rival_s(told, kind), "second_annotator": second_s}
-        for start_s in np.arange(0.0, LAST_S - WINDOW_S + 0.1, STEP_S):
-            true_bpm = _rate_bpm(true_s, float(start_s))
-            if true_bpm is None:
-                continue
-            n_windows += 1
-            for name, onsets_s in found.items():
-                bpm = _rate_bpm(onsets_s, float(start_s))
-                if bpm is not None:
-                    errors[name].append(bpm - true_bpm)
-    return {"windows": n_windows} | {name: _summary(told, n_windows) for name, told in errors.items()}
+    paths = records.recordings(data / "bidmc")[: 4 if quick else None]
+    windows, errors = each(paths, partial(_windows, kind=kind))
+    n_windows = sum(n for n, _ in windows.values())
+    together = {name: [bpm for _, told in windows.values() for bpm in told[name]] for name in METHODS}
+    return {"windows": n_windows} | {name: _summary(told, n_windows) for name, told in together.items()} | errors
+
+
+def _windows(path: Path, *, kind: SignalKind) -> tuple[int, dict[str, list[float]]]:
+    """Return how many windows of a recording were annotated, and the errors of each method in them."""
+    truth = columns(path.with_name(path.name.replace(".csv.gz", ".breaths.csv")), "annotator", "breath_s")
+    true_s, second_s = (truth["breath_s"][truth["annotator"] == who] for who in (1, 2))
+    told = columns(path, "ecg_mv", "rsp_au")
+    found = dict(zip(METHODS, (_onsets_s(told, kind), _rival_s(told, kind), second_s), strict=True))
+    starts_s = np.arange(0.0, LAST_S - WINDOW_S + 0.1, STEP_S).tolist()
+    true_bpm = {start_s: bpm for start_s in starts_s if (bpm := _rate_bpm(true_s, start_s)) is not None}
+    errors_bpm = {
+        name: [bpm - true for start_s, true in true_bpm.items() if (bpm := _rate_bpm(onsets_s, start_s)) is not None]
+        for name, onsets_s in found.items()
+    }
+    return len(true_bpm), errors_bpm
 
 
 def _onsets_s(told: dict[str, Samples], kind: SignalKind) -> Samples:
@@ -67,7 +73,9 @@ def _onsets_s(told: dict[str, Samples], kind: SignalKind) -> Samples:
     if kind is SignalKind.ECG:
         return np.array(_inhalations_s(derived))
     rr_ms = np.array([beat.rr_ms for beat in records.beats(derived, confirmed=True) if beat.rr_ms is not None])
-    begun_s = next(s_from_ns(beat.t_ns) for beat in records.beats(derived, confirmed=True))
+    begun_s = next((s_from_ns(beat.t_ns) for beat in records.beats(derived, confirmed=True)), None)
+    if begun_s is None or not len(rr_ms):
+        return np.array([])
     return begun_s + np.array(_inhalations_s(run_pipeline([STRAP], notifications(rr_ms))))
 
 

@@ -1,15 +1,19 @@
 """Electrodes that come off and go back on: what is told meanwhile, how soon it ends, what is called off while on."""
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import product
+from functools import partial
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from becalm_cli.signal_bench import records
-from becalm_cli.signal_bench.heart import BIDMC_RATE_HZ, DOWN, STRAP_RATE_HZ, UP
+from becalm_cli.signal_bench import records, rivals
+from becalm_cli.signal_bench.attempts import attempt, each
+from becalm_cli.signal_bench.heart import DOWN, UP
+from becalm_cli.signal_bench.heart_rate import BIDMC_RATE_HZ
 from becalm_cli.signal_bench.records import Samples, columns, derive, resampled, stream
+from becalm_cli.signal_bench.strap import STRAP_RATE_HZ
 from becalm_protocol.derived import Beat, BeatFlag, Derived, Index, Metrics, Reason, SignalQuality
 from becalm_protocol.events import SignalKind
 from becalm_protocol.units import NS_PER_S, ns_from_s
@@ -20,7 +24,13 @@ from becalm_simulator.sensors.strap import NOISE_UV
 FIRST_PERSON = 30_000
 SECONDS = 300
 BACK_S = 5.0
+RATE_OUTLIVES_S = 3.0
 FIRST_OFF_S, OFF_S, ON_S = 25.0, (2.0, 15.0), (15.0, 25.0)
+WORN = {
+    "mitdb": ("ecg_mv", STRAP_RATE_HZ),  # resampled
+    "bidmc": ("ecg_mv", BIDMC_RATE_HZ),
+    "polar_h10": ("ecg_mV", STRAP_RATE_HZ),
+}
 Rng = np.random.Generator
 
 
@@ -79,6 +89,7 @@ class _Wearer:
             self.off_s.append((begin_s, end_s))
             begin_s = end_s + rng.uniform(*ON_S)
         self.derived = derive((stream(SignalKind.ECG, rate_hz=STRAP_RATE_HZ), ecg_uv))
+        self.rival_s = rivals.peak_positions(ecg_uv / 1000.0, rate_hz=STRAP_RATE_HZ) / STRAP_RATE_HZ
 
 
 def off_the_body(data: Path, *, quick: bool) -> dict[str, Any]:
@@ -120,7 +131,22 @@ def _figures(wearers: Sequence[_Wearer]) -> dict[str, Any]:
         "back_s": {"median": _quantile(back_s, 0.5), "p95": _quantile(back_s, 0.95)},
         "back_within_5_s_pct": _pct([s <= BACK_S for s in back_s]),
         "called_off_on_the_body_pct": _pct(called_off),
+        "neurokit2": _rival(wearers),
     }
+
+
+def _rival(wearers: Sequence[_Wearer]) -> dict[str, Any]:
+    """Return what NeuroKit2 finds in the whole recording while electrodes are off; told: a beat within 3 s, as ours."""
+    n_beats, told, lasted_s = 0, [], 0.0
+    for wearer in wearers:
+        for begin_s, end_s in wearer.off_s:
+            found_s = wearer.rival_s[(wearer.rival_s >= begin_s) & (wearer.rival_s < end_s)]
+            n_beats, lasted_s = n_beats + len(found_s), lasted_s + end_s - begin_s
+            told += [
+                bool(np.any((wearer.rival_s <= t_s) & (wearer.rival_s > t_s - RATE_OUTLIVES_S)))
+                for t_s in np.arange(begin_s, end_s, 0.25)
+            ]
+    return {"heart_rate_told_pct": _pct(told), "beats_pct_of_seconds": round(100.0 * n_beats / lasted_s, 2)}
 
 
 def _is_of_after(index: Index, end_ns: int) -> bool:
@@ -129,23 +155,31 @@ def _is_of_after(index: Index, end_ns: int) -> bool:
 
 
 def on_the_body(data: Path, *, quick: bool) -> dict[str, Any]:
-    """Score how much of real ECGs, all of them worn, is called off the body."""
+    """Score how much of real ECGs, all of them worn, is called off the body; NeuroKit2: unacceptable (Zhao 2018)."""
     result: dict[str, Any] = {}
-    for folder, samples_uv in _worn(data, quick=quick):
-        rate_hz = BIDMC_RATE_HZ if folder == "bidmc" else STRAP_RATE_HZ
-        derived = derive((stream(SignalKind.ECG, rate_hz=rate_hz), samples_uv))
-        result.setdefault(folder, []).extend([is_off for _, is_off in _called_off(derived)])
-    return {folder: {"seconds": len(off), "called_off_pct": _pct(off)} for folder, off in result.items()}
+    for folder in WORN:
+        measured, error = attempt(partial(_worn, data / folder, quick=quick))
+        result[folder] = measured if error is None else {"error": error}
+    return result
 
 
-def _worn(data: Path, *, quick: bool) -> Iterator[tuple[str, Samples]]:
-    for path in records.recordings(data / "mitdb")[: 1 if quick else None]:
-        ecg_mv = columns(path, "ecg_mv")["ecg_mv"]
-        yield "mitdb", 1000.0 * resampled(ecg_mv[: len(ecg_mv) // 6] if quick else ecg_mv, up=UP, down=DOWN)
-    for path in records.recordings(data / "bidmc")[: 1 if quick else None]:
-        yield "bidmc", 1000.0 * columns(path, "ecg_mv")["ecg_mv"]
-    told = columns(data / "polar_h10" / "ecg_rr_pvc.csv.gz", "ecg_mV")["ecg_mV"]
-    yield "polar_h10", 1000.0 * told[np.isfinite(told)]
+def _worn(folder: Path, *, quick: bool) -> dict[str, Any]:
+    paths = records.recordings(folder)[: 1 if quick else None]
+    scores, errors = each(paths, partial(_verdicts, quick=quick))
+    ours, theirs = (list(chain.from_iterable(both[i] for both in scores.values())) for i in (0, 1))
+    return {"seconds": len(ours), "called_off_pct": _pct(ours), "neurokit2_unacceptable_pct": _pct(theirs)} | errors
+
+
+def _verdicts(path: Path, *, quick: bool) -> tuple[list[bool], list[bool]]:
+    """Return each second that we call off, and each window of 10 s that NeuroKit2 calls unacceptable."""
+    folder = path.parent.name
+    column, rate_hz = WORN[folder]
+    ecg_mv = columns(path, column)[column]
+    ecg_mv = ecg_mv[np.isfinite(ecg_mv)]
+    if folder == "mitdb":
+        ecg_mv = resampled(ecg_mv[: len(ecg_mv) // 6] if quick else ecg_mv, up=UP, down=DOWN)
+    derived = derive((stream(SignalKind.ECG, rate_hz=rate_hz), 1000.0 * ecg_mv))
+    return [is_off for _, is_off in _called_off(derived)], rivals.unacceptable(ecg_mv, rate_hz=rate_hz)
 
 
 def _called_off(derived: Sequence[Derived]) -> Iterator[tuple[float, bool]]:

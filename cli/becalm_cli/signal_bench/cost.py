@@ -18,8 +18,8 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from becalm_cli.analyse import run_pipeline
 from becalm_cli.score import PHASES
+from becalm_cli.signal_bench import rivals
 from becalm_cli.signal_bench.records import Samples, columns, resampled, stream
-from becalm_cli.signal_bench.rivals import quietly
 from becalm_protocol.events import RawEvent, SampleBlock, SignalKind, StreamInfo
 from becalm_protocol.units import NS_PER_S
 from becalm_signal.fingerprint import events_sha256
@@ -34,6 +34,16 @@ RATES = (
     ("eda_us", SignalKind.SKIN_CONDUCTANCE, 2, 25),
 )
 N_SESSIONS = 6
+IMPORT_SCRIPT = """
+import importlib, json, pathlib, sys, time
+t = time.perf_counter()
+importlib.import_module(sys.argv[1])
+took_s = time.perf_counter() - t
+status = pathlib.Path("/proc/self/status")  # Linux; a child's ru_maxrss would hold what its parent had
+lines = status.read_text().splitlines() if status.exists() else []
+kb = next((int(line.split()[1]) for line in lines if line.startswith("VmRSS:")), None)
+print(json.dumps([took_s, kb, [m for m in sys.argv[2:] if m in sys.modules]]))
+"""
 IMPORTED_AT_MOST = ("neurokit2", "pandas", "matplotlib", "scipy")
 
 
@@ -68,7 +78,7 @@ def _rival_windows(tracks: Sequence[Track], *, n_windows: int, window_s: int) ->
             rate_hz = info.sample_rate_hz or 1.0
             whole_hz = round(rate_hz)
             part = samples[round(n * rate_hz) : round((n + window_s) * rate_hz)]
-            quietly(_CHAINS[info.kind](part, whole_hz))
+            rivals.quietly(_CHAINS[info.kind](part, whole_hz))
 
 
 def _rival_heart(part: Samples, whole_hz: int) -> None:
@@ -101,7 +111,24 @@ def memory(data: Path, *, quick: bool) -> dict[str, Any]:
         held = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()
-    return {"mb_per_session": round(held / n_sessions / 1e6, 3), "sessions": len(pipelines)}
+    return {
+        "mb_per_session": round(held / n_sessions / 1e6, 3),
+        "sessions": len(pipelines),
+        "neurokit2": {"mb_per_session_at_work": _rival_mb(tracks)},
+    }
+
+
+def _rival_mb(tracks: Sequence[Track]) -> float:
+    """Return what one look at the last 60 s of the same signals takes at its highest, allocations of Python alone."""
+    _rival_windows(tracks, n_windows=1, window_s=60)  # what it loads at its first call is not counted
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        _rival_windows(tracks, n_windows=1, window_s=60)
+        return round((tracemalloc.get_traced_memory()[1] - before) / 1e6, 3)
+    finally:
+        tracemalloc.stop()
 
 
 def chunks(data: Path, *, quick: bool) -> dict[str, Any]:
@@ -117,21 +144,42 @@ def chunks(data: Path, *, quick: bool) -> dict[str, Any]:
             derived = run_pipeline([info for info, _ in chosen], _cut(chosen, sizes_s=sizes_s))
             hashes.add(events_sha256(derived))
         result[f"hashes_{name}"] = len(hashes)
-    return result
+    return result | {"neurokit2": _rival_cuts(tracks)}
+
+
+def _rival_cuts(tracks: Sequence[Track]) -> dict[str, int]:
+    """Count R peaks that are others, or elsewhere, where the same minute comes in windows of 10 s."""
+    info, samples = tracks[0]
+    rate_hz = info.sample_rate_hz or 1.0
+    size = round(10.0 * rate_hz)
+    whole = set(rivals.peak_positions(samples, rate_hz=rate_hz).tolist())
+    cut = {
+        start + at
+        for start in range(0, len(samples), size)
+        for at in rivals.peak_positions(samples[start : start + size], rate_hz=rate_hz).tolist()
+    }
+    return {"peaks_whole": len(whole), "peaks_in_windows_of_10_s": len(cut), "peaks_that_differ": len(whole ^ cut)}
 
 
 def live_import(data: Path, *, quick: bool) -> dict[str, Any]:
-    """Measure the import of the live lane in fresh interpreters, and what it brought along."""
+    """Measure the import of the live lane in fresh interpreters, and what it brought along; the same of NeuroKit2."""
     del data
-    script = (
-        "import time, sys, json; t = time.perf_counter(); import becalm_signal.pipeline; "
-        f"print(json.dumps([time.perf_counter() - t, [m for m in {IMPORTED_AT_MOST!r} if m in sys.modules]]))"
-    )
+    n_times = 3 if quick else 7
+    return _imported("becalm_signal.pipeline", n_times=n_times) | {"neurokit2": _imported("neurokit2", n_times=n_times)}
+
+
+def _imported(module: str, *, n_times: int) -> dict[str, Any]:
     told = []
-    for _ in range(3 if quick else 7):
-        done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    for _ in range(n_times):
+        done = subprocess.run(
+            [sys.executable, "-c", IMPORT_SCRIPT, module, *IMPORTED_AT_MOST], check=True, capture_output=True, text=True
+        )
         told.append(json.loads(done.stdout))
-    return {"import_s": round(min(seconds for seconds, _ in told), 3), "brought_along": told[0][1]}
+    return {
+        "import_s": round(min(seconds for seconds, *_ in told), 3),
+        "resident_mb": None if told[0][1] is None else round(told[0][1] / 1024.0, 1),
+        "brought_along": told[0][2],
+    }
 
 
 def _tracks(data: Path, *, seconds: int) -> list[Track]:

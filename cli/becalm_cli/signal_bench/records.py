@@ -1,6 +1,7 @@
 """Recordings as arrays, and the live pipeline over them as a sensor would have sent them."""
 
 import gzip
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from scipy import signal
 
 from becalm_cli.analyse import run_pipeline
 from becalm_protocol.derived import Beat, Derived
-from becalm_protocol.errors import ConfigError
+from becalm_protocol.errors import RecordingError
 from becalm_protocol.events import Clock, RawEvent, SampleBlock, SignalKind, StreamInfo
 from becalm_protocol.units import NS_PER_S, ns_from_s
 
@@ -25,27 +26,56 @@ _UNITS = {
 
 
 def recordings(folder: Path, pattern: str = "*.csv.gz") -> list[Path]:
-    """Return the recordings of a folder. Raises ConfigError where there are none."""
+    """Return the recordings of a folder. Raises RecordingError where there are none."""
     found = sorted(folder.glob(pattern))
     if not found:
-        raise ConfigError(f"expected recordings {pattern} in {folder.name}, got none", setting="--data")
+        raise RecordingError(f"expected recordings {pattern}, got none; put some there", path=f"{folder.name}/")
     return found
 
 
 def columns(path: Path, *names: str) -> dict[str, Samples]:
-    """Return columns of a CSV as arrays, absent cells as NaN. Raises ConfigError for one that is not there."""
-    text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    header, *lines = text.decode("utf-8").splitlines()
-    missing = set(names) - set(header.split(","))
-    if missing:
-        raise ConfigError(f"{path.name}: expected columns {', '.join(sorted(missing))}", setting="--data")
-    at = [header.split(",").index(name) for name in names]
+    """Return columns of a CSV as arrays, absent cells as NaN.
+
+    Raises RecordingError for a file or a column that is not there, one that cannot be read, and one without rows.
+    """
+    header, *lines = _text(path).splitlines() or [""]
+    known = [name.strip() for name in header.split(",")]
+    if missing := [name for name in names if name not in known]:
+        raise RecordingError(
+            f"expected columns {', '.join(missing)}, got {', '.join(known)[:80] or 'none'}; name them so",
+            path=path.name,
+        )
+    at = [known.index(name) for name in names]
     try:
-        table = np.loadtxt(lines, delimiter=",", usecols=at, ndmin=2)
+        table = _table(lines, at=at)
+    except (ValueError, IndexError) as exc:
+        problem = f"expected {len(known)} numbers a line ({exc}); mend or remove it"
+        raise RecordingError(problem, path=path.name) from exc
+    if not len(table):
+        raise RecordingError("expected rows of numbers, got none; remove it", path=path.name)
+    return {name: table[:, i] for i, name in enumerate(names)}
+
+
+def _text(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+        return (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8")
+    except FileNotFoundError as exc:
+        raise RecordingError("expected this file, got none; put it there", path=path.name) from exc
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as exc:
+        problem = (
+            f"expected {'gzipped ' if path.suffix == '.gz' else ''}text, whole and in UTF-8, got: {exc}; fetch it anew"
+        )
+        raise RecordingError(problem, path=path.name) from exc
+
+
+def _table(lines: Sequence[str], *, at: Sequence[int]) -> Samples:
+    try:
+        return np.loadtxt(lines, delimiter=",", usecols=at, ndmin=2) if lines else np.empty((0, len(at)))
     except ValueError:  # cells are absent, or words stand among numbers
         rows = [line.split(",") for line in lines if line]
-        table = np.array([[float(row[i]) if row[i] else np.nan for i in at] for row in rows]).reshape(-1, len(names))
-    return {name: table[:, i] for i, name in enumerate(names)}
+        cells = [[float(row[i]) if row[i].strip() else np.nan for i in at] for row in rows]
+        return np.array(cells).reshape(-1, len(at))
 
 
 def resampled(samples: Samples, *, up: int, down: int) -> Samples:

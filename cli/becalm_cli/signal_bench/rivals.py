@@ -11,6 +11,7 @@ import numpy as np
 from becalm_cli.signal_bench.records import Samples
 from becalm_protocol.units import NS_PER_S
 
+SAME_BEAT_S = 0.1
 R_PEAK_METHODS = ("neurokit", "pantompkins1985", "khamis2016")
 
 
@@ -39,6 +40,37 @@ def peak_positions(ecg: Samples, *, rate_hz: float) -> Samples:
     """Return the positions of the R peaks by NeuroKit2's own method: whole samples."""
     found = quietly(partial(_r_peaks, ecg, whole_hz=round(rate_hz), method="neurokit"))
     return np.array([], dtype=np.int64) if found is None else np.asarray(found, dtype=np.int64)
+
+
+def window_delays_ms(ecg: Samples, *, rate_hz: float, window_s: int, n_windows: int) -> list[float]:
+    """Return how long after its R peak each beat is first seen in a window that moves on by a second."""
+    told_s: list[float] = []
+    delays_ms = []
+    for end_s in range(window_s, window_s + n_windows):
+        start_s = end_s - window_s
+        part = ecg[round(start_s * rate_hz) : round(end_s * rate_hz)]
+        found_s = (start_s + peak_positions(part, rate_hz=rate_hz) / rate_hz).tolist()
+        new_s = [t_s for t_s in found_s if not any(abs(t_s - known_s) <= SAME_BEAT_S for known_s in told_s)]
+        # Those that lie before the first window's end were not heard live.
+        delays_ms += [1000.0 * (end_s - t_s) for t_s in new_s if t_s >= window_s]
+        told_s = [*told_s[-4 * window_s :], *new_s]
+    return delays_ms
+
+
+def unacceptable(ecg: Samples, *, rate_hz: float) -> list[bool]:
+    """Return for each whole 10 s whether the signal-quality index of Zhao & Zhang 2018 calls the ECG unacceptable."""
+    whole_hz = round(rate_hz)
+    size = round(10.0 * rate_hz)
+    verdicts = []
+    for start in range(0, len(ecg) - size + 1, size):
+        part = ecg[start : start + size]
+        verdict = quietly(partial(_quality, part, whole_hz=whole_hz))
+        verdicts.append(verdict in {None, "Unacceptable"})
+    return verdicts
+
+
+def _quality(ecg: Samples, *, whole_hz: int) -> Any:
+    return nk.ecg_quality(nk.ecg_clean(ecg, whole_hz), sampling_rate=whole_hz, method="zhao2018")
 
 
 def corrected_rmssd_ms(rr_ms: Samples) -> float | None:
