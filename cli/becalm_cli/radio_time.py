@@ -9,7 +9,6 @@ from becalm_cli.radio_account import Matched, StoredStream
 from becalm_cli.radio_messages import PERIOD_NS, Message
 from becalm_cli.radio_wear import WearerLog
 from becalm_protocol.events import Gap, RawEvent, SampleBlock
-from becalm_protocol.handshake import Waveform
 from becalm_protocol.units import NS_PER_MS, NS_PER_S
 from becalm_signal.lane import Lane
 
@@ -132,8 +131,9 @@ def placements_ms(log: WearerLog, stream: StoredStream) -> list[float]:
         if not isinstance(event, SampleBlock):
             continue
         is_quiet = not any(began - NS_PER_S <= event.received_ns <= end + SETTLED_NS for began, end in busy_ns)
-        for drawn in lane.feed(event):
-            if isinstance(drawn, Waveform) and is_quiet:
-                last_ns = drawn.t_ns + (len(drawn.values) - 1) * drawn.sample_period_ns
+        _, drawn = lane.feed(event)
+        for waveform in drawn:
+            if is_quiet:
+                last_ns = waveform.t_ns + (len(waveform.values) - 1) * waveform.sample_period_ns
                 early_ms.append((event.received_ns - last_ns) / NS_PER_MS)
     return early_ms

@@ -27,6 +27,11 @@ def require(condition: bool, field: str, expected: str, got: object) -> None:
         raise ValueError(f"{field}: expected {expected}, got {got!r:.80}")
 
 
+def is_finite(number: float) -> bool:
+    """Return whether this is neither NaN nor infinity; an integer is finite however long it is."""
+    return number - number == 0
+
+
 def require_time(field: str, t_ns: int | None) -> None:
     """Raise ValueError unless `t_ns` is absent or a session time."""
     require(t_ns is None or abs(t_ns) <= limits.MAX_SESSION_NS, field, "session nanoseconds within 2**53", t_ns)
@@ -125,7 +130,8 @@ class SampleBlock:
     sensor_ns: int | None = None
     """Time of the LAST sample on the stream's clock; None where the sensor sends none."""
     counts: tuple[int, ...]
-    """shape (n_samples,), integers; times `StreamInfo.unit_per_count` gives the unit."""
+    """shape (n_samples,), integers; times `StreamInfo.unit_per_count` gives the unit. NaN or infinity, which neither
+    wire nor file carries, is a sample that did not come: the pipeline takes it for a hole."""
 
     def __post_init__(self) -> None:
         require_time("received_ns", self.received_ns)
@@ -135,7 +141,8 @@ class SampleBlock:
         require_counter("sensor_ns", self.sensor_ns)
         n_max = limits.MAX_SAMPLES_PER_BLOCK
         require(0 < len(self.counts) <= n_max, "counts", f"1 to {n_max} samples", len(self.counts))
-        low, high = min(self.counts), max(self.counts)
+        known = self.counts if is_finite(sum(self.counts)) else [*filter(is_finite, self.counts)]
+        low, high = min(known, default=0), max(known, default=0)
         require(low >= limits.MIN_COUNT and high <= limits.MAX_COUNT, "counts", "32-bit integers", (low, high))
 
 

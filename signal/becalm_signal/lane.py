@@ -1,6 +1,8 @@
 """One sampled stream on its way into its stage: order, repeats and holes of its blocks, and its newest time."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from becalm_protocol.events import Clock, Gap, SampleBlock, StreamInfo, StreamState
 from becalm_protocol.handshake import Waveform
@@ -31,36 +33,49 @@ class Lane:
         self.waited_for = info.clock is Clock.SESSION
         """Whether a tick waits for this stream: recordings always, live streams from their first block on."""
         self._stage = stage
+        self._n_bridged = int(MAX_BRIDGE_NS * self.rate_hz / NS_PER_S)
         self._next: int | None = None
-        self._last_value = 0.0
+        self._heard = 0
+        """Where the stage's samples end; what was missed since may still be bridged, unless it is lost."""
+        self._last_value: float | None = None
+        """The sample before that; None where nothing before belongs to what comes."""
+        self._is_lost = False
         self._n_repeated = 0
         self._broken = False
 
-    def feed(self, block: SampleBlock) -> tuple[list[Output], Waveform | None]:
-        """Take a block; return what its stage says, and the samples to draw, if any are new."""
+    def feed(self, block: SampleBlock) -> tuple[list[Output], list[Waveform]]:
+        """Take a block; return what its stage says, and the samples to draw: a run for each stretch without a hole.
+
+        A sample that is no finite number did not come: a hole like any other, but the stream's time goes on through it.
+        """
         counts = block.counts
         first = block.first_sample_idx
         if self._next is not None and first < self._next:
             n_known = self._next - first
             if n_known >= len(counts) and not self._counts_anew(len(counts)):
-                return [], None
+                return [], []
             if n_known >= len(counts):
                 self._broken = True
             else:
                 counts, first = counts[n_known:], self._next
         self._n_repeated = 0
-        before_ns = self.watermark_ns
+        out = self._keep_time(block, first)
+        self._next = first + len(counts)
+        self.waited_for = True
         scale = self.info.unit_per_count
         samples = tuple([count * scale for count in counts])
-        out = self._join(block, first, before_ns=before_ns, samples=samples)
-        first_ns, last_ns = self.clock.session_ns(first), self.clock.session_ns(first + len(counts) - 1)
-        self.watermark_ns = max(last_ns, before_ns or 0)
+        is_whole = math.isfinite(sum(samples))
+        drawn: list[Waveform] = []
+        for at, run in [(first, samples)] if is_whole else _finite_runs(samples, first=first):
+            out += self._hear(run, at=at)
+            drawn.append(self._waveform(run, at=at))
+        out += self._miss(self._next)
         if self.began_ns is None:
-            self.began_ns = first_ns
-        self.waited_for = True
-        self._next = first + len(counts)
-        self._last_value = samples[-1]
-        return out, self._waveform(samples, first_ns=first_ns, last_ns=last_ns)
+            self.began_ns = self.clock.session_ns(first)
+        if self._is_lost or self._last_value is not None:  # what may still be bridged is still to come
+            end = self._next if self._is_lost else self._heard
+            self.watermark_ns = max(self.clock.session_ns(end - 1), self.watermark_ns or 0)
+        return out, drawn
 
     def gap(self, gap: Gap) -> list[Output]:
         """Take a hole that the agent or a reader told of."""
@@ -92,28 +107,45 @@ class Lane:
         self._n_repeated += n_samples
         return self._n_repeated > MAX_REPEATED_S * self.rate_hz
 
-    def _join(self, block: SampleBlock, first: int, *, before_ns: int | None, samples: Sequence[float]) -> list[Output]:
-        """Hand samples to the stage, after bridging a short hole or restarting over a long one."""
-        missing = first - self._next if self._next is not None else 0
-        hole_ns = missing * NS_PER_S / self.rate_hz
-        broken = self._broken or hole_ns > MAX_BRIDGE_NS
-        if broken:
+    def _keep_time(self, block: SampleBlock, first: int) -> list[Output]:
+        """Let the clock take the block; restart the stage where what comes does not follow on what came."""
+        is_broken = self._broken or (self._next is not None and first - self._next > self._n_bridged)
+        if is_broken:
             self.clock.restart()
-        broken = not self.clock.accept(block) or broken
+        is_broken = not self.clock.accept(block) or is_broken
         self._broken = False
-        out: list[Output] = []
-        if broken and before_ns is not None:
-            # A clock that begins anew may be behind the old one: what follows must not count before this.
-            first_ns = self.clock.session_ns(first)
-            self._resume(first_ns, before_ns=before_ns)
-            out += self._restart(min(before_ns, first_ns), emitted_ns=first_ns)
-        elif missing > 0 and not broken:
-            step = (samples[0] - self._last_value) / (missing + 1)
-            bridge = [self._last_value + step * (k + 1) for k in range(missing)]
-            samples, first = [*bridge, *samples], first - missing
+        before_ns = self.watermark_ns
+        if not is_broken and self._next is not None:
+            return []
+        self._heard, self._last_value = first, None
+        if before_ns is None:
+            return []
+        # A clock that begins anew may be behind the old one: what follows must not count before this.
+        first_ns = self.clock.session_ns(first)
+        self._resume(first_ns, before_ns=before_ns)
+        self._is_lost = True
+        return self._restart(min(before_ns, first_ns), emitted_ns=first_ns)
+
+    def _hear(self, run: tuple[float, ...], *, at: int) -> list[Output]:
+        """Hand a run to the stage, after bridging a short hole or restarting over a long one."""
+        out = self._miss(at)
+        samples: Sequence[float] = run
+        before, missing = self._last_value, at - self._heard
+        if before is not None and missing > 0:
+            step = (run[0] - before) / (missing + 1)
+            samples = [*[before + step * (k + 1) for k in range(missing)], *run]
+        self._heard, self._last_value, self._is_lost = at + len(run), run[-1], False
         if self._stage is not None:
-            out += self._stage.feed(samples, first=first, clock=self.clock)
+            out += self._stage.feed(samples, first=self._heard - len(samples), clock=self.clock)
         return out
+
+    def _miss(self, until: int) -> list[Output]:
+        """Restart the stage, once, where a hole that goes on until here is too long to be bridged."""
+        if self._is_lost or until - self._heard <= self._n_bridged:
+            return []
+        self._last_value, self._is_lost = None, True
+        known_ns = self.clock.session_ns(self._heard + self._n_bridged)
+        return self._restart(self.clock.session_ns(self._heard), emitted_ns=known_ns)
 
     def _resume(self, t_ns: int, *, before_ns: int) -> None:
         if t_ns - before_ns > MAX_FILLED_NS:
@@ -122,12 +154,23 @@ class Lane:
     def _restart(self, t_ns: int, *, emitted_ns: int) -> list[Output]:
         return self._stage.restart(t_ns=t_ns, emitted_ns=emitted_ns) if self._stage is not None else []
 
-    def _waveform(self, samples: tuple[float, ...], *, first_ns: int, last_ns: int) -> Waveform:
-        period_ns = (last_ns - first_ns) / (len(samples) - 1) if len(samples) > 1 else 0.0
+    def _waveform(self, run: tuple[float, ...], *, at: int) -> Waveform:
+        first_ns, last_ns = self.clock.session_ns(at), self.clock.session_ns(at + len(run) - 1)
+        period_ns = (last_ns - first_ns) / (len(run) - 1) if len(run) > 1 else 0.0
         return Waveform(
             stream_id=self.info.stream_id,
             kind=self.info.kind,
             t_ns=first_ns,
             sample_period_ns=period_ns if period_ns > 0.0 else NS_PER_S / self.rate_hz,
-            values=samples,
+            values=run,
         )
+
+
+def _finite_runs(samples: Sequence[float], *, first: int) -> Iterator[tuple[int, tuple[float, ...]]]:
+    """Yield position and samples of each stretch of finite numbers."""
+    at = first
+    for is_finite, run in groupby(samples, math.isfinite):
+        values = tuple(run)
+        if is_finite:
+            yield at, values
+        at += len(values)

@@ -126,8 +126,7 @@ class Pipeline:
         if isinstance(event, SampleBlock):
             outputs, drawn = lane.feed(event)
             out += self._keep(outputs, order=order)
-            if drawn is not None:
-                out.append(drawn)
+            out += drawn
         elif isinstance(event, Gap):
             out += self._keep(lane.gap(event), order=order, early_ns=event.start_ns)
         elif isinstance(event, StreamStatus):

@@ -20,6 +20,8 @@ def block(**changes: object) -> events.SampleBlock:
         ({"counts": ()}, "counts"),
         ({"counts": (2**31,)}, "counts"),
         ({"counts": (0,) * 5000}, "counts"),
+        ({"counts": (0, float("nan"), 2**31)}, "counts"),
+        ({"counts": (1, 10**400)}, "counts"),
         ({"first_sample_idx": -1}, "first_sample_idx"),
         ({"received_ns": 2**60}, "received_ns"),
     ],
@@ -27,6 +29,12 @@ def block(**changes: object) -> events.SampleBlock:
 def test_a_sample_block_refuses(changes: dict[str, object], field: str) -> None:
     with pytest.raises(ValueError, match=f"^{field}: expected"):
         block(**changes)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_a_sample_that_is_no_number_may_stand_where_one_did_not_come(number: float) -> None:
+    for counts in ((number,), (number, 1), (1, number, 2)):
+        assert block(counts=counts).counts is counts
 
 
 @pytest.mark.parametrize("rate_hz", [0.0, -130.0, 1e9, float("nan"), None])

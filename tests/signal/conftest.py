@@ -23,6 +23,7 @@ UNITS = {
     SignalKind.ECG: ("uV", 1.0),
     SignalKind.RESPIRATION: ("au", 1e-4),
     SignalKind.SKIN_CONDUCTANCE: ("uS", 1e-4),
+    SignalKind.PPG_1: ("au", 1.0),
     SignalKind.ACCELERATION_X: ("mg", 1.0),
     SignalKind.ACCELERATION_Y: ("mg", 1.0),
     SignalKind.ACCELERATION_Z: ("mg", 1.0),

@@ -13,7 +13,6 @@ import psycopg
 
 from becalm_protocol.errors import StorageError
 from becalm_protocol.events import Gap, SampleBlock, StreamInfo
-from becalm_protocol.handshake import Waveform
 from becalm_protocol.units import NS_PER_S
 from becalm_server.archive.arrival_order import ArrivalOrder
 from becalm_server.archive.derived_rows import columns
@@ -139,10 +138,10 @@ class _Placing:
         if isinstance(event, Gap):
             self._lane.gap(event)
         if isinstance(event, SampleBlock):
-            drawn = next((out for out in self._lane.feed(event) if isinstance(out, Waveform)), None)
-            if drawn is not None:
-                n_repeated = len(event.counts) - len(drawn.values)
-                self._placed[row.seq] = drawn.t_ns - round(n_repeated * drawn.sample_period_ns)
+            _, drawn = self._lane.feed(event)
+            for waveform in drawn:
+                n_repeated = len(event.counts) - len(waveform.values)
+                self._placed[row.seq] = waveform.t_ns - round(n_repeated * waveform.sample_period_ns)
 
     def taken(self, seq: int) -> int | None:
         """Return the session time of the first sample of a block; earlier ones are forgotten."""

@@ -75,8 +75,8 @@ class Track:
             self._lane.gap(event)
             self._gap_before = self._gap_before or event.end_ns - event.start_ns > MAX_BRIDGE_NS
             return
-        waveform = next((out for out in self._lane.feed(event) if isinstance(out, Waveform)), None)
-        if waveform is not None:
+        _, drawn = self._lane.feed(event)
+        for waveform in drawn:
             self._keep(event, waveform, seq=seq)
 
     def _keep(self, event: SampleBlock, waveform: Waveform, *, seq: int) -> None:
