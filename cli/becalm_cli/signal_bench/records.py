@@ -22,6 +22,9 @@ _UNITS = {
     SignalKind.RESPIRATION: ("au", 1e-4),
     SignalKind.SKIN_CONDUCTANCE: ("uS", 1e-4),
     SignalKind.PPG_1: ("au", 1e-4),
+    SignalKind.ACCELERATION_X: ("mg", 0.1),
+    SignalKind.ACCELERATION_Y: ("mg", 0.1),
+    SignalKind.ACCELERATION_Z: ("mg", 0.1),
 }
 
 
