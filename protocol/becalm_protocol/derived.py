@@ -86,8 +86,8 @@ class Beat:
     def __post_init__(self) -> None:
         require_time("t_ns", self.t_ns)
         require(self.beat_idx >= 0, "beat_idx", "0 or more", self.beat_idx)
-        for field, error_ms in (("t_error_ms", self.t_error_ms), ("rr_error_ms", self.rr_error_ms)):
-            require(error_ms is None or 0.0 <= error_ms < math.inf, field, "0 or more", error_ms)
+        require(0.0 <= (self.t_error_ms or 0.0) < math.inf, "t_error_ms", "0 or more", self.t_error_ms)
+        require(0.0 <= (self.rr_error_ms or 0.0) < math.inf, "rr_error_ms", "0 or more", self.rr_error_ms)
 
 
 @value

@@ -6,6 +6,7 @@ now and had one in the baseline, and while a pacer runs only when the pacer does
 """
 
 import math
+from bisect import insort
 from dataclasses import dataclass
 from enum import StrEnum
 from statistics import median
@@ -134,6 +135,7 @@ class Arousal:
 
     def __init__(self) -> None:
         self._baseline: dict[str, list[float]] = {feature.name: [] for feature in FEATURES}
+        """Its values, smallest first: only medians are asked of them, anew with each."""
         self._n_seconds = 0
         self._n_usable = 0
         self._is_collecting = True
@@ -173,7 +175,7 @@ class Arousal:
         self._n_seconds += 1
         self._n_usable += bool(readings)
         for name, reading in readings.items():
-            self._baseline[name].append(reading.value)
+            insort(self._baseline[name], reading.value)
         if self._n_seconds < BASELINE_S:
             return
         if self._n_usable >= MIN_USABLE_SHARE * self._n_seconds or self._n_usable >= BASELINE_S:

@@ -113,25 +113,21 @@ class MotionWatch:
             if self._n_moving:
                 self._n_moving = 0
                 self._lasting.reset()
-        most = MOST * self._swing
-        bend = self._bend.step(most if 0.0 < most < sharp else sharp)
+        swing = self._swing
+        bend = self._bend.step(MOST * swing if 0.0 < MOST * swing < sharp else sharp)
         if sharp > 0.0:
             self._n_bent += 1
-        if self._n_bent >= self._n_warm:
-            self._judge(bend, is_still=sharp == 0.0)
-        return self.is_moving
-
-    def _judge(self, bend: float, *, is_still: bool) -> None:
-        swing, usual = self._swing, self._usual.value
-        if usual is None:
-            usual = bend
+        if self._n_bent < self._n_warm:
+            return self.is_moving
+        usual = bend if self._usual.value is None else self._usual.value
         sudden = SUDDEN * usual
         if self.is_moving:
             self.is_moving = bend > SMOOTH * swing and bend > OVER * usual
         else:
             self.is_moving = bend > sudden and 0.0 < ROUGH * swing < bend
-        if not self.is_moving and not is_still:  # a sensor that rests on one value says nothing of what is usual
+        if sharp > 0.0 and not self.is_moving:  # a sensor that rests on one value says nothing of what is usual
             self._usual.step(sudden if sudden < bend else bend)  # the jerk of a rail is not usual for minutes
+        return self.is_moving
 
     def _is_usual(self, sharp: float, *, swing: float) -> bool:
         """Whether what was taken for movement has lasted for long, and breath is seen through it."""

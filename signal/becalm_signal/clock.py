@@ -73,7 +73,7 @@ class RecordingClock:
     def session_ns(self, at: float) -> int:
         """Return nanoseconds."""
         t_ns = self._offset_ns + round(at * NS_PER_S / self._rate_hz)
-        return t_ns if abs(t_ns) <= MAX_SESSION_NS else session_time(t_ns)
+        return t_ns if -MAX_SESSION_NS <= t_ns <= MAX_SESSION_NS else session_time(t_ns)
 
     def error_ns(self, at: float) -> float:  # noqa: ARG002 - the same everywhere
         """Return the rounding of the anchor."""

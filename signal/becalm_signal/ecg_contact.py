@@ -164,6 +164,7 @@ def _bends(samples: Sequence[float]) -> list[float]:
     if len(samples) > 2:
         before, at = samples[0], samples[1]
         for after in samples[2:]:
-            bends.append(abs(after - 2.0 * at + before))
+            bend = after - 2.0 * at + before
+            bends.append(bend if bend >= 0.0 else -bend)  # in a loop a call costs as much as all the rest
             before, at = at, after
     return bends

@@ -74,8 +74,12 @@ class SpikeGate:
         """Take samples as they are where nothing jumps, as nearly everywhere; return whether they were taken."""
         if self.held:
             return False
-        steps = list(map(sub, part, [*(self._before[-1:] or part[:1]), *part]))
-        steepest = max(max(steps), -min(steps))
+        steepest, before = 0.0, self._before[-1] if self._before else part[0]
+        for x in part:
+            step = x - before if x > before else before - x
+            if step > steepest:
+                steepest = step
+            before = x
         if steepest > LEAST_SHARE * max(self._steepest, default=0.0):
             return False
         self._top = max(self._top, steepest)

@@ -233,6 +233,9 @@ def weighed(samples: Sequence[float], taps: Sequence[float] | Kernel) -> list[fl
     """
     if len(samples) < len(taps):
         return []
+    if len(taps) == 3:  # as at the rates of straps: quicker in the open
+        a, b, c = taps
+        return [a * x + b * y + c * z for x, y, z in zip(samples, samples[1:], samples[2:], strict=False)]
     sums: list[float] = np.correlate(samples, taps, "valid").tolist()
     return sums
 

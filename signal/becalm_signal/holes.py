@@ -57,16 +57,22 @@ class Hole:
 
 def holes(window: Sequence[Interval], *, since_ns: int) -> tuple[list[float], list[Hole]]:
     """Return the differences between accepted neighbours in ms, and what lies between the others from `since_ns` on."""
-    steps_ms: list[float] = []
+    steps_ms = [rr.step_ms for rr in itertools.islice(window, 1, None) if rr.step_ms is not None]
+    found: list[Hole] = []
+    if window and not window[0].joined and (edge_ms := _edge_ms(window[0], since_ns=since_ns)) > 0.0:
+        found.append(_hole(None, (), window[0], broken=True, length_ms=edge_ms))
+    if len(steps_ms) < len(window) - 1:
+        found += _holes_within(window)
+    return steps_ms, found
+
+
+def _holes_within(window: Sequence[Interval]) -> list[Hole]:
     found: list[Hole] = []
     last: Interval | None = None
     inside: list[Interval] = []
     broken = False
-    if window and not window[0].joined and (edge_ms := _edge_ms(window[0], since_ns=since_ns)) > 0.0:
-        found.append(_hole(None, (), window[0], broken=True, length_ms=edge_ms))
     for n_after, rr in zip(range(len(window), 0, -1), window, strict=True):
-        if rr.accepted and rr.joined and last is not None and not inside:
-            steps_ms.append(rr.rr_ms - last.rr_ms)
+        if rr.step_ms is not None and last is not None and not inside:
             last = rr
             continue
         broken = broken or not rr.joined
@@ -78,7 +84,7 @@ def holes(window: Sequence[Interval], *, since_ns: int) -> tuple[list[float], li
         last, inside, broken = rr, [], False
     if inside:
         found.append(_hole(last, inside, None, broken=broken, is_fresh=True))
-    return steps_ms, found
+    return found
 
 
 def _edge_ms(first: Interval, *, since_ns: int) -> float:

@@ -162,11 +162,11 @@ class BeatWindow:
         if len(heard) < MIN_HEARD:
             return Index(reason=Reason.TOO_FEW_BEATS)
         recent = heard[-N_HEART_RATE:]
-        newest = sum(rr.ms for rr in recent) / len(recent)
-        if any(rr.flag is BeatFlag.ECTOPIC for rr in recent):
+        newest = sum([rr.ms for rr in recent]) / len(recent)
+        if BeatFlag.ECTOPIC in [rr.flag for rr in recent]:
             recent = heard
         n = len(recent)
-        mean = sum(rr.ms for rr in recent) / n
+        mean = sum([rr.ms for rr in recent]) / n
         variance = sum([(rr.ms - mean) ** 2 for rr in recent]) / max(1, n - 1)
         if n < 3:  # they say little of their own spread
             variance = max(variance, self._usual_spread_ms2())

@@ -38,6 +38,7 @@ class IntervalLog:
         self._doubt(newest, is_placed=is_placed(beat))
         if before is None or not (before.is_sound and newest.is_sound):
             return ()
+        newest.step_ms = newest.rr_ms - before.rr_ms
         told = (newest,) if before.accepted else (before, newest)
         before.accepted = newest.accepted = True
         return told

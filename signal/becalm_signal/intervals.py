@@ -40,6 +40,8 @@ class Interval:
     """Its flag is on no misread or early beat that would explain it."""
     is_irregular: bool = False
     """The heart has no rhythm there."""
+    step_ms: float | None = None
+    """Difference from the interval before, where both are sound and neighbours."""
 
 
 def newest_ns(window: Sequence[Interval]) -> int:

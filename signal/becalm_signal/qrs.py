@@ -74,7 +74,8 @@ class QrsDetector:
         self._placer = PeakPlacer(self.rate_hz)
         self.jury = Jury(self.rate_hz)
         """Knows what beats of this heart look like."""
-        self._samples: deque[float] = deque(maxlen=round((HISTORY_S + 1.0) * self.rate_hz))
+        self._samples: list[float] = []
+        self._n_kept = round((HISTORY_S + 1.0) * self.rate_hz)
         self.begin_anew()
 
     def begin_anew(self) -> None:
@@ -133,7 +134,8 @@ class QrsDetector:
             while done < n_due:
                 due = min(self._deadline, self.jury.deadline, next(iter(humps), math.inf)) - first
                 begin, done = done, n_due if due >= n_due - 1 else max(done, math.ceil(due)) + 1
-                self._samples.extend(decimated[begin:done])
+                self._samples += decimated[begin:done]
+                del self._samples[: -self._n_kept]
                 self._mean_energy.feed(energies[begin:done])
                 self._n = first + done - 1
                 n_taken = n_before + (done - 1) * self._decimator.factor + 1

@@ -70,14 +70,15 @@ class HumpFinder:
 
     def __init__(self, rate_hz: float) -> None:
         self._hold = max(2, round(0.1 * rate_hz))
-        self._best: Candidate | None = None
+        self._best: tuple[int, float, float] | None = None
+        """Place, energy and slope of the hump that is open."""
         self._valley = 0.0
 
     def run(self, first: int, energies: Sequence[float], slopes: Sequence[float]) -> dict[int, Candidate]:
         """Take consecutive samples from decimated sample `first` on; return the humps by the sample they ended at."""
         finished: dict[int, Candidate] = {}
         best, valley, hold = self._best, self._valley, self._hold
-        at, top, steepest = (best.at, best.energy, best.slope) if best is not None else (0, 0.0, 0.0)
+        at, top, steepest = best or (0, 0.0, 0.0)
         is_open = best is not None
         begin = first
         rise, fall = 1.2 * valley, 0.65 * top
@@ -95,5 +96,5 @@ class HumpFinder:
                 is_open, valley, rise = False, energy, 1.2 * energy
         if is_open:
             steepest = max([steepest, *slopes[begin - first :]])
-        self._best, self._valley = Candidate(at, top, steepest) if is_open else None, valley
+        self._best, self._valley = (at, top, steepest) if is_open else None, valley
         return finished

@@ -67,7 +67,7 @@ class PeakPlacer:
         high = min(len(samples) - half - 2, centre + self._reach)
         if high <= low:
             return Placed(float(max(0, min(centre, len(samples) - 1))), 0.0, 0.0, 0)
-        smooth = weighed([samples[k] for k in range(low - 1 - half, high + 2 + half)], self._taps)
+        smooth = weighed(samples[low - 1 - half : high + 2 + half], self._taps)
         placed, k = self._side(smooth, self._baseline(smooth), habit=habit)
         if not BORDER < k < len(smooth) - 1 - BORDER:
             self._level(smooth)

@@ -133,7 +133,7 @@ class Shapes:
         last = min(first + 2 * (self._reach + self._shifts[-1]) + 1 + half, len(samples))
         if first < half:
             return []
-        return weighed([samples[k] for k in range(first - half, last)], self._taps)
+        return weighed(samples[first - half : last], self._taps)
 
     def _course(self, smooth: Sequence[float], low: int) -> list[float]:
         part = smooth[low : low + 2 * self._reach + 1]

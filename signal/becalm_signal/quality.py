@@ -115,11 +115,12 @@ class RangeWatch:
 
     def _at_rail(self, low: float, high: float) -> bool:
         """Return whether the last second lies on both rails, or on one that cuts it off and is no resting level."""
-        before, newest = recent = (self._segments[-2], self._segments[-1])
+        before, newest = recent = self._segments[-2], self._segments[-1]
         if before.low > low < newest.low and before.high < high > newest.high:
             return False
-        on_low, on_high = [segment.share_on(low) for segment in recent], [segment.share_on(high) for segment in recent]
-        if min(sum(on_low), sum(on_high)) > BOTH_RAILS_SHARE * len(recent):
+        on_low = before.share_on(low), newest.share_on(low)
+        on_high = before.share_on(high), newest.share_on(high)
+        if min(sum(on_low), sum(on_high)) > 2.0 * BOTH_RAILS_SHARE:
             return True
         return (min(on_low) > SATURATED_SHARE and self._cuts_off(low, recent)) or (
             min(on_high) > SATURATED_SHARE and self._cuts_off(high, recent)

@@ -82,7 +82,7 @@ class SkinContact:
         """Return whether one value came so often in a row that it is no measurement any more."""
         if x != self._last:
             # How often neighbours are equal; a run counts for a second at most, so that a rail teaches nothing.
-            n_equal = min(self._n_equal, self._n_second)
+            n_equal = self._n_equal if self._n_equal < self._n_second else self._n_second
             self._equal = (1.0 - (1.0 - self._equal) * (1.0 - self._share) ** n_equal) * (1.0 - self._share)
             step_us = x - (x if self._last is None else self._last)
             self._bends_us.append(abs(step_us - self._step_before_us))

@@ -49,7 +49,7 @@ class JerkWatch:
             self._low = x
         if x > self._high:
             self._high = x
-        fell_us = past[-min(len(past), self._n_over + 1)] - x
+        fell_us = (past[-self._n_over - 1] if len(past) > self._n_over else past[0]) - x
         is_jerk = (
             fell_us > LEAST_FALL_US
             and fell_us > FALL_BENDS * self._bend_us
@@ -67,7 +67,8 @@ class JerkWatch:
         if self._n <= self._n_second:
             self._bend_us = max(self._bend_us, bend_us, LEAST_BEND_US)
             return
-        usual_us = self._bend_us + self._bend_share * (min(bend_us, BEND_CLIP * self._bend_us) - self._bend_us)
+        most_us = BEND_CLIP * self._bend_us
+        usual_us = self._bend_us + self._bend_share * ((bend_us if bend_us < most_us else most_us) - self._bend_us)
         self._bend_us = usual_us if usual_us > LEAST_BEND_US else LEAST_BEND_US
 
     def _range_us(self) -> float:
