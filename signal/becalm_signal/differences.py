@@ -37,13 +37,8 @@ OUTLYING_DEVIATIONS = 4.0
 DEVIATIONS_OF_MEDIAN = 1.4826
 # A flag on a difference of fewer deviations than this may be on a sound beat.
 DOUBTED_DEVIATIONS = 4.5
-# So many flags in a row on intervals of usual length on the whole are a heart without a rhythm rather than errors.
-IRREGULAR_FROM = 3
 # Deviation of the intervals of atria without a rhythm.
 IRREGULAR_SHARE = 0.22
-# At an edge of the window the rest of them is not seen.
-IRREGULAR_AT_EDGE_FROM = 2
-IRREGULAR_LENGTH = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +100,11 @@ def _add_holes(told: Differences, found: list[Hole], *, squares: Sequence[float]
     accepted, spread = moments(squares)
     hidden_place = _hidden(told.steps_ms, accepted)
     total, n_known, left_out, hidden, doubted = sum(squares), len(squares), 0.0, 0.0, 0.0
-    # Where one run of flags has no rhythm, the others, chance lengths among them, are of the same heart.
-    has_rhythm = not any([_is_irregular(hole, typical_ms, mean_square=accepted) for hole in found])
     for at, hole in enumerate(found):
         k = hole.n_beats(typical_ms)
         expected = _expected(hole, k, mean_square=accepted, hidden=hidden_place)
         is_new = hole.is_fresh and not _is_in_step(hole, k, mean_square=accepted)
-        if hole.is_irregular or _is_doubted(hole, has_rhythm=has_rhythm and not is_new, accepted=accepted):
+        if hole.is_irregular or _is_doubted(hole, is_new=is_new, accepted=accepted):
             found[at] = replace(hole, doubted=(True,) * len(hole.inside_ms))
         doubted += _doubted(found[at], typical_ms=typical_ms, accepted=accepted)
         if expected is None:
@@ -178,18 +171,7 @@ def _expected(hole: Hole, k: int, *, mean_square: float, hidden: _Hidden) -> flo
     return (first - before) ** 2 + (k - 1) * (slope * slope + hidden.mean) + (after - last) ** 2
 
 
-def _is_irregular(hole: Hole, typical_ms: float, *, mean_square: float) -> bool:
-    """Whether a hole is a run of intervals of usual length on the whole, but without a rhythm."""
-    n_inside = len(hole.inside_ms)
-    is_whole = hole.before_ms is not None and hole.after_ms is not None
-    if hole.broken or n_inside < (IRREGULAR_FROM if is_whole else IRREGULAR_AT_EDGE_FROM):
-        return False
-    if hole.length_ms < IRREGULAR_LENGTH * n_inside * typical_ms:
-        return False
-    return not _is_in_step(hole, hole.n_beats(typical_ms), mean_square=mean_square)
-
-
-def _is_doubted(hole: Hole, *, has_rhythm: bool, accepted: float) -> bool:
+def _is_doubted(hole: Hole, *, is_new: bool, accepted: float) -> bool:
     """Whether the flags of a hole may be on sound beats."""
     largest = max((abs(step) for step in hole.raw_steps_ms()), default=0.0)
-    return not hole.broken and (not has_rhythm or largest <= DOUBTED_DEVIATIONS * math.sqrt(accepted))
+    return not hole.broken and (is_new or largest <= DOUBTED_DEVIATIONS * math.sqrt(accepted))

@@ -20,10 +20,9 @@ NAMES = ("mean_rr_ms", "rmssd_ms", "sdnn_ms", "pnn50_pct", "sd1_ms", "sd2_ms")
 PNN50_MS = 50.0
 # A share near nothing has no small share of itself for a bound.
 MAX_PNN50_BOUND_PCT = 5.0
-# A difference lies on the other side as a whole: where one does so more often than once in twenty, it counts as one.
-MIN_NEAR = 0.05
-# Intervals a twelfth of a window apart say something new of each other; of the level nothing does within a hole.
-ALIKE_SHARE = 12.0
+# Intervals a twelfth of a window apart say something new of each other, and their squares those half as far; of the
+# level nothing does within a hole.
+ALIKE_SHARE = 24.0
 
 
 def time_domain(window: Sequence[Interval], *, now_ns: int, window_s: float) -> dict[str, Index]:
@@ -134,8 +133,9 @@ def _pnn50(found: Differences, told: _Spread) -> Index:
     doubted = sum(abs(step) > PNN50_MS for hole in found.holes for step in hole.doubted_steps_ms() if any(hole.doubted))
     doubted += sum(hole.n_unseen(told.mean_ms) for hole in found.holes if hole.is_irregular)
     missing = NEIGHBOURS * math.sqrt(left_out * share * (1.0 - share))
-    moved = max(Z_95 * math.sqrt(near), 1.0 if near > MIN_NEAR else 0.0)
-    bound_pct = 100.0 * (math.hypot(moved, Z_95 * missing) + doubted) / (n + left_out)
+    normal = Z_95 * math.sqrt(near)
+    moved = max(normal, math.ceil(normal - 0.5))  # differences are counted whole
+    bound_pct = 100.0 * (math.hypot(moved / n, Z_95 * missing / (n + left_out)) + doubted / (n + left_out))
     value_pct = 100.0 * beyond / n
     if bound_pct > max(MAX_PNN50_BOUND_PCT, MAX_BOUND_SHARE * value_pct):
         return Index(reason=Reason.TOO_MANY_ARTEFACTS if left_out else Reason.NOISY)
