@@ -25,6 +25,12 @@ SETTLING_S = 12.0
 # A change of posture moves every axis by tenths of g: nothing is told until the filter has forgotten it.
 POSTURE_MG = 120.0
 OUT_OF_CHEST = 2
+# Where z has this share of the breath it says which way is in: its noise has 0.01 to 0.05 of one of 3 to 6 mg.
+OUT_SHARE = 0.1
+# An axis that is the same for so long while another moves has stuck; all three, after as long as a belt (`breathing`).
+STUCK_S, FLAT_S = 3.0, 8.0
+# What has less of the breath may go without the rest becoming another.
+MOST_SHARE = 0.5
 # Steps of 80 ms: a breath makes 3 mg, a beat 10, walking and turning over 50 and more.
 SHAKEN_MG, STILL_MG = 50.0, 25.0
 STEP_TAU_S = 0.5
@@ -36,14 +42,16 @@ class ChestTilt:
     """Three axes of one sensor to one breath, along the direction in which they move together most.
 
     Turns of shape (3,) samples at the same position; a block of one axis waits for the other two. Inhalation is taken
-    for the direction in which the axis out of the chest (z) rises: the plate of a strap then turns upward. Delay: as a
-    belt's, about a sixth of a breath. Warm-up: 12 s.
+    for the direction in which the axis out of the chest (z) rises: the plate of a strap then turns upward; where z has
+    no part in the breath, what was taken for it stays so. An axis that has stuck is left out, until it moves again.
+    Delay: as a belt's, about a sixth of a breath. Warm-up: 12 s.
     """
 
     def __init__(self, rate_hz: float) -> None:
         self._factor = max(1, round(rate_hz / TARGET_RATE_HZ))
         self._rate_hz = rate_hz / self._factor
         self._n_pending = round(MAX_PENDING_S * self._rate_hz) + limits.MAX_SAMPLES_PER_BLOCK // self._factor
+        self._n_stuck, self._n_flat = round(STUCK_S * self._rate_hz), round(FLAT_S * self._rate_hz)
         self._keep = math.exp(-1.0 / (DIRECTION_TAU_S * self._rate_hz))
         self._maker = BreathMaker()
         self._quality = [QualityReporter(kind) for kind in AXES]
@@ -60,15 +68,23 @@ class ChestTilt:
 
     def _begin(self) -> None:
         self._filters = [BreathFilter(self._rate_hz) for _ in AXES]
-        self._turns = TurnFinder(self._rate_hz, floor=FLOOR_MG)
-        self._motion = MotionWatch(self._rate_hz)
-        self._maker.restart()
+        self._look_anew()
+        self._n_same = [0, 0, 0]
+        """How many samples ago each axis showed something else."""
+        self._is_out = [False, False, False]
         self._cross = [[0.0] * 3 for _ in AXES]
         self._direction = [0.0, 0.0, 1.0]
         self._still_from = round(SETTLING_S * self._rate_hz)
         self._step_mg = OnePole(tau_s=STEP_TAU_S, rate_hz=self._rate_hz)
         self._before_mg: list[float] = []
         self._n = 0
+
+    def _look_anew(self) -> None:
+        """Begin again along another direction: no turn before has to do with those to come."""
+        self._turns = TurnFinder(self._rate_hz, floor=FLOOR_MG)
+        self._turns_from: int | None = None
+        self._motion = MotionWatch(self._rate_hz)
+        self._maker.restart()
 
     def feed(self, axis: int, samples: Sequence[float], *, first: int, clock: StreamClock) -> list[Output]:
         """Take samples of one axis in mg, the first at position `first`."""
@@ -109,7 +125,7 @@ class ChestTilt:
 
     def _step(self, means: list[float], *, clock: StreamClock) -> list[Output]:
         self._n += 1
-        tilt = [keep.step(x) for keep, x in zip(self._filters, means, strict=True)]
+        tilt = self._tilt(means)
         size = math.sqrt(sum(x * x for x in tilt))
         if size > POSTURE_MG:
             self._still_from = self._n + round(SETTLING_S * self._rate_hz)
@@ -119,13 +135,16 @@ class ChestTilt:
         raw = sum(v * x for v, x in zip(self._direction, means, strict=True))
         is_moving = self._motion.step(raw, swing=self._turns.known_swing)
         turn = self._turns.step(along)
+        if self._turns_from is None:
+            self._turns_from = self._next
         emitted_ns = clock.session_ns((self._next + 1) * self._factor - 1)
-        reason = Reason.MOTION if self._shakes(means) else None
+        is_flat = min(self._n_same) >= self._n_flat
+        reason = Reason.MOTION if self._shakes(means) else Reason.FLAT if is_flat else None
         out: list[Output] = []
         if reason is not self._quality[0].reason:
             for quality in self._quality:
                 out += quality.change(reason, t_ns=emitted_ns, emitted_ns=emitted_ns)
-        if self._n < self._still_from or is_moving:
+        if self._n < self._still_from or is_moving or is_flat:
             self._maker.restart()
             return out
         if turn is None:
@@ -133,8 +152,7 @@ class ChestTilt:
         late = BreathFilter.delay_s(min(20.0, max(1.5, self._maker.usual_s or 4.0))) * self._rate_hz
         # A mean speaks of the middle of its samples.
         middle = (self._factor - 1) / 2.0
-        begun = self._next + 1 - self._n
-        at = (begun + max(0.0, turn.at - late)) * self._factor + middle
+        at = (self._turns_from + max(0.0, turn.at - late)) * self._factor + middle
         source = AXES[max(range(3), key=lambda k: abs(self._direction[k]))]
         placed = TurnAt(clock.session_ns(at), turn.level, turn.is_peak)
         return [*out, *self._maker.turn(placed, source=source, emitted_ns=emitted_ns)]
@@ -146,17 +164,48 @@ class ChestTilt:
         was = self._quality[0].reason is Reason.MOTION
         return self._step_mg.step(step_mg) > (STILL_MG if was else SHAKEN_MG)
 
+    def _tilt(self, means: list[float]) -> list[float]:
+        """Return the filtered axes, nothing of one that has stuck."""
+        tilt = [keep.step(x) for keep, x in zip(self._filters, means, strict=True)]
+        same = self._n_same
+        for k, (x, before) in enumerate(zip(means, self._before_mg, strict=False)):
+            same[k] = same[k] + 1 if x == before else 0
+            if self._is_out[k] and same[k] == 0:
+                self._is_out[k] = False
+                self._filters[k] = BreathFilter(self._rate_hz)
+                tilt[k] = self._filters[k].step(x)
+        if max(same) >= self._n_stuck > min(same):
+            for k, n_same in enumerate(same):
+                if n_same >= self._n_stuck and not self._is_out[k]:
+                    self._leave_out(k)
+        return [0.0 if is_out else x for is_out, x in zip(self._is_out, tilt, strict=True)]
+
+    def _leave_out(self, axis: int) -> None:
+        """Forget what an axis had of the breath; where it had most of it, what the others have is another breath."""
+        self._is_out[axis] = True
+        for row in self._cross:
+            row[axis] = 0.0
+        self._cross[axis] = [0.0, 0.0, 0.0]
+        had, self._direction[axis] = self._direction[axis], 0.0
+        if abs(had) >= MOST_SHARE:
+            self._look_anew()
+
     def _turn_direction(self, tilt: list[float]) -> None:
-        """One step of power iteration on the covariance of the last breaths."""
+        """One step of power iteration on the covariance of the last breaths; it keeps the sign of the direction."""
         keep, cross, old = self._keep, self._cross, self._direction
         for row, a in zip(cross, tilt, strict=True):
             for k, b in enumerate(tilt):
                 row[k] = keep * row[k] + (1.0 - keep) * a * b
         new = [sum(c * v for c, v in zip(row, old, strict=True)) for row in cross]
         size = math.sqrt(sum(x * x for x in new))
-        if size > 0.0:
-            sign = -1.0 if new[OUT_OF_CHEST] < 0.0 else 1.0
-            self._direction = [sign * x / size for x in new]
+        if size == 0.0:  # what it was made of has stuck
+            widest = max(range(3), key=lambda k: cross[k][k])
+            self._direction = [float(k == widest) for k in range(3)]
+            return
+        self._direction = [x / size for x in new]
+        if self._direction[OUT_OF_CHEST] < -OUT_SHARE:
+            self._direction = [-x for x in self._direction]
+            self._look_anew()
 
 
 class AxisStage:

@@ -1,5 +1,6 @@
 """Breathing from the tilt of a strap: any posture, any cut of the axes, none while the body moves."""
 
+import itertools
 import random
 from typing import Any
 
@@ -87,6 +88,66 @@ def test_a_hole_in_the_axes_begins_anew(make_track: Any, cut_blocks: Any, run_ev
         assert not [t_s for t_s in onsets_s if 20.5 < t_s < 30.0]
         assert len([t_s for t_s in onsets_s if t_s > 45.0]) >= 13
     assert len(hashes) == 1
+
+
+def shaken(*, seconds: int, swings_mg: tuple[float, float, float], noise_mg: tuple[float, float, float]) -> Any:
+    """Three axes at 25 Hz that swing together, 13.2 times a minute."""
+    wave = np.sin(2 * np.pi * 0.22 * np.arange(seconds * 25) / 25.0)
+    noise = np.random.default_rng(2).normal(0.0, 1.0, (3, len(wave)))
+    level, swing, own = (np.array(part)[:, None] for part in ((40.0, -20.0, 990.0), swings_mg, noise_mg))
+    return level + swing * wave + own * noise
+
+
+def turns_of(derived: Any, *, after_s: float) -> list[BreathTurn]:
+    return [event for event in derived if isinstance(event, BreathTurn) and event.t_ns > after_s * 1e9]
+
+
+@pytest.mark.parametrize(
+    ("swings_mg", "z_noise_mg"),
+    [((3.0, 0.5, 0.0), 0.0), ((6.0, 1.0, 0.0), 0.0), ((6.0, 1.0, 0.0), 1.0), ((0.0, -8.0, 0.0), 0.0)],
+)
+def test_an_axis_without_breath_turns_no_breath_over(
+    make_track: Any, run_tracks: Any, swings_mg: tuple[float, float, float], z_noise_mg: float
+) -> None:
+    axes = shaken(seconds=120, swings_mg=swings_mg, noise_mg=(1.0, 1.0, z_noise_mg))
+    derived = run_tracks(*tracks(make_track, axes, 25.0))
+    rates: list[Any] = [
+        event.breathing_rate_bpm for event in derived if isinstance(event, Metrics) and event.t_ns > 40e9
+    ]
+    assert all(abs(rate.value - 13.2) <= max(1.0, rate.bound) for rate in rates)
+    turns = turns_of(derived, after_s=40.0)
+    assert all((b.t_ns - a.t_ns) / 1e9 > 1.5 and a.phase is not b.phase for a, b in itertools.pairwise(turns))
+
+
+@pytest.mark.parametrize("x_mg", [-3.0, 3.0, 6.0])
+def test_when_the_axis_that_had_most_of_the_breath_sticks_the_others_go_on(
+    make_track: Any, run_tracks: Any, x_mg: float
+) -> None:
+    axes = shaken(seconds=120, swings_mg=(x_mg, 1.0, 8.0), noise_mg=(1.0, 1.0, 1.0))
+    axes[2, 25 * 60 :] = axes[2, 25 * 60]
+    derived = run_tracks(*tracks(make_track, axes, 25.0))
+    rates: list[Any] = [
+        event.breathing_rate_bpm for event in derived if isinstance(event, Metrics) and event.t_ns > 82e9
+    ]
+    assert all(abs(rate.value - 13.2) <= max(1.0, rate.bound) for rate in rates)
+    turns = turns_of(derived, after_s=82.0)
+    assert {turn.source for turn in turns} == {SignalKind.ACCELERATION_X}
+    for turn in turns:  # and which way is in is still known
+        share = (turn.t_ns / 1e9 * 0.22) % 1.0
+        assert abs(share - (0.25 if turn.phase is BreathPhase.OUT else 0.75)) < 0.12
+
+
+def test_a_sensor_that_sticks_on_all_axes_holds_no_breath(make_track: Any, run_tracks: Any) -> None:
+    axes = shaken(seconds=120, swings_mg=(3.0, 1.0, 8.0), noise_mg=(1.0, 1.0, 1.0))
+    axes[:, 25 * 50 : 25 * 75] = axes[:, 25 * 50 : 25 * 50 + 1]
+    derived = run_tracks(*tracks(make_track, axes, 25.0))
+    told = [(event.t_ns / 1e9, event.reason) for event in derived if _is_of_chest(event)]
+    assert [reason for _, reason in told] == [Reason.FLAT, None]
+    assert 57.5 < told[0][0] < 58.5
+    assert 74.9 < told[1][0] < 75.2
+    ticks = {event.t_ns / 1e9: event.breathing_rate_bpm for event in derived if isinstance(event, Metrics)}
+    assert {rate.reason for t_s, rate in ticks.items() if 58.5 < t_s < 75.0} == {Reason.FLAT}
+    assert ticks[119.0].value == pytest.approx(13.2, abs=1.0)
 
 
 def test_a_moving_body_has_no_breath(make_track: Any, run_tracks: Any) -> None:
