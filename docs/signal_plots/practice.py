@@ -12,7 +12,7 @@ from becalm_simulator.blocks import sample_blocks
 from becalm_simulator.body import Body
 from signal_plots.drawing import BLUE, GREY, SAND, band, panels, resting
 
-PERSON, SECONDS = 3, 900
+PERSON, SECONDS = 7, 900
 
 
 def draw_arousal(data: Path) -> Figure:

@@ -23,13 +23,31 @@ MIN_OK_SHARE = 0.6
 
 
 class Anchor:
-    """Takes beats of all sources in the order in which they could be known; returns untimed ones with a better time."""
+    """Takes beats of all sources in the order in which they could be known; returns untimed ones with a better time.
+
+    Notes
+    -----
+    Delay: none. Warm-up: 15 beats of both before they are compared.
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md.
+    """
 
     def __init__(self) -> None:
         self._runs = {kind: _Run(kind) for kind in UNTIMED_KINDS}
 
     def take(self, event: Output) -> list[Output]:
-        """Return the event, an untimed beat with its best time; and a change of the strap's quality."""
+        """Return the event, an untimed beat with its best time; and a change of the strap's quality.
+
+        Parameters
+        ----------
+        event : output of a stage, in the order in which it could be known
+
+        Returns
+        -------
+        the event, an untimed beat with its best time; and a change of the strap's quality
+        """
         if isinstance(event, Beat):
             if event.source in self._runs:
                 return self._runs[event.source].take(event)

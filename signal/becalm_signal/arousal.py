@@ -131,7 +131,16 @@ class _Smooth:
 
 
 class Arousal:
-    """Collects the baseline, then scores every tick. Warm-up: one minute with 60 % usable; delay 30 s (smoothing)."""
+    """Collects the baseline, then scores every tick.
+
+    Notes
+    -----
+    Delay: 30 s (smoothing). Warm-up: one minute with 60 % usable seconds. Points of 0 to 100; 50: the baseline.
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md.
+    """
 
     def __init__(self) -> None:
         self._baseline: dict[str, list[float]] = {feature.name: [] for feature in FEATURES}
@@ -144,7 +153,18 @@ class Arousal:
         self._before_ns: int | None = None
 
     def tick(self, now_ns: int, readings: dict[str, Reading], *, pacing: bool) -> Index:
-        """Return the index at `now_ns` from the features at hand; `pacing`: a pacer sets the breath."""
+        """Return the index at `now_ns` from the features at hand; `pacing`: a pacer sets the breath.
+
+        Parameters
+        ----------
+        now_ns : moment, session time in ns
+        readings : the features at hand by name, each in the unit of its name with its 95 % half width
+        pacing : a pacer sets the breath
+
+        Returns
+        -------
+        arousal in points with its bound, or the reason why it is withheld
+        """
         if pacing and self._norms is not None:
             self._is_collecting = False
         if self._is_collecting and now_ns % NS_PER_S == 0:

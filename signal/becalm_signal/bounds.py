@@ -8,13 +8,31 @@ Z_95 = 1.96
 
 
 def moments(numbers: Sequence[float]) -> tuple[float, float]:
-    """Return mean and standard deviation of two numbers and more."""
+    """Return mean and standard deviation of two numbers and more.
+
+    Parameters
+    ----------
+    numbers : shape (n,), n >= 2, in any unit
+
+    Returns
+    -------
+    mean and standard deviation (n - 1), in that unit
+    """
     mean = sum(numbers) / len(numbers)
     return mean, math.sqrt(sum([(number - mean) ** 2 for number in numbers]) / (len(numbers) - 1))
 
 
 def variation(numbers: Sequence[float]) -> tuple[float, float]:
-    """Return the coefficient of variation of two numbers and more, and the half width of its 95 % interval."""
+    """Return the coefficient of variation of two numbers and more, and the half width of its 95 % interval.
+
+    Parameters
+    ----------
+    numbers : shape (n,), n >= 2, in any unit
+
+    Returns
+    -------
+    coefficient of variation and its half width, both shares of 1
+    """
     mean, deviation = moments(numbers)
     value = deviation / mean
     return value, Z_95 * value / math.sqrt(2.0 * (len(numbers) - 1))

@@ -55,7 +55,16 @@ _INTERVALS_ALONE = rank_of(SignalKind.RR)
 
 
 class BreathWindow:
-    """The last breaths of one source."""
+    """The last breaths of one source.
+
+    Notes
+    -----
+    Delay: a breath is told when it has ended. Warm-up: three breaths, six for their irregularity.
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md.
+    """
 
     def __init__(self, rank: int) -> None:
         self._lag_s = LAG_S.get(BREATH_RANKS[rank][0], 0.0)

@@ -41,10 +41,17 @@ MAX_PENDING_S = 20.0
 class ChestTilt:
     """Three axes of one sensor to one breath, along the direction in which they move together most.
 
-    Turns of shape (3,) samples at the same position; a block of one axis waits for the other two. Inhalation is taken
-    for the direction in which the axis out of the chest (z) rises: the plate of a strap then turns upward; where z has
-    no part in the breath, what was taken for it stays so. An axis that has stuck is left out, until it moves again.
+    A block of one axis waits for the other two. Inhalation is taken for the direction in which the axis out of the
+    chest (z) rises: the plate of a strap then turns upward; where z has no part in the breath, what was taken for it
+    stays so. An axis that has stuck is left out, until it moves again.
+
+    Notes
+    -----
     Delay: as a belt's, about a sixth of a breath. Warm-up: 12 s.
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md.
     """
 
     def __init__(self, rate_hz: float) -> None:
@@ -87,7 +94,19 @@ class ChestTilt:
         self._maker.restart()
 
     def feed(self, axis: int, samples: Sequence[float], *, first: int, clock: StreamClock) -> list[Output]:
-        """Take samples of one axis in mg, the first at position `first`."""
+        """Take samples of one axis.
+
+        Parameters
+        ----------
+        axis : 0, 1 or 2: across, up, out of the chest
+        samples : in mg, shape (n_samples,)
+        first : position of the first of them
+        clock : from positions to time
+
+        Returns
+        -------
+        what all three axes together settle: turns, breaths, pauses, quality
+        """
         factor, sums = self._factor, self._sums[axis]
         if self._is_torn[axis]:
             self._is_torn[axis] = False
@@ -209,7 +228,16 @@ class ChestTilt:
 
 
 class AxisStage:
-    """One axis on its way into the sensor's `ChestTilt`; see `Stage`."""
+    """One axis on its way into the sensor's `ChestTilt`; a `Stage`.
+
+    Notes
+    -----
+    Delay and Warm-up: those of `ChestTilt`.
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md.
+    """
 
     def __init__(self, kind: SignalKind, chest: ChestTilt) -> None:
         self._axis = AXES.index(kind)

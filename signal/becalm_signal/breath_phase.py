@@ -32,11 +32,25 @@ _SEGMENTS = np.arange(_N) + _N // 2 * np.arange(N_SEGMENTS)[:, None]
 def phase_between(
     rr: Sequence[tuple[float, float]], turns: Sequence[tuple[float, BreathPhase]], *, end_s: float, rate_bpm: float
 ) -> Index:
-    """Return how far heart rate is ahead of lung volume, in degrees from -180 to 180; 0: it rises with inhalation.
+    """Return how far heart rate is ahead of lung volume; 0: it rises with inhalation.
 
-    `rr`: (time of the ending beat in s, interval in ms); `turns`: (time in s, what begins). Volume runs along half a
-    cosine from turn to turn. Withheld as `unrelated` where the squared coherence is below 0.5. Bound: Carter 1987
-    (10.1109/PROC.1987.13723) for the phase of a cross-spectrum, and the error of the turns.
+    Volume runs along half a cosine from turn to turn. Withheld as `unrelated` where the squared coherence is below
+    0.5.
+
+    Parameters
+    ----------
+    rr : (time of the ending beat in s, interval in ms), shape (n_beats, 2)
+    turns : (time in s, what begins), shape (n_turns, 2)
+    end_s : end of the window of 60 s
+    rate_bpm : breathing rate in 1/min
+
+    Returns
+    -------
+    degrees from -180 to 180; bound: the phase of a cross-spectrum, and the error of the turns
+
+    References
+    ----------
+    Carter 1987, DOI 10.1109/PROC.1987.13723.
     """
     times_s: Floats = end_s + _GRID_S
     wave = _HANN * np.exp(-2j * np.pi * rate_bpm / 60.0 / GRID_HZ * np.arange(_N))

@@ -23,8 +23,13 @@ LONGEST_STEP_S = 4.0
 class RrBreath:
     """Turns of the breath in confirmed beats. A heart that quickens is taken for inhalation: a convention.
 
-    `beat` takes every confirmed beat and returns the turns it settled, in seconds of session time, oldest first. Delay:
-    3 to 12 s behind the beats. Warm-up: 32 s. Hirsch & Bishop 1981, 10.1152/ajpheart.1981.241.4.H620.
+    Notes
+    -----
+    Delay: 3 to 12 s behind the beats. Warm-up: 32 s.
+
+    References
+    ----------
+    Hirsch & Bishop 1981, DOI 10.1152/ajpheart.1981.241.4.H620.
     """
 
     def __init__(self) -> None:
@@ -40,7 +45,16 @@ class RrBreath:
         self._traces.forget()
 
     def beat(self, beat: Beat) -> list[Turn]:
-        """Take a confirmed beat; only one without a flag has an interval to go by."""
+        """Take a confirmed beat; only one without a flag has an interval to go by.
+
+        Parameters
+        ----------
+        beat : with its interval in ms
+
+        Returns
+        -------
+        the turns that it settled, in seconds of session time, oldest first
+        """
         if beat.flag is BeatFlag.FIRST:
             self.restart()
         if beat.rr_ms is None or beat.flag is not BeatFlag.OK:

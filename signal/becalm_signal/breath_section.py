@@ -37,7 +37,16 @@ class _Whole:
 
 
 class BreathSection:
-    """`breath_depth`, `breath_irregularity`, `ventilation`, `adherence`."""
+    """`breath_depth`, `breath_irregularity`, `ventilation`, `adherence`.
+
+    Notes
+    -----
+    Delay: a breath is told when it has ended. Warm-up: six breaths; a minute of the pacer for `adherence`.
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md.
+    """
 
     def __init__(self) -> None:
         self._breaths: deque[_Whole] = deque(maxlen=128)

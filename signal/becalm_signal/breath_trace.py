@@ -40,8 +40,15 @@ class Turn:
 class TraceBreath:
     """Turns of the breath in traces that are read once a beat.
 
-    `beat(t_s, levels)` returns the turns that it settled, in seconds, oldest first. Told from sharpness `sharp` on, and
-    on until it falls below `blurred`. Delay: 3 to 12 s (one breath and up to 4 s). Warm-up: a window of beats.
+    Told from sharpness `sharp` on, and on until it falls below `blurred`.
+
+    Notes
+    -----
+    Delay: 3 to 12 s (one breath and up to 4 s). Warm-up: a window of beats.
+
+    References
+    ----------
+    Karlen et al. 2013, DOI 10.1109/TBME.2013.2246160; Charlton et al. 2016, DOI 10.1088/0967-3334/37/4/610.
     """
 
     def __init__(self, spectrum: BreathSpectrum, *, sharp: float, blurred: float, longest_step_s: float) -> None:
@@ -72,7 +79,17 @@ class TraceBreath:
         return self._before is not None and t_s - self._before[0] < LEAST_STEP_S
 
     def beat(self, t_s: float, levels: Sequence[float]) -> list[Turn]:
-        """Take the levels of the traces, shape (n_traces,), at the next beat."""
+        """Take what the traces show at the next beat.
+
+        Parameters
+        ----------
+        t_s : time of the beat in s
+        levels : one of each trace, in its unit, shape (n_traces,)
+
+        Returns
+        -------
+        the turns that it settled, in seconds, oldest first
+        """
         if self.is_torn(t_s):
             self.forget()
         if self.is_near(t_s):

@@ -26,7 +26,16 @@ class TurnAt:
 
 
 class BreathMaker:
-    """Turns of one source, oldest first, to events; a source that only hints has no depth and no holds."""
+    """Turns of one source, oldest first, to events; a source that only hints has no depth and no holds.
+
+    Notes
+    -----
+    Delay: none; a breath ends with its next inhalation. Warm-up: one breath, five for the usual length.
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md.
+    """
 
     def __init__(self, *, is_hint: bool = False) -> None:
         self._is_hint = is_hint
@@ -45,7 +54,18 @@ class BreathMaker:
         return median(self._periods_s) if self._periods_s else None
 
     def turn(self, turn: TurnAt, *, source: SignalKind, emitted_ns: int) -> list[BreathEvent]:
-        """Take a turn; return it, after the pause that it ends and before the breath that it ends."""
+        """Take the next turn.
+
+        Parameters
+        ----------
+        turn : its time on session and stream clock, and the level of the signal there
+        source : the signal that it was seen in
+        emitted_ns : when it became known, session time in ns
+
+        Returns
+        -------
+        the turn, after the pause that it ends and before the breath that it ends
+        """
         before = self._before
         is_long = before is not None and turn.t_ns - before.t_ns > self._longest_ns()
         if before is not None and (turn.t_ns <= before.t_ns or (is_long and self._is_hint)):

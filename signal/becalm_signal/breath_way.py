@@ -96,8 +96,16 @@ class _Witness:
 class BreathWay:
     """Whether the turns of a belt are told the way they were: `is_known`.
 
-    Takes what counts in the order of ticks. Delay of a doubt: at once where the belt jumps while a witness is steady,
-    else three breaths and a beat; it ends with three breaths that agree with those before.
+    Takes what counts in the order of ticks. A doubt ends with three breaths that agree with those before.
+
+    Notes
+    -----
+    Delay of a doubt: none where the belt jumps while a witness is steady, else three breaths and a beat. Warm-up: six
+    breaths.
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md.
     """
 
     def __init__(self) -> None:
@@ -115,7 +123,12 @@ class BreathWay:
         self._patience = 0
 
     def turn(self, turn: BreathTurn) -> None:
-        """Take a turn of the belt."""
+        """Take a turn of the belt.
+
+        Parameters
+        ----------
+        turn : of the belt, in order
+        """
         turns = self._turns
         if turns and (turn.phase is turns[-1].phase or turn.t_ns <= turns[-1].t_ns):
             turns.clear()
@@ -128,7 +141,12 @@ class BreathWay:
         self._levels.append((hint.t_ns, hint.levels))
 
     def beat(self, beat: Beat) -> None:
-        """Take a confirmed beat of the rhythm."""
+        """Take a confirmed beat of the rhythm.
+
+        Parameters
+        ----------
+        beat : with its interval in ms
+        """
         if beat.rr_ms is not None:
             self._rates.append((beat.t_ns, (60_000.0 / beat.rr_ms,)))
         self._settle(beat.t_ns)

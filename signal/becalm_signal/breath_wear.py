@@ -75,7 +75,16 @@ class NoiseWatch:
 
 
 class MotionWatch:
-    """Is the body moving? `step(x, swing)` takes a sample of 25 a second and the usual swing of breath (0: unknown)."""
+    """Is the body moving?
+
+    Notes
+    -----
+    Delay: 0.12 s, and a smoothing of 1.5 s. Warm-up: 2 s.
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md.
+    """
 
     def __init__(self, rate_hz: float) -> None:
         self._n = max(1, round(BEND_S * rate_hz))
@@ -98,7 +107,17 @@ class MotionWatch:
         self.is_moving = False
 
     def step(self, x: float, *, swing: float) -> bool:
-        """Return whether the signal bends faster than chests breathe."""
+        """Take a sample, 25 a second.
+
+        Parameters
+        ----------
+        x : in the unit of the signal
+        swing : usual swing of breath in that unit; 0: unknown
+
+        Returns
+        -------
+        whether the signal bends faster than chests breathe
+        """
         past = self._past
         past.append(x)
         if len(past) < self._n_past:

@@ -9,7 +9,8 @@ from becalm_protocol.events import SignalKind
 from becalm_signal.breath_turns import BreathMaker, TurnAt
 from becalm_signal.breath_wear import JumpWatch, MotionWatch, NoiseWatch
 from becalm_signal.clock import StreamClock
-from becalm_signal.filters import BUTTERWORTH_4_QS, Decimator, OnePole, low_pass
+from becalm_signal.filters import BUTTERWORTH_4_QS, OnePole, low_pass
+from becalm_signal.kernels import Decimator
 from becalm_signal.quality import RangeWatch
 from becalm_signal.stage import BeltJump, BreathsHidden, Output, QualityReporter
 from becalm_signal.turn_finder import Turned, TurnFinder
@@ -29,18 +30,46 @@ FLOOR_COUNTS = 3.0
 
 
 class BreathFilter:
-    """Low-pass 1 Hz, high-pass 0.01 Hz, with the delay that a breath of known length suffers."""
+    """Fourth-order low-pass of 0.7 Hz, first-order high-pass of 0.01 Hz.
+
+    Notes
+    -----
+    Delay: `delay_s`, that of a breath of known length. Warm-up: none, started in the steady state of its first
+    sample.
+
+    References
+    ----------
+    Bilinear transform of the Butterworth prototype: Bristow-Johnson, Audio EQ Cookbook (no DOI).
+    """
 
     def __init__(self, rate_hz: float) -> None:
         self._first, self._second = (low_pass(LOW_PASS_HZ, rate_hz=rate_hz, q=q) for q in BUTTERWORTH_4_QS)
         self._drift = OnePole(tau_s=1.0 / (2.0 * math.pi * HIGH_PASS_HZ), rate_hz=rate_hz)
 
     def step(self, x: float) -> float:
-        """Return the filtered sample."""
+        """Return the filtered sample.
+
+        Parameters
+        ----------
+        x : in any unit
+
+        Returns
+        -------
+        the filtered sample, in that unit
+        """
         return self._second.step(self._first.step(x)) - self._drift.step(x)
 
     def run(self, samples: Sequence[float]) -> list[float]:
-        """Return the filtered samples, shape (n_samples,): those of `step`."""
+        """Return what `step` would of each sample.
+
+        Parameters
+        ----------
+        samples : in any unit, shape (n_samples,)
+
+        Returns
+        -------
+        filtered samples, in that unit, shape (n_samples,)
+        """
         passed = self._second.run(self._first.run(samples))
         return list(map(sub, passed, self._drift.run(samples)))
 
@@ -56,8 +85,14 @@ class BreathFilter:
 class BreathingStage:
     """Turns, breaths and quality of one respiration stream; a rising signal is taken for inhalation.
 
-    `feed` takes samples in the unit of the stream, shape (n_samples,). Delay of a turn: about a sixth of a breath; its
-    time is corrected for that of the filter. Warm-up: 2 s, and the first whole breath.
+    Notes
+    -----
+    Delay of a turn: about a sixth of a breath; its time is corrected for the filter. Warm-up: 2 s, and a whole
+    breath.
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md.
     """
 
     def __init__(self, rate_hz: float, *, unit_per_count: float) -> None:

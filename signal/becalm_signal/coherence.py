@@ -34,10 +34,22 @@ _PEAKS = [k for k, hz in enumerate(_HZ) if PEAK_HZ[0] <= hz <= PEAK_HZ[1]]
 def coherence_share(times_s: Sequence[float], rr_ms: Sequence[float]) -> tuple[float, float]:
     """Return the share of power within 0.015 Hz of the largest peak in 0.04-0.26 Hz, of that in 0.005-0.4 Hz.
 
-    Beats of shape (n,) over the last 64 s. After McCraty & Zayas 2014 (10.3389/fpsyg.2014.01090), as PP / TP; it is not
-    HeartMath's score. A single pure wave reaches 0.85: a Hann window of 64 s spreads it further than 0.015 Hz. The
-    lower edge is the resolution of 64 s. Bound (95 %, of measuring this window): jitter of the beats as white noise,
-    and the share of the window that had to be bridged over intervals that are not accepted.
+    PP / TP; it is not HeartMath's score. A single pure wave reaches 0.85: a Hann window of 64 s spreads it further
+    than 0.015 Hz. The lower edge is the resolution of 64 s. The bound is one of measuring this window: jitter of the
+    beats as white noise, and the share of the window that had to be bridged over intervals that are not accepted.
+
+    Parameters
+    ----------
+    times_s : ends of the intervals in s, the last 64 s, shape (n_beats,)
+    rr_ms : the intervals in ms, shape (n_beats,)
+
+    Returns
+    -------
+    the share, 0 to 1, and the half width of its 95 % interval
+
+    References
+    ----------
+    McCraty & Zayas 2014, DOI 10.3389/fpsyg.2014.01090.
     """
     even = _even(times_s, rr_ms)
     lines = np.fft.rfft(even * _HANN, _N_TRANSFORM)[_BAND]

@@ -71,12 +71,20 @@ class Differences:
 
 
 def differences(window: Sequence[Interval], *, since_ns: int) -> Differences | None:
-    """Return the mean square of differences in ms^2, or None where there are fewer than two to go by.
+    """Return the mean square of differences, or None where there are fewer than two to go by.
 
     Parameters
     ----------
     window : confirmed intervals in order, shape (n_beats,), accepted or not
     since_ns : where the window begins, session time in ns: what lacks before its first interval is missing
+
+    Returns
+    -------
+    in ms^2, with what it may be off by
+
+    References
+    ----------
+    Task Force 1996, DOI 10.1161/01.CIR.93.5.1043.
     """
     steps_ms, found = holes(window, since_ns=since_ns)
     n = len(steps_ms)

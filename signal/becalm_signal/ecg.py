@@ -19,7 +19,8 @@ from becalm_signal.ecg_tail import TailWatch
 from becalm_signal.ecg_timing import TimingWatch
 from becalm_signal.ecg_trust import HeartTrust
 from becalm_signal.intervals import BEAT_JITTER_MS
-from becalm_signal.qrs import Peak, QrsDetector
+from becalm_signal.qrs import QrsDetector
+from becalm_signal.qrs_peak import Peak
 from becalm_signal.quality import RangeWatch
 from becalm_signal.rr import RrFlagger
 from becalm_signal.stage import BreathHint, Output, QualityReporter
@@ -41,11 +42,15 @@ DOUBTED = DEAD | {Reason.OFF_BODY}
 
 
 class EcgStage:
-    """Beats, provisional and confirmed, the breath they hint at, and the quality of one ECG stream.
+    """Beats, provisional and confirmed, the breath they hint at, and the quality of one ECG stream, 100 to 1000 Hz.
 
-    `feed` takes samples in the unit of the stream, shape (n_samples,), 100 to 1000 Hz. Delay of a provisional beat:
-    about 130 ms, 95 % below 250 ms; of a confirmed one: one or two beats. Warm-up 2.5 s. Pan & Tompkins 1985,
-    10.1109/TBME.1985.325532; Lipponen & Tarvainen 2019, 10.1080/03091902.2019.1640306.
+    Notes
+    -----
+    Delay of a provisional beat: 130 ms, 95 % below 250 ms; of a confirmed one: one or two beats. Warm-up: 2.5 s.
+
+    References
+    ----------
+    Pan & Tompkins 1985, DOI 10.1109/TBME.1985.325532; Lipponen & Tarvainen 2019, DOI 10.1080/03091902.2019.1640306.
     """
 
     def __init__(self, rate_hz: float, *, unit_per_count: float, unit: str) -> None:

@@ -35,9 +35,16 @@ LEAST_DIRECTION = 0.1
 class CautionWatch:
     """`reason` is CLIPPED or POWERLINE while it mars beats that are told, else None.
 
-    `segment` comes every half second, `beat` with every beat. Delay: four beats, or 4 s of hum (the median of three
-    looks); eight beats or 4 s to end. Warm-up: eight beats. Mains above half the rate are seen where they fold to
+    `segment` comes every half second, `beat` with every beat. Mains above half the rate are seen where they fold to
     (60 Hz at 100 Hz: 40 Hz); exactly at half the rate (50 Hz at 100 Hz) only as much of them as the samples show.
+
+    Notes
+    -----
+    Delay: four beats, or 4 s of hum (median of three looks); eight beats or 4 s to end. Warm-up: eight beats.
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md.
     """
 
     def __init__(self, recent: RecentSamples) -> None:
@@ -59,7 +66,13 @@ class CautionWatch:
         return Reason.CLIPPED if self._is_cut else Reason.POWERLINE if self._is_hum else None
 
     def beat(self, height: float, *, is_cut: bool) -> None:
-        """Take the range of a QRS, in the unit of the samples, and whether it ends in a plateau."""
+        """Take a QRS.
+
+        Parameters
+        ----------
+        height : its range, in the unit of the samples
+        is_cut : it ends in a plateau
+        """
         self._heights.append(height)
         self._cuts.append(is_cut)
         if len(self._cuts) == N_BEATS:

@@ -26,7 +26,15 @@ N_BACK, N_BACK_OF = 2, 3
 class ContactWatch:
     """OFF_BODY: no beat and much more noise than between beats. NOISY: beats that look like none before.
 
-    `feed` takes every sample, `beat` every beat; `judge` gives the reason. Delay: 1.2 s, or 1.6 usual intervals.
+    `feed` takes every sample, `beat` every beat; `judge` gives the reason.
+
+    Notes
+    -----
+    Delay: 1.2 s, or 1.6 usual intervals. Warm-up: 5 beats, and 3 s between beats.
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md.
     """
 
     def __init__(self, rate_hz: float) -> None:
@@ -61,7 +69,12 @@ class ContactWatch:
         self.restart()
 
     def feed(self, samples: Sequence[float]) -> None:
-        """Take samples, shape (n_samples,)."""
+        """Take samples.
+
+        Parameters
+        ----------
+        samples : in the unit of the signal, shape (n_samples,)
+        """
         self._n += len(samples)
         joined = [*self._before, *samples]
         self._before = joined[-2:]
@@ -75,7 +88,14 @@ class ContactWatch:
             self._open.append(self._level)
 
     def beat(self, at: float, *, is_known: bool, is_new: bool = False) -> None:
-        """Take a beat at sample `at` since the restart; what came before it was no free electrode."""
+        """Take a beat; what came before it was no free electrode.
+
+        Parameters
+        ----------
+        at : its sample since the restart
+        is_known : it looks like beats before it
+        is_new : like none of the heart before electrodes came off
+        """
         if self._last is not None and 0.2 < (at - self._last) / self._rate_hz < 2.5:
             self._rr.append(at - self._last)
         self._last = at

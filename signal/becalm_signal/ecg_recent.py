@@ -7,7 +7,16 @@ KEPT_S = 5.0
 
 
 class RecentSamples:
-    """Keeps the last five seconds and more, at their positions since the start."""
+    """Keeps the last five seconds and more, at their positions since the start.
+
+    Notes
+    -----
+    Delay and Warm-up: none.
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md.
+    """
 
     def __init__(self, rate_hz: float) -> None:
         self.rate_hz = rate_hz
@@ -20,7 +29,12 @@ class RecentSamples:
         self._first = 0
 
     def feed(self, samples: Sequence[float]) -> None:
-        """Take samples, shape (n_samples,)."""
+        """Take samples.
+
+        Parameters
+        ----------
+        samples : in the unit of the signal, shape (n_samples,)
+        """
         self._samples += samples
         if len(self._samples) > 2 * self._n_kept:
             self._first += len(self._samples) - self._n_kept

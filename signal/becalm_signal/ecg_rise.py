@@ -19,7 +19,15 @@ MOST_S = 1.0
 class NoiseRise:
     """Counts loud bends (second differences) in a row; `rose_at` is the sample from which on a beat is asked for.
 
-    Delay: 0.2 s. Warm-up: 4 beats. What goes on being loud while beats go on is the usual noise after four of them.
+    What goes on being loud while beats go on is the usual noise after four of them.
+
+    Notes
+    -----
+    Delay: 0.2 s. Warm-up: 4 beats.
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md.
     """
 
     def __init__(self, rate_hz: float) -> None:
@@ -38,7 +46,13 @@ class NoiseRise:
         self.rose_at: int | None = None
 
     def feed(self, bends: Sequence[float], *, first: int) -> None:
-        """Take bends, shape (n_samples,), of which the first is that at sample `first`."""
+        """Take bends.
+
+        Parameters
+        ----------
+        bends : second differences, in the unit of the signal, shape (n_samples,)
+        first : sample of the first of them
+        """
         loud, n, most, n_most = self._loud, self._n, self._most, self._n_most
         if n == 0 and max(bends, default=0.0) <= loud:
             return
@@ -54,7 +68,13 @@ class NoiseRise:
         self._n, self._most = n, most
 
     def beat(self, at: float, *, calm: float) -> None:
-        """Take a beat like those before, and the loudest level between it and the one before."""
+        """Take a beat like those before.
+
+        Parameters
+        ----------
+        at : its sample since the restart
+        calm : loudest level between it and the one before
+        """
         self._calm.append(calm)
         self._longest.append(self._most)
         self._most = self._n

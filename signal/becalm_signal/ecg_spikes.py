@@ -25,9 +25,13 @@ Run = tuple[Sequence[float], int | None]
 class SpikeGate:
     """Lets samples through as they come, but holds an abrupt jump back until it is seen where it leads.
 
-    `feed` takes samples, shape (n_samples,), and yields runs of them, spikes replaced by a straight line, each with how
-    many samples after its last one it was let through as a whole; None: each sample as it came. Delay: none, or at
-    most 4 samples after a jump. Warm-up: none.
+    Notes
+    -----
+    Delay: none, or at most 4 samples after a jump. Warm-up: none.
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md.
     """
 
     def __init__(self, rate_hz: float) -> None:
@@ -43,7 +47,17 @@ class SpikeGate:
         self._n_left, self._top = self._n_segment, 0.0
 
     def feed(self, samples: Sequence[float]) -> Iterator[Run]:
-        """Take samples in the unit of the signal."""
+        """Take samples; a generator.
+
+        Parameters
+        ----------
+        samples : in the unit of the signal, shape (n_samples,)
+
+        Returns
+        -------
+        runs of samples, spikes replaced by a straight line, each with how many samples after its last one it was let
+            through as a whole; None: each sample as it came
+        """
         plain: list[float] = []
         for run, n_late in self._runs(samples):
             if n_late is None:

@@ -71,7 +71,13 @@ class _Kind:
 class TailWatch:
     """Counts beats in a row whose tails are unlike all that this heart has shown, turned or of any size.
 
-    `beat` takes each beat; what followed a beat is judged with the next one. Warm-up: 5 beats.
+    Notes
+    -----
+    Delay: what followed a beat is judged with the next one. Warm-up: 5 beats.
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md.
     """
 
     def __init__(self, recent: RecentSamples) -> None:
@@ -108,7 +114,14 @@ class TailWatch:
         return self.n_strange >= N_STRANGE
 
     def beat(self, at: float, *, height: float, noise: float) -> None:
-        """Take the next beat at sample `at`; noise: how many times louder it is than usual, at least 1."""
+        """Take the next beat.
+
+        Parameters
+        ----------
+        at : its sample since the restart
+        height : of its QRS, in the unit of the signal
+        noise : how many times louder it is than usual, at least 1
+        """
         before, self._before = self._before, (at, height)
         self.recognised_at = None
         if before is None or before[1] == 0.0:

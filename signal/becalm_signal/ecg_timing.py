@@ -7,7 +7,7 @@ from itertools import pairwise
 from operator import mul
 
 from becalm_signal.ecg_recent import RecentSamples
-from becalm_signal.filters import smoothing_taps, weighed
+from becalm_signal.kernels import smoothing_taps, weighed
 from becalm_signal.qrs_course import FADE, LIKE, MAX_SHAPES, REACH_S, SMOOTH_S, Leveller, blended, gain_of
 
 # Points about as far apart as the samples of a chest strap.

@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from becalm_signal.qrs import Peak
+from becalm_signal.qrs_peak import Peak
 
 # Hearts of 27 annotated and ICU records had so many within their first 5 s; white, muscle and mains noise rarely ever.
 N_JUDGED = 5

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from becalm_protocol.derived import Reason, SkinRecovery, SkinResponse
 from becalm_protocol.events import SignalKind
 from becalm_signal.clock import StreamClock
-from becalm_signal.filters import Decimator
+from becalm_signal.kernels import Decimator
 from becalm_signal.skin_contact import SkinContact
 from becalm_signal.skin_jerk import JerkWatch
 from becalm_signal.skin_level import CLEAN_DELAY_S, SkinLevelFilter
@@ -22,9 +22,14 @@ SCALES_US = {"uS": 1.0, "µS": 1.0, "nS": 1e-3, "mS": 1e3, "S": 1e6}
 class SkinStage:
     """Level, responses and quality of one skin-conductance stream, 4 to 1000 Hz and more.
 
-    `feed` takes samples in the unit of the stream, shape (n_samples,). Level in uS twice a second, delay 1.7 s, at
-    once from the first sample on. A response is told a second after its peak, its half recovery when it comes.
-    Boucsein 2012, 10.1007/978-1-4614-1126-0.
+    Notes
+    -----
+    Delay: level, told twice a second, 2.7 s; a response a second after its peak, its recovery when it comes. Warm-up:
+    none.
+
+    References
+    ----------
+    Boucsein 2012, DOI 10.1007/978-1-4614-1126-0.
     """
 
     def __init__(self, rate_hz: float, *, unit_per_count: float, unit: str) -> None:

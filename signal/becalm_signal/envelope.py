@@ -44,8 +44,16 @@ class _Bucket:
 class Envelope:
     """Offset of a drifting clock to session time. Constant work a packet; at most 180 points are kept.
 
-    Quantile regression on the quickest packet of each 5 s (asymmetric Laplace errors, reweighted least squares), with a
-    normal prior on the drift. `error_ns` is its 95 % half width, see the module.
+    Quantile regression on the quickest packet of each 5 s (asymmetric Laplace errors, reweighted least squares), with
+    a normal prior on the drift. `error_ns` is its 95 % half width, see the module.
+
+    Notes
+    -----
+    Delay: none. Warm-up: one packet; its error shrinks over six points of 5 s.
+
+    References
+    ----------
+    Koenker & Bassett 1978, DOI 10.2307/1913643.
     """
 
     def __init__(self, *, drift_sd: float, drift_limit: float) -> None:
@@ -62,7 +70,13 @@ class Envelope:
         self._spread_ns = PRIOR_SPREAD_NS
 
     def feed(self, clock_ns: float, received_ns: int) -> None:
-        """Take a packet stamped `clock_ns` that arrived at `received_ns`."""
+        """Take a packet.
+
+        Parameters
+        ----------
+        clock_ns : its stamp, in ns of the clock
+        received_ns : its arrival, session time in ns
+        """
         late_ns = received_ns - clock_ns
         self._last_ns = max(self._last_ns, clock_ns) if self._buckets else clock_ns
         if not self._buckets or received_ns - self._buckets[-1].began_ns >= BUCKET_NS:

@@ -45,7 +45,17 @@ class Rr:
 
 
 class HeartBreathSection:
-    """`rsa_ms`, `coherence`, `phase_deg`."""
+    """`rsa_ms`, `coherence`, `phase_deg`.
+
+    Notes
+    -----
+    Delay: one or two beats, and a breath for `rsa_ms`. Warm-up: six breaths, 64 s and 60 s.
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md; McCraty & Zayas 2014, DOI 10.3389/fpsyg.2014.01090; Carter 1987, DOI
+    10.1109/PROC.1987.13723.
+    """
 
     def __init__(self) -> None:
         self._rr: dict[SignalKind, deque[Rr]] = {}

@@ -56,7 +56,17 @@ class Hole:
 
 
 def holes(window: Sequence[Interval], *, since_ns: int) -> tuple[list[float], list[Hole]]:
-    """Return the differences between accepted neighbours in ms, and what lies between the others from `since_ns` on."""
+    """Return the differences between accepted neighbours, and what lies between the others.
+
+    Parameters
+    ----------
+    window : confirmed intervals in order, shape (n_beats,)
+    since_ns : where the window begins, session time in ns
+
+    Returns
+    -------
+    differences in ms, shape (n_pairs,); the holes in order
+    """
     steps_ms = [rr.step_ms for rr in itertools.islice(window, 1, None) if rr.step_ms is not None]
     found: list[Hole] = []
     if window and not window[0].joined and (edge_ms := _edge_ms(window[0], since_ns=since_ns)) > 0.0:

@@ -44,16 +44,38 @@ MIN_PAIRS = 10
 
 
 def rmssd_ms(rr_ms: Sequence[float]) -> float:
-    """Root mean square of successive differences, in ms, of intervals in ms, shape (n_beats,), n_beats >= 2.
+    """Return the root mean square of successive differences.
 
-    Task Force 1996 (10.1161/01.CIR.93.5.1043). Equals NeuroKit2's HRV_RMSSD on the same intervals.
+    Equals NeuroKit2's HRV_RMSSD on the same intervals.
+
+    Parameters
+    ----------
+    rr_ms : intervals in ms, shape (n_beats,), n_beats >= 2
+
+    Returns
+    -------
+    RMSSD in ms
+
+    References
+    ----------
+    Task Force 1996, DOI 10.1161/01.CIR.93.5.1043.
     """
     steps = [(after - before) ** 2 for before, after in itertools.pairwise(rr_ms)]
     return math.sqrt(sum(steps) / len(steps))
 
 
 def why_short(window: Sequence[Interval], *, window_s: float) -> Reason | None:
-    """Return why a window holds too little of accepted intervals, or None where it holds enough."""
+    """Return why a window holds too little of accepted intervals, or None where it holds enough.
+
+    Parameters
+    ----------
+    window : confirmed intervals in order, shape (n_beats,)
+    window_s : its length in s
+
+    Returns
+    -------
+    the reason, or None
+    """
     needed_ms = MIN_ACCEPTED_SHARE * window_s * 1000.0
     if sum([rr.rr_ms for rr in window if rr.accepted]) >= needed_ms:
         return None
@@ -61,7 +83,21 @@ def why_short(window: Sequence[Interval], *, window_s: float) -> Reason | None:
 
 
 def rmssd_index(found: Differences, window: Sequence[Interval]) -> Index:
-    """Return RMSSD with its bound, or why it is withheld."""
+    """Return RMSSD with its bound, or why it is withheld.
+
+    Parameters
+    ----------
+    found : mean square of the differences, in ms^2, and its doubts
+    window : confirmed intervals in order, shape (n_beats,)
+
+    Returns
+    -------
+    RMSSD in ms
+
+    References
+    ----------
+    Task Force 1996, DOI 10.1161/01.CIR.93.5.1043.
+    """
     mean = found.mean_square
     value = math.sqrt(mean)
     if value == 0.0:
@@ -89,9 +125,15 @@ class _Heard:
 
 
 class BeatWindow:
-    """The confirmed intervals of the last minute, and the indices of SIGNAL.md on them.
+    """The confirmed intervals of the last minute, and heart rate and RMSSD of them.
 
-    Heart rate: after 2 intervals; delay one to two beats. RMSSD: after 48 s of accepted intervals.
+    Notes
+    -----
+    Delay: one to two beats. Warm-up: two intervals; for RMSSD 48 s of accepted ones.
+
+    References
+    ----------
+    Task Force 1996, DOI 10.1161/01.CIR.93.5.1043; Definition of becalm: docs/indices.md.
     """
 
     def __init__(self, source: SignalKind) -> None:

@@ -13,12 +13,30 @@ PLACED_MS = 25.0
 
 
 def is_sound(beat: Beat) -> bool:
-    """Whether an interval is one of the rhythm, and both its ends are known."""
+    """Whether an interval is one of the rhythm, and both its ends are known.
+
+    Parameters
+    ----------
+    beat : confirmed, with the interval that it ends
+
+    Returns
+    -------
+    whether the interval may be used
+    """
     return beat.flag is BeatFlag.OK and is_placed(beat)
 
 
 def is_placed(beat: Beat) -> bool:
-    """Whether both ends of an interval are known."""
+    """Whether both ends of an interval are known.
+
+    Parameters
+    ----------
+    beat : confirmed, with the interval that it ends
+
+    Returns
+    -------
+    whether its length is known
+    """
     return (beat.rr_error_ms or 0.0) < PLACED_MS
 
 
@@ -45,11 +63,29 @@ class Interval:
 
 
 def newest_ns(window: Sequence[Interval]) -> int:
-    """Return the end of the newest accepted interval: what comes after it is no part of an index yet."""
+    """Return the end of the newest accepted interval: what comes after it is no part of an index yet.
+
+    Parameters
+    ----------
+    window : intervals in order, shape (n_beats,), at least one accepted
+
+    Returns
+    -------
+    session time in ns
+    """
     return next((rr.t_ns for rr in reversed(window) if rr.accepted), window[-1].t_ns)
 
 
 def jitter_ms(window: Sequence[Interval]) -> float:
-    """Return the standard deviation of a beat's time, in ms, over the accepted intervals of a window."""
+    """Return the standard deviation of a beat's time, in ms, over the accepted intervals of a window.
+
+    Parameters
+    ----------
+    window : intervals in order, shape (n_beats,)
+
+    Returns
+    -------
+    root mean square of the errors of their beats, in ms
+    """
     variances = [rr.jitter_ms2 for rr in window if rr.accepted]
     return math.sqrt(sum(variances) / len(variances))

@@ -19,7 +19,16 @@ MAX_REPEATED_S = 2.0
 
 
 class Lane:
-    """A stream's clock, its next expected position and its stage (None: drawn only)."""
+    """A stream's clock, its next expected position and its stage (None: drawn only).
+
+    Notes
+    -----
+    Delay: none but that of its stage. Warm-up: none. Holes below 150 ms are bridged along a straight line.
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md.
+    """
 
     def __init__(self, info: StreamInfo, stage: Stage | None) -> None:
         self.info = info
@@ -44,9 +53,18 @@ class Lane:
         self._broken = False
 
     def feed(self, block: SampleBlock) -> tuple[list[Output], list[Waveform]]:
-        """Take a block; return what its stage says, and the samples to draw: a run for each stretch without a hole.
+        """Take a block.
 
-        A sample that is no finite number did not come: a hole like any other, but the stream's time goes on through it.
+        A sample that is no finite number did not come: a hole like any other, but the stream's time goes on through
+        it.
+
+        Parameters
+        ----------
+        block : counts, shape (n_samples,), with the position of the first
+
+        Returns
+        -------
+        what its stage says, and the samples to draw: a run for each stretch without a hole
         """
         counts = block.counts
         first = block.first_sample_idx

@@ -29,9 +29,20 @@ UV_PER_MV = 1000.0
 
 
 def session_report(signals: Sequence[RawSignal], *, rr_ms: Sequence[float] = ()) -> dict[str, Any]:
-    """Return NeuroKit2's view of a whole recording: numbers and versions, and in words what it could not do.
+    """Return NeuroKit2's view of a whole recording, and in words what it could not do.
 
-    rr_ms: accepted intervals, for recordings that have no ECG.
+    Parameters
+    ----------
+    signals : whole streams in counts, shape (n_samples,) each
+    rr_ms : accepted intervals in ms, shape (n_beats,), for recordings that have no ECG
+
+    Returns
+    -------
+    numbers by NeuroKit2's names in its units, and its version
+
+    References
+    ----------
+    Makowski et al. 2021, DOI 10.3758/s13428-020-01516-y.
     """
     began_s = time.perf_counter()
     with neurokit() as nk:

@@ -61,7 +61,21 @@ def in_words(exc: Exception) -> str:
 
 
 def usable_stretch(samples: Samples, rate_hz: float) -> Samples:
-    """Return the longest stretch without a hole. Raises TooLittleError below 10 s."""
+    """Return the longest stretch without a hole.
+
+    Parameters
+    ----------
+    samples : in any unit, NaN where missing, shape (n_samples,)
+    rate_hz : of the samples
+
+    Returns
+    -------
+    that stretch
+
+    Raises
+    ------
+    TooLittleError : it is below 10 s
+    """
     _, stretch = longest_stretch(samples)
     used_s = len(stretch) / rate_hz
     if used_s < MIN_STRETCH_S:
@@ -70,7 +84,16 @@ def usable_stretch(samples: Samples, rate_hz: float) -> Samples:
 
 
 def longest_stretch(samples: Samples) -> tuple[int, Samples]:
-    """Return where the longest stretch without a hole begins, and the stretch, which may be empty."""
+    """Return where the longest stretch without a hole begins, and the stretch, which may be empty.
+
+    Parameters
+    ----------
+    samples : in any unit, NaN where missing, shape (n_samples,)
+
+    Returns
+    -------
+    where it begins, and that stretch
+    """
     holes = np.flatnonzero(~np.isfinite(samples))
     edges = np.concatenate(([-1], holes, [len(samples)]))
     longest = int(np.argmax(np.diff(edges)))
@@ -79,7 +102,16 @@ def longest_stretch(samples: Samples) -> tuple[int, Samples]:
 
 
 def bridged(raw: RawSignal) -> Samples:
-    """Return samples in their unit, holes below a second bridged: sparse sensors leave cells of a finer grid empty."""
+    """Return samples in their unit, holes below a second bridged: sparse sensors leave cells of a finer grid empty.
+
+    Parameters
+    ----------
+    raw : a stream in counts, NaN where missing
+
+    Returns
+    -------
+    samples in the unit of the stream, shape (n_samples,)
+    """
     samples = np.asarray(raw.counts, dtype=np.float64) * raw.unit_per_count
     known = np.flatnonzero(np.isfinite(samples))
     near = np.flatnonzero((np.diff(known) > 1) & (np.diff(known) <= raw.sample_rate_hz))
@@ -89,7 +121,16 @@ def bridged(raw: RawSignal) -> Samples:
 
 
 def finite(numbers: dict[str, Any]) -> dict[str, Any]:
-    """Return the finite numbers of a row."""
+    """Return the finite numbers of a row.
+
+    Parameters
+    ----------
+    numbers : by NeuroKit2's names
+
+    Returns
+    -------
+    those that are finite
+    """
     return {str(name): number for name, number in numbers.items() if _is_finite(number)}
 
 
@@ -101,7 +142,18 @@ def _is_finite(number: Any) -> bool:
 
 
 def decomposed(nk: Any, samples: Samples, rate_hz: float) -> tuple[Samples, Samples]:
-    """Return the tonic part in uS and the amplitudes of its responses of 0.05 uS and more."""
+    """Return the tonic part in uS and the amplitudes of its responses of 0.05 uS and more.
+
+    Parameters
+    ----------
+    nk : the module
+    samples : skin conductance in uS, shape (n_samples,)
+    rate_hz : of the samples
+
+    Returns
+    -------
+    tonic part in uS, shape (n_samples,); amplitudes in uS, shape (n_responses,)
+    """
     whole_hz = max(1, round(rate_hz))
     clean = nk.eda_clean(samples, sampling_rate=whole_hz)
     parts = nk.eda_phasic(clean, sampling_rate=whole_hz, method="highpass")

@@ -53,11 +53,26 @@ def window_report(
 ) -> WindowReport:
     """Return NeuroKit2's HRV (time, frequency, non-linear), RSA and skin-conductance indices of one window.
 
-    rr_ms: usable intervals in ms, shape (n_beats,), each with the time in s at which it ends in beats_s, counted from
-    the start of the window; where beats are left out between two intervals their difference does not count. signals:
-    breathing and skin conductance from the start of the window on. Frequency bands are in ms^2, not normalised:
-    NeuroKit2's default cannot be compared between windows. Task Force 1996 (DOI 10.1161/01.CIR.93.5.1043); RSA: Lewis
-    et al. 2012 (DOI 10.1111/j.1469-8986.2011.01286.x). Delay: the window and the computing, some 0.1 s.
+    Where beats are left out between two intervals their difference does not count. Frequency bands are in ms^2, not
+    normalised: NeuroKit2's default cannot be compared between windows.
+
+    Parameters
+    ----------
+    rr_ms : usable intervals in ms, shape (n_beats,)
+    beats_s : when each ends, in s from the start of the window, shape (n_beats,)
+    signals : breathing and skin conductance from the start of the window on
+
+    Returns
+    -------
+    indices by NeuroKit2's names, and what was withheld and why
+
+    Notes
+    -----
+    Delay: the window and the computing, some 0.1 s.
+
+    References
+    ----------
+    Task Force 1996, DOI 10.1161/01.CIR.93.5.1043; RSA: Lewis et al. 2012, DOI 10.1111/j.1469-8986.2011.01286.x.
     """
     by_kind = {raw.kind: raw for raw in signals}
     skin = by_kind.pop(SignalKind.SKIN_CONDUCTANCE, None)

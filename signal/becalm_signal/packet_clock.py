@@ -34,7 +34,16 @@ PERIOD_SHARE = 0.05
 
 
 def session_time(t_ns: float) -> int:
-    """Round to whole nanoseconds, and keep an odd clock within the times that a session can have."""
+    """Round, and keep an odd clock within the times that a session can have.
+
+    Parameters
+    ----------
+    t_ns : session time in ns
+
+    Returns
+    -------
+    whole ns
+    """
     whole_ns = round(t_ns)
     if abs(whole_ns) <= limits.MAX_SESSION_NS:
         return whole_ns

@@ -85,6 +85,14 @@ class Pipeline:
     """All stages of one session. Pure: no clock, no I/O; one object per session, fed from one place.
 
     The first stream of each kind speaks for its kind; further ones of the same kind are only passed on for drawing.
+
+    Notes
+    -----
+    Delay and Warm-up: those of each stage and index.
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md.
     """
 
     def __init__(self, streams: Sequence[StreamInfo]) -> None:
@@ -109,9 +117,19 @@ class Pipeline:
         self._ticker = Ticker(lanes, Board(kinds), SlowBoard(make_sections()))
 
     def feed(self, event: RawEvent | PhaseChange | BreathWish) -> tuple[Derived | Waveform, ...]:
-        """Take one event; return everything that it settled, in order.
+        """Take one event.
 
-        Raises UsageError for a stream that was not announced; nothing else, whatever a validated event holds.
+        Parameters
+        ----------
+        event : samples, intervals, a gap ... of an announced stream, or a phase of the session
+
+        Returns
+        -------
+        everything that it settled, in order
+
+        Raises
+        ------
+        UsageError : the stream was not announced; nothing else, whatever a validated event holds
         """
         if isinstance(event, PhaseChange):
             self._ticker.schedule(event)

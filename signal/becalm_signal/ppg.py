@@ -33,8 +33,13 @@ RR_ERROR_MS = 8.0
 class PpgStage:
     """Beats, provisional and confirmed, and the quality of one light. `t_ns` is the steepest rise of the pulse.
 
-    `feed` takes samples in any unit, shape (n_samples,). Delay of a provisional beat: about 0.15 s, of a confirmed one:
-    one or two beats. Warm-up 3 s. Flags as for an ECG: Lipponen & Tarvainen 2019, 10.1080/03091902.2019.1640306.
+    Notes
+    -----
+    Delay of a provisional beat: about 0.15 s; of a confirmed one: one or two beats. Warm-up: 3 s.
+
+    References
+    ----------
+    Flags: Lipponen & Tarvainen 2019, DOI 10.1080/03091902.2019.1640306.
     """
 
     def __init__(self, rate_hz: float, *, kind: SignalKind, unit_per_count: float) -> None:

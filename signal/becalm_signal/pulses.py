@@ -8,7 +8,8 @@ from collections import deque
 from dataclasses import dataclass
 from statistics import median
 
-from becalm_signal.filters import Decimator, OnePole, low_pass, parabola_vertex
+from becalm_signal.filters import OnePole, low_pass
+from becalm_signal.kernels import Decimator, parabola_vertex
 
 # The rise of a pulse takes 0.1 to 0.2 s; 50 Hz and more show its steepest point well.
 TARGET_RATE_HZ = 50.0
@@ -42,9 +43,15 @@ class Rise:
 
 
 class PulseDetector:
-    """Streaming pulse detector for one channel. Delay about 0.15 s; learning 3 s. State: 16 numbers.
+    """Streaming pulse detector for one channel; each pulse at its steepest rise. State: 16 numbers.
 
-    `step(x)` takes one sample in any unit and returns the pulses it settled, each at its steepest rise.
+    Notes
+    -----
+    Delay: about 0.15 s. Warm-up: 3 s.
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md.
     """
 
     def __init__(self, rate_hz: float) -> None:
@@ -77,7 +84,16 @@ class PulseDetector:
         return median(self._levels) / self._mean.value if self._levels and self._mean.value else 0.0
 
     def step(self, x: float) -> list[Rise]:
-        """Take one sample; return the pulses settled by it."""
+        """Take one sample.
+
+        Parameters
+        ----------
+        x : in any unit
+
+        Returns
+        -------
+        the pulses that it settled
+        """
         sample = self._decimator.step(x)
         if sample is None:
             return []

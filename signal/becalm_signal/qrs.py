@@ -7,13 +7,13 @@ medians for both levels, a T-wave rule on slope, and the peak placed on the domi
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from statistics import median
 
-from becalm_signal.filters import Decimator
+from becalm_signal.kernels import Decimator
 from becalm_signal.qrs_humps import Candidate, Energy, HumpFinder, MeanEnergy
 from becalm_signal.qrs_jury import Found, Jury
+from becalm_signal.qrs_peak import Peak
 from becalm_signal.qrs_place import PeakPlacer
 from becalm_signal.qrs_usual import Usual
 
@@ -47,23 +47,17 @@ HISTORY_S = 4.0
 LEAST_TOP = 2.0
 
 
-@dataclass(slots=True)
-class Peak:
-    """One R peak: position in input samples since the start (sub-sample), and height in the unit of the signal."""
-
-    at: float
-    height: float
-    is_known: bool = False  # looks like beats before it
-    is_steady: bool = False  # and is like one of them in size, too
-    is_new: bool = False  # but like none of the heart that was heard before electrodes came off
-    error_ms: float = 0.0  # standard deviation of its time
-
-
 class QrsDetector:
-    """Streaming R-peak detector for one ECG stream.
+    """Streaming R-peak detector for one ECG stream. State: 5 s.
 
-    Delay from R peak to the sample that settles it: about 130 ms, 95 % below 200 ms; beats of the learning time (2.5 s)
-    and search-back beats come later. State: 5 s.
+    Notes
+    -----
+    Delay from R peak to the sample that settles it: 130 ms, 95 % below 200 ms; search-back beats later. Warm-up: 2.5
+    s.
+
+    References
+    ----------
+    Pan & Tompkins 1985, DOI 10.1109/TBME.1985.325532; Hamilton & Tompkins 1986, DOI 10.1109/TBME.1986.325695.
     """
 
     def __init__(self, rate_hz: float) -> None:
@@ -119,10 +113,16 @@ class QrsDetector:
         self._deadline = self._n + round(LEARNING_AGAIN_S * self.rate_hz)
 
     def feed(self, samples: Sequence[float], *, stops: Iterable[int] = ()) -> Iterator[tuple[int, list[Peak]]]:
-        """Take samples in the unit of the signal, shape (n_samples,).
+        """Take samples; a generator, which pauses at each of `stops`, after beats, and at the end.
 
-        Yield how many were taken and the peaks that the last of these settled, oldest first: where there are such, at
-        each of `stops` (numbers of samples, in order), and after the last sample.
+        Parameters
+        ----------
+        samples : in the unit of the signal, shape (n_samples,)
+        stops : numbers of samples, in order
+
+        Returns
+        -------
+        how many were taken, and the peaks that the last of these settled, oldest first
         """
         n_before, decimated = self._decimator.run(samples)
         energies, slopes = self._energy.run(decimated)

@@ -32,12 +32,31 @@ class Leveller:
 
 
 def gain_of(weight: float) -> float:
-    """Return how much one more beat counts in what is made of `weight` of them."""
+    """Return how much one more beat counts in what is made of `weight` of them.
+
+    Parameters
+    ----------
+    weight : how many beats are in it
+
+    Returns
+    -------
+    share of 1
+    """
     return max(GAIN, 1.0 / (weight + 1.0))
 
 
 def blended(known: Sequence[float], course: Sequence[float], *, gain: float) -> list[float]:
-    """Return a known course with a share of another beat's in it."""
+    """Return a known course with a share of another beat's in it.
+
+    Parameters
+    ----------
+    known, course : without mean and trend, of length 1, shape (n_course,)
+    gain : share of `course`
+
+    Returns
+    -------
+    a course, shape (n_course,)
+    """
     return _unit([a + gain * (b - a) for a, b in zip(known, course, strict=True)])
 
 

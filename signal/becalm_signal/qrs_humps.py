@@ -7,7 +7,8 @@ from operator import sub
 
 import numpy as np
 
-from becalm_signal.filters import band_pass, weighed
+from becalm_signal.filters import band_pass
+from becalm_signal.kernels import weighed
 
 # The mean energy forgets wholly after 4 s: a burst must not make the heart after it look like noise for longer.
 MEAN_SEGMENT_S = 0.5
@@ -24,7 +25,16 @@ class Candidate:
 
 
 class Energy:
-    """Band-pass, slope, 90 ms box: one number a sample that is large during a QRS only."""
+    """Band-pass, slope, 90 ms box: one number a sample that is large during a QRS only.
+
+    Notes
+    -----
+    Delay: 65 ms. Warm-up: none.
+
+    References
+    ----------
+    Pan & Tompkins 1985, DOI 10.1109/TBME.1985.325532.
+    """
 
     def __init__(self, rate_hz: float) -> None:
         self._band_pass = band_pass(7.0, 22.0, rate_hz=rate_hz)
@@ -34,7 +44,16 @@ class Energy:
         self._slopes = [0.0] * (len(self._box) - 1)
 
     def run(self, samples: Sequence[float]) -> tuple[list[float], list[float]]:
-        """Return energy and steepness at each sample, shape (n_samples,) both."""
+        """Take samples.
+
+        Parameters
+        ----------
+        samples : in the unit of the signal, shape (n_samples,)
+
+        Returns
+        -------
+        energy and steepness at each, shape (n_samples,) both
+        """
         passed = self._band_pass.run(samples)
         band = (self._band or passed[:1] * self._n_apart) + passed
         slopes = [*self._slopes, *map(abs, map(sub, band[self._n_apart :], band))]
@@ -45,7 +64,16 @@ class Energy:
 
 
 class MeanEnergy:
-    """Mean energy of the last seconds, renewed every half second."""
+    """Mean energy of the last seconds, renewed every half second.
+
+    Notes
+    -----
+    Delay: half a second at most. Warm-up: half a second.
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md.
+    """
 
     def __init__(self, rate_hz: float) -> None:
         self._n_segment = max(1, round(MEAN_SEGMENT_S * rate_hz))
@@ -53,7 +81,12 @@ class MeanEnergy:
         self._open: list[float] = []
 
     def feed(self, energies: Sequence[float]) -> None:
-        """Take the energies of consecutive samples, shape (n_samples,)."""
+        """Take energies.
+
+        Parameters
+        ----------
+        energies : of consecutive samples, shape (n_samples,)
+        """
         self._open += energies
         while len(self._open) >= self._n_segment:
             self._means.append(sum(self._open[: self._n_segment]) / self._n_segment)
@@ -66,7 +99,16 @@ class MeanEnergy:
 
 
 class HumpFinder:
-    """Local maxima of the energy, each given out when the energy has clearly fallen or 100 ms have passed."""
+    """Local maxima of the energy, each given out when the energy has clearly fallen or 100 ms have passed.
+
+    Notes
+    -----
+    Delay: until the energy has clearly fallen, 100 ms at most. Warm-up: none.
+
+    References
+    ----------
+    Pan & Tompkins 1985, DOI 10.1109/TBME.1985.325532.
+    """
 
     def __init__(self, rate_hz: float) -> None:
         self._hold = max(2, round(0.1 * rate_hz))
@@ -75,7 +117,17 @@ class HumpFinder:
         self._valley = 0.0
 
     def run(self, first: int, energies: Sequence[float], slopes: Sequence[float]) -> dict[int, Candidate]:
-        """Take consecutive samples from decimated sample `first` on; return the humps by the sample they ended at."""
+        """Take consecutive samples.
+
+        Parameters
+        ----------
+        first : decimated sample of the first
+        energies, slopes : of each sample, shape (n_samples,)
+
+        Returns
+        -------
+        the humps, by the sample they ended at
+        """
         finished: dict[int, Candidate] = {}
         best, valley, hold = self._best, self._valley, self._hold
         at, top, steepest = best or (0, 0.0, 0.0)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from becalm_signal.filters import parabola_vertex, smoothing_taps, weighed
+from becalm_signal.kernels import parabola_vertex, smoothing_taps, weighed
 
 # From the energy hump back to the R peak: band-pass 14 ms, half of the slope step 6 ms, half of the 90 ms box 45 ms.
 HUMP_DELAY_S = 0.065

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import mul
 
-from becalm_signal.filters import smoothing_taps, weighed
+from becalm_signal.kernels import smoothing_taps, weighed
 from becalm_signal.qrs_course import FADE, LIKE, MAX_SHAPES, REACH_S, SMOOTH_S, Leveller, blended, gain_of
 from becalm_signal.qrs_place import HUMP_DELAY_S
 

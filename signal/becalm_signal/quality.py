@@ -43,6 +43,14 @@ class RangeWatch:
     """Flat or saturated: `feed` returns True when a segment ended and `reason` was judged anew.
 
     `flat_range` is the largest range, in the unit of the signal, over `window_s` that no living signal stays within.
+
+    Notes
+    -----
+    Delay and Warm-up: `window_s`, judged every half second.
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md.
     """
 
     def __init__(self, rate_hz: float, *, window_s: float, flat_range: float, unit_per_count: float) -> None:
@@ -92,7 +100,16 @@ class RangeWatch:
         return next((n for n, x in enumerate(reversed(samples)) if x in rails), 0)
 
     def feed(self, samples: Sequence[float]) -> bool:
-        """Take samples, shape (n_samples,), not more than `n_left`."""
+        """Take samples.
+
+        Parameters
+        ----------
+        samples : in the unit of the signal, shape (n_samples,), not more than `n_left`
+
+        Returns
+        -------
+        whether `reason` was judged anew
+        """
         self._open += samples
         if len(self._open) < self._n_segment:
             return False

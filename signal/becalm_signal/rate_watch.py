@@ -21,7 +21,16 @@ ARRIVAL_PACE = 0.3
 
 
 class RateWatch:
-    """Compares counted samples with their arrivals. Delay: some 7 s; a few packets are kept."""
+    """Compares counted samples with their arrivals; a few packets are kept.
+
+    Notes
+    -----
+    Delay and Warm-up: some 7 s.
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md.
+    """
 
     def __init__(self) -> None:
         self._stretches: deque[tuple[float, float]] = deque(maxlen=N_STEPS + 1)
@@ -32,9 +41,16 @@ class RateWatch:
         self._stretches.clear()
 
     def feed(self, counted_ns: float, received_ns: int) -> float:
-        """Return by what share samples take longer than the label says; 0.0 while it may be right.
+        """Take a packet.
 
-        counted_ns: the time of the packet's last sample by counting at the labelled rate.
+        Parameters
+        ----------
+        counted_ns : time of its last sample by counting at the labelled rate
+        received_ns : its arrival, session time in ns
+
+        Returns
+        -------
+        by what share samples take longer than the label says; 0.0 while it may be right
         """
         late_ns = received_ns - counted_ns
         if not self._stretches or received_ns - self._began_ns >= STRETCH_NS:
@@ -58,7 +74,16 @@ class RateWatch:
 
 
 class OddPace:
-    """Stamps that do not fit the rate, but each other: fed with packets in a row whose stamps are odd."""
+    """Stamps that do not fit the rate, but each other: fed with packets in a row whose stamps are odd.
+
+    Notes
+    -----
+    Delay and Warm-up: four packets.
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md.
+    """
 
     def __init__(self) -> None:
         self._packets: deque[tuple[int, int, int]] = deque(maxlen=N_ODD)
@@ -68,7 +93,16 @@ class OddPace:
         self._packets.clear()
 
     def feed(self, block: SampleBlock) -> float | None:
-        """Return the period that the stamps of this and the packets before agree on, in ns; None where they do not."""
+        """Take a packet whose stamp is odd.
+
+        Parameters
+        ----------
+        block : with the sensor's stamp in ns
+
+        Returns
+        -------
+        the period that it and the packets before agree on, in ns; None where they do not
+        """
         if block.sensor_ns is None:
             self._packets.clear()
             return None

@@ -62,7 +62,16 @@ class _Pending:
 
 
 class RrFlagger:
-    """Turns beats with their intervals into provisional and confirmed `Beat` events. State: 91 intervals."""
+    """Turns beats with their intervals into provisional and confirmed `Beat` events. State: 91 intervals.
+
+    Notes
+    -----
+    Delay: a provisional beat none, a confirmed one one or two beats. Warm-up: none.
+
+    References
+    ----------
+    Lipponen & Tarvainen 2019, DOI 10.1080/03091902.2019.1640306.
+    """
 
     def __init__(self, source: SignalKind) -> None:
         self._source = source
@@ -88,7 +97,20 @@ class RrFlagger:
         t_error_ms: float | None = None,
         rr_error_ms: float | None = None,
     ) -> list[Beat]:
-        """Take the next beat (`rr_ms` None: the first of a run); return its provisional event and what it confirms."""
+        """Take the next beat.
+
+        Parameters
+        ----------
+        t_ns : its session time in ns
+        rr_ms : the interval that it ends, in ms; None: the first of a run
+        emitted_ns : when it became known, session time in ns
+        t_error_ms : half width of a 95 % interval of its time
+        rr_error_ms : standard deviation of its interval, where it is not the usual one
+
+        Returns
+        -------
+        its provisional event and what it confirms
+        """
         self._emitted_ns = emitted_ns
         confirmed = self.flush(emitted_ns=emitted_ns) if rr_ms is None else []
         if rr_ms is None:

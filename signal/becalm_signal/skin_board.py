@@ -20,7 +20,16 @@ WRONG_SHARE = 0.3
 
 
 class SkinBoard:
-    """Level and rate of responses."""
+    """Level and rate of responses.
+
+    Notes
+    -----
+    Delay: 2.7 s (level), a second (responses). Warm-up: none; 30 s for the rate of responses.
+
+    References
+    ----------
+    Boucsein 2012, DOI 10.1007/978-1-4614-1126-0.
+    """
 
     def __init__(self) -> None:
         self._level: SkinLevel | None = None

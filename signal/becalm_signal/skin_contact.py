@@ -33,7 +33,13 @@ TOP_S = 10
 class SkinContact:
     """Judges every sample of the sensor's own rate; `reason` is None while it measures skin.
 
-    Delay: none, but a rail is known after 1 s and more. Recovery: 2 s after the last bad sample.
+    Notes
+    -----
+    Delay: none, but a rail is known after 1 s and more; it ends 2 s after the last bad sample. Warm-up: none.
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md.
     """
 
     def __init__(self, rate_hz: float, *, count_us: float) -> None:
@@ -61,7 +67,18 @@ class SkinContact:
         self._tops_us: deque[float] = deque(maxlen=TOP_S)
 
     def step(self, at: int, x: float, *, is_jerk: bool) -> Reason | None:
-        """Take the sample in uS at position `at`, with which the electrode jerked or not; return what is wrong."""
+        """Take a sample.
+
+        Parameters
+        ----------
+        at : its position
+        x : in uS
+        is_jerk : the electrode jerked
+
+        Returns
+        -------
+        what is wrong, or None
+        """
         recent = self._recent
         recent.append(x)
         stuck = self._stuck(x)

@@ -19,9 +19,15 @@ LEAST_BEND_US = 1e-4
 
 
 class JerkWatch:
-    """`step(x)` takes a sample of skin conductance in uS, some ten a second; returns whether it fell too fast.
+    """Returns whether skin conductance fell too fast.
 
-    Delay: none for a jerk downwards, 0.25 s for one upwards, which is seen as it springs back.
+    Notes
+    -----
+    Delay: none for a jerk downwards, 0.25 s for one upwards, seen as it springs back. Warm-up: none.
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md.
     """
 
     def __init__(self, rate_hz: float) -> None:
@@ -42,7 +48,16 @@ class JerkWatch:
         self._bend_us = 0.0
 
     def step(self, x: float) -> bool:
-        """Take one sample."""
+        """Take a sample, some ten a second.
+
+        Parameters
+        ----------
+        x : in uS
+
+        Returns
+        -------
+        whether the electrode jerked
+        """
         past = self._past
         past.append(x)
         if x < self._low:

@@ -60,9 +60,16 @@ class ToldLevel:
 class SkinLevelFilter:
     """Cleaned signal below 1 Hz, and the level: its part below 0.05 Hz as smoothing from both sides would show it.
 
-    The level is that of 2.7 s ago, as far as the future until now tells it; for the rest of the future the cleaned
-    signal is taken to stay where it is. Warm-up none (the first samples are told of the first moment);
-    unit uS.
+    The level is as far known as the future until now tells it; for the rest of the future the cleaned signal is taken
+    to stay where it is.
+
+    Notes
+    -----
+    Delay: 2.7 s. Warm-up: none (the first samples are told of the first moment).
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md.
     """
 
     def __init__(self, rate_hz: float, *, least_bound_us: float) -> None:
@@ -102,7 +109,16 @@ class SkinLevelFilter:
         """Standard deviation of the sensor's noise in the cleaned signal."""
 
     def step(self, x: float) -> float:
-        """Take one sample in uS; return the cleaned one."""
+        """Take one sample.
+
+        Parameters
+        ----------
+        x : in uS
+
+        Returns
+        -------
+        the cleaned one, in uS
+        """
         self._n += 1
         raw = self._raw
         raw.append(x)

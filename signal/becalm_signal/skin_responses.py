@@ -82,9 +82,15 @@ class _Rise:
 
 
 class ResponseFinder:
-    """Onset and peak of responses; one is certain a second after its peak. Delay of the cleaning is not taken off.
+    """Onset and peak of responses, trough to peak: at least 0.05 uS, 0.5 to 5 s from foot to peak.
 
-    Trough to peak (Boucsein 2012, 10.1007/978-1-4614-1126-0): at least 0.05 uS, 0.5 to 5 s from foot to peak.
+    Notes
+    -----
+    Delay: a second after the peak; that of the cleaning is not taken off. Warm-up: none.
+
+    References
+    ----------
+    Boucsein 2012, DOI 10.1007/978-1-4614-1126-0.
     """
 
     def __init__(self, rate_hz: float) -> None:
@@ -111,7 +117,18 @@ class ResponseFinder:
         self._n = -1
 
     def step(self, y: float, *, raw: float, noise_us: float = 0.0) -> list[Told]:
-        """Take one cleaned sample in uS with standard deviation `noise_us`, and `raw`; return what became certain."""
+        """Take one cleaned sample.
+
+        Parameters
+        ----------
+        y : in uS
+        raw : the same moment before cleaning, in uS
+        noise_us : standard deviation of `y`
+
+        Returns
+        -------
+        what became certain: responses, and recoveries of earlier ones
+        """
         self._n += 1
         self._raw.append(raw)
         past = self._past

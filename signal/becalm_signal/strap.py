@@ -47,6 +47,14 @@ class StrapStage:
 
     Interval error: the sensor's (about 1 ms for a chest strap). Beats lie after the true ones, by no more than
     `t_error_ms`: notifications are at most 4 s late, and what is seen of their lateness is taken out.
+
+    Notes
+    -----
+    Delay: that of the notifications; confirmed one or two beats later. Warm-up: none.
+
+    References
+    ----------
+    Lipponen & Tarvainen 2019, DOI 10.1080/03091902.2019.1640306.
     """
 
     def __init__(self, kind: SignalKind = SignalKind.RR) -> None:
@@ -70,7 +78,16 @@ class StrapStage:
         return out
 
     def feed(self, block: RrBlock) -> list[Output]:
-        """Take one notification; return its beats. Intervals that the sensor itself does not trust break the run."""
+        """Take one notification. Intervals that the sensor itself does not trust break the run.
+
+        Parameters
+        ----------
+        block : intervals in 1/1024 s, shape (n_beats,)
+
+        Returns
+        -------
+        its beats
+        """
         now_ns = block.received_ns
         self._latest_ns = now_ns
         n_usable = sum(block.usable) if block.usable is not None else len(block.rr_1024)

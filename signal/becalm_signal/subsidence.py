@@ -57,11 +57,18 @@ class Subsidence:
     """A section of `SlowMetrics`: `subsidence` in points of arousal, `half_life_s` in seconds.
 
     Both are of arousal since the start of practice: the mean of its first minute less that of the last. The standard
-    error is that of a block bootstrap of the residuals around an exponential fall (Politis & Romano 1994,
-    10.1080/01621459.1994.10476870), and of the index itself, which no resampling sees: `_shared`. The 95 % interval is
-    of the true fall given the one seen, so that it keeps where only large ones are told: `_bound`. The half-life is
-    fitted to replicates that have both errors. Warm-up 3 minutes of accepted arousal; a new value every 30 s; delay
-    half a minute. The same for the same data: replicates are drawn with the data as their seed.
+    error is that of a block bootstrap of the residuals around an exponential fall, and of the index itself, which no
+    resampling sees: `_shared`. The 95 % interval is of the true fall given the one seen, so that it keeps where only
+    large ones are told: `_bound`. The half-life is fitted to replicates that have both errors. The same for the same
+    data: replicates are drawn with the data as their seed.
+
+    Notes
+    -----
+    Delay: half a minute. Warm-up: 3 minutes of accepted arousal; a new value every 30 s.
+
+    References
+    ----------
+    Politis & Romano 1994, DOI 10.1080/01621459.1994.10476870.
     """
 
     def __init__(self) -> None:

@@ -5,7 +5,8 @@ from collections import deque
 from dataclasses import dataclass
 from statistics import median
 
-from becalm_signal.filters import OnePole, parabola_vertex
+from becalm_signal.filters import OnePole
+from becalm_signal.kernels import parabola_vertex
 
 # A turn counts once the signal has come back by this share of the usual swing.
 HYSTERESIS_SHARE = 0.3
@@ -59,7 +60,13 @@ class _Extreme:
 class TurnFinder:
     """Peaks and troughs with a hysteresis that follows the usual swing.
 
-    `step(y)` returns a turn when it is certain. Delay: about a sixth of a breath.
+    Notes
+    -----
+    Delay: about a sixth of a breath. Warm-up: three swings.
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md.
     """
 
     def __init__(self, rate_hz: float, *, floor: float) -> None:
@@ -99,7 +106,16 @@ class TurnFinder:
             self._needed = max(floor, HYSTERESIS_SHARE * self.usual_swing)
 
     def step(self, y: float) -> Turned | None:
-        """Take one filtered sample."""
+        """Take one filtered sample.
+
+        Parameters
+        ----------
+        y : in the unit of the signal
+
+        Returns
+        -------
+        a turn when it is certain, else None
+        """
         self._n = n = self._n + 1
         if n < 2:
             self._sought = (_Extreme(1.0, n, y, 0), _Extreme(-1.0, n, -y, 0))

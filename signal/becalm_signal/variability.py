@@ -26,7 +26,7 @@ ALIKE_SHARE = 24.0
 
 
 def time_domain(window: Sequence[Interval], *, now_ns: int, window_s: float) -> dict[str, Index]:
-    """Return the indices by `NAMES`, each with its bound or its reason (10.1161/01.CIR.93.5.1043; 10.1109/10.959330).
+    """Return the indices by `NAMES`, each with its bound or its reason.
 
     Parameters
     ----------
@@ -34,7 +34,17 @@ def time_domain(window: Sequence[Interval], *, now_ns: int, window_s: float) -> 
     now_ns : end of the window, session time in ns
     window_s : length of the window in s
 
+    Returns
+    -------
+    the indices, in the unit of their names
+
+    Notes
+    -----
     Delay: one to two beats. Warm-up: 80 % of the window in accepted intervals.
+
+    References
+    ----------
+    Task Force 1996, DOI 10.1161/01.CIR.93.5.1043; Brennan et al. 2001, DOI 10.1109/10.959330.
     """
     short = why_short(window, window_s=window_s)
     if short is not None:
@@ -56,7 +66,16 @@ def time_domain(window: Sequence[Interval], *, now_ns: int, window_s: float) -> 
 
 
 def logarithm(index: Index) -> Index:
-    """Return the natural logarithm of an index with the wider half of its interval."""
+    """Return the natural logarithm of an index with the wider half of its interval.
+
+    Parameters
+    ----------
+    index : above 0, in any unit, with its bound
+
+    Returns
+    -------
+    its logarithm
+    """
     if index.value is None or index.bound is None:
         return index
     return Index(value=math.log(index.value), bound=-math.log1p(-index.bound / index.value), sample_ns=index.sample_ns)

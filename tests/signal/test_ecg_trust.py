@@ -8,7 +8,7 @@ import pytest
 from becalm_protocol.derived import Beat, Reason, SignalQuality
 from becalm_protocol.events import SignalKind
 from becalm_signal.ecg_trust import HeartTrust
-from becalm_signal.qrs import Peak
+from becalm_signal.qrs_peak import Peak
 
 RATE_HZ = 130.0
 
