@@ -243,8 +243,8 @@ class AxisStage:
         self._axis = AXES.index(kind)
         self._chest = chest
 
-    def restart(self, *, t_ns: int, emitted_ns: int) -> list[Output]:  # noqa: ARG002  (every stage has this shape)
-        """Begin again after a gap."""
+    def restart(self, *, t_ns: int, emitted_ns: int, rate_hz: float | None) -> list[Output]:  # noqa: ARG002  (every stage has this shape)
+        """Begin again after a gap; the filters stay those of the label, which breaths outlive."""
         self._chest.tear(self._axis)
         return []
 

@@ -96,9 +96,18 @@ class BreathingStage:
     """
 
     def __init__(self, rate_hz: float, *, unit_per_count: float) -> None:
+        self._unit_per_count = unit_per_count
+        self._floor = FLOOR_COUNTS * unit_per_count
+        self._quality = QualityReporter(SignalKind.RESPIRATION)
+        self._tune(rate_hz)
+        self._origin: int | None = None
+        self._bad_since: int | None = None
+
+    def _tune(self, rate_hz: float) -> None:
+        """Begin with samples of this rate."""
+        unit_per_count = self._unit_per_count
         self._decimator = Decimator(max(1, int(rate_hz / TARGET_RATE_HZ)))
         self._rate_hz = rate_hz / self._decimator.factor
-        self._floor = FLOOR_COUNTS * unit_per_count
         self._begin_filter()
         self._turns = TurnFinder(self._rate_hz, floor=self._floor)
         self._watch = RangeWatch(
@@ -106,10 +115,7 @@ class BreathingStage:
         )
         self._noise = NoiseWatch(unit_per_count=unit_per_count)
         self._motion = MotionWatch(self._rate_hz)
-        self._quality = QualityReporter(SignalKind.RESPIRATION)
         self._maker = BreathMaker()
-        self._origin: int | None = None
-        self._bad_since: int | None = None
 
     def _begin_filter(self) -> None:
         self._filter = BreathFilter(self._rate_hz)
@@ -117,8 +123,8 @@ class BreathingStage:
         self._level = 0.0
         """The newest filtered sample."""
 
-    def restart(self, *, t_ns: int, emitted_ns: int) -> list[Output]:
-        """Begin again after a gap."""
+    def restart(self, *, t_ns: int, emitted_ns: int, rate_hz: float | None) -> list[Output]:
+        """Begin again after a gap, see `Stage`."""
         self._decimator.reset()
         self._begin_filter()
         self._turns.restart()
@@ -127,6 +133,8 @@ class BreathingStage:
         self._motion.restart()
         self._origin = self._bad_since = None
         self._maker.restart()
+        if rate_hz is not None:
+            self._tune(rate_hz)
         return self._quality.change(Reason.SENSOR_LOST, t_ns=t_ns, emitted_ns=emitted_ns)
 
     def feed(self, samples: Sequence[float], *, first: int, clock: StreamClock) -> list[Output]:

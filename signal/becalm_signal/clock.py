@@ -18,6 +18,14 @@ ANCHOR_STEP_NS = 1_000
 class StreamClock(Protocol):
     """Sample position to time."""
 
+    @property
+    def is_rate_known(self) -> bool:
+        """Whether something besides the label tells the rate by now; a recording has nothing else."""
+
+    @property
+    def rate_hz(self) -> float:
+        """The rate that samples are counted at."""
+
     def accept(self, block: SampleBlock) -> bool:
         """Learn from the next block; False: the clock jumped, nothing before this block can be compared with it."""
 
@@ -48,16 +56,21 @@ class RecordingClock:
     """Sample n is exactly n periods after sample 0. Error: the recording's own, and at most 0.5 us of rounding."""
 
     def __init__(self, rate_hz: float) -> None:
-        self._rate_hz = rate_hz
+        self.rate_hz = rate_hz
         self._offset_ns = 0
         self._anchored = False
+
+    @property
+    def is_rate_known(self) -> bool:
+        """Return True: see `StreamClock`."""
+        return True
 
     def accept(self, block: SampleBlock) -> bool:
         """Anchor at the first block after the start or a gap."""
         if not self._anchored:
             last = block.first_sample_idx + len(block.counts) - 1
             stamp_ns = block.received_ns if block.sensor_ns is None else block.sensor_ns
-            offset_ns = stamp_ns - round(last * NS_PER_S / self._rate_hz)
+            offset_ns = stamp_ns - round(last * NS_PER_S / self.rate_hz)
             self._offset_ns = (offset_ns + ANCHOR_STEP_NS // 2) // ANCHOR_STEP_NS * ANCHOR_STEP_NS
             self._anchored = True
         return True
@@ -68,11 +81,11 @@ class RecordingClock:
 
     def stream_ns(self, at: float) -> float:
         """Return nanoseconds, unrounded."""
-        return self._offset_ns + at * NS_PER_S / self._rate_hz
+        return self._offset_ns + at * NS_PER_S / self.rate_hz
 
     def session_ns(self, at: float) -> int:
         """Return nanoseconds."""
-        t_ns = self._offset_ns + round(at * NS_PER_S / self._rate_hz)
+        t_ns = self._offset_ns + round(at * NS_PER_S / self.rate_hz)
         return t_ns if -MAX_SESSION_NS <= t_ns <= MAX_SESSION_NS else session_time(t_ns)
 
     def error_ns(self, at: float) -> float:  # noqa: ARG002 - the same everywhere

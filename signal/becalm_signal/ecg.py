@@ -54,10 +54,16 @@ class EcgStage:
     """
 
     def __init__(self, rate_hz: float, *, unit_per_count: float, unit: str) -> None:
-        flat_range = FLAT_UV if unit == "uV" else 0.0
-        self._watch = RangeWatch(
-            rate_hz, window_s=WATCH_S, flat_range=max(flat_range, 2.0 * unit_per_count), unit_per_count=unit_per_count
-        )
+        self._unit_per_count = unit_per_count
+        self._flat_range = max(FLAT_UV if unit == "uV" else 0.0, 2.0 * unit_per_count)
+        self._flagger = RrFlagger(SignalKind.ECG)
+        self._quality = QualityReporter(SignalKind.ECG)
+        self._tune(rate_hz)
+
+    def _tune(self, rate_hz: float) -> None:
+        """Begin with samples of this rate."""
+        unit_per_count = self._unit_per_count
+        self._watch = RangeWatch(rate_hz, window_s=WATCH_S, flat_range=self._flat_range, unit_per_count=unit_per_count)
         self._gate = SpikeGate(rate_hz)
         self._detector = QrsDetector(rate_hz)
         self._contact = ContactWatch(rate_hz)
@@ -68,8 +74,6 @@ class EcgStage:
         self._tails = TailWatch(self._recent)
         self._timing = TimingWatch(self._recent)
         self._trust = HeartTrust()
-        self._flagger = RrFlagger(SignalKind.ECG)
-        self._quality = QualityReporter(SignalKind.ECG)
         self._levels = QrsLevels(self._recent)
         self._breath_begins = True
         self._origin: int | None = None
@@ -81,8 +85,8 @@ class EcgStage:
         self._ghost = False
         self._is_doubted = False
 
-    def restart(self, *, t_ns: int, emitted_ns: int) -> list[Output]:
-        """Begin again after a gap; open beats are confirmed with what is known."""
+    def restart(self, *, t_ns: int, emitted_ns: int, rate_hz: float | None) -> list[Output]:
+        """Begin again after a gap, see `Stage`; open beats are confirmed with what is known."""
         self._gate.restart()
         self._watch.restart()
         self._detector.restart()
@@ -96,6 +100,9 @@ class EcgStage:
         self._origin = None
         self._before_ns = None
         confirmed = self._flagger.flush(emitted_ns=emitted_ns)
+        if rate_hz is not None:
+            self._tune(rate_hz)
+            self._flagger.forget()
         return [*confirmed, *self._quality.change(Reason.SENSOR_LOST, t_ns=t_ns, emitted_ns=emitted_ns)]
 
     def feed(self, samples: Sequence[float], *, first: int, clock: StreamClock) -> list[Output]:

@@ -34,20 +34,26 @@ class SkinStage:
 
     def __init__(self, rate_hz: float, *, unit_per_count: float, unit: str) -> None:
         self._scale_us = SCALES_US.get(unit)
+        self._count_us = unit_per_count * (self._scale_us or 1.0)
+        self._quality = QualityReporter(SignalKind.SKIN_CONDUCTANCE)
+        self._tune(rate_hz)
+        self._begin()
+
+    def _tune(self, rate_hz: float) -> None:
+        """Begin with samples of this rate."""
         self._raw_rate_hz = rate_hz
         self._decimator = Decimator(max(1, int(rate_hz / TARGET_RATE_HZ)))
         self._rate_hz = rate_hz / self._decimator.factor
         self._n_level = max(1, round(LEVEL_EVERY_S * self._rate_hz))
-        self._quality = QualityReporter(SignalKind.SKIN_CONDUCTANCE)
-        count_us = unit_per_count * (self._scale_us or 1.0)
-        self._contact = SkinContact(rate_hz, count_us=count_us)
+        self._contact = SkinContact(rate_hz, count_us=self._count_us)
         self._jerks = JerkWatch(self._rate_hz)
-        self._level = SkinLevelFilter(self._rate_hz, least_bound_us=count_us)
+        self._level = SkinLevelFilter(self._rate_hz, least_bound_us=self._count_us)
         self._responses = ResponseFinder(self._rate_hz)
-        self._begin()
 
-    def restart(self, *, t_ns: int, emitted_ns: int) -> list[Output]:
-        """Begin again after a gap."""
+    def restart(self, *, t_ns: int, emitted_ns: int, rate_hz: float | None) -> list[Output]:
+        """Begin again after a gap, see `Stage`."""
+        if rate_hz is not None:
+            self._tune(rate_hz)
         self._begin()
         return self._quality.change(Reason.SENSOR_LOST, t_ns=t_ns, emitted_ns=emitted_ns)
 

@@ -6,8 +6,10 @@ from itertools import groupby
 
 from becalm_protocol.events import Clock, Gap, SampleBlock, StreamInfo, StreamState
 from becalm_protocol.handshake import Waveform
+from becalm_protocol.limits import MAX_SESSION_NS
 from becalm_protocol.units import NS_PER_MS, NS_PER_S
 from becalm_signal.clock import clock_for
+from becalm_signal.packet_clock import RATE_LIMIT
 from becalm_signal.stage import STALE_NS, Output, Stage
 
 # Shorter holes are bridged by a straight line (a QRS hidden in one is 60-100 ms wide: its neighbours still stand).
@@ -39,6 +41,8 @@ class Lane:
         self.began_ns: int | None = None
         self.resumed_ns: int | None = None
         """Where the newest hole too long to fill ends."""
+        self.unsure_until_ns = -MAX_SESSION_NS
+        """Up to here the rate was never known, or it turned out to be wrong."""
         self.waited_for = info.clock is Clock.SESSION
         """Whether a tick waits for this stream: recordings always, live streams from their first block on."""
         self._stage = stage
@@ -130,6 +134,7 @@ class Lane:
         is_broken = self._broken or (self._next is not None and first - self._next > self._n_bridged)
         if is_broken:
             self.clock.restart()
+        was_known = self.clock.is_rate_known
         is_broken = not self.clock.accept(block) or is_broken
         self._broken = False
         before_ns = self.watermark_ns
@@ -141,8 +146,19 @@ class Lane:
         # A clock that begins anew may be behind the old one: what follows must not count before this.
         first_ns = self.clock.session_ns(first)
         self._resume(first_ns, before_ns=before_ns)
+        if not was_known:
+            self.unsure_until_ns = max(before_ns, first_ns)
         self._is_lost = True
-        return self._restart(min(before_ns, first_ns), emitted_ns=first_ns)
+        return self._restart(min(before_ns, first_ns), emitted_ns=first_ns, rate_hz=self._new_rate_hz())
+
+    def _new_rate_hz(self) -> float | None:
+        """Return the rate where the clock has found another than was known."""
+        rate_hz = self.clock.rate_hz
+        if abs(rate_hz - self.rate_hz) <= RATE_LIMIT * self.rate_hz:
+            return None
+        self.rate_hz = rate_hz
+        self._n_bridged = int(MAX_BRIDGE_NS * rate_hz / NS_PER_S)
+        return rate_hz
 
     def _hear(self, run: tuple[float, ...], *, at: int) -> list[Output]:
         """Hand a run to the stage, after bridging a short hole or restarting over a long one."""
@@ -169,8 +185,10 @@ class Lane:
         if t_ns - before_ns > MAX_FILLED_NS:
             self.resumed_ns = t_ns
 
-    def _restart(self, t_ns: int, *, emitted_ns: int) -> list[Output]:
-        return self._stage.restart(t_ns=t_ns, emitted_ns=emitted_ns) if self._stage is not None else []
+    def _restart(self, t_ns: int, *, emitted_ns: int, rate_hz: float | None = None) -> list[Output]:
+        if self._stage is None:
+            return []
+        return self._stage.restart(t_ns=t_ns, emitted_ns=emitted_ns, rate_hz=rate_hz)
 
     def _waveform(self, run: tuple[float, ...], *, at: int) -> Waveform:
         first_ns, last_ns = self.clock.session_ns(at), self.clock.session_ns(at + len(run) - 1)

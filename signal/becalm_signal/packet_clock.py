@@ -59,6 +59,11 @@ class PacketClock:
         self._knots: deque[tuple[int, float, float, float]] = deque(maxlen=1024)
         self._begin_envelope()
 
+    @property
+    def rate_hz(self) -> float:
+        """The rate that samples are counted at, without what arrivals teach little by little."""
+        return NS_PER_S / self._period_ns
+
     def restart(self) -> None:
         """Forget the packets so far."""
         self._knots.clear()
@@ -106,7 +111,6 @@ class DeviceClock(PacketClock):
 
     def __init__(self, rate_hz: float) -> None:
         super().__init__(rate_hz, drift_sd=CRYSTAL_SD, drift_limit=CRYSTAL_LIMIT)
-        self._rate_hz = rate_hz
         self._counter: ArrivalClock | None = None
         """Takes over where the stamps are no clock."""
         self._zero_ns: int | None = None
@@ -114,6 +118,13 @@ class DeviceClock(PacketClock):
         self._odd_ns: float | None = None
         self._n_odd = 0
         self._pace = OddPace()
+        self._is_stamped = False
+        """Whether a stamp has agreed with the one before."""
+
+    @property
+    def is_rate_known(self) -> bool:
+        """Whether stamps or arrivals have told the rate by now."""
+        return self._is_stamped if self._counter is None else self._counter.is_rate_known
 
     def accept(self, block: SampleBlock) -> bool:
         """Take the stamp, or count samples where it is odd; False: time may have passed that was not seen."""
@@ -129,6 +140,7 @@ class DeviceClock(PacketClock):
             period_ns = self._pace.feed(block)
             fits = period_ns is None and self._count(block, last=last, expected_ns=expected_ns)
             self._period_ns = period_ns or self._period_ns
+            self._is_stamped = self._is_stamped or period_ns is not None
         if self._counter is not None:
             self._counter.accept(block)
         elif not fits or not self._knots:
@@ -154,6 +166,7 @@ class DeviceClock(PacketClock):
         if n_samples > 0:
             self._period_ns += PERIOD_SHARE * off_ns / n_samples
         self._odd_ns, self._n_odd = None, 0
+        self._is_stamped = True
         self._pace.restart()
         self._envelope.feed(stream_ns, block.received_ns)
         last = block.first_sample_idx + len(block.counts) - 1
@@ -168,7 +181,7 @@ class DeviceClock(PacketClock):
             return False
         self._n_odd += 1
         if self._n_odd > MAX_ODD:
-            self._counter = ArrivalClock(self._rate_hz)
+            self._counter = ArrivalClock(NS_PER_S / self._period_ns)
             self._knots = self._counter._knots
             return False
         if block.sensor_ns is not None and self._zero_ns is not None:
@@ -210,6 +223,11 @@ class ArrivalClock(PacketClock):
         self._watch = RateWatch()
         self._watched_ns = 0.0
         """Counted on where a break was taken for lost samples: a wrong rate looks like many of them."""
+
+    @property
+    def is_rate_known(self) -> bool:
+        """Whether arrivals have told the rate by now."""
+        return self._watch.is_right
 
     def accept(self, block: SampleBlock) -> bool:
         """Extend the even scale by this block and learn its period from the arrival."""

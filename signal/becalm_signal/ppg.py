@@ -43,10 +43,8 @@ class PpgStage:
     """
 
     def __init__(self, rate_hz: float, *, kind: SignalKind, unit_per_count: float) -> None:
-        self._watch = RangeWatch(
-            rate_hz, window_s=WATCH_S, flat_range=2.0 * unit_per_count, unit_per_count=unit_per_count
-        )
-        self._detector = PulseDetector(rate_hz)
+        self._unit_per_count = unit_per_count
+        self._tune(rate_hz)
         self._flagger = RrFlagger(kind)
         self._quality = QualityReporter(kind)
         self._rr_ms: deque[float] = deque(maxlen=N_INTERVALS)
@@ -59,13 +57,25 @@ class PpgStage:
         self._pulse_ns: float | None = None
         """The pulse before, told or not."""
 
-    def restart(self, *, t_ns: int, emitted_ns: int) -> list[Output]:
-        """Begin again after a gap; open beats are confirmed with what is known."""
+    def _tune(self, rate_hz: float) -> None:
+        """Begin with samples of this rate."""
+        unit_per_count = self._unit_per_count
+        self._watch = RangeWatch(
+            rate_hz, window_s=WATCH_S, flat_range=2.0 * unit_per_count, unit_per_count=unit_per_count
+        )
+        self._detector = PulseDetector(rate_hz)
+
+    def restart(self, *, t_ns: int, emitted_ns: int, rate_hz: float | None) -> list[Output]:
+        """Begin again after a gap, see `Stage`; open beats are confirmed with what is known."""
         self._watch.restart()
         self._detector.restart()
         self._origin = None
         self._before_ns = self._pulse_ns = None
         confirmed = self._flagger.flush(emitted_ns=emitted_ns)
+        if rate_hz is not None:
+            self._tune(rate_hz)
+            self._flagger.forget()
+            self._rr_ms.clear()
         return [*confirmed, *self._quality.change(Reason.SENSOR_LOST, t_ns=t_ns, emitted_ns=emitted_ns)]
 
     def feed(self, samples: Sequence[float], *, first: int, clock: StreamClock) -> list[Output]:

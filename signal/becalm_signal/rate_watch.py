@@ -2,7 +2,6 @@
 
 from collections import deque
 from itertools import pairwise
-from statistics import median
 
 from becalm_protocol.events import SampleBlock
 from becalm_protocol.units import NS_PER_MS
@@ -14,6 +13,9 @@ N_STEPS = 5
 ALIKE = 2.0
 # Within this share the label is right, and the clock learns the rest.
 LEAST_SHARE = 0.05
+# Quickest packets so far apart tell that it is; so many steps that it may not be.
+CONFIRMING_NS = 1_500 * NS_PER_MS
+N_DOUBTING = 3
 # So many odd stamps at one pace, which is that of their arrivals too, are a sensor that changed its rate.
 N_ODD = 4
 SAME_PACE = 0.02
@@ -34,11 +36,15 @@ class RateWatch:
 
     def __init__(self) -> None:
         self._stretches: deque[tuple[float, float]] = deque(maxlen=N_STEPS + 1)
+        self._first: tuple[float, float] | None = None
         self._began_ns = 0
+        self.is_right = False
+        """Whether the label is known to be right by now: some 3 s from the beginning."""
 
     def restart(self) -> None:
         """Begin again: what is counted from now on cannot be compared with what was."""
         self._stretches.clear()
+        self._first = None
 
     def feed(self, counted_ns: float, received_ns: int) -> float:
         """Take a packet.
@@ -54,6 +60,7 @@ class RateWatch:
         """
         late_ns = received_ns - counted_ns
         if not self._stretches or received_ns - self._began_ns >= STRETCH_NS:
+            self.is_right = self._is_right()
             share = self._share()
             self._stretches.append((counted_ns, late_ns))
             self._began_ns = received_ns
@@ -62,15 +69,32 @@ class RateWatch:
             self._stretches[-1] = (counted_ns, late_ns)
         return 0.0
 
+    def _is_right(self) -> bool:
+        if self.is_right:
+            return not self._is_off(N_DOUBTING)
+        if not self._stretches:
+            return False
+        self._first = self._first or self._stretches[0]
+        now_ns, late_now_ns = self._stretches[-1]
+        return any(
+            now_ns - then_ns >= CONFIRMING_NS and abs(late_now_ns - late_then_ns) < LEAST_SHARE * (now_ns - then_ns)
+            for then_ns, late_then_ns in (self._first, *self._stretches)
+        )
+
     def _share(self) -> float:
-        if len(self._stretches) <= N_STEPS:
+        if not self._is_off(N_STEPS):
             return 0.0
-        steps = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in pairwise(self._stretches) if b[0] > a[0]]
+        self.is_right = True
+        (then_ns, late_then_ns), (now_ns, late_now_ns) = self._stretches[1], self._stretches[-1]
+        return (late_now_ns - late_then_ns) / (now_ns - then_ns)  # in the first step the rate may have changed
+
+    def _is_off(self, n_steps: int) -> bool:
+        """Whether all of the last steps tell alike that the label is wrong."""
+        last = list(self._stretches)[-1 - n_steps :]
+        steps = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in pairwise(last) if b[0] > a[0]]
         sizes = [abs(step) for step in steps]
-        one_way = len(steps) == N_STEPS and (min(steps) > 0.0 or max(steps) < 0.0)
-        if not one_way or min(sizes) < LEAST_SHARE or max(sizes) > ALIKE * min(sizes):
-            return 0.0
-        return median(steps)  # in the first of them the rate may have changed
+        one_way = len(steps) == n_steps and (min(steps) > 0.0 or max(steps) < 0.0)
+        return one_way and min(sizes) >= LEAST_SHARE and max(sizes) <= ALIKE * min(sizes)
 
 
 class OddPace:

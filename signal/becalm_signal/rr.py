@@ -132,6 +132,12 @@ class RrFlagger:
         self._emitted_ns = emitted_ns
         return [self._confirm(len(self._run) - self._n_open) for _ in range(self._n_open)]
 
+    def forget(self) -> None:
+        """Let nothing that was learned so far judge what comes; beats are counted on."""
+        self._recent.clear()
+        self._sound.clear()
+        self._steps, self._offsets = OrderedWindow(N_QUARTILES), OrderedWindow(N_QUARTILES)
+
     def disown(self, *, after_ns: int) -> None:
         """Let no interval count that ends in an open beat after `after_ns`: it was no beat of a heart."""
         for beat in list(self._run)[len(self._run) - self._n_open :]:

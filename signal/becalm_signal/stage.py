@@ -78,8 +78,11 @@ Inward = (SkinLevel, BreathHint, BreathsHidden, BeltJump)
 class Stage(Protocol):
     """One signal's own processing: samples in, events out, the same whatever the cut."""
 
-    def restart(self, *, t_ns: int, emitted_ns: int) -> list[Output]:
-        """Begin again after a gap that began at `t_ns`: no filter state and no interval reaches over it."""
+    def restart(self, *, t_ns: int, emitted_ns: int, rate_hz: float | None) -> list[Output]:
+        """Begin again after a gap that began at `t_ns`: no filter state and no interval reaches over it.
+
+        `rate_hz`: what comes is at another rate than was thought, and nothing is left that was learned before.
+        """
 
     def feed(self, samples: Sequence[float], *, first: int, clock: StreamClock) -> list[Output]:
         """Take samples in the unit of the signal, the first at position `first`, without a hole since `restart`."""

@@ -1,7 +1,8 @@
 """When a tick may be computed, and from what: stage outputs merged by emission time behind the slowest stream."""
 
 import heapq
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator
 
 from becalm_protocol.derived import (
     Beat,
@@ -37,6 +38,9 @@ MAX_PHASES = 256
 OF_RESPONSES = (SkinResponse, SkinRecovery)
 OF_BREATHS = (BreathTurn, Breath, BreathPause)
 
+OF_RATES = (Beat, *OF_BREATHS)
+"""What is only as right as the sample rate of its source."""
+
 NOTHING_LOST: frozenset[SignalKind] = frozenset()
 
 Waiting = tuple[int, int, int, int, Output]
@@ -60,6 +64,10 @@ class Ticker:
         self._straps_lost: set[SignalKind] = set()
         self._straps = StrapChoice()
         self._anchor = Anchor()
+        self._live: dict[SignalKind | None, Lane] = {}
+        self._live |= {lane.info.kind: lane for lane in reversed(lanes) if lane.info.clock is not Clock.SESSION}
+        self._waiting: deque[Output] = deque(maxlen=MAX_WAITING)
+        """What waits until arrivals tell that its source's rate is that of its label; if it is not it is dropped."""
         self._ecg = [lane for lane in lanes if lane.info.kind is SignalKind.ECG]
 
     def put(self, outputs: Iterable[Output], *, order: int, early_ns: int | None = None) -> None:
@@ -155,9 +163,7 @@ class Ticker:
         """Apply what counts by now; strap beats held back behind an ECG come out where the ECG cannot be used."""
         out: list[Derived] = []
         self._listen(now_ns)
-        heap = self._heap
-        while heap and heap[0][0] <= now_ns:
-            popped = heapq.heappop(heap)[-1]
+        for popped in self._due(now_ns):
             if isinstance(popped, Inward):
                 self._board.apply(popped)
                 continue
@@ -175,6 +181,19 @@ class Ticker:
         if now_ns % SLOW_TICK_NS == 0:
             out.append(self._slow.metrics(self._moment(metrics, phase=phase, lost=lost)))
         return out
+
+    def _due(self, now_ns: int) -> Iterator[Output]:
+        """Yield what counts by now; what is as right as its source's rate waits for that, or is dropped."""
+        heap, waiting, self._waiting = self._heap, self._waiting, deque()
+        while waiting or (heap and heap[0][0] <= now_ns):
+            event = waiting.popleft() if waiting else heapq.heappop(heap)[-1]
+            lane = self._live.get(event.source) if isinstance(event, OF_RATES) else None
+            if lane is None:
+                yield event
+            elif not lane.clock.is_rate_known:
+                self._waiting.append(event)
+            elif event.emitted_ns > lane.unsure_until_ns:
+                yield event
 
     def _apply(self, event: Output) -> list[Derived]:
         """Let an output count; return it where it had to wait for that: a breath, whose source is chosen here."""

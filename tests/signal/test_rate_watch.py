@@ -47,6 +47,38 @@ def test_a_wrong_label_is_found_within_ten_seconds(packet_s: float, label: float
     assert t_ns <= 10 * S
 
 
+@pytest.mark.parametrize("packet_s", [0.04, 0.25, 0.56])
+@pytest.mark.parametrize("drift", [0.98, 1.0, 1.02])
+@pytest.mark.parametrize("late_s", [0.0, 1.5])
+def test_a_right_label_is_known_to_be_right_soon(packet_s: float, drift: float, late_s: float) -> None:
+    """Also where the first packets waited for the link, and came all at once; a stall may make it later."""
+    known_s = []
+    for seed in range(40):
+        watch = RateWatch()
+        first_ns = round((packet_s + late_s) * S)
+        for t_ns, at_ns in arrivals(seed, seconds=20, packet_s=packet_s):
+            assert watch.feed(t_ns * drift, max(at_ns, first_ns)) == 0.0
+            if watch.is_right:
+                known_s.append((max(at_ns, first_ns) - first_ns) / S)
+                break
+    assert len(known_s) == 40
+    assert sorted(known_s)[20] <= 4.0
+    assert sorted(known_s)[35] <= 6.0
+
+
+@pytest.mark.parametrize("packet_s", [0.04, 0.25, 0.56])
+@pytest.mark.parametrize("label", [0.5, 0.77, 0.88, 1.12, 1.3, 2.0])
+def test_a_wrong_label_is_never_taken_for_a_right_one(packet_s: float, label: float) -> None:
+    for seed in range(20):
+        watch = RateWatch()
+        for t_ns, at_ns in arrivals(seed, seconds=60, packet_s=packet_s):
+            share = watch.feed(t_ns / label, at_ns)
+            assert share or not watch.is_right
+            if share:
+                break
+        assert (1.0 + share) / label == pytest.approx(1.0, abs=0.05)
+
+
 def blocks(true_hz: float, *, seconds: float, at: int = 0, t0_s: float = 0.0) -> list[SampleBlock]:
     return [
         SampleBlock(
