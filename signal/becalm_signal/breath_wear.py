@@ -178,7 +178,8 @@ class JumpWatch:
             del passed[:n_new]
             return False
         shifted = passed[3 * lag :], passed[2 * lag :], passed[lag:], passed
-        most = max([abs(1.5 * (b - c) - 0.5 * (a - d)) for a, b, c, d in zip(*shifted, strict=False)])
+        steps = [1.5 * (b - c) - 0.5 * (a - d) for a, b, c, d in zip(*shifted, strict=False)]
+        most = max(max(steps), -min(steps))
         del passed[:n_new]
         usual = self._usual
         has_jumped = usual is not None and most > JUMP_OVER * usual and most > JUMP_SHARE * swing

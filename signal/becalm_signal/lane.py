@@ -88,15 +88,15 @@ class Lane:
         samples = tuple([count * scale for count in counts])
         is_whole = math.isfinite(sum(samples))
         drawn: list[Waveform] = []
-        for at, run in [(first, samples)] if is_whole else _finite_runs(samples, first=first):
+        for at, run in ((first, samples),) if is_whole else _finite_runs(samples, first=first):
             out += self._hear(run, at=at)
-            drawn.append(self._waveform(run, at=at))
-        out += self._miss(self._next)
+            drawn.append(self._drawn(run, at=at))
+        if not is_whole:
+            out += self._miss(self._next)
+            if self._is_lost:  # what may still be bridged is still to come
+                self._pass(self.clock.session_ns(self._next - 1))
         if self.began_ns is None:
             self.began_ns = self.clock.session_ns(first)
-        if self._is_lost or self._last_value is not None:  # what may still be bridged is still to come
-            end = self._next if self._is_lost else self._heard
-            self.watermark_ns = max(self.clock.session_ns(end - 1), self.watermark_ns or 0)
         return out, drawn
 
     def gap(self, gap: Gap) -> list[Output]:
@@ -162,12 +162,15 @@ class Lane:
 
     def _hear(self, run: tuple[float, ...], *, at: int) -> list[Output]:
         """Hand a run to the stage, after bridging a short hole or restarting over a long one."""
-        out = self._miss(at)
+        out: list[Output] = []
         samples: Sequence[float] = run
-        before, missing = self._last_value, at - self._heard
-        if before is not None and missing > 0:
-            step = (run[0] - before) / (missing + 1)
-            samples = [*[before + step * (k + 1) for k in range(missing)], *run]
+        missing = at - self._heard
+        if missing > 0:
+            out += self._miss(at)
+            if self._last_value is not None:
+                before = self._last_value
+                step = (run[0] - before) / (missing + 1)
+                samples = [*[before + step * (k + 1) for k in range(missing)], *run]
         self._heard, self._last_value, self._is_lost = at + len(run), run[-1], False
         if self._stage is not None:
             out += self._stage.feed(samples, first=self._heard - len(samples), clock=self.clock)
@@ -190,8 +193,12 @@ class Lane:
             return []
         return self._stage.restart(t_ns=t_ns, emitted_ns=emitted_ns, rate_hz=rate_hz)
 
-    def _waveform(self, run: tuple[float, ...], *, at: int) -> Waveform:
+    def _pass(self, t_ns: int) -> None:
+        self.watermark_ns = max(t_ns, self.watermark_ns or 0)
+
+    def _drawn(self, run: tuple[float, ...], *, at: int) -> Waveform:
         first_ns, last_ns = self.clock.session_ns(at), self.clock.session_ns(at + len(run) - 1)
+        self._pass(last_ns)
         period_ns = (last_ns - first_ns) / (len(run) - 1) if len(run) > 1 else 0.0
         return Waveform(
             stream_id=self.info.stream_id,

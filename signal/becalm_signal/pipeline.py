@@ -143,7 +143,7 @@ class Pipeline:
         out: list[Derived | Waveform] = []
         if isinstance(event, SampleBlock):
             outputs, drawn = lane.feed(event)
-            out += self._keep(outputs, order=order)
+            out = self._keep(outputs, order=order) if outputs else out
             out += drawn
         elif isinstance(event, Gap):
             out += self._keep(lane.gap(event), order=order, early_ns=event.start_ns)

@@ -100,8 +100,26 @@ class Ticker:
 
     def advance(self, *, heard_ns: int | None = None) -> list[Derived]:
         """Compute all ticks that wait for nobody; `heard_ns`: the latest notification of a strap."""
-        limit_ns = self._limit_ns(heard_ns)
-        return [] if limit_ns is None else self._run_to(limit_ns)
+        newest_ns, next_ns = heard_ns, self._next_ns
+        for lane in self._lanes:
+            mark_ns = lane.watermark_ns
+            if mark_ns is not None and (newest_ns is None or mark_ns > newest_ns):
+                newest_ns = mark_ns
+        if newest_ns is None or (next_ns is not None and newest_ns < next_ns):
+            return []
+        limit_ns = newest_ns
+        for lane, lead_ns in self._leads_ns:
+            if not lane.waited_for:
+                continue
+            mark_ns = lane.watermark_ns
+            if mark_ns is None:
+                if newest_ns - self._began_ns(newest_ns) <= lead_ns:
+                    return []
+            elif mark_ns < limit_ns and newest_ns - mark_ns <= lead_ns:
+                if next_ns is not None and mark_ns < next_ns:
+                    return []
+                limit_ns = mark_ns
+        return self._run_to(limit_ns)
 
     def finish(self) -> list[Derived]:
         """Compute the ticks up to the newest sample of any stream."""
@@ -113,28 +131,6 @@ class Ticker:
         return [*out, *self._heed(self._board.breath.catch_up()), *self._board.qualities(end_ns)]
 
     # ---------------------------------------------------------------------------------------------------- waiting
-    def _limit_ns(self, heard_ns: int | None) -> int | None:
-        newest_ns = heard_ns
-        for lane in self._lanes:
-            mark_ns = lane.watermark_ns
-            if mark_ns is not None and (newest_ns is None or mark_ns > newest_ns):
-                newest_ns = mark_ns
-        if newest_ns is None or (self._next_ns is not None and newest_ns < self._next_ns):
-            return None
-        limit_ns = newest_ns
-        for lane, lead_ns in self._leads_ns:
-            if not lane.waited_for:
-                continue
-            mark_ns = lane.watermark_ns
-            if mark_ns is None:
-                if newest_ns - self._began_ns(newest_ns) <= lead_ns:
-                    return None
-            elif mark_ns < limit_ns and newest_ns - mark_ns <= lead_ns:
-                if self._next_ns is not None and mark_ns < self._next_ns:
-                    return None
-                limit_ns = mark_ns
-        return limit_ns
-
     def _began_ns(self, newest_ns: int) -> int:
         return min([lane.began_ns for lane in self._lanes if lane.began_ns is not None], default=newest_ns)
 
