@@ -37,7 +37,16 @@ MAX_KEPT = 300
 
 
 class QrsLevels:
-    """What a breath moves in the QRS of one ECG, read at R peaks among its recent samples."""
+    """What a breath moves in the QRS of one ECG, read at R peaks among its recent samples.
+
+    Notes
+    -----
+    Delay: 60 ms, the reach of a QRS. Warm-up: 90 ms before the beat.
+
+    References
+    ----------
+    Karlen et al. 2013, DOI 10.1109/TBME.2013.2246160; Charlton et al. 2016, DOI 10.1088/0967-3334/37/4/610.
+    """
 
     def __init__(self, recent: RecentSamples) -> None:
         self._recent = recent
@@ -47,7 +56,16 @@ class QrsLevels:
         self._base_from, self._base_to = (round(s * read_hz) for s in BASE_S)
 
     def read(self, at: float) -> tuple[float, ...] | None:
-        """Return range, height and baseline of the QRS at sample `at` since the restart."""
+        """Return what the breath moves in one QRS.
+
+        Parameters
+        ----------
+        at : its sample since the restart
+
+        Returns
+        -------
+        range, height and baseline, in the unit of the ECG; None where samples are missing
+        """
         middle, reach = round(at / self._stride), self._reach
         qrs = self._between(middle - reach, middle + reach)
         before = self._between(middle + self._base_from, middle + self._base_to)
@@ -66,10 +84,17 @@ class QrsLevels:
 class EcgBreath:
     """Turns and breaths in the hints of one ECG, worked out when they are asked for: a belt that breathes is enough.
 
-    `hear` takes every hint, `catch_up` returns what those since the last time come to, oldest first, as if it had been
-    asked at each of them, but for what only older ones than a minute and a half would tell. A rise of the QRS is taken
-    for inhalation. Delay: 3 to 12 s (one breath and up to 4 s). Warm-up: 24 s of beats. State: 90 s of hints, 24 s of
-    modulations.
+    `hear` takes every hint, `catch_up` returns what those since the last time come to, oldest first, as if it had
+    been asked at each of them, but for what only older ones than a minute and a half would tell. A rise of the QRS is
+    taken for inhalation. State: 90 s of hints, 24 s of modulations.
+
+    Notes
+    -----
+    Delay: 3 to 12 s (one breath and up to 4 s). Warm-up: 24 s of beats.
+
+    References
+    ----------
+    Karlen et al. 2013, DOI 10.1109/TBME.2013.2246160; Charlton et al. 2016, DOI 10.1088/0967-3334/37/4/610.
     """
 
     def __init__(self) -> None:
@@ -83,7 +108,12 @@ class EcgBreath:
         self._forget()
 
     def hear(self, hint: BreathHint) -> None:
-        """Take the hint of the next beat."""
+        """Take the hint of the next beat.
+
+        Parameters
+        ----------
+        hint : range, height and baseline of the QRS, in the unit of the ECG
+        """
         waiting = self._waiting
         waiting.append(hint)
         while hint.t_ns - waiting[0].t_ns > KEPT_NS or len(waiting) > MAX_KEPT:

@@ -58,6 +58,14 @@ class BreathSpectrum:
     """The rate that traces of so many seconds have in common.
 
     `tilt`: power is weighed by this power of its rate, for a trace whose slow wander is larger than its quick one.
+
+    Notes
+    -----
+    Delay and Warm-up: the window's.
+
+    References
+    ----------
+    Karlen et al. 2013, DOI 10.1109/TBME.2013.2246160; Charlton et al. 2016, DOI 10.1088/0967-3334/37/4/610.
     """
 
     def __init__(self, window_s: float, *, tilt: float = 0.0) -> None:
@@ -66,11 +74,23 @@ class BreathSpectrum:
         self._tilt = tilt
 
     def common_breath(self, traces: Sequence[Sequence[float]], *, heart_bpm: float) -> Common | None:
-        """Return the common rate of traces of shape (n_window,) each; None where all are flat.
+        """Return the rate that the traces have in common.
 
-        Beats sample a breath once each, so that nothing above half the heart rate can be told. After the fusion of
-        modulations by Karlen 2013 (10.1109/TBME.2013.2246160) and Charlton 2016 (10.1088/0967-3334/37/4/610): spectra
-        are added here, so that a trace without breath adds a floor and no false peak.
+        Beats sample a breath once each, so that nothing above half the heart rate can be told. Spectra are added, so
+        that a trace without breath adds a floor and no false peak.
+
+        Parameters
+        ----------
+        traces : in any unit, shape (n_window,) each
+        heart_bpm : heart rate in 1/min
+
+        Returns
+        -------
+        the common rate and how sharp it is; None where all are flat
+
+        References
+        ----------
+        Karlen et al. 2013, DOI 10.1109/TBME.2013.2246160; Charlton et al. 2016, DOI 10.1088/0967-3334/37/4/610.
         """
         n_rates = sum(bpm <= heart_bpm / 2.0 for bpm in _RATES_BPM)
         even = _even(np.array(traces))

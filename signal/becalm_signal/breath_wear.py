@@ -40,6 +40,14 @@ class NoiseWatch:
     """Is the sensor's own noise gone? `is_stuck` is judged with every segment of half a second.
 
     A chest at rest leaves the noise; a stuck sensor does not. Where a sensor has no noise of its own nothing is said.
+
+    Notes
+    -----
+    Delay: four segments, 2 s. Warm-up: 20 segments, 10 s.
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md.
     """
 
     def __init__(self, *, unit_per_count: float) -> None:
@@ -61,7 +69,12 @@ class NoiseWatch:
         return self._least_whole if self._least_whole is not None and self._n_known >= N_KNOWN else 0.0
 
     def judge(self, segment: Segment) -> None:
-        """Take half a second."""
+        """Take half a second.
+
+        Parameters
+        ----------
+        segment : half a second of samples, in the unit of the signal
+        """
         low, high = segment.low, segment.high
         self._still.append((low, high))
         span = max([b for _, b in self._still]) - min([a for a, _ in self._still])
@@ -160,7 +173,16 @@ class MotionWatch:
 
 
 class JumpWatch:
-    """Did the signal jump? `judge` looks at the samples put to `passed` since it looked last."""
+    """Did the signal jump? `judge` looks at the samples put to `passed` since it looked last.
+
+    Notes
+    -----
+    Delay: a quarter of a second. Warm-up: as long, and one look.
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md.
+    """
 
     def __init__(self, rate_hz: float) -> None:
         self._lag = max(1, round(JUMP_S * rate_hz))
@@ -169,7 +191,16 @@ class JumpWatch:
         self.passed: list[float] = []
 
     def judge(self, *, swing: float) -> bool:
-        """Return whether it jumped, against the usual swing of breath (0: unknown) and what such steps have been."""
+        """Look at what came.
+
+        Parameters
+        ----------
+        swing : usual swing of breath, in the unit of the signal; 0: unknown
+
+        Returns
+        -------
+        whether it jumped, against that swing and what such steps have been
+        """
         passed, lag = self.passed, self._lag
         n_new = len(passed) - 3 * lag
         if n_new <= 0:

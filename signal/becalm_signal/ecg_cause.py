@@ -19,7 +19,16 @@ MIN_CLIPPED_STEPS = 24
 
 
 class NoiseCause:
-    """`judge` says what the last second is made of. Called only where the signal is of no use."""
+    """`judge` says what the last second is made of. Called only where the signal is of no use.
+
+    Notes
+    -----
+    Delay and Warm-up: the last second.
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md.
+    """
 
     def __init__(self, recent: RecentSamples, *, unit_per_count: float) -> None:
         self._recent = recent
@@ -27,7 +36,12 @@ class NoiseCause:
         self._n_window = round(WINDOW_S * recent.rate_hz)
 
     def judge(self) -> Reason:
-        """Return CLIPPED, POWERLINE or, where it is neither, NOISY."""
+        """Name what the last second is made of.
+
+        Returns
+        -------
+        CLIPPED, POWERLINE or, where it is neither, NOISY
+        """
         samples = self._recent.last(self._n_window)
         if len(samples) < self._n_window:
             return Reason.NOISY

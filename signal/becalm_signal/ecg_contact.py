@@ -133,7 +133,12 @@ class ContactWatch:
         self._rise.restart()
 
     def judge(self) -> Reason | None:
-        """Return why the signal is no heart now, None where it may be one."""
+        """Judge what was fed until now.
+
+        Returns
+        -------
+        why the signal is no heart now, None where it may be one
+        """
         n_known = sum(self._known)
         if len(self._known) == N_JUDGED and len(self._usual) >= N_LEAST:
             self._is_odd = n_known <= (MOSTLY_KNOWN if self._is_odd else N_JUDGED - MOSTLY_ODD)

@@ -21,6 +21,14 @@ class PlateauWatch:
     """`error_ms` tells how unsure the time of a beat is that ends in a plateau.
 
     A rail is a level at which the beat before has ended, too, to the bit, and that none of the last minute has passed.
+
+    Notes
+    -----
+    Delay: none. Warm-up: one beat.
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md.
     """
 
     def __init__(self, recent: RecentSamples, *, unit_per_count: float) -> None:
@@ -42,7 +50,16 @@ class PlateauWatch:
         self._highs.clear()
 
     def error_ms(self, at: float) -> float:
-        """Return the standard deviation, in ms, that plateaus add to the time of the beat at sample `at`."""
+        """Return how unsure the time of a beat is.
+
+        Parameters
+        ----------
+        at : its sample since the restart
+
+        Returns
+        -------
+        standard deviation that plateaus add, in ms
+        """
         middle = round(at)
         part = self._recent.between(middle - self._reach, middle + self._reach + 1)
         if not part:

@@ -39,7 +39,16 @@ class _Shape:
 
 
 class TimingWatch:
-    """Keeps the shapes of beats around the very peaks they were given; they outlive a gap."""
+    """Keeps the shapes of beats around the very peaks they were given; they outlive a gap.
+
+    Notes
+    -----
+    Delay: none. Warm-up: one beat of each shape.
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md.
+    """
 
     def __init__(self, recent: RecentSamples) -> None:
         self._recent = recent
@@ -51,10 +60,18 @@ class TimingWatch:
         self._shapes: list[_Shape] = []
 
     def error_ms(self, at: float) -> float:
-        """Return the standard deviation, in ms, of the time of the beat at sample `at`, and learn its shape.
+        """Return how unsure the time of a beat is, and learn its shape.
 
         `UNPLACED_MS` for the first of its kind: nothing says yet that it is a beat rather than noise on one. The very
         first has nothing to be unlike (`ecg_trust.py` tells it once others were like it).
+
+        Parameters
+        ----------
+        at : its sample since the restart
+
+        Returns
+        -------
+        standard deviation, in ms
         """
         course = self._course(at)
         if not self._shapes:

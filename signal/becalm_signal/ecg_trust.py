@@ -14,7 +14,16 @@ N_DOUBTED = 8
 
 
 class HeartTrust:
-    """Holds beats back, at first and after `doubt`, until most of the last five have a shape and size seen before."""
+    """Holds beats back, at first and after `doubt`, until most of the last five have a shape and size seen before.
+
+    Notes
+    -----
+    Delay: none while trusted. Warm-up: three of five beats alike, two of them after `doubt`.
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md.
+    """
 
     def __init__(self) -> None:
         self._held: deque[Peak] = deque(maxlen=N_DOUBTED)
@@ -41,7 +50,16 @@ class HeartTrust:
         return self._is_trusted
 
     def hear(self, peak: Peak) -> list[Peak]:
-        """Take a beat; return those to tell, oldest first."""
+        """Take a beat.
+
+        Parameters
+        ----------
+        peak : as the detector told it
+
+        Returns
+        -------
+        the beats to tell, oldest first
+        """
         if self._is_trusted:
             return [peak]
         self._held.append(peak)

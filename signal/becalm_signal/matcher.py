@@ -81,7 +81,16 @@ class Place:
 
 
 class Matcher:
-    """Hypotheses of one run of intervals against the beats of an ECG. Constant work a beat, bounded memory."""
+    """Hypotheses of one run of intervals against the beats of an ECG. Constant work a beat, bounded memory.
+
+    Notes
+    -----
+    Delay: none; `review` betters a place by later beats. Warm-up: none, `place` is silent until it can tell.
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md.
+    """
 
     def __init__(self) -> None:
         self._ecg_ns: deque[int] = deque(maxlen=64)
@@ -97,7 +106,12 @@ class Matcher:
         self._offset_ns = math.inf
 
     def hear(self, t_ns: int) -> None:
-        """Take the time of an ECG beat."""
+        """Take an ECG beat.
+
+        Parameters
+        ----------
+        t_ns : its session time in ns
+        """
         if self._ecg_ns and t_ns <= self._ecg_ns[-1]:
             if t_ns < self._ecg_ns[-1] - MAX_SILENCE_NS:
                 self._ecg_ns.clear()  # session time was laid anew
@@ -122,7 +136,17 @@ class Matcher:
         self._matched = None
 
     def place(self, sum_ns: float, *, arrived_ns: int) -> Place | None:
-        """Lay the end of the next interval, or return None while no ECG beat is near enough to tell."""
+        """Lay the end of the next interval.
+
+        Parameters
+        ----------
+        sum_ns : sum of the intervals up to it, in ns
+        arrived_ns : arrival of its notification, session time in ns
+
+        Returns
+        -------
+        where it lies; None while no ECG beat is near enough to tell
+        """
         self._hypotheses = [h for h in self._hypotheses if self._in_time(h.offset_ns + sum_ns, arrived_ns=arrived_ns)]
         floor = max((h.evidence for h in self._hypotheses), default=-math.inf) - self._against_loss
         self._against_loss = AGAINST_LOSS
@@ -159,7 +183,17 @@ class Matcher:
         )
 
     def review(self, sum_ns: float, *, told_ns: int) -> Place | None:
-        """Lay an earlier interval by what is known now, where an ECG beat or the beats after it confirm that."""
+        """Lay an earlier interval by what is known now.
+
+        Parameters
+        ----------
+        sum_ns : sum of the intervals up to it, in ns
+        told_ns : where it was laid, session time in ns
+
+        Returns
+        -------
+        where it lies, if an ECG beat or the beats after it confirm that
+        """
         if not self._hypotheses:
             return None
         t_ns = self._hypotheses[0].offset_ns + sum_ns

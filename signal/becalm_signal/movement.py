@@ -19,7 +19,16 @@ def told_at_ticks(kinds: Iterable[SignalKind]) -> frozenset[SignalKind]:
 
 
 class Movement:
-    """Whether the chest moves, and the quality of what it shakes: as its stage tells it, but with the cause's name."""
+    """Whether the chest moves, and the quality of what it shakes: as its stage tells it, but with the cause's name.
+
+    Notes
+    -----
+    Delay: until the next tick, 250 ms at most. Warm-up: none.
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md.
+    """
 
     def __init__(self, kinds: frozenset[SignalKind]) -> None:
         self._shaken = told_at_ticks(kinds)
@@ -39,7 +48,12 @@ class Movement:
         return Reason.MOTION if self._moves and kind in SHAKEN and reason in OF_MOVEMENT else reason
 
     def hear(self, quality: SignalQuality) -> None:
-        """Take what a stage says of its signal, in order."""
+        """Take what a stage says of its signal, in order.
+
+        Parameters
+        ----------
+        quality : of a signal, as its stage tells it
+        """
         if quality.kind in self._shaken:
             self._heard.append(quality)
 

@@ -42,7 +42,16 @@ class Placed:
 
 
 class PeakPlacer:
-    """Places the peak of a hump, and learns from the beats whether this lead shows them upward or downward."""
+    """Places the peak of a hump, and learns from the beats whether this lead shows them upward or downward.
+
+    Notes
+    -----
+    Delay: 65 ms behind the peak. Warm-up: none; the lead's habit is learned with every beat.
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md.
+    """
 
     def __init__(self, rate_hz: float) -> None:
         self._taps = smoothing_taps(0.02, rate_hz=rate_hz)
@@ -53,13 +62,26 @@ class PeakPlacer:
         self._lean = 0.0
 
     def learn(self, balance: float) -> None:
-        """Take the balance of a beat."""
+        """Take the balance of a beat.
+
+        Parameters
+        ----------
+        balance : 1 upward only, -1 downward only
+        """
         self._lean += LEAN_GAIN * (balance - self._lean)
 
     def place(self, samples: Sequence[float], hump: int, *, habit: float) -> Placed:
-        """Return the peak whose energy hump is at index `hump` of `samples`.
+        """Return the peak of a hump.
 
-        `habit`: running mean of the sides that beats of this shape were placed on, 1 upward, -1 downward.
+        Parameters
+        ----------
+        samples : in the unit of the signal, shape (n_samples,)
+        hump : index of its energy's maximum
+        habit : running mean of the sides that beats of this shape were placed on, 1 upward, -1 downward
+
+        Returns
+        -------
+        position, height and balance of the peak
         """
         half = len(self._taps) // 2
         centre = hump - self._delay

@@ -63,7 +63,16 @@ class Likeness:
 
 
 class Shapes:
-    """The kinds of beats told so far, the most frequent first, at most five."""
+    """The kinds of beats told so far, the most frequent first, at most five.
+
+    Notes
+    -----
+    Delay: none. Warm-up: a shape counts once it was seen twice.
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md.
+    """
 
     def __init__(self, rate_hz: float) -> None:
         self._reach = max(3, round(REACH_S * rate_hz))
@@ -89,7 +98,17 @@ class Shapes:
         self._known.clear()
 
     def compare(self, samples: Sequence[float], hump: int) -> Likeness:
-        """Return the likeness of the hump at index `hump` of `samples` to the nearest shape."""
+        """Compare a hump with the shapes known.
+
+        Parameters
+        ----------
+        samples : in the unit of the signal, shape (n_samples,)
+        hump : its index among them
+
+        Returns
+        -------
+        likeness to the nearest shape
+        """
         best = Likeness(0.0, None, [])
         first = hump - self._delay - self._reach - self._shifts[-1]
         smooth = self._smooth(samples, first)
@@ -108,7 +127,14 @@ class Shapes:
         return best
 
     def learn(self, like: Likeness, *, energy: float, side: int) -> None:
-        """Take a beat into its shape, or as a new one."""
+        """Take a beat into its shape, or as a new one.
+
+        Parameters
+        ----------
+        like : what it was compared to
+        energy : of its hump
+        side : 1 upward, -1 downward
+        """
         if not like.course:
             return
         for known in self._known:

@@ -12,7 +12,16 @@ MISTAKEN_SHARE = 0.25
 
 
 class Usual:
-    """Medians of intervals (in decimated samples), energies and slopes; 0 before there are any."""
+    """Medians of intervals (in decimated samples), energies and slopes; 0 before there are any.
+
+    Notes
+    -----
+    Delay: none. Warm-up: one beat; medians of the last eight, of nine intervals.
+
+    References
+    ----------
+    Pan & Tompkins 1985, DOI 10.1109/TBME.1985.325532.
+    """
 
     def __init__(self) -> None:
         self._rr: deque[int] = deque(maxlen=N_RR)
@@ -28,13 +37,24 @@ class Usual:
         self._sum_up()
 
     def learn(self, *, energy: float, slope: float) -> None:
-        """Begin again from what beats are found to be like; intervals are kept."""
+        """Begin again from what beats are found to be like; intervals are kept.
+
+        Parameters
+        ----------
+        energy, slope : usual of the beats to come
+        """
         self._energies.clear()
         self._slopes.clear()
         self._take(energy, slope)
 
     def add(self, hump: Candidate, *, rr: int | None) -> None:
-        """Take a beat."""
+        """Take a beat.
+
+        Parameters
+        ----------
+        hump : of the beat
+        rr : the interval that it ends, in decimated samples; None: the first
+        """
         if rr is not None:
             self._rr.append(rr)
         self._take(hump.energy, hump.slope)

@@ -24,7 +24,16 @@ LOST_NS = 20 * NS_PER_S
 
 
 class RhythmWatch:
-    """Follows confirmed intervals one by one. State: the flagged ones under way and when the last odd ones were."""
+    """Follows confirmed intervals one by one. State: the flagged ones under way and when the last odd ones were.
+
+    Notes
+    -----
+    Delay: the second odd interval in 20 s, or one of three flagged ones in a row. Warm-up: none.
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md.
+    """
 
     def __init__(self) -> None:
         self._usual_ms2 = self._usual_ms = 0.0
@@ -34,9 +43,16 @@ class RhythmWatch:
         self._lost_ns: int | None = None
 
     def hear(self, rr: Interval, *, is_placed: bool) -> int | None:
-        """Take an interval; return since when there is no rhythm, if there is none now.
+        """Take an interval.
 
-        `is_placed`: the beats at its ends look like those of this heart, so that its length is known.
+        Parameters
+        ----------
+        rr : confirmed, in order
+        is_placed : the beats at its ends look like those of this heart, so that its length is known
+
+        Returns
+        -------
+        since when there is no rhythm, session time in ns; None where there is one
         """
         if not rr.joined:
             self._judge(rr.t_ns, broken=True)

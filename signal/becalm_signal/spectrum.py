@@ -51,7 +51,16 @@ class _Line:
 
 
 class SlidingSpectrum:
-    """Intervals of the last 120 s, in ms at times in s. Delay and warm-up: the window's."""
+    """Intervals of the last 120 s, in ms at times in s.
+
+    Notes
+    -----
+    Delay and Warm-up: the window's.
+
+    References
+    ----------
+    Lomb 1976, DOI 10.1007/BF00648343; Scargle 1982, DOI 10.1086/160554; Laguna et al. 1998, DOI 10.1109/10.678605.
+    """
 
     def __init__(self) -> None:
         self._times_s: deque[float] = deque()
@@ -62,7 +71,13 @@ class SlidingSpectrum:
         """Intervals that the sums have still to gain (sign 1) or to lose (-1)."""
 
     def add(self, t_s: float, rr_ms: float) -> None:
-        """Take the next interval, at its end."""
+        """Take the next interval, at its end.
+
+        Parameters
+        ----------
+        t_s : its end in s
+        rr_ms : its length in ms
+        """
         if len(self._times_s) >= MAX_INTERVALS:
             self._drop()
         self._times_s.append(t_s)

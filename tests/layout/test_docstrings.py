@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 SIGNAL = Path(__file__).resolve().parents[2] / "signal" / "becalm_signal"
-FEEDING = {"feed", "run", "step", "push", "beat", "turn", "take", "tick"}
+FEEDING = {"feed", "run", "step", "push", "beat", "turn", "take", "tick", "hear", "place", "review", "read"}
+FEEDING |= {"compare", "error_ms", "add", "common_breath", "judge", "learn"}
 """Methods that take samples, beats, turns or packets: who has one, or gives an index, is part of the signal path."""
 INHERITED = {"samples", "first", "clock"}
 """Arguments of `Stage.feed`: a stage says no more of them than the protocol does."""

@@ -59,6 +59,17 @@ def columns(path: Path, *names: str) -> dict[str, Samples]:
     return {name: table[:, i] for i, name in enumerate(names)}
 
 
+def numbers(path: Path) -> Samples:
+    """Return the numbers of a text, white space between them. Raises RecordingError where it holds others or none."""
+    try:
+        found = np.array([float(word) for word in _text(path).split()])
+    except ValueError as exc:
+        raise RecordingError(f"expected numbers alone ({exc}); mend or remove it", path=path.name) from exc
+    if not len(found):
+        raise RecordingError("expected numbers, got none; remove it", path=path.name)
+    return found
+
+
 def _text(path: Path) -> str:
     try:
         data = path.read_bytes()

@@ -10,7 +10,7 @@ from numpy.random import Generator
 from becalm_cli.analyse import run_pipeline
 from becalm_cli.matching import pair_up
 from becalm_cli.signal_bench import rivals
-from becalm_cli.signal_bench.records import Samples, beats, derive, stream
+from becalm_cli.signal_bench.records import Samples, beats, derive, numbers, stream
 from becalm_protocol.derived import Derived, Metrics
 from becalm_protocol.events import Clock, RrBlock, SignalKind, StreamInfo
 from becalm_protocol.units import NS_PER_MS, NS_PER_S, RR_TICKS_PER_S
@@ -85,8 +85,7 @@ def _both_ms(true_ns: Sequence[int], found_ns: Sequence[int], pairs: Sequence[tu
 
 def artefacts(data: Path, *, quick: bool) -> dict[str, Any]:
     """Compare the live RMSSD of a resting series with artefacts in one beat of fifty with that of the clean series."""
-    text = (data / "rr" / "rest_rri.txt").read_text(encoding="utf-8")
-    rr_ms = np.array([float(word) for word in text.split()])
+    rr_ms = numbers(data / "rr" / "rest_rri.txt")
     clean = _live_rmssd(rr_ms)
     result: dict[str, Any] = {"n_beats": len(rr_ms), "share": ARTEFACT_SHARE}
     for kind in KINDS:
