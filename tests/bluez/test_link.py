@@ -1,67 +1,18 @@
 """The agent's radio on bleak's own BlueZ back end: what goes wrong there, said and survived."""
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any
 
 import pytest
 from bleak import BleakClient
 from bleak.backends import BleakBackend
+from tests.bluez.link_steps import CHANNEL, Until, connected, heard_after_losses
 
 from becalm_ingest import link_connection
 from becalm_ingest.devices import Channel
-from becalm_ingest.link import Backend, Link, Radio, scan
+from becalm_ingest.link import Radio, scan
 from becalm_ingest.link_trouble import BondMissingError
 from becalm_protocol.errors import LinkError
-
-HRM = "00002a37-0000-1000-8000-00805f9b34fb"
-CHANNEL = Channel(name="measurement", uuids=(HRM,))
-Until = Callable[[Callable[[], object]], Awaitable[None]]
-
-
-@pytest.fixture
-def radio() -> Radio:
-    return Radio(Backend())
-
-
-@pytest.fixture
-def strap(bluez: Any, make_strap: Any) -> Any:
-    return bluez.put_on(make_strap())
-
-
-async def connected(radio: Radio, strap: Any, *, on_lost: Callable[[], None] = lambda: None) -> Link:
-    sighting = await radio.find(strap.address, label=strap.name, within_s=2.0)
-    return await radio.connect(sighting, on_lost=on_lost)
-
-
-async def connected_at_last(radio: Radio, strap: Any) -> Link:
-    """Connect, as often as it takes bleak to hear of what is new."""
-    async with asyncio.timeout(20.0):
-        while True:
-            with contextlib.suppress(LinkError):
-                return await connected(radio, strap)
-            await asyncio.sleep(0.01)
-
-
-async def heard_after_losses(radio: Radio, bluez: Any, strap: Any, *, until: Until, n_losses: int) -> list[int]:
-    """How often each notification was delivered, on a first connection and after each loss."""
-    heard_n = []
-    for _ in range(n_losses + 1):
-        lost = asyncio.Event()
-        link = await connected(radio, strap, on_lost=lost.set)
-        heard: list[bytearray] = []
-        await link.subscribe(CHANNEL, on_bytes=heard.append)
-        bluez.notify(strap, HRM, b"\0\x3c")
-        bluez.notify(strap, HRM, b"\0\xff")
-        await until(partial(heard.__contains__, b"\0\xff"))
-        heard_n.append(heard.count(bytearray(b"\0\x3c")))
-        bluez.drop(strap)
-        async with asyncio.timeout(2.0):
-            await lost.wait()
-        await link.close()
-    return heard_n
 
 
 async def test_it_is_bleaks_own_back_end(bluez: Any, strap: Any, radio: Radio) -> None:
@@ -175,50 +126,6 @@ async def test_a_discovery_without_end_has_its_limit(
     assert not bluez.is_connected(strap)
 
 
-async def test_the_death_of_the_bus_is_a_lost_link_and_its_return_heals(
-    bus: Any, bluez: Any, strap: Any, radio: Radio, make_bluez: Any
-) -> None:
-    lost = asyncio.Event()
-    link = await connected(radio, strap, on_lost=lost.set)
-    await link.subscribe(CHANNEL, on_bytes=lambda _: None)
-    await bus.kill()
-    async with asyncio.timeout(2.0):
-        await lost.wait()
-    await link.close()
-    with pytest.raises(LinkError, match="service is not running"):
-        await connected(radio, strap)
-    (bus.folder / "bus").unlink(missing_ok=True)
-    await bus.start()
-    again = make_bluez()
-    await again.start()
-    again.put_on(strap)
-    await (await connected(radio, strap)).close()
-    await again.stop()
-
-
-async def test_the_death_of_the_bus_ends_a_scan_in_words(bus: Any, bluez: Any, radio: Radio, until: Until) -> None:
-    async with asyncio.TaskGroup() as group:
-        scanning = group.create_task(_failure_of(radio.look(is_enough=lambda _: False, within_s=1.0)))
-        await until(lambda: bluez.asked("StartDiscovery"))
-        await bus.kill()
-    assert scanning.result().advice
-
-
-async def _failure_of(work: Awaitable[object]) -> LinkError:
-    with pytest.raises(LinkError) as caught:
-        await work
-    return caught.value
-
-
-async def test_an_adapter_pulled_out_is_said_and_found_again(bluez: Any, strap: Any, radio: Radio) -> None:
-    await (await connected(radio, strap)).close()
-    bluez.unplug()
-    with pytest.raises(LinkError, match=r"adapter is gone|no Bluetooth that works"):
-        await connected(radio, strap)
-    bluez.plug_in()
-    await (await connected_at_last(radio, strap)).close()
-
-
 # ------------------------------------------------------------------------------------------------------------- orphans
 async def test_a_strap_left_connected_is_freed_and_found(bluez: Any, make_strap: Any, radio: Radio) -> None:
     strap = bluez.put_on(make_strap(), connected=True)
@@ -236,50 +143,6 @@ async def test_a_strap_that_another_program_took_meanwhile_is_said_and_freed(
     with pytest.raises(LinkError, match="close other programs"):
         await radio.find(strap.address, label=strap.name, within_s=0.1)
     await (await connected(radio, strap)).close()
-
-
-# ----------------------------------------------------------------------------------------------- no rights, no radio
-async def test_a_user_without_the_right_is_told_so(bus: Any, make_bluez: Any) -> None:
-    await bus.start(rules='<deny send_destination="org.bluez"/>')
-    fake = make_bluez()
-    await fake.start()
-    with pytest.raises(LinkError, match=r"may not use Bluetooth.*group bluetooth"):
-        await scan(within_s=0.1)
-    await fake.stop()
-
-
-async def test_a_user_whom_the_bus_does_not_accept_is_told_so(bluez: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BLEAK_DBUS_AUTH_UID", "54321")
-    with pytest.raises(LinkError, match="does not let this program use Bluetooth"):
-        await scan(within_s=0.1)
-
-
-async def test_no_bluez_at_all_is_told(bus: Any) -> None:
-    await bus.start()
-    with pytest.raises(LinkError, match=r"service is not running.*systemctl start bluetooth"):
-        await scan(within_s=0.1)
-
-
-async def test_bluetooth_off_is_told(bus: Any, make_bluez: Any) -> None:
-    await _scan_fails(bus, make_bluez, lambda fake: fake.add_adapter(powered=False), words="Bluetooth is off")
-
-
-async def test_no_adapter_is_told(bus: Any, make_bluez: Any) -> None:
-    await _scan_fails(bus, make_bluez, lambda fake: fake.remove_adapter(), words="no Bluetooth that works.*Plug in")
-
-
-async def test_an_old_adapter_is_told(bus: Any, make_bluez: Any) -> None:
-    await _scan_fails(bus, make_bluez, lambda fake: fake.add_adapter(roles=()), words="too old")
-
-
-async def _scan_fails(bus: Any, make_bluez: Any, stage: Callable[[Any], None], *, words: str) -> None:
-    await bus.start()
-    fake = make_bluez()
-    stage(fake)
-    await fake.start()
-    with pytest.raises(LinkError, match=words):
-        await scan(within_s=0.1)
-    await fake.stop()
 
 
 # -------------------------------------------------------------------------------------------------- odd BlueZ versions

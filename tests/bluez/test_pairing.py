@@ -9,7 +9,7 @@ import pytest
 
 from becalm_ingest import link_connection, pairing, system_bus
 from becalm_ingest.devices import Write
-from becalm_ingest.link import Backend, Link, Radio
+from becalm_ingest.link import Link, Radio
 from becalm_ingest.pairing import address_of, answer_pairing
 from becalm_protocol.errors import LinkError
 
@@ -17,11 +17,6 @@ PMD = "fb005c80-02e7-f387-1cad-8acd2d8df0c8"
 CONTROL = PMD.replace("5c80", "5c81")
 START = Write(uuid=CONTROL, data=bytes.fromhex("02000001820001010e00"), expects_answer=False)
 Until = Callable[[Callable[[], object]], Awaitable[None]]
-
-
-@pytest.fixture
-def radio() -> Radio:
-    return Radio(Backend())
 
 
 @pytest.fixture

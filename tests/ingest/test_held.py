@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.ingest.test_uplink import STREAM, linked, put
+from tests.ingest.linked_uplink import STREAM, linked, put
 
 from becalm_ingest import uplink_connection
 from becalm_protocol.handshake import Ack, Data, Held, StreamAck

@@ -1,64 +1,20 @@
-"""The uplink against losses, silence, refusals and other forms of the wire."""
+"""The uplink against a server that follows a script: everything arrives once, in order, within the credit."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from websockets.asyncio.server import ServerConnection, serve
+from tests.ingest.linked_uplink import STREAM, indices, info, linked, put
+from websockets.asyncio.server import ServerConnection
 
-from becalm_ingest import uplink_connection
 from becalm_ingest.spool import Spool
 from becalm_ingest.spool_stream import SpooledSession
 from becalm_ingest.uplink import Uplink
-from becalm_protocol.codec import encode_msgpack
-from becalm_protocol.envelope import seal
-from becalm_protocol.errors import CloseCode
-from becalm_protocol.events import Clock, SampleBlock, SignalKind, StreamInfo
+from becalm_protocol.events import SampleBlock
 from becalm_protocol.forms import SUBPROTOCOL_2_MSGPACK, SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK
-from becalm_protocol.handshake import Ack, Data, OpenSession, Problem, Source, StreamAck
-
-STREAM = "a" * 32
-
-
-def info(stream_id: str) -> StreamInfo:
-    return StreamInfo(
-        stream_id=stream_id,
-        kind=SignalKind.SKIN_CONDUCTANCE,
-        unit="uS",
-        unit_per_count=0.0001,
-        sample_rate_hz=8.0,
-        clock=Clock.ARRIVAL,
-        device="skin",
-    )
-
-
-@contextlib.asynccontextmanager
-async def linked(wire: Any, folder: Path) -> AsyncIterator[tuple[Spool, Uplink]]:
-    spool = Spool(folder / "spool.db")
-    spool.begin(SpooledSession(session_id="s", started_unix_ns=1, started_monotonic_ns=1, source=Source.LIVE))
-    spool.add_stream("s", info(STREAM))
-    uplink = Uplink(server_url=wire.url, agent_id="agent", spool=spool, session_clock=lambda: 5)
-    async with asyncio.timeout(10.0), asyncio.TaskGroup() as group:
-        tasks = [group.create_task(spool.run()), group.create_task(uplink.run())]
-        yield spool, uplink
-        for task in tasks:
-            task.cancel()
-    spool.close()
-
-
-def put(spool: Spool, n: int, *, stream_id: str = STREAM) -> None:
-    start = spool.sessions["s"].streams[stream_id].last_seq
-    for idx in range(start, start + n):
-        spool.put_nowait(SampleBlock(stream_id=stream_id, received_ns=idx, first_sample_idx=idx, counts=(idx,)))
-    spool.flush()
-
-
-def indices(wire: Any, stream_id: str = STREAM) -> list[int]:
-    return [event.first_sample_idx for event in wire.stored.get(stream_id, [])]
+from becalm_protocol.handshake import Ack, Data, OpenSession, Source, StreamAck
 
 
 async def test_a_hole_is_sent_again_from_where_the_server_stands(wire: Any, tmp_path: Path) -> None:
@@ -188,20 +144,6 @@ async def test_the_newest_version_that_both_speak(
         assert version in wire.hellos[0].versions
 
 
-async def test_a_damaged_answer_ends_the_connection_and_costs_nothing(wire: Any, tmp_path: Path) -> None:
-    async with linked(wire, tmp_path) as (spool, uplink):
-        put(spool, 10)
-        await wire.until(lambda: len(indices(wire)) == 10)
-        frame = bytearray(seal(encode_msgpack(Ack(acks=(StreamAck(stream_id=STREAM, seq=10),)))))
-        frame[-1] ^= 1  # seq 11, which was never sent
-        await wire.link.send(bytes(frame))
-        await wire.until(lambda: len(wire.hellos) == 2)
-        put(spool, 10)
-        await wire.until(lambda: len(indices(wire)) == 20)
-        assert uplink.n_connections == 2
-    assert indices(wire) == list(range(20))
-
-
 async def test_json_where_the_server_speaks_no_messagepack(make_wire: Any, serve_wire: Any, tmp_path: Path) -> None:
     wire = make_wire(subprotocols=(SUBPROTOCOL_JSON,))
     async with serve_wire(wire), linked(wire, tmp_path) as (spool, _):
@@ -220,29 +162,6 @@ async def test_a_stream_that_joins_late_is_announced_and_nothing_is_sent_twice(w
         await wire.until(lambda: len(indices(wire, "b" * 32)) == 5 and len(indices(wire)) == 15)
     assert [len(opened.streams) for opened in wire.opened] == [1, 2]
     assert wire.n_doubles == wire.n_resets == 0
-
-
-async def test_a_server_that_falls_silent_is_left(make_wire: Any, serve_wire: Any, tmp_path: Path) -> None:
-    wire = make_wire(heartbeat_s=0.05)
-    async with serve_wire(wire), linked(wire, tmp_path) as (_, uplink):
-        await wire.until(lambda: wire.opened)
-        wire.is_mute = True
-        await wire.until(lambda: len(wire.hellos) >= 2)
-        assert uplink.n_connections >= 2
-        wire.is_mute = False
-
-
-async def test_a_server_that_stores_nothing_is_left(
-    make_wire: Any, serve_wire: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(uplink_connection, "_ACK_WITHIN_S", 0.2)
-    wire = make_wire(heartbeat_s=0.05)
-    wire.swallow = lambda _: len(wire.hellos) == 1
-    async with serve_wire(wire), linked(wire, tmp_path) as (spool, _):
-        await wire.until(lambda: wire.opened)
-        put(spool, 3)
-        await wire.until(lambda: len(indices(wire)) == 3)
-    assert len(wire.hellos) == 2
 
 
 async def test_an_older_session_comes_after_the_live_one(until: Any, wire: Any, tmp_path: Path) -> None:
@@ -266,103 +185,4 @@ async def test_an_older_session_comes_after_the_live_one(until: Any, wire: Any, 
             task.cancel()
     assert [closed.session_id for closed in wire.closed] == ["live", "old"]
     assert spool.sessions == {}
-    spool.close()
-
-
-@pytest.mark.parametrize(
-    ("code", "words"),
-    [
-        (CloseCode.VERSION, "another version"),
-        (CloseCode.FENCED, "Another agent"),
-        (CloseCode.RESTART, "restarting"),
-        (CloseCode.OVERLOADED, "too much to do"),
-    ],
-)
-async def test_a_close_code_alone_becomes_a_sentence(until: Any, tmp_path: Path, code: CloseCode, words: str) -> None:
-    closed = asyncio.Event()
-
-    async def close(link: ServerConnection) -> None:
-        await link.recv()
-        await link.close(code)
-        closed.set()
-
-    assert words in await trouble_with(close, until, folder=tmp_path, done=closed)
-
-
-async def test_a_problem_is_told_in_the_servers_words(
-    until: Any, make_wire: Any, serve_wire: Any, tmp_path: Path
-) -> None:
-    wire = make_wire(refuse=Problem(close_code=4409, detail="A newer connection took over."))
-    async with serve_wire(wire), linked(wire, tmp_path) as (_, uplink):
-        await until(lambda: uplink.trouble)
-        assert uplink.trouble == "A newer connection took over."
-
-
-@pytest.mark.parametrize("answer", [b"\xc1", "not json", '{"type":"ping","sent_ns":1}', "{}", "x" * 70_000])
-async def test_a_server_that_makes_no_sense_is_left(until: Any, tmp_path: Path, answer: str | bytes) -> None:
-    answered = asyncio.Event()
-
-    async def talk(link: ServerConnection) -> None:
-        await link.recv()
-        await link.send(answer)
-        await link.wait_closed()
-        answered.set()
-
-    assert await trouble_with(talk, until, folder=tmp_path, done=answered)
-
-
-async def trouble_with(handler: Any, until: Any, *, folder: Path, done: asyncio.Event) -> str:
-    async with serve(handler, "127.0.0.1", 0) as server:
-
-        class Address:
-            url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-
-        async with linked(Address, folder) as (_, uplink):
-            await done.wait()
-            await until(lambda: uplink.trouble)
-            assert uplink.trouble is not None
-            return uplink.trouble
-
-
-async def test_nobody_there_and_no_becalm_there(until: Any, tmp_path: Path) -> None:
-    async def http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readline()
-        writer.write(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
-        await writer.drain()
-        writer.close()
-
-    async with await asyncio.start_server(http, "127.0.0.1", 0) as server:
-
-        class Address:
-            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-
-        async with linked(Address, tmp_path) as (_, uplink):
-            await until(lambda: uplink.trouble)
-            assert "not a becalm server" in str(uplink.trouble)
-    async with linked(Address, tmp_path / "again") as (_, uplink):
-        await until(lambda: uplink.trouble)
-        assert "No server answers" in str(uplink.trouble)
-
-
-async def test_a_connection_that_forgets_its_cancellation_does_not_keep_the_uplink(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As a task group does that fails in the moment it is cancelled (before Python 3.13)."""
-    connected = asyncio.Event()
-
-    async def forget(_: Uplink) -> bool:
-        connected.set()
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.Event().wait()
-        return True
-
-    monkeypatch.setattr(Uplink, "_connect_once", forget)
-    spool = Spool(tmp_path / "spool.db")
-    uplink = Uplink(server_url="ws://127.0.0.1:9", agent_id="agent", spool=spool, session_clock=lambda: 5)
-    running = asyncio.create_task(uplink.run())
-    async with asyncio.timeout(20.0):
-        await connected.wait()
-        running.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await running
     spool.close()

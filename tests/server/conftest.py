@@ -1,12 +1,10 @@
 """A real PostgreSQL for the whole run, a fresh database and a real server for each test, and people to talk to it."""
 
 import asyncio
-import contextlib
 import os
 import secrets
 import shutil
 import tempfile
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,42 +14,20 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx
 import psycopg
 import pytest
-import websockets
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 from tests.server.counting_pipeline import CountingPipeline
-from websockets.asyncio.client import ClientConnection
+from tests.server.peers import LIMIT_S
+from tests.server.running_server import RunningServer
+from tests.server.sensor_set import SensorSet
 
-from becalm_protocol.codec import decode, encode
-from becalm_protocol.events import Clock, RawEvent, RrBlock, SampleBlock, SignalKind, StreamInfo
-from becalm_protocol.forms import SUBPROTOCOL_2_MSGPACK, SUBPROTOCOL_JSON, VERSIONS
-from becalm_protocol.handshake import (
-    Ack,
-    AgentHello,
-    AgentWelcome,
-    ClientHello,
-    ClientWelcome,
-    CloseSession,
-    Data,
-    Live,
-    OpenSession,
-    Ping,
-    Pong,
-    SessionClosed,
-    SessionOpened,
-    Source,
-    StreamAck,
-)
-from becalm_protocol.live import Subscribe, Subscribed
-from becalm_protocol.units import NS_PER_S
+from becalm_protocol.events import StreamInfo
 from becalm_server.archive.embedded import EmbeddedPostgres
 from becalm_server.archive.migrate import migrate
 from becalm_server.serve import serve
 from becalm_server.settings import ServerSettings
 from becalm_signal.neurokit_lane import WindowReport
 
-# For the least urgent processes too, on a machine that does other tests beside these.
-LIMIT_S = 120.0
 TIMESCALE_VARIABLE = "BECALM_TEST_TIMESCALE_URL"
 
 
@@ -193,179 +169,6 @@ def make_pipeline() -> Callable[[Sequence[StreamInfo]], CountingPipeline]:
     return CountingPipeline
 
 
-class Peer:
-    """One WebSocket to the server as becalm messages."""
-
-    def __init__(self, connection: ClientConnection, subprotocol: str) -> None:
-        self.connection = connection
-        self.subprotocol = subprotocol
-        self.heard: list[Any] = []
-
-    async def send(self, *messages: object) -> None:
-        for message in messages:
-            await self.connection.send(encode(message, subprotocol=self.subprotocol))
-
-    async def next(self) -> Any:
-        """The next message; heartbeats are answered on the way."""
-        message: Any = decode(await self.connection.recv(), subprotocol=self.subprotocol)
-        self.heard.append(message)
-        if isinstance(message, Ping):
-            with contextlib.suppress(websockets.ConnectionClosed):  # what came before the close is still read
-                await self.send(self.pong(message))
-        return message
-
-    def pong(self, ping: Ping) -> Pong:
-        return Pong(sent_ns=ping.sent_ns)
-
-    async def wait(self, wanted: type | Callable[[Any], bool]) -> Any:
-        """The next message of a type, or for which a condition holds."""
-        async with asyncio.timeout(LIMIT_S):
-            while True:
-                message = await self.next()
-                if isinstance(message, wanted) if isinstance(wanted, type) else wanted(message):
-                    return message
-
-    async def closed(self) -> int:
-        """The code with which the server closes."""
-        try:
-            async with asyncio.timeout(LIMIT_S):
-                while True:
-                    await self.next()
-        except websockets.ConnectionClosed as exc:
-            return exc.rcvd.code if exc.rcvd else 1006
-
-
-class AgentPeer(Peer):
-    """An agent with a session clock."""
-
-    agent_id = "agent-of-tests"
-    began_ns: int | None = None
-
-    def now_ns(self) -> int | None:
-        return None if self.began_ns is None else time.monotonic_ns() - self.began_ns
-
-    def pong(self, ping: Ping) -> Pong:
-        return Pong(sent_ns=ping.sent_ns, clock_ns=self.now_ns())
-
-    async def hello(self, agent_id: str = agent_id) -> AgentWelcome:
-        await self.send(AgentHello(versions=VERSIONS, agent_id=agent_id))
-        welcome = await self.wait(AgentWelcome)
-        assert isinstance(welcome, AgentWelcome)
-        return welcome
-
-    async def open(
-        self, streams: Sequence[StreamInfo], *, session_id: str | None = None, source: Source = Source.LIVE
-    ) -> SessionOpened:
-        self.began_ns = self.began_ns or time.monotonic_ns()
-        opening = OpenSession(
-            session_id=session_id or secrets.token_hex(16),
-            started_unix_ns=time.time_ns(),
-            source=source,
-            streams=tuple(streams),
-        )
-        await self.send(opening)
-        opened = await self.wait(SessionOpened)
-        assert isinstance(opened, SessionOpened)
-        return opened
-
-    async def wait_acks(self, wanted: dict[str, int]) -> None:
-        """Return once every stream is acknowledged up to its number."""
-        acked: dict[str, int] = {}
-        while any(acked.get(stream_id, 0) < seq for stream_id, seq in wanted.items()):
-            ack = await self.wait(Ack)
-            acked |= {one.stream_id: one.seq for one in ack.acks}
-
-    async def close_session(self, session_id: str, last: dict[str, int]) -> None:
-        await self.send(
-            CloseSession(session_id=session_id, last=tuple(StreamAck(stream_id=s, seq=n) for s, n in last.items()))
-        )
-        await self.wait(SessionClosed)
-
-
-class ClientPeer(Peer):
-    """A front end."""
-
-    async def hello(self, *, waveforms: bool = True, follow: bool = True) -> ClientWelcome:
-        """Say hello and, where the version needs it, that the session under way is wanted."""
-        await self.send(ClientHello(versions=VERSIONS, client="test", waveforms=waveforms))
-        welcome = await self.wait(ClientWelcome)
-        assert isinstance(welcome, ClientWelcome)
-        if welcome.version > 1 and follow:
-            await self.send(Subscribe(waveforms=None if waveforms else ()))
-        return welcome
-
-    async def subscribe(self, wish: Subscribe) -> Subscribed:
-        await self.send(wish)
-        subscribed = await self.wait(Subscribed)
-        assert isinstance(subscribed, Subscribed)
-        return subscribed
-
-    def frames(self) -> list[Live]:
-        return [message for message in self.heard if isinstance(message, Live)]
-
-    async def wait_live(self, event_type: type) -> Live:
-        frame = await self.wait(lambda message: isinstance(message, Live) and isinstance(message.event, event_type))
-        assert isinstance(frame, Live)
-        return frame
-
-
-class RunningServer:
-    """A server in the test's own loop."""
-
-    def __init__(self, url: str, settings: ServerSettings) -> None:
-        self.url = url
-        self.settings = settings
-
-    @property
-    def ws_url(self) -> str:
-        return self.url.replace("http://", "ws://")
-
-    @property
-    def token(self) -> str:
-        """The key of the operator's own programs on this machine."""
-        return (self.settings.data_dir / "operator_token").read_text(encoding="ascii")
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """The key as an HTTP header."""
-        return {"Authorization": f"Bearer {self.token}"}
-
-    def http(self, token: str | None = None) -> httpx.AsyncClient:
-        """A caller of the HTTP interface: the operator, or whoever holds a token."""
-        headers = self.headers if token is None else {"Authorization": f"Bearer {token}"}
-        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=LIMIT_S)
-
-    def stranger(self) -> httpx.AsyncClient:
-        """A caller without a token."""
-        return httpx.AsyncClient(base_url=self.url, timeout=LIMIT_S)
-
-    @asynccontextmanager
-    async def agent(self, subprotocol: str = SUBPROTOCOL_2_MSGPACK) -> AsyncIterator[AgentPeer]:
-        async with self.connect("/v1/ingest", subprotocol) as connection:
-            yield AgentPeer(connection, subprotocol)
-
-    @asynccontextmanager
-    async def client(self, subprotocol: str = SUBPROTOCOL_JSON) -> AsyncIterator[ClientPeer]:
-        async with self.connect("/v1/live", subprotocol) as connection:
-            yield ClientPeer(connection, subprotocol)
-
-    def agent_peer(self, connection: ClientConnection, subprotocol: str) -> AgentPeer:
-        return AgentPeer(connection, subprotocol)
-
-    def client_peer(self, connection: ClientConnection, subprotocol: str) -> ClientPeer:
-        return ClientPeer(connection, subprotocol)
-
-    def connect(self, path: str, subprotocol: str, *, headers: dict[str, str] | None = None) -> Any:
-        return websockets.connect(
-            f"{self.ws_url}{path}",
-            subprotocols=[websockets.Subprotocol(subprotocol)],
-            additional_headers=self.headers if headers is None else headers,
-            compression=None,
-            proxy=None,
-            close_timeout=1,
-        )
-
-
 StartServer = Callable[..., Any]
 
 
@@ -423,50 +226,6 @@ def window_of_tests(*, rr_ms: Sequence[float], **_more: Any) -> WindowReport:
 
 def report_of_tests(**recording: Any) -> dict[str, Any]:
     return {"n_beats": len(recording["rr_ms"]), "pid": os.getpid(), "odd": float("inf")}
-
-
-class SensorSet:
-    """Streams of a strap, a belt and a skin-conductance sensor with their next events."""
-
-    def __init__(self) -> None:
-        self.ecg = _stream(SignalKind.ECG, "uV", 1.0, 130.0)
-        self.rr = _stream(SignalKind.RR, "1/1024 s", 1.0, None)
-        self.belt = _stream(SignalKind.RESPIRATION, "N", 0.01, 10.0)
-        self.streams = (self.ecg, self.rr, self.belt)
-        self.last: dict[str, int] = dict.fromkeys((info.stream_id for info in self.streams), 0)
-        self.sent: list[Data] = []
-
-    def second(self, n: int) -> list[Data]:
-        """All events of session second `n`, in the order a real agent would send them."""
-        received_ns = (n + 1) * NS_PER_S
-        ecg = tuple((17 * idx) % 801 - 400 for idx in range(n * 130, (n + 1) * 130))
-        belt = tuple(700 + (idx % 40) for idx in range(n * 10, (n + 1) * 10))
-        return [
-            self.data(SampleBlock(stream_id=self.ecg.stream_id, received_ns=received_ns, first_sample_idx=n * 130,
-                                  sensor_ns=received_ns - 7, counts=ecg)),
-            self.data(RrBlock(stream_id=self.rr.stream_id, received_ns=received_ns, rr_1024=(900 + n,),
-                              heart_rate_bpm=66, in_contact=True)),
-            self.data(SampleBlock(stream_id=self.belt.stream_id, received_ns=received_ns, first_sample_idx=n * 10,
-                                  counts=belt)),
-        ]  # fmt: skip
-
-    def data(self, event: RawEvent) -> Data:
-        self.last[event.stream_id] += 1
-        data = Data(seq=self.last[event.stream_id], event=event)
-        self.sent.append(data)
-        return data
-
-
-def _stream(kind: SignalKind, unit: str, unit_per_count: float, sample_rate_hz: float | None) -> StreamInfo:
-    return StreamInfo(
-        stream_id=secrets.token_hex(16),
-        kind=kind,
-        unit=unit,
-        unit_per_count=unit_per_count,
-        sample_rate_hz=sample_rate_hz,
-        clock=Clock.ARRIVAL,
-        device="Sensor of tests",
-    )
 
 
 @pytest.fixture

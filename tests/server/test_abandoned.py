@@ -38,12 +38,7 @@ async def test_its_last_sample_is_its_end(server_that_looks: Any, make_sensors: 
     async with server.agent() as here, server.http() as http:
         await here.hello("agent that stays")
         under_way = (await here.open(kept.streams)).session_id  # older than the other one, so it is looked at first
-        async with server.agent() as agent:
-            await agent.hello()
-            session_id = (await agent.open(left.streams)).session_id
-            for n in range(3):
-                await agent.send(*left.second(n))
-            await agent.wait_acks(left.last)
+        session_id = await server.leave(left, range(3))
         closed = await wait_closed(http, session_id, beats=here)
         async with server.agent() as agent:
             await agent.hello()
@@ -84,11 +79,7 @@ async def test_one_that_is_erased_meanwhile_keeps_no_other_open(
     monkeypatch.setattr(Archive, "abandoned_sessions", with_one_that_is_gone)
     async with server.http() as http, server.client() as client:
         await client.hello()
-        async with server.agent() as agent:
-            await agent.hello()
-            session_id = (await agent.open(left.streams)).session_id
-            await agent.send(*left.second(0))
-            await agent.wait_acks(left.last)
+        session_id = await server.leave(left, range(1))
         closed = await wait_closed(http, session_id, beats=client)
     assert closed["duration_s"] == 1.0
 

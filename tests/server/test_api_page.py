@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.server.conftest import LIMIT_S
+from tests.server.peers import LIMIT_S
 
 from becalm_protocol.handshake import StartSession, StopSession
 

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from tests.server.conftest import LIMIT_S
+from tests.server.peers import LIMIT_S
 
 from becalm_protocol.derived import Beat, HrvWindow, Metrics
 from becalm_protocol.events import Phase, PhaseChange, SignalKind

@@ -9,8 +9,9 @@ from typing import Any
 
 import psycopg
 import pytest
-from tests.server.conftest import LIMIT_S, window_of_tests
+from tests.server.conftest import window_of_tests
 from tests.server.counting_pipeline import CountingPipeline
+from tests.server.peers import LIMIT_S
 from tests.server.test_upkeep import keep_session, opened
 
 from becalm_protocol.units import NS_PER_S
@@ -104,12 +105,7 @@ async def test_windows_lost_with_a_server_are_made_after_the_end(
 
 async def test_data_that_come_after_the_end_count_as_if_they_had_come_before(server: Any, sensors: Any) -> None:
     async with server.http() as http:
-        async with server.agent() as agent:
-            await agent.hello()
-            session_id = (await agent.open(sensors.streams)).session_id
-            for n in range(30):
-                await agent.send(*sensors.second(n))
-            await agent.wait_acks(sensors.last)
+        session_id = await server.leave(sensors, range(30))
         ended_at = (await end_without_agent(http, session_id))["ended_at"]
         early, _ = await stored_of(http, session_id)
         assert early == Expected(sensors).beats  # an end without the agent is an end
@@ -143,19 +139,9 @@ async def test_late_data_count_whatever_happens_after_they_are_committed(
     start_server: Any, database_url: str, sensors: Any, comes_back: bool
 ) -> None:
     async with start_server(database_url) as server, server.http() as http:
-        async with server.agent() as agent:
-            await agent.hello()
-            session_id = (await agent.open(sensors.streams)).session_id
-            for n in range(30):
-                await agent.send(*sensors.second(n))
-            await agent.wait_acks(sensors.last)
+        session_id = await server.leave(sensors, range(30))
         await end_without_agent(http, session_id)
-        async with server.agent() as agent:
-            await agent.hello()
-            await agent.open(sensors.streams, session_id=session_id)
-            for n in range(30, N_SECONDS):
-                await agent.send(*sensors.second(n))
-            await agent.wait_acks(sensors.last)
+        await server.leave(sensors, range(30, N_SECONDS), session_id=session_id)
     async with start_server(database_url) as server, server.http() as http, server.agent() as agent:
         await agent.hello()
         if comes_back:

@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.server.conftest import LIMIT_S
+from tests.server.peers import LIMIT_S
 
 PROBLEM = "application/problem+json"
 NS = 1_000_000_000

@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.server.conftest import LIMIT_S
 from tests.server.counting_pipeline import SpeakingPipeline
+from tests.server.peers import LIMIT_S
 
 from becalm_protocol.events import Gap, GapReason
 from becalm_server.bodies.trends import TrendList

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from tests.server.conftest import LIMIT_S
+from tests.server.peers import LIMIT_S
 
 from becalm_protocol.errors import StorageError
 from becalm_server.logs import configure_logs

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.server.access.conftest import paired
 from typer.testing import CliRunner
 
 from becalm_cli.main import app
@@ -32,13 +33,6 @@ def run(server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         return done.stdout
 
     return call
-
-
-async def paired(server: Any, http: httpx.AsyncClient, **wish: str) -> dict[str, Any]:
-    made = (await http.post("/v1/access/invitations", json=wish)).json()
-    async with server.stranger() as fresh:
-        told: dict[str, Any] = (await fresh.post("/v1/access/pair", json={"code": made["code"]})).json()
-    return told
 
 
 async def test_a_participant_shares_and_takes_back(server: Any, http: httpx.AsyncClient, run: Run) -> None:

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tests.server.conftest import LIMIT_S
+from tests.server.peers import LIMIT_S
 from tests.server.test_derive_again import Here
 from tests.server.test_upkeep import keep_session, opened
 

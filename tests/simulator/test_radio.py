@@ -1,75 +1,27 @@
-"""The sensors over real HCI, L2CAP, ATT and GATT, met by plain bleak through a socket."""
+"""What the virtual sensors offer and send over the air arrives byte for byte and is counted."""
 
 import asyncio
-from collections.abc import Callable
 from contextlib import AsyncExitStack
-from functools import partial
 from typing import Any
 
 import pytest
 from bleak import BleakAdapter, BleakClient, BleakScanner
 from bleak.backends.device import BLEDevice
-from bleak.exc import BleakDeviceNotFoundError, BleakError
+from tests.simulator.ears import START_ECG, Ears, command, find, note_what_is_sent
 
 from becalm_protocol.events import SignalKind
-from becalm_simulator.bleak_backend import open_radio
-from becalm_simulator.gatt import Outgoing, Property, Sensor
-from becalm_simulator.radio import VirtualDevice
+from becalm_simulator.gatt import Property
 from becalm_simulator.sensors import belt, heart_rate, heart_sensor, skin
 from becalm_simulator.sensors.polar_stream import PMD_CONTROL, PMD_DATA
 
-START_ECG = bytes.fromhex("02 00 00 01 82 00 01 01 0E 00")
 STOP_ECG = bytes.fromhex("03 00")
+
+
 NOTIFYING = {
     "SIM-HR 0001": heart_rate.HEART_RATE,
     "SIM-BELT 0001": belt.RESPONSE,
     "SIM-EDA 0001": skin.UART_TX,
 }
-
-
-async def find(world: Any, name: str) -> BLEDevice:
-    device = await BleakScanner.find_device_by_name(name, timeout=2.0, backend=world.radio.scanner)
-    assert device is not None
-    return device
-
-
-def command(code: int, arguments: bytes = b"") -> bytes:
-    packet = bytearray((0x58, 5 + len(arguments), 0xFE, 0, code)) + arguments
-    packet[3] = (sum(packet) - packet[3]) & 0xFF
-    return bytes(packet)
-
-
-def note_what_is_sent(sensor: Sensor) -> list[Outgoing]:
-    """Keep a copy of everything the sensor hands to the radio, answers included."""
-    noted: list[Outgoing] = []
-
-    def noting(act: Callable[..., tuple[Outgoing, ...]]) -> Callable[..., tuple[Outgoing, ...]]:
-        def acted(*args: Any, **kwargs: Any) -> tuple[Outgoing, ...]:
-            outgoing = act(*args, **kwargs)
-            noted.extend(outgoing)
-            return outgoing
-
-        return acted
-
-    sensor.poll, sensor.on_write = noting(sensor.poll), noting(sensor.on_write)  # type: ignore[method-assign]
-    return noted
-
-
-class Ears:
-    """Collects notifications and lets a test wait until there are n of them."""
-
-    def __init__(self) -> None:
-        self.heard: list[bytes] = []
-        self._news = asyncio.Event()
-
-    def __call__(self, _: Any, data: bytearray) -> None:
-        self.heard.append(bytes(data))
-        self._news.set()
-
-    async def wait_heard(self, n_all: int) -> None:
-        while len(self.heard) < n_all:
-            self._news.clear()
-            await self._news.wait()
 
 
 async def test_a_scan_finds_three_sensors_by_name_and_service(make_world: Any) -> None:
@@ -211,107 +163,3 @@ async def test_three_sensors_stream_at_once_to_one_adapter(make_world: Any) -> N
         assert len(connected) == 3
         for listener in ears.values():
             await listener.wait_heard(3)
-
-
-async def test_an_mtu_too_small_for_ecg_is_error_10(make_world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with make_world() as world:
-        monkeypatch.setattr("becalm_simulator.bleak_backend.client.WANTED_MTU", 64)
-        ears = Ears()
-        async with BleakClient(await find(world, "SIM-HR 0001"), backend=world.radio.client) as client:
-            assert client.mtu_size == 64
-            await client.start_notify(PMD_CONTROL, ears)
-            await client.write_gatt_char(PMD_CONTROL, START_ECG, response=True)
-            await ears.wait_heard(1)
-        assert ears.heard == [bytes.fromhex("F0 02 00 0A 00")]
-
-
-async def test_a_dropped_link_is_told_and_the_sensor_can_be_met_again(make_world: Any) -> None:
-    async with make_world() as world:
-        for _ in range(3):
-            gone, ears = asyncio.Event(), Ears()
-            device = await find(world, "SIM-HR 0001")
-            client = BleakClient(device, partial(_set, gone), backend=world.radio.client)
-            await client.connect()
-            await client.start_notify(heart_rate.HEART_RATE, ears)
-            await ears.wait_heard(1)
-            await world.strap.drop()
-            await gone.wait()
-            assert not client.is_connected
-            with pytest.raises(BleakError):
-                await client.read_gatt_char(heart_sensor.BATTERY_LEVEL)
-            await client.disconnect()
-
-
-async def test_a_silent_link_looks_connected_and_can_be_left(make_world: Any) -> None:
-    async with make_world() as world:
-        gone, ears = asyncio.Event(), Ears()
-        client = BleakClient(await find(world, "SIM-EDA 0001"), lambda _: gone.set(), backend=world.radio.client)
-        await client.connect()
-        await client.start_notify(skin.UART_TX, ears)
-        await ears.wait_heard(1)
-        world.skin.set_silent(silent=True)
-        n_heard, n_lost = len(ears.heard), world.skin.lost[SignalKind.SKIN_CONDUCTANCE]
-        async with BleakClient(await find(world, "SIM-HR 0001"), backend=world.radio.client) as other:
-            others = Ears()
-            await other.start_notify(heart_rate.HEART_RATE, others)
-            await others.wait_heard(3)
-        assert client.is_connected
-        assert not gone.is_set()
-        assert len(ears.heard) <= n_heard + 1  # one may have been in the air
-        assert world.skin.lost[SignalKind.SKIN_CONDUCTANCE] > n_lost + 5
-        await client.disconnect()
-        assert gone.is_set()
-        world.skin.set_silent(silent=False)
-        async with BleakClient(await find(world, "SIM-EDA 0001"), backend=world.radio.client) as again:
-            later = Ears()
-            await again.start_notify(skin.UART_TX, later)
-            await later.wait_heard(3)
-
-
-async def test_a_sensor_switched_off_is_lost_and_then_not_found(make_world: Any) -> None:
-    async with make_world() as world:
-        gone = asyncio.Event()
-        device = await find(world, "SIM-HR 0001")
-        client = BleakClient(device, lambda _: gone.set(), backend=world.radio.client)
-        await client.connect()
-        world.strap.power_off()
-        await gone.wait()
-        with pytest.raises(BleakDeviceNotFoundError):
-            await BleakClient(device, timeout=0.3, backend=world.radio.client).connect()
-        async with BleakClient(await find(world, "SIM-EDA 0001"), backend=world.radio.client) as other:
-            assert other.is_connected  # the attempt that failed left the adapter usable
-
-
-async def test_a_cancelled_connection_attempt_leaves_the_adapter_usable(make_world: Any) -> None:
-    async with make_world() as world:
-        device = await find(world, "SIM-HR 0001")
-        world.strap.power_off()
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.2):
-                await BleakClient(device, timeout=4.0, backend=world.radio.client).connect()
-        async with BleakClient(await find(world, "SIM-EDA 0001"), backend=world.radio.client) as other:
-            assert other.is_connected
-
-
-async def test_two_agents_share_the_air_and_a_sensor_takes_one_at_a_time(make_world: Any) -> None:
-    async with make_world() as world, open_radio(world.address) as second:
-        taken = await find(world, "SIM-HR 0001")
-        async with BleakClient(taken, backend=world.radio.client) as client:
-            with pytest.raises(BleakDeviceNotFoundError):
-                await BleakClient(taken, timeout=0.3, backend=second.client).connect()
-            free = await BleakScanner.find_device_by_name("SIM-BELT 0001", timeout=2.0, backend=second.scanner)
-            assert free is not None
-            async with BleakClient(free, backend=second.client) as other:
-                assert client.is_connected
-                assert other.is_connected
-
-
-async def test_dropping_nobody_is_refused(make_world: Any) -> None:
-    async with make_world() as world:
-        device: VirtualDevice = world.strap
-        with pytest.raises(Exception, match="SIM-HR 0001: expected a connected peer to drop, got none"):
-            await device.drop()
-
-
-def _set(event: asyncio.Event, _: BleakClient) -> None:
-    event.set()

@@ -1,75 +1,35 @@
-"""Scoring against truth made by hand."""
-
-import math
-from typing import Any
+"""What happened to whom, tallied: paired, ranked, told by signal and by kind."""
 
 import pytest
+from tests.cli.score.conftest import episode
 
 from becalm_cli.happenings import AFTER, DISTURBING, NONE, Happenings, irregular_stretches
 from becalm_cli.matching import pair_up, rank_correlation, ranks
 from becalm_cli.score import count_staged, happened, report_staged
-from becalm_cli.score_arousal import report_arousal, score_arousal
 from becalm_cli.score_events import EventSeries, report_events, score_events
 from becalm_cli.score_ghosts import report_ghosts, score_ghosts
-from becalm_cli.score_indices import report_index, score_index
 from becalm_cli.score_quality import report_quality, report_verdicts, score_quality
-from becalm_cli.score_subsidence import report_subsidence, score_subsidence
 from becalm_cli.tally import Tally
-from becalm_cli.truth import Truth, heart_rate_bpm, rmssd_ms
 from becalm_protocol.derived import (
     Beat,
     BeatFlag,
     BreathPhase,
     BreathTurn,
     Derived,
-    Index,
-    Metrics,
     Reason,
     SignalQuality,
-    SlowMetrics,
 )
 from becalm_protocol.events import SignalKind
 from becalm_protocol.units import NS_PER_MS, NS_PER_S, ns_from_s
-from becalm_simulator.blocks import there_and_back, true_levels_us
 from becalm_simulator.body import Body
-from becalm_simulator.episode import Episode, EpisodeKind
+from becalm_simulator.episode import EpisodeKind
 from becalm_simulator.heart import HeartBeat
 from becalm_simulator.rhythm import BeatKind
-
-ALWAYS = range(10**15)
-
-
-def episode(kind: EpisodeKind, start_s: float, end_s: float) -> Episode:
-    return Episode(kind=kind, start_ns=ns_from_s(start_s), end_ns=ns_from_s(end_s))
-
-
-def heartbeats(*rr_s: float, early: int | None = None) -> tuple[HeartBeat, ...]:
-    """Beats after these intervals; `early` is the position of a ventricular one."""
-    beats, t_s = [], 0.0
-    for i, interval_s in enumerate(rr_s):
-        t_s += interval_s
-        kind = BeatKind.VENTRICULAR if i == early else BeatKind.SINUS
-        beats.append(HeartBeat(t_ns=ns_from_s(t_s), rr_s=interval_s, kind=kind))
-    return tuple(beats)
 
 
 def beat(idx: int, t_s: float, flag: BeatFlag = BeatFlag.OK) -> Beat:
     t_ns = ns_from_s(t_s)
     return Beat(beat_idx=idx, t_ns=t_ns, emitted_ns=t_ns, source=SignalKind.ECG, flag=flag, confirmed=True)
-
-
-def metrics(t_s: int, **known: Index) -> Metrics:
-    withheld = Index(reason=Reason.WARMING_UP)
-    indices = dict.fromkeys(Metrics.index_names(), withheld) | known
-    return Metrics(t_ns=t_s * NS_PER_S, emitted_ns=t_s * NS_PER_S, **indices)
-
-
-@pytest.fixture(scope="module")
-def truth() -> Truth:
-    """Two minutes of one undisturbed person."""
-    body = Body.from_seed(4)
-    body.until(120 * NS_PER_S)
-    return Truth(body)
 
 
 # ------------------------------------------------------------------------------------------------------- small parts
@@ -164,50 +124,6 @@ def test_what_was_staged_is_counted_by_kind() -> None:
     }
 
 
-# ------------------------------------------------------------------------------------------------------------- truth
-def test_true_heart_rate_is_of_five_beats_and_of_ten_with_an_early_one_among_them() -> None:
-    steady = heartbeats(*[0.5] * 5, *[1.0] * 5)
-    assert heart_rate_bpm(steady) == pytest.approx(60.0)
-    assert heart_rate_bpm(heartbeats(*[0.5] * 5, *[1.0] * 5, early=7)) == pytest.approx(80.0)
-    assert heart_rate_bpm(()) is None
-
-
-def test_true_rmssd_leaves_out_what_an_early_beat_touches() -> None:
-    alternating = [1.0, 1.02] * 30
-    assert rmssd_ms(heartbeats(*alternating)) == pytest.approx(20.0)
-    with_early = [*alternating[:30], 0.6, 1.4, *alternating[30:]]
-    assert rmssd_ms(heartbeats(*with_early, early=30)) == pytest.approx(20.0)
-    assert rmssd_ms(heartbeats(*with_early)) > 60.0  # type: ignore[operator]
-    assert rmssd_ms(heartbeats(*alternating[:40])) is None  # 40 s are not 80 % of a minute
-
-
-def test_true_breathing_and_responses_are_those_of_the_body(truth: Truth) -> None:
-    t_ns = 100 * NS_PER_S
-    breaths_per_min = truth.breathing_rate_bpm(t_ns)
-    inhalations_ns = [turn.t_ns for turn in truth.turns if turn.phase.value == "in" and turn.t_ns <= t_ns + NS_PER_S]
-    assert breaths_per_min == pytest.approx(180.0 * NS_PER_S / (inhalations_ns[-1] - inhalations_ns[-4]))
-    n = sum(40 * NS_PER_S < response.peak_ns <= t_ns for response in truth.responses)
-    assert truth.responses_per_min(t_ns) == n
-    assert truth.responses_per_min(20 * NS_PER_S) is None
-    assert truth.breathing_rate_bpm(0) is None
-
-
-def test_the_true_level_is_read_between_whole_seconds(truth: Truth) -> None:
-    body = Body.from_seed(4)
-    body.until(120 * NS_PER_S)
-    levels_us = true_levels_us(body)
-    assert len(levels_us) == 121
-    assert truth.level_us(10 * NS_PER_S) == levels_us[10]
-    assert truth.level_us(ns_from_s(10.5)) == pytest.approx((levels_us[10] + levels_us[11]) / 2)
-    assert truth.level_us(ns_from_s(500)) is None
-
-
-def test_the_true_level_does_not_lag() -> None:
-    smooth = there_and_back([*[1.0] * 400, 2.0, *[1.0] * 400])
-    assert smooth == pytest.approx(smooth[::-1], abs=1e-6)
-    assert max(smooth) == smooth[400] < 1.05
-
-
 # ----------------------------------------------------------------------------------------------------------- scoring
 def test_events_are_counted_overall_and_by_disturbance() -> None:
     tally = Tally()
@@ -222,93 +138,6 @@ def test_events_are_counted_overall_and_by_disturbance() -> None:
     assert report["muscle"]["f1"] == 0.5
     assert report["none"]["f1"] == 1.0
     assert report["muscle"]["timing_error_ms"] == {"median": -4.0, "p50_abs": 4.0, "p95_abs": 4.0, "p99_abs": 4.0}
-
-
-def test_an_index_is_covered_when_its_bound_reaches_the_truth(truth: Truth) -> None:
-    tally = Tally()
-    for t_s, off, kinds in ((60, 1.0, ["none"]), (70, -3.0, ["muscle"])):
-        true = truth.index("heart_rate_bpm", t_s * NS_PER_S, tick_ns=t_s * NS_PER_S)
-        assert true is not None
-        index = Index(value=true + off, bound=2.0, sample_ns=t_s * NS_PER_S)
-        score_index(tally, "heart_rate_bpm", metrics(t_s, heart_rate_bpm=index), truth=truth, kinds=kinds)
-    score_index(tally, "heart_rate_bpm", metrics(80), truth=truth, kinds=["none"])
-    report = report_index(tally, "heart_rate_bpm")
-    assert report["all"]["reported_share"] == pytest.approx(0.6667)
-    assert report["all"]["bound_coverage"] == 0.5
-    assert report["none"]["bound_coverage"] == 1.0
-    assert report["muscle"]["bound_coverage"] == 0.0
-    assert report["muscle"]["error"] == {"median": -3.0, "p50_abs": 3.0, "p95_abs": 3.0, "p99_abs": 3.0}
-    assert report["none"]["withheld_seconds"] == {"warming_up": 1}
-
-
-def test_arousal_is_scored_by_rank_and_against_the_persons_own_line(truth: Truth) -> None:
-    tally = Tally()
-    during = Happenings([episode(EpisodeKind.THREAT, 50, 52)], None)
-    off = dict.fromkeys((50, 51), 30.0)
-    shown = [
-        metrics(
-            t_s,
-            arousal=Index(
-                value=20.0 + 50.0 * truth.arousal(t_s * NS_PER_S) + off.get(t_s, 0.0), bound=5.0, sample_ns=0
-            ),
-        )
-        for t_s in range(40, 100)
-    ]
-    score_arousal(tally, [metrics(39), *shown], truth=truth, during=during)
-    report = report_arousal(tally)
-    assert report["bound_width_mean"] == 10.0
-    assert report["rank_correlation_within_person"]["n_people"] == 1  # type: ignore[index]
-    by_kind: dict[str, dict[str, Any]] = report["from_own_line"]  # type: ignore[assignment]
-    assert by_kind["all"]["reported_share"] == round(60 / 61, 4)
-    assert by_kind["all"]["bound_coverage"] == round(58 / 60, 4)
-    assert by_kind["threat"]["bound_coverage"] == 0.0
-    assert by_kind["threat"]["error"]["median"] > 20.0
-    assert by_kind["none"]["bound_coverage"] == by_kind["after"]["bound_coverage"] == 1.0
-
-
-def test_arousal_is_held_against_the_level_smoothed_as_it_is_too(truth: Truth) -> None:
-    level, smoothed = truth.arousal(0), []
-    for t_s in range(100):
-        level += (1.0 - math.exp(-1.0 / 30.0)) * (truth.arousal(t_s * NS_PER_S) - level)
-        smoothed.append(level)
-    shown = [metrics(t_s, arousal=Index(value=20.0 + 50.0 * smoothed[t_s], bound=0.05)) for t_s in range(40, 100)]
-    tally = Tally()
-    score_arousal(tally, shown, truth=truth, during=Happenings([], None))
-    report: dict[str, Any] = report_arousal(tally)
-    assert report["from_own_line_smoothed"]["all"]["bound_coverage"] == 1.0
-    assert report["from_own_line"]["all"]["bound_coverage"] < 0.9
-
-
-def test_subsidence_is_held_against_the_fall_of_the_latent_level(truth: Truth) -> None:
-    def level(t_s: int) -> float:
-        return 20.0 + 50.0 * truth.arousal(t_s * NS_PER_S)
-
-    def minute(end_s: int) -> float:
-        return sum(level(end_s - second) for second in range(60)) / 60.0
-
-    def slow(t_s: int, subsidence: Index) -> SlowMetrics:
-        told = dict.fromkeys(SlowMetrics.index_names(), Index(reason=Reason.WARMING_UP)) | {"subsidence": subsidence}
-        t_ns = t_s * NS_PER_S
-        return SlowMetrics(t_ns=t_ns, emitted_ns=t_ns, heart_source=None, breath_source=None, **told)
-
-    ticks = [metrics(t_s, arousal=Index(value=level(t_s), bound=5.0)) for t_s in range(120)]
-    fell = minute(60) - minute(90)
-    moments = [
-        slow(30, Index(reason=Reason.WARMING_UP)),
-        slow(60, Index(reason=Reason.CANNOT_TELL)),
-        slow(90, Index(value=fell + 1.0, bound=2.0)),
-        slow(90, Index(value=fell + 3.0, bound=2.0)),
-        slow(95, Index(value=fell, bound=2.0)),  # the value of half a minute is told six times, and counts once
-    ]
-    tally = Tally()
-    score_subsidence(tally, moments, ticks, truth=truth, started_ns=0)
-    report = report_subsidence(tally)
-    assert report["n_moments"] == 3
-    assert report["told_share"] == round(2 / 3, 4)
-    assert report["half_life_told_share"] == 0.0
-    assert report["bound_coverage"] == 0.5
-    assert report["bound_mean"] == 2.0
-    assert report["error_p95_abs"] == pytest.approx(3.0, abs=0.01)
 
 
 def test_reasons_are_held_against_what_happened() -> None:

@@ -1,115 +1,28 @@
-"""A backup is the archive at one moment; a restore gives it back to an empty one, or leaves that empty."""
+"""A restore gives a backup back to an empty archive, or leaves that empty."""
 
 import asyncio
-import errno
 import hashlib
 import json
-import os
-import time
 import zipfile
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import psycopg
 import pytest
-from tests.server.conftest import admin_url_of, drop_database
+from tests.server.backup.conftest import fill, fingerprint, opened
 
-from becalm_protocol.derived import Beat, BeatFlag, Index, Metrics, Reason
 from becalm_protocol.errors import ConfigError, StorageError
-from becalm_protocol.events import SignalKind
 from becalm_protocol.handshake import Source
-from becalm_protocol.units import NS_PER_S
 from becalm_server.archive import backup
 from becalm_server.archive.backup import back_up, restore
-from becalm_server.archive.content_hash import content_hashes
 from becalm_server.archive.entrances import open_entrances
 from becalm_server.archive.migrate import migrate
 from becalm_server.archive.packer import pack_session
-from becalm_server.archive.raw_rows import to_row
 from becalm_server.archive.records import SessionRecord
 from becalm_server.archive.statements import MIGRATIONS
-from becalm_server.archive.store import Archive, open_own_archive
 from becalm_server.archive.table_facts import tables
-from becalm_server.archive.upkeep import Upkeep
-from becalm_server.archive.writes import StreamMark, Write
-
-
-def a_database(cluster: Any, name: str, *, how: str = "") -> Iterator[str]:
-    with psycopg.connect(admin_url_of(cluster), autocommit=True) as admin:
-        admin.execute(f"create database {name} {how}".encode())
-    yield cluster.url.replace("@/becalm?", f"@/{name}?")
-    drop_database(admin_url_of(cluster), name)
-
-
-@pytest.fixture
-def other_url(cluster: Any) -> Iterator[str]:
-    """A database that was never migrated."""
-    yield from a_database(cluster, "other_host")
-
-
-@pytest.fixture
-def old_url(cluster: Any) -> Iterator[str]:
-    """Another one."""
-    yield from a_database(cluster, "old_host")
-
-
-@pytest.fixture
-def english_url(cluster: Any) -> Iterator[str]:
-    """A database that sorts as a dictionary does: small letters before the same in capitals."""
-    try:
-        yield from a_database(cluster, "english", how="template template0 locale_provider icu icu_locale 'en-US'")
-    except psycopg.errors.FeatureNotSupported as exc:
-        pytest.skip(f"this PostgreSQL knows no language: {exc}")
-
-
-@asynccontextmanager
-async def opened(url: str) -> AsyncIterator[Archive]:
-    async with open_own_archive(url) as archive, asyncio.TaskGroup() as group:
-        writing = group.create_task(archive.writer.run())
-        yield archive
-        await archive.writer.wait_drained()
-        writing.cancel()
-
-
-def writes(sensors: Any, seconds: range) -> list[Write]:
-    no_sensor = Index(reason=Reason.NO_SENSOR)
-    found = []
-    for n in seconds:
-        for k, data in enumerate(sensors.second(n)):
-            row = to_row(data.event, seq=data.seq, arrival_idx=3 * n + k)
-            mark = StreamMark(stream_id=row.stream_id, seq=row.seq, n_duplicates=0)
-            found.append(Write(session_id="one", raw=row, marks=(mark,), queued_ns=time.monotonic_ns()))
-        told = Metrics(
-            t_ns=n * NS_PER_S, emitted_ns=n * NS_PER_S,
-            **dict.fromkeys(Metrics.index_names(), no_sensor) | {"arousal": Index(value=n / 3, bound=0.1, sample_ns=n)},
-        )  # fmt: skip
-        beat = Beat(
-            beat_idx=n, t_ns=n, emitted_ns=n, source=SignalKind.ECG, rr_ms=n / 7, flag=BeatFlag.OK, confirmed=True
-        )
-        found.append(Write(session_id="one", conclusions=(told, beat), queued_ns=time.monotonic_ns()))
-    return found
-
-
-async def fill(url: str, sensors: Any, *, n_seconds: int = 20) -> None:
-    async with opened(url) as archive:
-        record = SessionRecord(
-            session_id="one", source=Source.LIVE, baseline_s=60.0, started_unix_ns=1_763_855_970 * NS_PER_S
-        )
-        await archive.add_session(record)
-        await archive.begin_session(record, streams=sensors.streams)
-        for write in writes(sensors, range(n_seconds)):
-            archive.writer.put_nowait(write)
-        await archive.writer.wait_drained()
-        await archive.end_session("one", duration_ns=1)
-        await archive.put_report("one", body='{"ö": 1}')
-        await Upkeep(archive).once()
-
-
-def fingerprint(url: str) -> dict[str, str]:
-    with psycopg.connect(url, options="-c default_transaction_isolation=repeatable\\ read") as connection:
-        return content_hashes(connection)
 
 
 async def test_restored_archive_has_the_same_content(
@@ -174,15 +87,6 @@ async def test_an_owner_without_roles_restores_nothing(
         assert tables(connection) == []
 
 
-def test_rows_that_may_be_hidden_are_no_smaller_backup(operators: list[str], tmp_path: Path) -> None:
-    migrate(operators[0])
-    with psycopg.connect(operators[0]) as connection:
-        connection.execute("create policy less on session as restrictive using (session_id <> 'one')")
-    with pytest.raises(StorageError, match="row security that may hide some of session"):
-        back_up(operators[0], tmp_path / "file")
-    assert list(tmp_path.iterdir()) == []
-
-
 async def test_the_language_of_the_database_changes_nothing(
     database_url: str, english_url: str, sensors: Any, tmp_path: Path
 ) -> None:
@@ -193,19 +97,6 @@ async def test_the_language_of_the_database_changes_nothing(
     saved = back_up(database_url, tmp_path / "file")
     assert await asyncio.to_thread(restore, english_url, tmp_path / "file") == saved
     assert back_up(english_url, tmp_path / "again").content_sha256 == saved.content_sha256
-
-
-def test_texts_are_sorted_by_their_bytes_in_every_table(database_url: str) -> None:
-    with psycopg.connect(database_url) as connection:
-        facts = {table.name: table for table in tables(connection)}
-        connection.execute("create table keyless (n int, name text)")
-        keyless = next(table for table in tables(connection) if table.name == "keyless")
-        assert facts["beat"].select().as_string().endswith(
-            ' order by "session_id" collate "C", "pipeline_version" collate "C", "source" collate "C", "beat_idx"'
-        )  # fmt: skip
-        assert keyless.select().as_string().endswith(' order by "n", "name" collate "C"')
-        for table in facts.values():
-            connection.execute(table.select())
 
 
 async def test_restore_into_timescale(timescale_url: str, database_url: str, sensors: Any, tmp_path: Path) -> None:
@@ -321,63 +212,3 @@ def test_a_backup_of_an_older_becalm_is_brought_up_to_date(old_url: str, other_u
     assert migrate(other_url).applied == ()
     with psycopg.connect(other_url) as connection:
         assert connection.execute("select session_id from session").fetchall() == [("old",)]
-
-
-async def test_backup_while_events_come_in_is_one_moment(
-    database_url: str, other_url: str, sensors: Any, tmp_path: Path
-) -> None:
-    """Whatever it holds is whole: acknowledged events are there, and none that was not yet acknowledged."""
-    async with opened(database_url) as archive, asyncio.TaskGroup() as group:
-        record = SessionRecord(session_id="one", source=Source.LIVE, baseline_s=60.0, started_unix_ns=10**18)
-        await archive.add_session(record)
-        await archive.begin_session(record, streams=sensors.streams)
-        saving = group.create_task(asyncio.to_thread(back_up, database_url, tmp_path / "file"))
-        for n in range(2_000):
-            for write in writes(sensors, range(n, n + 1)):
-                archive.writer.put_nowait(write)
-            await archive.writer.wait_drained()
-            if saving.done():
-                break
-    assert n > 1
-    restore(other_url, tmp_path / "file")
-    with psycopg.connect(other_url) as connection:
-        rows = connection.execute(
-            "select acked_seq, count(seq), coalesce(max(seq), 0) from stream left join raw_event using (stream_id)"
-            " group by stream_id, acked_seq"
-        ).fetchall()
-    assert len(rows) == 3
-    assert all(acked_seq == n_events == last_seq for acked_seq, n_events, last_seq in rows)
-
-
-def test_a_left_over_draft_changes_neither_owner_nor_place(database_url: str, tmp_path: Path) -> None:
-    draft, elsewhere = tmp_path / "file.part", tmp_path / "elsewhere"
-    draft.write_bytes(b"")
-    draft.chmod(0o666)
-    back_up(database_url, tmp_path / "file")
-    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
-    elsewhere.write_bytes(b"mine")
-    draft.symlink_to(elsewhere)
-    back_up(database_url, tmp_path / "file")
-    assert elsewhere.read_bytes() == b"mine"
-    assert not (tmp_path / "file").is_symlink()
-
-
-def test_a_good_backup_stays_until_the_next_is_on_the_disk(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(_file: int) -> NoReturn:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    (tmp_path / "file").write_bytes(b"good")
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(StorageError, match="No space left on device"):
-        back_up(database_url, tmp_path / "file")
-    assert [(one.name, one.read_bytes()) for one in tmp_path.iterdir()] == [("file", b"good")]
-
-
-def test_database_that_is_away_is_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="the database refused"):
-        back_up(f"postgresql://nobody@/none?host={tmp_path}", tmp_path / "file")
-    with pytest.raises(StorageError, match="cannot write"):
-        back_up("postgresql://nobody@/none", tmp_path / "none" / "file")
-    assert list(tmp_path.iterdir()) == []

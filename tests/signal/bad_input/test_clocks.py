@@ -1,0 +1,133 @@
+"""Gaps, wrong rates and times that run backwards give no wrong numbers."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.signal.bad_input.conftest import (
+    BEGIN_S,
+    STREAMS,
+    Counts,
+    S,
+    check_label,
+    info,
+    packets,
+    shown,
+    unusable,
+    wrong,
+)
+
+from becalm_protocol.derived import Derived
+from becalm_protocol.events import Clock, Gap, GapReason, SampleBlock, SignalKind
+
+
+@pytest.mark.parametrize("clock", Clock)
+@pytest.mark.parametrize("told", [True, False], ids=["told", "untold"])
+@pytest.mark.parametrize("gap_s", [0.01, 0.05, 0.15, 0.2, 0.5, 1.0, 3.0, 10.0, 60.0, 600.0])
+def test_a_gap_is_outlived(
+    body: dict[SignalKind, Counts], run_events: Callable[..., list[Derived]], gap_s: float, told: bool, clock: Clock
+) -> None:
+    events: list[SampleBlock | Gap] = []
+    for kind, counts in body.items():
+        rate_hz = STREAMS[kind][2]
+        cut, missing = round(BEGIN_S * rate_hz), round(gap_s * rate_hz)
+        before = list(packets(kind, counts[:cut]))
+        after = list(packets(kind, counts[cut:], at_s=BEGIN_S + gap_s, first=cut + missing))
+        events += [*before, *after]
+        if told:
+            hole = (round((BEGIN_S - 1 / rate_hz) * S), round((BEGIN_S + gap_s) * S))
+            gap = Gap(
+                stream_id=kind.value,
+                received_ns=hole[1],
+                start_ns=hole[0],
+                end_ns=hole[1],
+                reason=GapReason.NOT_A_NUMBER,
+            )
+            events.append(gap)
+    events.sort(key=lambda event: event.received_ns)
+    derived = run_events([info(kind, clock) for kind in STREAMS], events)
+    assert wrong(derived) == []
+    back_s = BEGIN_S + gap_s + 5.0
+    assert [unusable(derived, kind, back_s) for kind in STREAMS] == [None, None, None]
+    assert shown(derived, "heart_rate_bpm", from_s=back_s, to_s=back_s + 0.3)
+    assert shown(derived, "scl_us", from_s=back_s, to_s=back_s + 0.3)
+    if gap_s > 5.0:
+        assert shown(derived, "heart_rate_bpm", from_s=BEGIN_S + 4.5, to_s=BEGIN_S + gap_s) == []
+
+
+@pytest.mark.parametrize("clock", [Clock.DEVICE, Clock.ARRIVAL])
+@pytest.mark.parametrize("label", [0.5, 0.77, 0.95, 1.05, 1.3, 2.0])
+def test_a_wrong_rate_label_gives_no_wrong_rates(
+    body: dict[SignalKind, Counts], run_events: Callable[..., list[Derived]], label: float, clock: Clock
+) -> None:
+    check_label(body, run_events, label=label, clock=clock)
+
+
+@pytest.mark.parametrize("clock", Clock)
+def test_a_right_label_is_known_to_be_right_before_five_seconds_have_passed(
+    body: dict[SignalKind, Counts], run_events: Callable[..., list[Derived]], clock: Clock
+) -> None:
+    events = sorted((e for kind, counts in body.items() for e in packets(kind, counts)), key=lambda e: e.received_ns)
+    derived = run_events([info(kind, clock) for kind in STREAMS], events)
+    assert shown(derived, "heart_rate_bpm", from_s=4.5, to_s=5.0)
+
+
+@pytest.mark.parametrize("clock", [Clock.DEVICE, Clock.ARRIVAL])
+@pytest.mark.parametrize("factor", [0.5, 0.9, 1.1, 2.0])
+def test_a_rate_that_changes_under_way_is_followed(
+    body: dict[SignalKind, Counts], run_events: Callable[..., list[Derived]], factor: float, clock: Clock
+) -> None:
+    events: list[SampleBlock] = []
+    for kind, counts in body.items():
+        rate_hz = STREAMS[kind][2]
+        cut = round(BEGIN_S * rate_hz)
+        at = np.arange(cut, len(counts) - 1, 1.0 / factor)
+        again = np.rint(np.interp(at, np.arange(len(counts)), counts)).astype(np.int64)
+        size = max(1, round(0.25 * rate_hz))
+        events += packets(kind, counts[:cut])
+        for n in range(0, len(again), size):
+            part = tuple(int(count) for count in again[n : n + size])
+            last_ns = round((BEGIN_S + (n + len(part) - 1) / rate_hz / factor) * S)
+            events.append(
+                SampleBlock(
+                    stream_id=kind.value,
+                    received_ns=last_ns + 20_000_000,
+                    first_sample_idx=cut + n,
+                    sensor_ns=last_ns,
+                    counts=part,
+                )
+            )
+    events.sort(key=lambda event: event.received_ns)
+    derived = run_events([info(kind, clock) for kind in STREAMS], events)
+    found = wrong(derived)
+    late = [text for text in found if float(text.split(" ")[0]) > BEGIN_S + 16]
+    assert late == []
+    assert clock is Clock.ARRIVAL or found == []  # without stamps it takes seven seconds, and some beats, to be noticed
+    assert shown(derived, "heart_rate_bpm", from_s=60, to_s=62)
+    if clock is Clock.DEVICE and factor in {0.5, 2.0}:
+        assert shown(derived, "heart_rate_bpm", from_s=BEGIN_S + 4, to_s=BEGIN_S + 6)
+
+
+BACKWARDS: dict[str, Callable[[SampleBlock], dict[str, Any]]] = {
+    "stamps ten seconds back": lambda e: {"sensor_ns": (e.sensor_ns or 0) - 10 * S},
+    "stamps begin at zero": lambda e: {"sensor_ns": (e.sensor_ns or 0) - BEGIN_S * S},
+    "stamps an hour ahead": lambda e: {"sensor_ns": (e.sensor_ns or 0) + 3_600 * S},
+    "stamps run backwards": lambda e: {"sensor_ns": 2 * BEGIN_S * S - (e.sensor_ns or 0)},
+    "positions begin at zero": lambda e: {
+        "first_sample_idx": max(0, e.first_sample_idx - round(BEGIN_S * STREAMS[SignalKind(e.stream_id)][2]))
+    },
+    "arrivals five seconds back": lambda e: {"received_ns": e.received_ns - 5 * S},
+}
+
+
+@pytest.mark.parametrize("clock", Clock)
+@pytest.mark.parametrize("name", BACKWARDS)
+def test_time_that_goes_backwards_gives_no_wrong_numbers(
+    body: dict[SignalKind, Counts], run_events: Callable[..., list[Derived]], name: str, clock: Clock
+) -> None:
+    events = sorted((e for kind, counts in body.items() for e in packets(kind, counts)), key=lambda e: e.received_ns)
+    turned = [e if e.received_ns < BEGIN_S * S else dataclasses.replace(e, **BACKWARDS[name](e)) for e in events]
+    derived = run_events([info(kind, clock) for kind in STREAMS], turned)
+    assert wrong(derived) == []
