@@ -1,6 +1,6 @@
 """A session that nobody closes: the server does, and whatever its agent still brings is kept."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
 
 import pytest
@@ -15,11 +15,17 @@ from becalm_server.sessions import Sessions
 
 @pytest.fixture
 async def server_that_looks(start_server: Any, database_url: str, monkeypatch: Any) -> AsyncIterator[Any]:
-    """One for which a moment without an agent is two hours."""
-    for name, value in {"AFTER_START_S": 0.0, "LOOK_EVERY_S": 0.05, "STALE_S": 0.0}.items():
+    """One that looks all the time; for its sessions no hours pass before `hours_pass`."""
+    for name, value in {"AFTER_START_S": 0.0, "LOOK_EVERY_S": 0.05}.items():
         monkeypatch.setattr(abandoned, name, value)
     async with start_server(database_url) as server:
         yield server
+
+
+@pytest.fixture
+def hours_pass(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Make a moment without an agent two hours: a session that is being opened has none for a moment."""
+    return lambda: monkeypatch.setattr(abandoned, "STALE_S", 0.0)
 
 
 async def wait_closed(http: Any, session_id: str, *, beats: Any) -> dict[str, Any]:
@@ -32,13 +38,16 @@ async def wait_closed(http: Any, session_id: str, *, beats: Any) -> dict[str, An
     raise AssertionError("not closed")
 
 
-async def test_its_last_sample_is_its_end(server_that_looks: Any, make_sensors: Any) -> None:
+async def test_its_last_sample_is_its_end(
+    server_that_looks: Any, make_sensors: Any, hours_pass: Callable[[], None]
+) -> None:
     kept, left = make_sensors(), make_sensors()
     server = server_that_looks
     async with server.agent() as here, server.http() as http:
         await here.hello("agent that stays")
         under_way = (await here.open(kept.streams)).session_id  # older than the other one, so it is looked at first
         session_id = await server.leave(left, range(3))
+        hours_pass()
         closed = await wait_closed(http, session_id, beats=here)
         async with server.agent() as agent:
             await agent.hello()
@@ -55,19 +64,20 @@ async def test_its_last_sample_is_its_end(server_that_looks: Any, make_sensors: 
     assert (carried["ended_at"], carried["closed_by_server"]) == (None, False)
 
 
-async def test_one_that_no_sensor_ever_opened_ends_too(server_that_looks: Any) -> None:
+async def test_one_that_no_sensor_ever_opened_ends_too(server_that_looks: Any, hours_pass: Callable[[], None]) -> None:
     server = server_that_looks
     async with server.http() as http, server.client() as client:
         await client.hello()
         async with server.agent() as agent:
             await agent.hello()
             session_id = (await http.post("/v1/sessions")).json()["session_id"]
+        hours_pass()
         closed = await wait_closed(http, session_id, beats=client)
     assert (closed["started_at"], closed["duration_s"]) == (None, 0.0)
 
 
 async def test_one_that_is_erased_meanwhile_keeps_no_other_open(
-    server_that_looks: Any, make_sensors: Any, monkeypatch: pytest.MonkeyPatch
+    server_that_looks: Any, make_sensors: Any, hours_pass: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server, left = server_that_looks, make_sensors()
     found = Archive.abandoned_sessions
@@ -80,6 +90,7 @@ async def test_one_that_is_erased_meanwhile_keeps_no_other_open(
     async with server.http() as http, server.client() as client:
         await client.hello()
         session_id = await server.leave(left, range(1))
+        hours_pass()
         closed = await wait_closed(http, session_id, beats=client)
     assert closed["duration_s"] == 1.0
 
