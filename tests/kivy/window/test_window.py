@@ -76,6 +76,7 @@ async def test_a_lost_sensor_dims_its_curve_and_says_so(scripted: Any, person: A
         lost = StreamStatus(stream_id="belt", received_ns=0, state=StreamState.LOST)
         await scripted.send(person.live(lost, seq=2))
         await shown.until(lambda: panel.state_words == words.FROM_EARLIER)
+        await shown.pictures(5)  # the words are there before a busy machine has drawn them
         dimmed = await shown.brightness_in(panel.view)
         assert shown.practice.notice.startswith(words.BREATH_LOST)
         assert shown.practice._chips["breath"].mark == "bar"
