@@ -7,6 +7,12 @@ Z_95 = 1.96
 """Half width of a 95 % interval in standard deviations of a normal error."""
 
 
+def of_count(deviation: float) -> float:
+    """Return the half width of the 95 % interval of a count, which is off by a whole number or not at all."""
+    normal = Z_95 * deviation
+    return max(normal, math.ceil(normal - 0.5))
+
+
 def moments(numbers: Sequence[float]) -> tuple[float, float]:
     """Return mean and standard deviation of two numbers and more.
 

@@ -122,6 +122,7 @@ class _Heard:
     ms: float
     flag: BeatFlag
     error_ms: float | None
+    is_repaired: bool = False
 
 
 class BeatWindow:
@@ -166,7 +167,9 @@ class BeatWindow:
         if beat.flag in REPAIRED and beat.rr_ms is not None and beat.rr_corrected_ms is not None:
             # A missed beat has made one interval of two or three, an extra one two of one.
             n_beats = max(1, round(beat.rr_ms / beat.rr_corrected_ms))
-            self._heard.extend([_Heard(beat.rr_corrected_ms, BeatFlag.OK, beat.rr_error_ms)] * n_beats)
+            self._heard.extend(
+                [_Heard(beat.rr_corrected_ms, BeatFlag.OK, beat.rr_error_ms, is_repaired=True)] * n_beats
+            )
         elif beat.flag in HEARD and beat.rr_ms is not None:
             self._heard.append(_Heard(beat.rr_ms, beat.flag, beat.rr_error_ms))
             self._accepted_ns = max(beat.t_ns, self._accepted_ns or beat.t_ns)
@@ -213,7 +216,10 @@ class BeatWindow:
         if n < 3:  # they say little of their own spread
             variance = max(variance, self._usual_spread_ms2())
         ends_ms = math.hypot(math.sqrt(2.0) * BEAT_JITTER_MS, recent[0].error_ms or 0.0, recent[-1].error_ms or 0.0)
-        error_ms = math.hypot(Z_95 * math.sqrt(variance / n + (ends_ms / n) ** 2), newest - mean)
+        # What was not heard may have been an early beat: then the ten would count.
+        other = heard if any([rr.is_repaired for rr in recent]) else recent
+        far_ms = math.hypot(newest - mean, sum([rr.ms for rr in other]) / len(other) - mean)
+        error_ms = math.hypot(Z_95 * math.sqrt(variance / n + (ends_ms / n) ** 2), far_ms)
         if error_ms > MAX_RATE_BOUND_SHARE * mean:
             return Index(reason=Reason.TOO_MANY_ARTEFACTS)
         rate_bpm = 60_000.0 / mean

@@ -6,7 +6,7 @@ from collections import deque
 from becalm_protocol.derived import Index, Reason, SkinRecovery, SkinResponse
 from becalm_protocol.units import NS_PER_S
 from becalm_signal.arousal import Reading
-from becalm_signal.bounds import Z_95
+from becalm_signal.bounds import of_count
 from becalm_signal.stage import STALE_NS, SkinLevel
 
 WINDOW_NS = 60 * NS_PER_S
@@ -92,5 +92,5 @@ class SkinBoard:
             self._peaks_ns.popleft()
         n = sum([since_ns < peak_ns <= now_ns for peak_ns in self._peaks_ns])
         hidden = (n + 1.0) * max(0, window_ns - seen_ns) / seen_ns
-        bound = max(1.0, Z_95 * math.sqrt(WRONG_SHARE * (n + 1.0) + hidden))
+        bound = max(1.0, of_count(math.sqrt(WRONG_SHARE * (n + 1.0) + hidden)))
         return Index(value=n * WINDOW_NS / seen_ns, bound=bound * WINDOW_NS / window_ns, sample_ns=level.emitted_ns)

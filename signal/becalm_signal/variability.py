@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from becalm_protocol.derived import Index, Reason
 from becalm_protocol.units import NS_PER_S
-from becalm_signal.bounds import Z_95
+from becalm_signal.bounds import Z_95, of_count
 from becalm_signal.differences import IRREGULAR_SHARE, MIN_SPREAD, NEIGHBOURS, Differences, differences
 from becalm_signal.holes import Hole
 from becalm_signal.hrv import MAX_BOUND_SHARE, MIN_PAIRS, rmssd_index, why_short
@@ -152,9 +152,9 @@ def _pnn50(found: Differences, told: _Spread) -> Index:
     doubted = sum(abs(step) > PNN50_MS for hole in found.holes for step in hole.doubted_steps_ms() if any(hole.doubted))
     doubted += sum(hole.n_unseen(told.mean_ms) for hole in found.holes if hole.is_irregular)
     missing = NEIGHBOURS * math.sqrt(left_out * share * (1.0 - share))
-    normal = Z_95 * math.sqrt(near)
-    moved = max(normal, math.ceil(normal - 0.5))  # differences are counted whole
-    bound_pct = 100.0 * (math.hypot(moved / n, Z_95 * missing / (n + left_out)) + doubted / (n + left_out))
+    bound_pct = 100.0 * (
+        math.hypot(of_count(math.sqrt(near)) / n, Z_95 * missing / (n + left_out)) + doubted / (n + left_out)
+    )
     value_pct = 100.0 * beyond / n
     if bound_pct > max(MAX_PNN50_BOUND_PCT, MAX_BOUND_SHARE * value_pct):
         return Index(reason=Reason.TOO_MANY_ARTEFACTS if left_out else Reason.NOISY)

@@ -92,6 +92,22 @@ def test_two_intervals_of_an_uneven_heart_say_little_of_its_rate(make_rr: Any) -
     assert bounds[150.0] > 2.5 * bounds[0.0] > 0.0
 
 
+def test_what_was_missed_may_have_been_an_early_beat_so_that_ten_would_count(make_rr: Any) -> None:
+    """Five short intervals after long ones, one beat of them missed: the mean of the ten is within the bound."""
+    rr = [*make_rr(30), *[1000.0 + k % 3 for k in range(5)], *[900.0 + k % 3 for k in range(5)]]
+    window, now_ns = window_of(rr)
+    whole = window.heart_rate(now_ns)
+    rr[-4:-2] = [rr[-4] + rr[-3]]
+    window, now_ns = window_of(rr)
+    index = window.heart_rate(now_ns)
+    assert whole.bound is not None
+    assert whole.value is not None
+    assert index.bound is not None
+    assert index.value is not None
+    assert index.value == pytest.approx(whole.value, rel=0.01)
+    assert whole.bound < index.value - 60_000.0 / 950.0 <= index.bound
+
+
 def test_a_strap_may_be_late_with_its_intervals(make_rr: Any) -> None:
     window, now_ns = window_of(make_rr(30), source=SignalKind.RR)
     assert window.heart_rate(now_ns + 6_400_000_000).value is not None
