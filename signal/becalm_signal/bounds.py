@@ -8,7 +8,16 @@ Z_95 = 1.96
 
 
 def of_count(deviation: float) -> float:
-    """Return the half width of the 95 % interval of a count, which is off by a whole number or not at all."""
+    """Return the half width of the 95 % interval of a count, which is off by a whole number or not at all.
+
+    Parameters
+    ----------
+    deviation : standard deviation of its error, in counts
+
+    Returns
+    -------
+    half width in counts
+    """
     normal = Z_95 * deviation
     return max(normal, math.ceil(normal - 0.5))
 

@@ -31,6 +31,10 @@ HIDDEN_MARGIN = 1.5
 # Squares of neighbouring differences go together (0.25 for independent intervals).
 NEIGHBOURS = math.sqrt(1.5)
 MIN_SPREAD = math.sqrt(2.0)
+# How much stretches of a window differ is seen from so many of them. What breaks leave out is not missing at random: a
+# heart is moved by much of what moves electrodes.
+MIN_STRETCHES = 12
+NOT_AT_RANDOM = 1.4
 # An interval that differs so many usual deviations from the middle of its neighbours may be no sound one. Seen so,
 # respiratory swings are small.
 OUTLYING_DEVIATIONS = 4.0
@@ -118,7 +122,10 @@ def _add_holes(told: Differences, found: list[Hole], *, squares: Sequence[float]
         if expected is None:
             n_lost = k - 1 + (hole.before_ms is not None) + (hole.after_ms is not None)
             variance = 1.5 * max(spread, MIN_SPREAD * accepted) ** 2 * n_lost
-            left_out, hidden = (left_out + variance, hidden) if hole.broken else (left_out, hidden + variance)
+            if hole.broken:
+                left_out += max(variance, _of_stretches(squares, n_lost))
+            else:
+                hidden += variance
             continue
         total += expected
         n_known += k + 1
@@ -129,6 +136,12 @@ def _add_holes(told: Differences, found: list[Hole], *, squares: Sequence[float]
     told.sampling, told.repairing = math.sqrt(left_out) / n_known, math.sqrt(hidden) / n_known
     told.doubted = doubted / n_known
     told.holes = tuple(found)
+
+
+def _of_stretches(squares: Sequence[float], n_lost: int) -> float:
+    """Return the variance of the sum of so many lost squares, from how much stretches of as many differ."""
+    sums = [sum(squares[at : at + n_lost]) for at in range(0, len(squares) - n_lost + 1, n_lost)]
+    return (NOT_AT_RANDOM * moments(sums)[1]) ** 2 if len(sums) >= MIN_STRETCHES else 0.0
 
 
 def _doubted(hole: Hole, *, typical_ms: float, accepted: float) -> float:
