@@ -33,13 +33,40 @@ class StreamClock(Protocol):
         """Forget the positions so far: the next block begins anew after a gap."""
 
     def stream_ns(self, at: float) -> float:
-        """Return the time of a position on the stream's own even scale."""
+        """Return the time of a position on the stream's own even scale.
+
+        Parameters
+        ----------
+        at : position in samples since the start, also between two
+
+        Returns
+        -------
+        in ns, unrounded
+        """
 
     def session_ns(self, at: float) -> int:
-        """Return the session time of a position."""
+        """Return the session time of a position.
+
+        Parameters
+        ----------
+        at : position in samples since the start, also between two
+
+        Returns
+        -------
+        in whole ns
+        """
 
     def error_ns(self, at: float) -> float:
-        """Return the half width of a 95 % interval of `session_ns`, the link's smallest latency left out."""
+        """Return how unsure `session_ns` is, the link's smallest latency left out.
+
+        Parameters
+        ----------
+        at : position in samples since the start, also between two
+
+        Returns
+        -------
+        half width of a 95 % interval, in ns
+        """
 
 
 def clock_for(info: StreamInfo) -> StreamClock:

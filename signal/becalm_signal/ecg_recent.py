@@ -41,9 +41,27 @@ class RecentSamples:
             del self._samples[: -self._n_kept]
 
     def last(self, n_samples: int) -> list[float]:
-        """Return the newest samples, fewer where they are not there."""
+        """Return the newest samples.
+
+        Parameters
+        ----------
+        n_samples : how many
+
+        Returns
+        -------
+        shape (n_samples,), shorter where they are not there
+        """
         return self._samples[max(0, len(self._samples) - n_samples) :]
 
     def between(self, first: int, last: int) -> list[float]:
-        """Return the samples from position `first` to before `last`, fewer where they are not there."""
+        """Return the samples of a stretch.
+
+        Parameters
+        ----------
+        first, last : positions since the start; the last is not in it
+
+        Returns
+        -------
+        shape (last - first,), shorter where they are not there
+        """
         return self._samples[max(0, first - self._first) : max(0, last - self._first)]

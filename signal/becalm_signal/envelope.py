@@ -91,11 +91,29 @@ class Envelope:
             self._fit(received_ns)
 
     def offset_ns(self, clock_ns: float) -> float:
-        """Return what to add to a time of the clock for session time."""
+        """Return what to add to a time of the clock for session time.
+
+        Parameters
+        ----------
+        clock_ns : time of the clock in ns
+
+        Returns
+        -------
+        offset in ns
+        """
         return self._level_ns + self.drift * (clock_ns - self._at_ns)
 
     def error_ns(self, clock_ns: float) -> float:
-        """Return the half width of a 95 % interval of `offset_ns`, the constant smallest latency left out."""
+        """Return how unsure `offset_ns` is, the constant smallest latency left out.
+
+        Parameters
+        ----------
+        clock_ns : time of the clock in ns
+
+        Returns
+        -------
+        half width of a 95 % interval, in ns
+        """
         away_s = (clock_ns - self._at_ns) / NS_PER_S
         idle_ns = max(0.0, clock_ns - self._last_ns)
         deviation_ns = math.sqrt(self._level_variance + self._drift_variance * away_s * away_s)

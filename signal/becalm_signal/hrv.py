@@ -178,10 +178,16 @@ class BeatWindow:
         self._cached = self._cached_rate = None
 
     def heart_rate(self, now_ns: int) -> Index:
-        """Return 60000 / mean of the last five intervals, in 1/min (ten where ectopic ones are among them).
+        """Return 60000 / mean of the last five intervals (ten where ectopic ones are among them).
 
-        Bound: standard error of that mean (the rate varies from beat to beat), the jitter of both ends, and how far the
-        last five are from the ten.
+        Parameters
+        ----------
+        now_ns : the moment, session time in ns
+
+        Returns
+        -------
+        heart rate in 1/min; bound: standard error of that mean (the rate varies from beat to beat), the jitter of both
+            ends, and how far the last five are from the ten
         """
         if self._accepted_ns is None:
             return Index(reason=Reason.WARMING_UP)

@@ -25,7 +25,16 @@ class Leveller:
         self._ramp_square = sum(k * k for k in self._ramp)
 
     def course(self, part: Sequence[float]) -> list[float]:
-        """Return the course of a piece, shape (2 * reach + 1,); empty where it is flat."""
+        """Return the course of a piece.
+
+        Parameters
+        ----------
+        part : in the unit of the signal, shape (2 * reach + 1,)
+
+        Returns
+        -------
+        without mean and trend, of length 1, the same shape; empty where it is flat
+        """
         mean = sum(part) / len(part)
         slope = sum(map(mul, part, self._ramp)) / self._ramp_square
         return _unit([x - mean - slope * k for x, k in zip(part, self._ramp, strict=True)])

@@ -62,7 +62,16 @@ class SkinBoard:
         self._seen_ns += step_ns
 
     def level(self, now_ns: int) -> Index:
-        """Return the level in uS."""
+        """Return the level.
+
+        Parameters
+        ----------
+        now_ns : the moment, session time in ns
+
+        Returns
+        -------
+        level in uS
+        """
         if self._level is not None and now_ns - self._level.emitted_ns > STALE_NS:
             return Index(reason=Reason.SENSOR_LOST)
         return self._told
@@ -74,7 +83,13 @@ class SkinBoard:
     def response_rate(self, now_ns: int) -> Index:
         """Return responses a minute in what was seen of the last 60 s, 30 s of it and more.
 
-        Bound: responses missed, merged or made up, and those that may have come while noise hid them.
+        Parameters
+        ----------
+        now_ns : the moment, session time in ns
+
+        Returns
+        -------
+        rate in 1/min; bound: responses missed, merged or made up, and those that may have come while noise hid them
         """
         level = self._level
         if level is None:

@@ -97,7 +97,12 @@ class SlidingSpectrum:
         return sum(self._rr_ms) / 1000.0
 
     def powers_ms2(self) -> list[float]:
-        """Return the power at each whole number of cycles a window, in ms^2, shape (44,): together the variance."""
+        """Return the power at each whole number of cycles a window: together the variance.
+
+        Returns
+        -------
+        in ms^2, shape (44,)
+        """
         return self._powers_ms2(self._line())
 
     def _powers_ms2(self, line: _Line) -> list[float]:
@@ -122,7 +127,16 @@ class SlidingSpectrum:
         )
 
     def periodogram(self, frequency_hz: float) -> float:
-        """Return Scargle's periodogram (not normalised) at any frequency, in ms^2."""
+        """Return Scargle's periodogram (not normalised).
+
+        Parameters
+        ----------
+        frequency_hz : any
+
+        Returns
+        -------
+        in ms^2
+        """
         return self._powers_at([frequency_hz], self._line())[0]
 
     def _powers_at(self, frequencies_hz: list[float], line: _Line) -> list[float]:
