@@ -30,7 +30,7 @@ from becalm_protocol.events import Dropped, PhaseChange, RawEvent, SampleBlock, 
 from becalm_protocol.handshake import Waveform
 from becalm_protocol.units import NS_PER_S, s_from_ns
 from becalm_signal.fingerprint import events_sha256
-from becalm_signal.lane import MAX_BRIDGE_NS
+from becalm_signal.lane import bridge_ns
 from becalm_signal.neurokit_lane import RawSignal, session_report
 from becalm_signal.pipeline import Pipeline
 
@@ -96,7 +96,9 @@ def raw_signals(streams: Sequence[StreamInfo], events: Iterable[RawEvent]) -> li
     A hole that the pipeline bridges is bridged here too; a longer one is a single NaN, however long it lasted.
     """
     counts = {info.stream_id: array("d") for info in streams if info.sample_rate_hz}
-    n_bridged = {info.stream_id: int(MAX_BRIDGE_NS * (info.sample_rate_hz or 0.0) / NS_PER_S) for info in streams}
+    n_bridged = {
+        info.stream_id: int(bridge_ns(info.kind) * (info.sample_rate_hz or 0.0) / NS_PER_S) for info in streams
+    }
     next_idx: dict[str, int] = {}
     for event in events:
         if not isinstance(event, SampleBlock):

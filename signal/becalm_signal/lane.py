@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from becalm_protocol.events import Clock, Gap, SampleBlock, StreamInfo, StreamState
+from becalm_protocol.events import Clock, Gap, SampleBlock, SignalKind, StreamInfo, StreamState
 from becalm_protocol.handshake import Waveform
 from becalm_protocol.limits import MAX_SESSION_NS
 from becalm_protocol.units import NS_PER_MS, NS_PER_S
@@ -14,10 +14,37 @@ from becalm_signal.stage import STALE_NS, Output, Stage
 
 # Shorter holes are bridged by a straight line (a QRS hidden in one is 60-100 ms wide: its neighbours still stand).
 MAX_BRIDGE_NS = 150 * NS_PER_MS
+# A chest takes 2 to 15 s for a breath: a line over a second moves a turn by half of that at most, which shows as uneven
+# breaths, and so in the bound of their rate.
+MAX_BREATH_BRIDGE_NS = NS_PER_S
+OF_CHEST = frozenset(
+    {
+        SignalKind.RESPIRATION,
+        SignalKind.ACCELERATION_X,
+        SignalKind.ACCELERATION_Y,
+        SignalKind.ACCELERATION_Z,
+    }
+)
 # A hole longer than this is no stretch of session to fill with withheld values.
 MAX_FILLED_NS = 900 * NS_PER_S
 # Positions that run backwards are repeats, unless they go on doing so: then the sensor counts from zero again.
 MAX_REPEATED_S = 2.0
+
+
+def bridge_ns(kind: SignalKind) -> int:
+    """Return how long a hole of a signal may be to be bridged by a straight line.
+
+    Parameters
+    ----------
+    kind
+        What the stream carries.
+
+    Returns
+    -------
+    int
+        Nanoseconds, of what is missing between two samples.
+    """
+    return MAX_BREATH_BRIDGE_NS if kind in OF_CHEST else MAX_BRIDGE_NS
 
 
 class Lane:
@@ -46,7 +73,10 @@ class Lane:
         self.waited_for = info.clock is Clock.SESSION
         """Whether a tick waits for this stream: recordings always, live streams from their first block on."""
         self._stage = stage
-        self._n_bridged = int(MAX_BRIDGE_NS * self.rate_hz / NS_PER_S)
+        self._bridge_ns = bridge_ns(info.kind)
+        self._n_bridged = int(self._bridge_ns * self.rate_hz / NS_PER_S)
+        self._gap_ns = 0
+        """What misses in the longest gap told of since the newest block, if it may be bridged."""
         self._next: int | None = None
         self._heard = 0
         """Where the stage's samples end; what was missed since may still be bridged, unless it is lost."""
@@ -101,7 +131,9 @@ class Lane:
 
     def gap(self, gap: Gap) -> list[Output]:
         """Take a hole that the agent or a reader told of."""
-        if gap.end_ns - gap.start_ns <= MAX_BRIDGE_NS or self._next is None:
+        missing_ns = gap.end_ns - gap.start_ns - round(NS_PER_S / self.rate_hz)
+        if missing_ns <= self._bridge_ns or self._next is None:
+            self._gap_ns = max(self._gap_ns, missing_ns)
             return []
         out = self._restart(gap.start_ns, emitted_ns=max(gap.end_ns, gap.start_ns))
         self._broken = True
@@ -131,7 +163,10 @@ class Lane:
 
     def _keep_time(self, block: SampleBlock, first: int) -> list[Output]:
         """Let the clock take the block; restart the stage where what comes does not follow on what came."""
-        is_broken = self._broken or (self._next is not None and first - self._next > self._n_bridged)
+        missing = 0 if self._next is None else first - self._next
+        uncounted_ns = self._gap_ns - missing * NS_PER_S / self.rate_hz
+        is_broken = self._broken or missing > self._n_bridged or uncounted_ns > MAX_BRIDGE_NS
+        self._gap_ns = 0
         if is_broken:
             self.clock.restart()
         was_known = self.clock.is_rate_known
@@ -157,7 +192,7 @@ class Lane:
         if abs(rate_hz - self.rate_hz) <= RATE_LIMIT * self.rate_hz:
             return None
         self.rate_hz = rate_hz
-        self._n_bridged = int(MAX_BRIDGE_NS * rate_hz / NS_PER_S)
+        self._n_bridged = int(self._bridge_ns * rate_hz / NS_PER_S)
         return rate_hz
 
     def _hear(self, run: tuple[float, ...], *, at: int) -> list[Output]:

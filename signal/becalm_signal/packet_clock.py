@@ -118,13 +118,13 @@ class DeviceClock(PacketClock):
         self._odd_ns: float | None = None
         self._n_odd = 0
         self._pace = OddPace()
-        self._is_stamped = False
-        """Whether a stamp has agreed with the one before."""
+        self._is_known = False
+        """Whether stamps, or arrivals before them, have told the rate."""
 
     @property
     def is_rate_known(self) -> bool:
         """Whether stamps or arrivals have told the rate by now."""
-        return self._is_stamped if self._counter is None else self._counter.is_rate_known
+        return self._is_known if self._counter is None else self._counter.is_rate_known
 
     def accept(self, block: SampleBlock) -> bool:
         """Take the stamp, or count samples where it is odd; False: time may have passed that was not seen."""
@@ -140,7 +140,7 @@ class DeviceClock(PacketClock):
             period_ns = self._pace.feed(block)
             fits = period_ns is None and self._count(block, last=last, expected_ns=expected_ns)
             self._period_ns = period_ns or self._period_ns
-            self._is_stamped = self._is_stamped or period_ns is not None
+            self._is_known = self._is_known or period_ns is not None
         if self._counter is not None:
             self._counter.accept(block)
         elif not fits or not self._knots:
@@ -150,6 +150,7 @@ class DeviceClock(PacketClock):
     def restart(self) -> None:
         """Forget the packets so far, not the clock; stamps that were none get another chance."""
         if self._counter is not None:
+            self._is_known, self._period_ns = self._counter.is_rate_known, NS_PER_S / self._counter.rate_hz
             self._counter, self._zero_ns = None, None
             self._knots = deque(maxlen=self._knots.maxlen)
         self._pace.restart()
@@ -166,7 +167,7 @@ class DeviceClock(PacketClock):
         if n_samples > 0:
             self._period_ns += PERIOD_SHARE * off_ns / n_samples
         self._odd_ns, self._n_odd = None, 0
-        self._is_stamped = True
+        self._is_known = True
         self._pace.restart()
         self._envelope.feed(stream_ns, block.received_ns)
         last = block.first_sample_idx + len(block.counts) - 1
@@ -181,7 +182,7 @@ class DeviceClock(PacketClock):
             return False
         self._n_odd += 1
         if self._n_odd > MAX_ODD:
-            self._counter = ArrivalClock(NS_PER_S / self._period_ns)
+            self._counter = ArrivalClock(self.rate_hz, is_rate_known=self._is_known)
             self._knots = self._counter._knots
             return False
         if block.sensor_ns is not None and self._zero_ns is not None:
@@ -217,10 +218,10 @@ class ArrivalClock(PacketClock):
     A label that is further off is found out within ten seconds, and so is a rate that changes under way.
     """
 
-    def __init__(self, rate_hz: float) -> None:
+    def __init__(self, rate_hz: float, *, is_rate_known: bool = False) -> None:
         super().__init__(rate_hz, drift_sd=RATE_SD, drift_limit=RATE_LIMIT)
         self._counted_ns = 0.0
-        self._watch = RateWatch()
+        self._watch = RateWatch(is_right=is_rate_known)
         self._watched_ns = 0.0
         """Counted on where a break was taken for lost samples: a wrong rate looks like many of them."""
 

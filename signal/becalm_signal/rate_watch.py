@@ -34,11 +34,11 @@ class RateWatch:
     Definition of becalm: docs/indices.md.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_right: bool = False) -> None:
         self._stretches: deque[tuple[float, float]] = deque(maxlen=N_STEPS + 1)
         self._first: tuple[float, float] | None = None
         self._began_ns = 0
-        self.is_right = False
+        self.is_right = is_right
         """Whether the label is known to be right by now: some 3 s from the beginning."""
 
     def restart(self) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from becalm_protocol.derived import Derived, Metrics, Reason, SignalQuality
-from becalm_protocol.events import SampleBlock, SignalKind
+from becalm_protocol.events import Gap, GapReason, SampleBlock, SignalKind
 from becalm_protocol.handshake import Waveform
 from becalm_signal.fingerprint import events_sha256
 from becalm_signal.lane import Lane
@@ -105,6 +105,57 @@ def test_a_long_run_of_no_numbers_is_told_of_at_once_and_recovered_from(
     assert next(index.value for t_ns, index in ticks if t_ns >= back_ns) is not None
     if hole_s > 5.0:
         assert all(index.value is None for t_ns, index in ticks if (AT_S + 4) * NS < t_ns < (AT_S + hole_s) * NS)
+
+
+@pytest.mark.parametrize("breaths_bpm", [4.0, 8.0, 14.0, 30.0])
+@pytest.mark.parametrize("told", ["missing", "no number", "gap"])
+def test_a_breath_goes_on_over_a_second_that_is_missing(
+    make_track: Any, cut_blocks: Any, run_events: Any, breaths_bpm: float, told: str
+) -> None:
+    t_s = np.arange(180 * 25) / 25.0
+    noise = np.random.default_rng(7).normal(0, 0.02, len(t_s))
+    whole = make_track(np.sin(2 * np.pi * breaths_bpm / 60.0 * t_s) + noise, kind=SignalKind.RESPIRATION, rate_hz=25.0)
+    rng = random.Random(3)
+    spoilt = whole
+    for hole in range(60, 175, 10):
+        spoilt = holed(spoilt, from_s=hole + rng.uniform(0, 8), n_missing=rng.randint(18, 25), number=math.nan)
+    events = cut_blocks(spoilt, [13] * len(spoilt.counts))
+    if told != "no number":
+        events = without(events)
+    if told == "gap":
+        events = [part for pair in itertools.pairwise(events) for part in (*_gap_between(*pair), pair[1])]
+    derived = run_events([whole.info], events)
+    ticks: list[Any] = [
+        event.breathing_rate_bpm for event in derived if isinstance(event, Metrics) and event.t_ns > 62 * NS
+    ]
+    assert all(abs(tick.value - breaths_bpm) <= tick.bound for tick in ticks)
+    assert not [event for event in derived if isinstance(event, SignalQuality) and event.reason is Reason.SENSOR_LOST]
+
+
+def _gap_between(before: Any, after: Any) -> list[Gap]:
+    last = before.first_sample_idx + len(before.counts) - 1
+    n_missing = after.first_sample_idx - last - 1
+    if not n_missing:
+        return []
+    start_ns, end_ns = round(last * NS / 25), round(after.first_sample_idx * NS / 25)
+    return [Gap(stream_id=before.stream_id, received_ns=end_ns, start_ns=start_ns, end_ns=end_ns,
+                reason=GapReason.NOT_A_NUMBER)]  # fmt: skip
+
+
+def test_a_short_gap_whose_samples_were_not_counted_is_a_break(tracks: Any, cut_blocks: Any, run_events: Any) -> None:
+    track = tracks[SignalKind.RESPIRATION]
+    before = cut_blocks(replace(track, counts=track.counts[:750]), [25] * 30)
+    after = cut_blocks(replace(track, counts=track.counts[765:]), [25] * 50, first=750, shift_ns=600_000_000)
+    gap = Gap(
+        stream_id="respiration",
+        received_ns=30_600_000_000,
+        start_ns=29_960_000_000,
+        end_ns=30_600_000_000,
+        reason=GapReason.LINK_LOST,
+    )
+    derived = run_events([track.info], [*before, gap, *after])
+    told = [event.reason for event in derived if isinstance(event, SignalQuality) and event.t_ns > 20 * NS]
+    assert told[0] is Reason.SENSOR_LOST
 
 
 def test_a_stream_that_begins_without_a_number_is_lost_until_one_comes(
