@@ -8,7 +8,7 @@ from becalm_signal.clock import StreamClock
 from becalm_signal.kernels import Decimator
 from becalm_signal.skin_contact import SkinContact
 from becalm_signal.skin_jerk import JerkWatch
-from becalm_signal.skin_level import CLEAN_DELAY_S, SkinLevelFilter
+from becalm_signal.skin_level import SkinLevelFilter
 from becalm_signal.skin_responses import MIN_AMPLITUDE_US, NOISE_SDS, Found, ResponseFinder, Told
 from becalm_signal.stage import Output, QualityReporter, SkinLevel
 
@@ -81,7 +81,7 @@ class SkinStage:
         for at, raw in enumerate(samples, first):
             x = raw * self._scale_us
             sample = self._decimator.step(x)
-            is_jerk = sample is not None and self._jerks.step(sample)
+            is_jerk = sample is not None and self._jerks.step(sample, raw=x)
             reason = self._contact.step(at, x, is_jerk=is_jerk)
             if reason is not self._quality.reason:
                 out += self._change(reason, at=at, clock=clock)
@@ -105,7 +105,7 @@ class SkinStage:
     def _advance(self, at: int, sample: float, *, clock: StreamClock) -> list[Output]:
         level = self._level
         clean_us = level.step(sample)
-        told = self._responses.step(clean_us, raw=sample, noise_us=level.noise_us)
+        told = self._responses.step(clean_us, raw=sample, noise_us=level.noise_us, raw_noise_us=level.raw_noise_us)
         out: list[Output] = [self._tell(each, at=at, clock=clock) for each in told] if told else []
         if (self._n - self._base) % self._n_level == 0:
             told_level = level.told()
@@ -138,6 +138,5 @@ class SkinStage:
         )
 
     def _session_ns(self, where: float, *, clock: StreamClock) -> int:
-        """Return when a position of cleaned samples was, the delay of the cleaning taken off."""
-        early = max(0.0, self._base + where - CLEAN_DELAY_S * self._rate_hz)
-        return clock.session_ns((self._origin or 0) + early * self._decimator.factor)
+        """Return when a position of the finder was."""
+        return clock.session_ns((self._origin or 0) + max(0.0, self._base + where) * self._decimator.factor)

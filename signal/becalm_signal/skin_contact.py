@@ -5,14 +5,11 @@ from collections import deque
 from statistics import median
 
 from becalm_protocol.derived import Reason
+from becalm_signal.skin_jerk import SlopeWatch
 
-# Outside these the electrode is off the skin or shorted; faster than this it moved
-# (Kleckner 2018, 10.1109/TBME.2017.2758643).
+# Outside these the electrode is off the skin or shorted (Kleckner 2018, 10.1109/TBME.2017.2758643).
 MIN_SKIN_US = 0.05
 MAX_SKIN_US = 60.0
-MAX_SLOPE_US_S = 10.0
-# Over so long: a jerk is there at once, and a slope over single samples of a fast sensor would be its noise.
-SLOPE_OVER_S = 0.05
 # After a jump or lifted finger the level needs this long to mean something again.
 SETTLE_S = 2.0
 # A run of one and the same value is a rail when the sensor's own noise would hardly ever leave it alone that long:
@@ -35,7 +32,8 @@ class SkinContact:
 
     Notes
     -----
-    Delay: none, but a rail is known after 1 s and more; it ends 2 s after the last bad sample. Warm-up: none.
+    Delay: none, but a steep corner is known after 0.25 s, a rail after 1 s and more; it ends 2 s after the last bad
+    sample. Warm-up: none.
 
     References
     ----------
@@ -45,8 +43,7 @@ class SkinContact:
     def __init__(self, rate_hz: float, *, count_us: float) -> None:
         self._least_bend_us = LEAST_BEND_COUNTS * count_us
         self._n_longest_rest = round(LONGEST_REST_S * rate_hz)
-        self._slope_lag = max(1, round(SLOPE_OVER_S * rate_hz))
-        self._step_us = MAX_SLOPE_US_S * self._slope_lag / rate_hz
+        self._slopes = SlopeWatch(rate_hz)
         self._n_settle = round(SETTLE_S * rate_hz)
         self._share = 1.0 - math.exp(-1.0 / (EQUAL_TAU_S * rate_hz))
         self._n_second = max(2, round(rate_hz))
@@ -55,7 +52,7 @@ class SkinContact:
 
     def restart(self) -> None:
         """Begin again after a gap."""
-        self._recent: deque[float] = deque(maxlen=self._slope_lag + 1)
+        self._slopes.restart()
         self._bad_until = -1
         self._last: float | None = None
         self._step_before_us = 0.0
@@ -79,13 +76,12 @@ class SkinContact:
         -------
         what is wrong, or None
         """
-        recent = self._recent
-        recent.append(x)
+        is_jerk = self._slopes.step(x) or is_jerk
         stuck = self._stuck(x)
         if not MIN_SKIN_US <= x <= MAX_SKIN_US:
             self.reason = Reason.OFF_BODY if x < MIN_SKIN_US else Reason.OUT_OF_RANGE
             self._bad_until = at + self._n_settle
-        elif is_jerk or abs(x - recent[0]) > self._step_us:
+        elif is_jerk:
             self.reason = self.reason or Reason.MOTION
             self._bad_until = at + self._n_settle
         elif stuck is not None:

@@ -106,7 +106,8 @@ class SkinLevelFilter:
         self.clean_us = 0.0
         self.slow_us = 0.0
         self.noise_us = 0.0
-        """Standard deviation of the sensor's noise in the cleaned signal."""
+        self.raw_noise_us = 0.0
+        """Standard deviation of the sensor's noise in the cleaned signal, and as it comes."""
 
     def step(self, x: float) -> float:
         """Take one sample.
@@ -164,8 +165,8 @@ class SkinLevelFilter:
         """Once a second: what noise there is, and what a level told eight seconds ago was as seen from both sides."""
         if self._bends:
             lower = sorted(self._bends)[: max(1, int(LOWER_SHARE * len(self._bends)))]
-            noise_us = sum(lower) / len(lower) / LOWER_MEAN * self._white_share
-            self.noise_us = max(noise_us, NOISE_KEPT * self.noise_us)
+            self.raw_noise_us = max(sum(lower) / len(lower) / LOWER_MEAN, NOISE_KEPT * self.raw_noise_us)
+            self.noise_us = self.raw_noise_us * self._white_share
         if self._n < self._n_age:
             return
         level_us = self._seen_from(self._n_age)

@@ -1,8 +1,14 @@
-"""Skin-conductance responses in cleaned samples: onset, peak and half recovery, by an absolute threshold."""
+"""Skin-conductance responses: onset, peak and half recovery, by an absolute threshold.
 
-import itertools
+They are found in cleaned samples. Cleaning rounds the top of a quick one: where the samples as they came stand out
+above it by more than noise does, they tell height and peak.
+"""
+
 from collections import deque
 from dataclasses import dataclass
+
+from becalm_signal.skin_jerk import LEAST_RATE_HZ, corner
+from becalm_signal.skin_level import CLEAN_DELAY_S
 
 # Absolute, in uS: a threshold relative to the window's largest response finds 67 a minute on calm skin.
 MIN_AMPLITUDE_US = 0.05
@@ -15,19 +21,15 @@ MIN_STEEPEST_US_S = 0.05
 FOOT_SHARE = 0.15
 # A peak stands when nothing higher came for so long.
 HOLD_S = 0.3
-# Sweat comes faster than it dries: half recovery takes 2 to 10 s (Boucsein 2012). What has lost most of its height a
-# second later, in a fall about as steep as its rise, was a bump of noise or motion. The fall that was under way before
-# the response is no part of this.
+# Sweat comes faster than it dries: half recovery takes 2 to 10 s (Boucsein 2012), and 0.5 s in the quickest that is
+# simulated (NeuroKit2). What has lost three quarters of its height a second later, in a fall about as steep as its
+# rise, was a bump of noise or motion. The fall that was under way before the response is no part of this.
 JUDGED_AFTER_S = 1.0
-MAX_LOST_SHARE = 0.6
+MAX_LOST_SHARE = 0.75
 MAX_FALL_SHARE = 0.7
 BACKGROUND_S = 0.5
 # A level that has risen for so long before a rise goes on by itself: its own share of the rise is no response.
 RISING_S = 2.0
-# Skin takes a third of a second and more to rise; what is there from one sample to the next is a jerk of the electrode.
-# Slower sensors than this take a quick rise in one step themselves.
-MAX_STEP_SHARE = 0.85
-LEAST_JERK_RATE_HZ = 5.0
 # A second response on the flank of a first: the rise all but stops, and sets off anew.
 LEDGE_SHARE = 0.3
 RENEWED_SHARE = 0.5
@@ -35,6 +37,8 @@ RENEWED_SHARE = 0.5
 OVER_S = 2.0
 # From trough to peak noise reaches some five standard deviations in a minute; a response must be larger.
 NOISE_SDS = 6.0
+# Of the few samples around a top the highest lies above it by up to so many standard deviations of their noise.
+TOP_SDS = 2.0
 # Later than this another response, or drift, has taken over.
 MAX_RECOVERY_S = 30.0
 MAX_PENDING = 4
@@ -42,14 +46,14 @@ MAX_PENDING = 4
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One response; positions in cleaned samples, the onset between two of them."""
+    """One response; positions in samples since `restart`, the delay of the cleaning taken off."""
 
     onset: float
-    peak: int
+    peak: float
     amplitude_us: float
 
 
-Told = Found | tuple[Found, int]
+Told = Found | tuple[Found, float]
 """A response; or a response told before, and where half of its amplitude is lost."""
 
 
@@ -86,7 +90,7 @@ class ResponseFinder:
 
     Notes
     -----
-    Delay: a second after the peak; that of the cleaning is not taken off. Warm-up: none.
+    Delay: a second after the peak. Warm-up: none.
 
     References
     ----------
@@ -95,6 +99,8 @@ class ResponseFinder:
 
     def __init__(self, rate_hz: float) -> None:
         self._rate_hz = rate_hz
+        self._n_slope, self._corner_share = corner(rate_hz)
+        self._delay = CLEAN_DELAY_S * rate_hz
         self._hold = max(1, round(HOLD_S * rate_hz))
         self._judged_after = max(self._hold, round(JUDGED_AFTER_S * rate_hz))
         self._step_min = MIN_SLOPE_US_S / rate_hz
@@ -116,14 +122,14 @@ class ResponseFinder:
         self._recovering: tuple[Found, float] | None = None
         self._n = -1
 
-    def step(self, y: float, *, raw: float, noise_us: float = 0.0) -> list[Told]:
+    def step(self, y: float, *, raw: float, noise_us: float = 0.0, raw_noise_us: float = 0.0) -> list[Told]:
         """Take one cleaned sample.
 
         Parameters
         ----------
         y : in uS
         raw : the same moment before cleaning, in uS
-        noise_us : standard deviation of `y`
+        noise_us, raw_noise_us : their standard deviations
 
         Returns
         -------
@@ -141,7 +147,7 @@ class ResponseFinder:
             self._begin(self._n - 1, before, y=y, slope_us_s=slope_us_s)
         told: list[Told] = []
         if self._pending:
-            told += self._judge(y, slope_us_s, least_us=max(MIN_AMPLITUDE_US, NOISE_SDS * noise_us))
+            told += self._judge(y, slope_us_s, noise_us=noise_us, raw_noise_us=raw_noise_us)
         if self._recovering is not None:
             told += self._recover(y, *self._recovering)
         return told
@@ -202,7 +208,7 @@ class ResponseFinder:
         return (self._past[at] - self._past[earlier]) / (at - earlier) * self._rate_hz if at > earlier else 0.0
 
     # -------------------------------------------------------------------------------------------------- judgement
-    def _judge(self, y: float, slope_us_s: float, *, least_us: float) -> list[Told]:
+    def _judge(self, y: float, slope_us_s: float, *, noise_us: float, raw_noise_us: float) -> list[Told]:
         """Let go of what falls as it rose; give out what has lasted."""
         out: list[Told] = []
         for rise in tuple(self._pending):
@@ -210,21 +216,42 @@ class ResponseFinder:
             if self._n - rise.peak < self._judged_after:
                 continue
             self._pending.remove(rise)
-            if self._is_response(rise, y, least_us=least_us):
-                height_us = rise.peak_us - rise.foot_us
-                found = Found(rise.onset(self._rate_hz), rise.peak, height_us)
-                self._recovering = (found, rise.peak_us - height_us / 2.0)
+            top, top_us = self._top(rise, noise_us=raw_noise_us)
+            amplitude_us = top_us - rise.foot_us
+            if self._is_response(rise, y, amplitude_us=amplitude_us, noise_us=noise_us):
+                found = Found(rise.onset(self._rate_hz) - self._delay, top, amplitude_us)
                 out.append(found)
+                out += self._look_back(found, rise.peak, half_us=top_us - amplitude_us / 2.0)
         return out
 
-    def _is_response(self, rise: _Rise, y: float, *, least_us: float) -> bool:
+    def _look_back(self, found: Found, peak: int, *, half_us: float) -> list[Told]:
+        """Return the half recovery of a quick response, which has come by now; else wait for it."""
+        since_us = list(self._past)[peak - self._n - 1 :]
+        at = next((at for at, past_us in enumerate(since_us, peak) if past_us <= half_us), None)
+        if at is None:
+            self._recovering = (found, half_us)
+            return []
+        return [(found, at - self._delay)]
+
+    def _top(self, rise: _Rise, *, noise_us: float) -> tuple[float, float]:
+        """Return where the top is and how high: of the samples as they came, if these stand out above cleaned ones."""
+        oldest = self._n - len(self._raw) + 1
+        first, last = (max(0, round(at - self._delay) - oldest) for at in (rise.steep, rise.peak))
+        raw_us, at = max((self._raw[at], at) for at in range(first, last + 1))
+        if raw_us - TOP_SDS * noise_us > rise.peak_us:
+            return float(oldest + at), raw_us - TOP_SDS * noise_us
+        return rise.peak - self._delay, rise.peak_us
+
+    def _is_response(self, rise: _Rise, y: float, *, amplitude_us: float, noise_us: float) -> bool:
         height_us = rise.peak_us - rise.foot_us
         # To half a sample at either end.
         rise_s, step_s = (rise.peak - rise.foot) / self._rate_hz, 1.0 / self._rate_hz
-        of_itself_us = height_us - rise.by_itself_us_s * rise_s
-        if of_itself_us < least_us or not MIN_RISE_S - step_s <= rise_s <= MAX_RISE_S + step_s:
+        by_itself_us = rise.by_itself_us_s * rise_s
+        if amplitude_us - by_itself_us < MIN_AMPLITUDE_US or height_us - by_itself_us < NOISE_SDS * noise_us:
             return False
-        if self._rate_hz >= LEAST_JERK_RATE_HZ and self._is_jerk(rise):
+        if not MIN_RISE_S - step_s <= rise_s <= MAX_RISE_S + step_s:
+            return False
+        if self._rate_hz >= LEAST_RATE_HZ and self._is_jerk(rise):
             return False
         if rise.steep_us_s < MIN_STEEPEST_US_S + rise.before_us_s:
             return False
@@ -234,18 +261,18 @@ class ResponseFinder:
         return lost_us <= MAX_LOST_SHARE * height_us or fall_us_s <= MAX_FALL_SHARE * (rise.steep_us_s + drying_us_s)
 
     def _is_jerk(self, rise: _Rise) -> bool:
-        """Return whether most of the rise came from one uncleaned sample to the next."""
-        newest = self._n - len(self._raw) + 1
+        """Return whether the rise was a corner in uncleaned samples."""
+        oldest = self._n - len(self._raw) + 1
         # The cleaned signal is late by two or three samples.
-        first = max(0, rise.foot - newest - round(MIN_RISE_S * self._rate_hz))
-        part = list(self._raw)[first : max(0, rise.peak - newest) + 1]
-        steps = [after - before for before, after in itertools.pairwise(part)]
-        return bool(steps) and max(steps) > MAX_STEP_SHARE * (max(part) - min(part))
+        first = max(0, rise.foot - oldest - round(MIN_RISE_S * self._rate_hz))
+        part = list(self._raw)[first : max(0, rise.peak - oldest) + 1]
+        steps = [after - before for before, after in zip(part, part[self._n_slope :], strict=False)]
+        return bool(steps) and max(steps) > self._corner_share * (max(part) - min(part))
 
     def _recover(self, y: float, found: Found, half_us: float) -> list[Told]:
         if self._n - found.peak > MAX_RECOVERY_S * self._rate_hz:
             self._recovering = None
         elif y <= half_us:
             self._recovering = None
-            return [(found, self._n)]
+            return [(found, self._n - self._delay)]
         return []

@@ -9,7 +9,18 @@ from typing import Any
 
 import typer
 
-from becalm_cli.signal_bench import bounds, breath, contact, cost, heart, heart_rate, skin, strap, variability
+from becalm_cli.signal_bench import (
+    bounds,
+    breath,
+    contact,
+    cost,
+    heart,
+    heart_rate,
+    skin,
+    skin_simulated,
+    strap,
+    variability,
+)
 from becalm_cli.signal_bench.attempts import attempt
 from becalm_protocol.derived import PIPELINE_VERSION
 from becalm_protocol.errors import ConfigError
@@ -46,6 +57,7 @@ FIGURES: tuple[Figure, ...] = (
     Figure(name="skin_calm_rest", asked="<= 1 a minute", measure=skin.calm_rest),
     Figure(name="skin_stimuli", asked="each of four found, fewer others than NeuroKit2", measure=skin.four_stimuli),
     Figure(name="skin_virtual", asked="F1 ahead of NeuroKit2", measure=skin.virtual_skin),
+    Figure(name="skin_simulated", asked="F1 ahead of NeuroKit2", measure=skin_simulated.simulated_skin),
     Figure(name="bounds", asked=">= 95 % covered, each index, each kind of fault", measure=bounds.coverage),
     Figure(name="ghosts", asked="< 1 % while off the body", measure=bounds.ghosts),
     Figure(
