@@ -168,7 +168,7 @@ class EcgStage:
             return self._judge(emitted_ns, clock=clock)
         told: list[Peak] = []
         for peak in peaks:
-            self._contact.beat(peak.at, is_known=peak.is_known, is_new=peak.is_new)
+            self._contact.beat(peak.at, is_known=peak.is_known, is_usual=peak.is_usual)
             peak.error_ms = math.hypot(self._plateaus.error_ms(peak.at), self._timing.error_ms(peak.at))
             self._caution.beat(self._plateaus.height, is_cut=self._plateaus.is_cut)
             told += self._trust.hear(peak)

@@ -87,20 +87,20 @@ class ContactWatch:
             del self._bends[: self._n_segment]
             self._open.append(self._level)
 
-    def beat(self, at: float, *, is_known: bool, is_new: bool = False) -> None:
+    def beat(self, at: float, *, is_known: bool, is_usual: bool = True) -> None:
         """Take a beat; what came before it was no free electrode.
 
         Parameters
         ----------
         at : its sample since the restart
         is_known : it looks like beats before it
-        is_new : like none of the heart before electrodes came off
+        is_usual : like those that this heart has shown often before electrodes came off
         """
         if self._last is not None and 0.2 < (at - self._last) / self._rate_hz < 2.5:
             self._rr.append(at - self._last)
         self._last = at
         self._known.append(is_known)
-        is_as_before = is_known and not is_new
+        is_as_before = is_known and is_usual
         self._as_before.append(is_as_before)
         if is_as_before and self._is_off and self._is_heard():
             self.come_back()
@@ -119,8 +119,10 @@ class ContactWatch:
             self._heard = at if self._heard is None else max(self._heard, at)
 
     def has_fallen(self) -> bool:
-        """Whether it is quieter by far than it was with free electrodes; told once."""
-        fallen = self._is_off and self._loudest > RISEN * self._level
+        """Whether it is quieter by far than it was with free electrodes, or in noise; told once."""
+        if not self._is_off and self.rose_at is None:
+            self._loudest = 0.0
+        fallen = self._loudest > RISEN * self._level
         self._loudest = self._level if fallen else max(self._loudest, self._level)
         return fallen
 

@@ -14,7 +14,7 @@ N_DOUBTED = 8
 
 
 class HeartTrust:
-    """Holds beats back, at first and after `doubt`, until most of the last five have a shape and size seen before.
+    """Holds beats back, at first and after `doubt`, until some of the last five are alike in kind and size.
 
     Notes
     -----
@@ -63,12 +63,16 @@ class HeartTrust:
         if self._is_trusted:
             return [peak]
         self._held.append(peak)
-        steady = [k for k, held in enumerate(self._held) if held.is_steady]
-        judged = [self._held[k] for k in steady if k >= len(self._held) - N_JUDGED]
-        if len(judged) < (N_STEADY if any(held.is_new for held in judged) else self._n_needed):
+        alike = [k for k, held in enumerate(self._held) if held.kind is peak.kind]
+        steady = [k for k in alike if self._held[k].is_steady and k >= len(self._held) - N_JUDGED]
+        n_needed = N_STEADY if any(self._held[k].is_strange for k in steady) else self._n_needed
+        if not peak.is_steady or len(steady) < n_needed:
             return []
         self._is_trusted = True
         # The one before the first steady one is what that was like.
-        told = list(self._held)[max(0, steady[0] - 1) :]
+        first = max([k for k in alike if k < steady[0]], default=steady[0])
+        while first and self._held[first - 1].is_usual:
+            first -= 1
+        told = list(self._held)[first:]
         self._held.clear()
         return told

@@ -164,7 +164,7 @@ class BeatWindow:
             self._open = None
         self._confirmed_ns = beat.t_ns
         self._log.apply(beat)
-        if beat.flag in REPAIRED and beat.rr_ms is not None and beat.rr_corrected_ms is not None:
+        if beat.flag in REPAIRED and self._heard and beat.rr_ms is not None and beat.rr_corrected_ms is not None:
             # A missed beat has made one interval of two or three, an extra one two of one.
             n_beats = max(1, round(beat.rr_ms / beat.rr_corrected_ms))
             self._heard.extend(

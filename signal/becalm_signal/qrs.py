@@ -245,8 +245,7 @@ class QrsDetector:
                 self._quiet_since = beat.hump.at
                 self._set_deadline()
             self._placer.learn(beat.peak.balance)
-            at = beat.at * self._decimator.factor
-            found.append(Peak(at, beat.peak.height, beat.is_known, beat.is_steady, is_new=beat.like.is_new))
+            found.append(beat.told(every=self._decimator.factor))
 
     def _set_deadline(self) -> None:
         typical = self._usual.rr if self._usual.n_rr >= 2 else self.rate_hz

@@ -8,8 +8,9 @@ from statistics import median
 
 from becalm_signal.qrs_course import LIKE
 from becalm_signal.qrs_humps import Candidate
+from becalm_signal.qrs_peak import Peak
 from becalm_signal.qrs_place import Placed
-from becalm_signal.qrs_shapes import Likeness, Shapes
+from becalm_signal.qrs_shapes import Likeness, Shape, Shapes
 
 # A P wave lies up to this much before its QRS; no two beats are so close.
 LEAD_S = 0.3
@@ -44,15 +45,31 @@ class Found:
     hump: Candidate
     peak: Placed
     like: Likeness
-    is_known: bool = False
-    """Whether it looked like beats before it."""
     is_steady: bool = False
-    """Whether it was like one of them in size, too."""
+    """Whether it was like a beat before it, in size, too."""
+    is_known: bool = False
+    """Whether it looked like several of them."""
+    is_usual: bool = False
+    """Whether this heart has shown such often."""
+    kind: Shape | None = None
+    """What it has become one of."""
 
     @property
     def at(self) -> float:
         """Position of the peak."""
         return self.peak.at
+
+    def told(self, *, every: int) -> Peak:
+        """Return what is told of it; `every`: so many input samples make one decimated."""
+        return Peak(
+            self.at * every,
+            self.peak.height,
+            is_known=self.is_known,
+            is_usual=self.is_usual,
+            is_steady=self.is_steady,
+            is_strange=self.like.is_new and not self.like.is_own,
+            kind=self.kind,
+        )
 
 
 class Jury:
@@ -67,7 +84,7 @@ class Jury:
         self.shapes = Shapes(rate_hz)
         self._before: Shapes | None = None
         """What was known of the heart before it was lost."""
-        self._is_new = False
+        self._newest: Found | None = None
         self._rr: deque[float] = deque(maxlen=8)
         self._held: list[Found] = []
         self._last: float | None = None
@@ -96,9 +113,13 @@ class Jury:
 
     def settle_down(self) -> None:
         """Go on with the shapes put aside if the newest beat is one of them, else with those that came instead."""
-        if self._before is not None:
-            self.shapes = self.shapes if self._is_new else self._before
-            self._before = None
+        if self._before is None:
+            return
+        if self._newest is None or not self._newest.like.is_new:
+            self.shapes = self._before
+        if self._newest is not None and self._newest.kind is not None:
+            self._newest.kind.adopt()
+        self._before = None
 
     def see(self, samples: Sequence[float], hump: int, *, energy: float) -> Likeness:
         """Return what the hump at index `hump` of `samples` looks like: of the shapes put aside, if it has the size."""
@@ -107,7 +128,8 @@ class Jury:
         before = self._before.compare(samples, hump)
         if before.is_known(energy, least=LIKE):
             return before
-        return replace(self.shapes.compare(samples, hump), is_new=True)
+        is_own = max(before.share, before.turned) >= LIKE
+        return replace(self.shapes.compare(samples, hump), is_new=True, is_own=is_own)
 
     def accept(self, found: Found) -> list[Found]:
         """Take a hump as large as a beat; return the beats to tell, oldest first."""
@@ -180,9 +202,11 @@ class Jury:
             self._rr.append(found.at - self._last)
         self._last = found.at
         energy = found.hump.energy
-        found.is_known, found.is_steady = found.like.is_known(energy, least=LIKE), found.like.is_steady(energy)
-        self._is_new = found.like.is_new
-        self.shapes.learn(found.like, energy=found.hump.energy, side=found.peak.side)
+        like = found.like
+        found.is_known, found.is_steady = like.is_known(energy, least=LIKE), like.is_steady(energy)
+        found.is_usual = found.is_known and like.is_usual
+        found.kind = self.shapes.learn(like, energy=energy, side=found.peak.side)
+        self._newest = found
         return found
 
     def _is_regular(self) -> bool:

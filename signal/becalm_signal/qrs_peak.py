@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from becalm_signal.qrs_shapes import Shape
+
 
 @dataclass(slots=True)
 class Peak:
@@ -9,7 +11,15 @@ class Peak:
 
     at: float
     height: float
-    is_known: bool = False  # looks like beats before it
-    is_steady: bool = False  # and is like one of them in size, too
-    is_new: bool = False  # but like none of the heart that was heard before electrodes came off
-    error_ms: float = 0.0  # standard deviation of its time
+    is_known: bool = False
+    """Whether it looks like beats before it."""
+    is_usual: bool = False
+    """Whether these are beats that this heart has shown often."""
+    is_steady: bool = False
+    """Whether it looks like a beat before it and is as large as the last such."""
+    is_strange: bool = False
+    """Whether it is unlike all of the heart that was heard before electrodes came off, in any size and turned."""
+    kind: Shape | None = None
+    """The kind of beats that it has become one of."""
+    error_ms: float = 0.0
+    """Standard deviation of its time."""

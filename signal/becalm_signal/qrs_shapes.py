@@ -15,6 +15,8 @@ CLEARLY_LIKE = 0.95
 STEADY = 1.28
 SEEN_TWICE = 1.5
 SEEN_THRICE = 2.5
+# Knocks and noise may look like one of their own kind before them, but rarely so often lately.
+SEEN_OFTEN = 3.5
 
 
 @dataclass(slots=True)
@@ -29,6 +31,10 @@ class Shape:
     newest: float = 0.0
     """Energy of its newest beat."""
 
+    def adopt(self) -> None:
+        """Take it for one of this heart, however seldom it was seen."""
+        self.weight = max(self.weight, SEEN_OFTEN + 1.0)
+
 
 @dataclass(slots=True)
 class Likeness:
@@ -39,12 +45,21 @@ class Likeness:
     course: list[float]
     is_new: bool = False
     """Whether it is of no heart that was heard before electrodes came off."""
+    is_own: bool = False
+    """Whether it is of that heart, if in another size or turned."""
+    turned: float = 0.0
+    """Correlation with the nearest shape turned upside down."""
 
     @property
     def habit(self) -> float:
         """Where beats like it were placed so far; 0: nobody knows."""
         shape = self.shape
         return shape.side if shape is not None and self.share >= LIKE and shape.weight > SEEN_THRICE else 0.0
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether the nearest shape is one that this heart has shown often."""
+        return not self.is_new and self.shape is not None and self.shape.weight > SEEN_OFTEN
 
     def is_known(self, energy: float, *, least: float) -> bool:
         """Whether a hump of this energy is one of a shape that has been seen twice, in course and in size."""
@@ -57,7 +72,7 @@ class Likeness:
         )
 
     def is_steady(self, energy: float) -> bool:
-        """Whether a hump of this energy is like a beat before it in course and in size, if only like one."""
+        """Whether a hump of this energy is like a beat before it, and as large as the last such."""
         shape = self.shape
         return shape is not None and self.share >= LIKE and shape.newest < energy * STEADY < shape.newest * STEADY**2
 
@@ -120,13 +135,15 @@ class Shapes:
                 best.course = course
             for shape in self._known:
                 share = sum(map(mul, course, shape.course))
+                if -share > best.turned:
+                    best.turned = -share
                 if share > best.share:
                     best.share, best.shape, best.course = share, shape, course
             if best.share > CLEARLY_LIKE:
                 break
         return best
 
-    def learn(self, like: Likeness, *, energy: float, side: int) -> None:
+    def learn(self, like: Likeness, *, energy: float, side: int) -> Shape | None:
         """Take a beat into its shape, or as a new one.
 
         Parameters
@@ -134,9 +151,13 @@ class Shapes:
         like : what it was compared to
         energy : of its hump
         side : 1 upward, -1 downward
+
+        Returns
+        -------
+        the shape that it has become one of; None where too little of it was seen
         """
         if not like.course:
-            return
+            return None
         for known in self._known:
             known.weight *= FADE
         shape = like.shape
@@ -152,6 +173,7 @@ class Shapes:
             shape.weight += 1.0
         shape.newest = energy
         self._known.sort(key=lambda known: -known.weight)
+        return shape
 
     def _smooth(self, samples: Sequence[float], first: int) -> list[float]:
         """Return the samples about a hump from `first` on without mains, as many as there are."""

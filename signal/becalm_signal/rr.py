@@ -151,6 +151,8 @@ class RrFlagger:
     # ------------------------------------------------------------------------------------------------ measuring
     def _measure(self, new: _Pending, rr_ms: float) -> None:
         before = self._run[-1].rr_ms if self._run else None
+        if before is not None and before > MAX_RR_MS:
+            before = None  # a pause, or a break: no step from there
         usable = MIN_RR_MS <= rr_ms <= MAX_RR_MS
         if usable:
             self._recent.append(rr_ms)

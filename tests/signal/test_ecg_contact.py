@@ -34,6 +34,17 @@ def test_beats_that_look_like_none_before_are_a_heart_where_it_is_recognised(is_
     assert told[14:] == [None if is_recognised else Reason.NOISY] * 6
 
 
+@pytest.mark.parametrize("is_usual", [True, False])
+def test_amid_much_noise_only_beats_shown_often_say_that_electrodes_are_on(is_usual: bool) -> None:
+    watch, told = ContactWatch(130.0), []
+    for n in range(16):
+        watch.feed([(1.0 if n < 10 else 20.0) * (k % 2) for k in range(130)])
+        watch.beat(130.0 * (n + 1), is_known=True, is_usual=is_usual or n < 10)
+        told.append(watch.judge())
+    assert told[:11] == [None] * 11
+    assert told[-1] is (None if is_usual else Reason.OFF_BODY)
+
+
 def test_what_is_usual_is_learned_anew_after_a_dead_lead() -> None:
     watch, told = ContactWatch(130.0), []
     for n in range(20):

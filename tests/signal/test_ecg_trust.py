@@ -9,6 +9,7 @@ from becalm_protocol.derived import Beat, Reason, SignalQuality
 from becalm_protocol.events import SignalKind
 from becalm_signal.ecg_trust import HeartTrust
 from becalm_signal.qrs_peak import Peak
+from becalm_signal.qrs_shapes import Shape
 
 RATE_HZ = 130.0
 
@@ -39,9 +40,26 @@ def test_another_heart_than_before_has_to_show_three() -> None:
     for at in range(3):
         trust.hear(peak(float(at), is_steady=True))
     trust.doubt()
-    told = [trust.hear(Peak(float(at), 1.0, is_steady=True, is_new=True)) for at in range(4, 7)]
+    told = [trust.hear(Peak(float(at), 1.0, is_steady=True, is_strange=True)) for at in range(4, 7)]
     assert [len(beats) for beats in told] == [0, 0, 3]
     assert trust.is_trusted
+
+
+def test_beats_of_two_kinds_do_not_vouch_for_each_other() -> None:
+    kinds = [Shape([1.0], 1.0, 1.0), Shape([-1.0], 1.0, -1.0)]
+    trust = HeartTrust()
+    told = [trust.hear(Peak(float(at), 1.0, is_steady=at > 1, kind=kinds[at % 2])) for at in range(6)]
+    assert [len(beats) for beats in told] == [0, 0, 0, 0, 0, 0]
+    told_last = trust.hear(Peak(6.0, 1.0, is_steady=True, kind=kinds[0]))
+    assert [beat.at for beat in told_last] == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+
+
+def test_what_came_before_the_first_of_a_kind_is_not_told() -> None:
+    noise, heart = Shape([1.0], 1.0, 1.0), Shape([-1.0], 1.0, -1.0)
+    trust = HeartTrust()
+    trust.hear(Peak(0.0, 1.0, is_steady=True, kind=noise))
+    told = [trust.hear(Peak(float(at), 1.0, is_steady=at > 1, kind=heart)) for at in range(1, 5)]
+    assert [beat.at for beat in told[-1]] == [1.0, 2.0, 3.0, 4.0]
 
 
 def test_eight_unsteady_beats_are_refused() -> None:

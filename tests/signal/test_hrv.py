@@ -79,6 +79,18 @@ def test_after_a_break_the_rate_is_told_with_the_second_interval_before_it_is_co
     assert told[-1].sample_ns == t_ns
 
 
+def test_no_interval_after_a_break_is_taken_for_two(make_rr: Any) -> None:
+    flagger, window, t_ns = RrFlagger(SignalKind.ECG), BeatWindow(SignalKind.ECG), 0
+    told = []
+    for rr in [None, *make_rr(40, mean_ms=650.0, rsa_ms=10.0), None, 1300.0, 1310.0, 1290.0]:
+        t_ns += round((rr or 5000.0) * 1e6)
+        for beat in flagger.push(t_ns, rr_ms=rr, emitted_ns=t_ns):
+            window.apply(beat)
+        told.append(window.heart_rate(t_ns).value)
+    assert told[40] == pytest.approx(92.0, abs=3.0)
+    assert [value for value in told[41:] if value is not None and value > 60.0] == []
+
+
 def test_two_intervals_of_an_uneven_heart_say_little_of_its_rate(make_rr: Any) -> None:
     bounds = {}
     for early_ms in (0.0, 150.0):

@@ -25,6 +25,7 @@ FIRST_PERSON = 30_000
 SECONDS = 300
 BACK_S = 5.0
 RATE_OUTLIVES_S = 3.0
+SEEN_S = 1.0
 FIRST_OFF_S, OFF_S, ON_S = 25.0, (2.0, 15.0), (15.0, 25.0)
 WORN = {
     "mitdb": ("ecg_mv", STRAP_RATE_HZ),  # resampled
@@ -93,7 +94,11 @@ class _Wearer:
 
 
 def off_the_body(data: Path, *, quick: bool) -> dict[str, Any]:
-    """Score what is told of a heart while electrodes hang, are handled or tapped, and how soon it is back."""
+    """Score what is told of a heart while electrodes hang, are handled or tapped, and how soon it is back.
+
+    That electrodes came off is known once a beat is due: what is told until then of the moment before is no ghost.
+    Ghosts are rates of a moment off the body, and those that are still shown a second after they came off.
+    """
     del data
     result: dict[str, Any] = {}
     for number, (hanging, put_back) in enumerate(product(HANGING, PUT_BACK)):
@@ -106,7 +111,7 @@ def off_the_body(data: Path, *, quick: bool) -> dict[str, Any]:
 
 
 def _figures(wearers: Sequence[_Wearer]) -> dict[str, Any]:
-    shown, back_s, called_off, n_ghosts, lasted_s = [], [], [], 0, 0.0
+    shown, seen, back_s, called_off, n_ghosts, lasted_s = [], [], [], [], 0, 0.0
     for wearer in wearers:
         settled = {beat.beat_idx: beat for beat in wearer.derived if isinstance(beat, Beat)}
         ticks = [(tick.t_ns, tick.heart_rate_bpm) for tick in wearer.derived if isinstance(tick, Metrics)]
@@ -115,6 +120,8 @@ def _figures(wearers: Sequence[_Wearer]) -> dict[str, Any]:
             n_ghosts += sum(beat.t_ns in during and beat.flag is BeatFlag.OK for beat in settled.values())
             lasted_s += end_s - begin_s
             shown += [(index, during) for t_ns, index in ticks if t_ns in during]
+            late = range(ns_from_s(begin_s + SEEN_S), during.stop)
+            seen += [index.value is not None for t_ns, index in ticks if t_ns in late]
             after_ns = (t_ns for t_ns, index in ticks if _is_of_after(index, during.stop))
             back_s.append(next(after_ns, SECONDS * NS_PER_S) / NS_PER_S - end_s)
         called_off += [
@@ -124,6 +131,7 @@ def _figures(wearers: Sequence[_Wearer]) -> dict[str, Any]:
         ]
     return {
         "heart_rate_told_pct": _pct([index.value is not None for index, _ in shown]),
+        "heart_rate_told_a_second_on_pct": _pct(seen),
         "of_a_moment_off_the_body_pct": _pct(
             [index.sample_ns is not None and index.sample_ns in during for index, during in shown]
         ),
