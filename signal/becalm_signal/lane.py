@@ -52,7 +52,7 @@ class Lane:
 
     Notes
     -----
-    Delay: none but that of its stage. Warm-up: none. Holes below 150 ms are bridged along a straight line.
+    Delay: none but that of its stage. Warm-up: none. Holes up to 150 ms (belt and tilt of a chest: 1 s) are bridged.
 
     References
     ----------
