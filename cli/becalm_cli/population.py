@@ -42,7 +42,8 @@ LEGEND = {
     " of 0 to 100, error and coverage against the person's own best straight line from latent to shown;"
     " from_own_line_smoothed: from the latent level smoothed over 30 s, as the index is",
     "subsidence": "every half minute from three minutes of practice on: told, or 'cannot tell'; error and coverage of"
-    " what was told against the fall of the latent level from the first minute of practice to the last, on that line",
+    " what was told against the fall of the latent level from the first minute of practice to the last, on that line;"
+    " half_life_coverage: against the exponential that fits the latent level of practice best",
     "quality_seconds": "seconds by signal, what was under way, and the reason given ('usable': none)",
     "verdicts": "seconds called unusable or usable while nothing of the body was to be seen, or while nothing disturbed"
     " it for a minute; sensitivity and specificity: shares that were called right",

@@ -1,7 +1,8 @@
 """Subsidence held against the fall of latent arousal, in points of the person's own straight line."""
 
+import math
 from collections.abc import Sequence
-from statistics import fmean, linear_regression
+from statistics import correlation, fmean, linear_regression
 
 from becalm_cli.tally import Tally, ratio
 from becalm_cli.truth import Truth
@@ -13,6 +14,9 @@ POINT_STEP = 0.01
 # It is told anew every half minute, and compares a minute with a minute.
 EVERY_NS = 30 * NS_PER_S
 EDGE_S = 60
+# Half-lives of 5 s to 2 h in steps of an eighth of an octave.
+HALF_LIVES_S = [5.0 * 2.0 ** (step / 8.0) for step in range(84)]
+LATENT_STEP_NS = 5 * NS_PER_S
 
 
 def score_subsidence(
@@ -29,6 +33,10 @@ def score_subsidence(
             continue
         tally.count(NAME, "moments")
         tally.count(NAME, "half_lives", n=moment.half_life_s.value is not None)
+        half_life = moment.half_life_s
+        if half_life.value is not None and half_life.bound is not None:
+            true_s = _half_life_s(truth, started_ns, moment.t_ns)
+            tally.count(NAME, "half_lives_covered", n=abs(half_life.value - true_s) <= half_life.bound)
         if index.value is None or index.bound is None:
             continue
         fell = slope * (_minute(truth, started_ns + EDGE_S * NS_PER_S) - _minute(truth, moment.t_ns))
@@ -46,6 +54,7 @@ def report_subsidence(tally: Tally) -> dict[str, object]:
         "n_moments": tally.n(NAME, "moments"),
         "told_share": ratio(n_told, tally.n(NAME, "moments")),
         "half_life_told_share": ratio(tally.n(NAME, "half_lives"), tally.n(NAME, "moments")),
+        "half_life_coverage": ratio(tally.n(NAME, "half_lives_covered"), tally.n(NAME, "half_lives")),
         "bound_coverage": ratio(tally.n(NAME, "covered"), n_told),
         "wrong_direction_share": ratio(tally.n(NAME, "wrong_way"), n_told),
         "bound_mean": tally.mean(NAME, "bound", step=POINT_STEP),
@@ -55,3 +64,16 @@ def report_subsidence(tally: Tally) -> dict[str, object]:
 
 def _minute(truth: Truth, end_ns: int) -> float:
     return fmean(truth.arousal(end_ns - second * NS_PER_S) for second in range(EDGE_S))
+
+
+def _half_life_s(truth: Truth, started_ns: int, end_ns: int) -> float:
+    """Return the half-life of the exponential fall that fits the latent level best, infinite where none does."""
+    times_ns = range(started_ns, end_ns + 1, LATENT_STEP_NS)
+    levels = [truth.arousal(t_ns) for t_ns in times_ns]
+    since_s = [(t_ns - started_ns) / NS_PER_S for t_ns in times_ns]
+    fits = {
+        half_life_s: correlation(levels, [math.exp2(-t_s / half_life_s) for t_s in since_s])
+        for half_life_s in HALF_LIVES_S
+    }
+    best_s = max(fits, key=fits.__getitem__)
+    return best_s if fits[best_s] > 0.0 else math.inf

@@ -23,6 +23,8 @@ SMOOTH_S = 30.0
 # How far the smoothing lags is seen by a faster one; over this time breathing averages out.
 FAST_S = 10.0
 Z_CLIP = 3.0
+# What falls farther than counts goes on falling: its course, of which half-lives are, is cut off here only.
+FAR_CLIP = 10.0
 POINTS_PER_Z = 10.0
 # A feature counts when the baseline has at least this many seconds of it.
 MIN_FEATURE_S = 10
@@ -108,7 +110,18 @@ class _Norm:
 
 
 Score = tuple[float, float, float]
-"""A feature now: its weight, its z, and the variance of its reading after smoothing."""
+"""A feature now: its weight, its z clipped at `FAR_CLIP`, and the variance of its reading after smoothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArousalNow:
+    """The index, and what it is made of."""
+
+    index: Index
+    features: tuple[str, ...] | None = None
+    """Names of the features that count now, in the order of the table; None where the index is withheld."""
+    far: float | None = None
+    """The same mean where no feature stops counting at three deviations: the index of smaller changes."""
 
 
 @dataclass(slots=True)
@@ -120,6 +133,8 @@ class _Smooth:
     spread: float
     fast: float
     """The mean smoothed less."""
+    far: float
+    """The mean of z that is hardly clipped."""
 
     def follow(self, other: "_Smooth", elapsed_s: float) -> None:
         """Go on towards the newest."""
@@ -127,6 +142,7 @@ class _Smooth:
         self.mean += share * (other.mean - self.mean)
         self.variance += share * (other.variance - self.variance)
         self.spread += share * (other.spread - self.spread)
+        self.far += share * (other.far - self.far)
         self.fast += (1.0 - math.exp(-elapsed_s / FAST_S)) * (other.mean - self.fast)
 
 
@@ -152,7 +168,7 @@ class Arousal:
         self._smooth: _Smooth | None = None
         self._before_ns: int | None = None
 
-    def tick(self, now_ns: int, readings: dict[str, Reading], *, pacing: bool) -> Index:
+    def tick(self, now_ns: int, readings: dict[str, Reading], *, pacing: bool) -> ArousalNow:
         """Return the index at `now_ns` from the features at hand; `pacing`: a pacer sets the breath.
 
         Parameters
@@ -163,30 +179,31 @@ class Arousal:
 
         Returns
         -------
-        arousal in points with its bound, or the reason why it is withheld
+        arousal in points with its bound, or the reason why it is withheld, and what it is made of
         """
         if pacing and self._norms is not None:
             self._is_collecting = False
         if self._is_collecting and now_ns % NS_PER_S == 0:
             self._collect(readings)
         if self._norms is None:
-            return Index(reason=Reason.BASELINE)
-        scores: list[Score] = []
-        systems: set[System] = set()
-        for norm in self._norms:
-            feature = norm.feature
-            reading = readings.get(feature.name)
-            if reading is not None and not (pacing and feature.forced_by_pacer):
-                scores.append(_score(norm, reading))
-                systems.add(feature.system)
-        if not scores:
+            return ArousalNow(index=Index(reason=Reason.BASELINE))
+        at_hand = [
+            (norm, readings[norm.feature.name])
+            for norm in self._norms
+            if norm.feature.name in readings and not (pacing and norm.feature.forced_by_pacer)
+        ]
+        if not at_hand:
             self._smooth = None
-            return Index(reason=Reason.TOO_FEW_SIGNALS)
-        smooth = self._smoothed(_mean(scores), now_ns)
-        value = min(100.0, max(0.0, 50.0 + POINTS_PER_Z * smooth.mean))
-        error_z = _error_z(smooth, n_systems=len(systems))
+            return ArousalNow(index=Index(reason=Reason.TOO_FEW_SIGNALS))
+        features = [norm.feature for norm, _ in at_hand]
+        smooth = self._smoothed(_mean([_score(norm, reading) for norm, reading in at_hand]), now_ns)
+        error_z = _error_z(smooth, n_systems=len({feature.system for feature in features}))
         bound = POINTS_PER_Z * (Z_95 * error_z + abs(smooth.fast - smooth.mean))
-        return Index(value=value, bound=min(50.0, bound), sample_ns=now_ns)
+        return ArousalNow(
+            index=Index(value=_points(smooth.mean), bound=min(50.0, bound), sample_ns=now_ns),
+            features=tuple(feature.name for feature in features),
+            far=50.0 + POINTS_PER_Z * smooth.far,
+        )
 
     # -------------------------------------------------------------------------------------------------- baseline
     def _collect(self, readings: dict[str, Reading]) -> None:
@@ -209,12 +226,19 @@ class Arousal:
             self._baseline = {}
 
     def _smoothed(self, newest: _Smooth, now_ns: int) -> _Smooth:
+        if self._before_ns is None:
+            # Until now it was the baseline, which is 50 as a whole, whatever its last seconds are.
+            newest.mean = newest.fast = newest.far = 0.0
         if self._smooth is None or self._before_ns is None:
             self._smooth = newest
         else:
             self._smooth.follow(newest, (now_ns - self._before_ns) / NS_PER_S)
         self._before_ns = now_ns
         return self._smooth
+
+
+def _points(mean_z: float) -> float:
+    return min(100.0, max(0.0, 50.0 + POINTS_PER_Z * mean_z))
 
 
 def _norm(values: list[float], feature: Feature) -> _Norm:
@@ -226,25 +250,28 @@ def _norm(values: list[float], feature: Feature) -> _Norm:
 
 
 def _score(norm: _Norm, reading: Reading) -> Score:
-    z = (reading.value - norm.centre) / norm.scale
-    if abs(z) > Z_CLIP:
-        z = math.copysign(Z_CLIP, z)
+    z = _clipped((reading.value - norm.centre) / norm.scale, FAR_CLIP)
     # A clipped z cannot be off by more than from one end to the other.
     variance = min(2.0 * Z_CLIP, reading.bound / Z_95 / norm.scale) ** 2
     return norm.feature.weight / (1.0 + variance), norm.feature.sign * z, norm.left * variance
 
 
+def _clipped(z: float, most: float) -> float:
+    return max(-most, min(most, z))
+
+
 def _mean(scores: list[Score]) -> _Smooth:
-    total = of_z = of_variance = of_spread = 0.0
+    total = of_z = of_far = of_variance = of_spread = 0.0
     for weight, z, variance in scores:
         total += weight
-        of_z += weight * z
+        of_z += weight * _clipped(z, Z_CLIP)
+        of_far += weight * z
         of_variance += weight**2 * variance
     mean = of_z / total
     for weight, z, _ in scores:
-        of_spread += weight * (z - mean) ** 2
+        of_spread += weight * (_clipped(z, Z_CLIP) - mean) ** 2
     spread = of_spread / total / (len(scores) - 1) if len(scores) > 1 else 1.0
-    return _Smooth(mean, of_variance / total**2, spread, mean)
+    return _Smooth(mean, of_variance / total**2, spread, mean, of_far / total)
 
 
 def _error_z(smooth: _Smooth, *, n_systems: int) -> float:

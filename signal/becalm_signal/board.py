@@ -15,7 +15,7 @@ from becalm_protocol.derived import (
 )
 from becalm_protocol.events import UNTIMED_KINDS, SignalKind
 from becalm_protocol.units import NS_PER_S
-from becalm_signal.arousal import Arousal, Reading
+from becalm_signal.arousal import Arousal, ArousalNow, Reading
 from becalm_signal.breath_board import BreathBoard
 from becalm_signal.breath_turns import BreathEvent
 from becalm_signal.hrv import BeatWindow
@@ -53,7 +53,8 @@ class Board:
         self.heart = next((kind for kind in HEART if kind in kinds), SignalKind.RR)
         self._moment: tuple[int, SignalKind, bool, tuple[Reason | None, ...]] | None = None
         """Of what second, heart and kind of breath these three are, and why what else is told was withheld then."""
-        self._rmssd = self._responses = self._told_arousal = NOTHING_YET
+        self._rmssd = self._responses = NOTHING_YET
+        self._now = ArousalNow(index=NOTHING_YET)
 
     @property
     def heart_source(self) -> SignalKind | None:
@@ -64,6 +65,11 @@ class Board:
     def breath_source(self) -> SignalKind | None:
         """Whose breaths count now."""
         return self.breath.source
+
+    @property
+    def far_arousal(self) -> float | None:
+        """Arousal as if no feature stopped counting at three deviations."""
+        return self._now.far
 
     @property
     def bad(self) -> Mapping[SignalKind, Reason]:
@@ -135,7 +141,7 @@ class Board:
         if is_due:
             plain = {"heart_rate_bpm": heart_bpm, "scr_per_min": responses, "breathing_rate_bpm": breathing}
             readings = self._readings(plain, level=level, rmssd=rmssd)
-            self._told_arousal = self._arousal.tick(now_ns, readings, pacing=pacing)
+            self._now = self._arousal.tick(now_ns, readings, pacing=pacing)
         return Metrics(
             t_ns=now_ns,
             emitted_ns=now_ns,
@@ -144,7 +150,7 @@ class Board:
             breathing_rate_bpm=breathing,
             scl_us=level,
             scr_per_min=responses,
-            arousal=self._told_arousal,
+            arousal=self._now.index,
         )
 
     def _readings(self, plain: Mapping[str, Index], *, level: Index, rmssd: Index) -> dict[str, Reading]:

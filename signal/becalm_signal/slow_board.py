@@ -32,6 +32,8 @@ class Moment:
     """Whether its turns are told the way they were (`breath_way`)."""
     metrics: Metrics
     """The live indices of this very moment."""
+    far_arousal: float | None = None
+    """Arousal as if no feature stopped counting at three deviations from the baseline."""
     phase: PhaseChange | None = None
     """The newest phase that has begun."""
     bad: Mapping[SignalKind, Reason]

@@ -212,6 +212,7 @@ class Ticker:
             breath=board.breath_source,
             is_way_known=board.breath.is_way_known,
             metrics=metrics,
+            far_arousal=board.far_arousal,
             phase=phase,
             bad={**dict.fromkeys(lost, Reason.SENSOR_LOST), **board.bad},
         )

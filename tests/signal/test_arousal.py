@@ -22,7 +22,7 @@ def feed(arousal: Arousal, values: dict[str, float], *, begin_s: float, end_s: f
     readings = {name: Reading(value, 0.0) for name, value in values.items()}
     index = Index(reason=Reason.BASELINE)
     for now_ns in range(round(begin_s * 1e9), round(end_s * 1e9), STEP_NS):
-        index = arousal.tick(now_ns, readings, pacing=pacing)
+        index = arousal.tick(now_ns, readings, pacing=pacing).index
     return index
 
 
@@ -106,7 +106,7 @@ def settled(values: dict[str, float], bounds: dict[str, float]) -> Index:
     index = Index(reason=Reason.BASELINE)
     readings = {name: Reading(value, bounds.get(name, 0.0)) for name, value in values.items()}
     for now_ns in range(120_000_000_000, 300_000_000_000, STEP_NS):
-        index = arousal.tick(now_ns, readings, pacing=False)
+        index = arousal.tick(now_ns, readings, pacing=False).index
     return index
 
 
@@ -143,3 +143,31 @@ def test_it_never_leaves_its_scale(odd: dict[str, float]) -> None:
     assert 20.0 <= index.value <= 80.0
     assert index.bound is not None
     assert 0.0 <= index.bound <= 50.0
+
+
+def test_a_baseline_that_sinks_is_fifty_all_the_same() -> None:
+    arousal = Arousal()
+    for second in range(60):
+        sinking = {"heart_rate_bpm": Reading(70.0 - second / 6.0, 0.0)}
+        index = arousal.tick(second * 10**9, sinking, pacing=False).index
+    assert index.value == pytest.approx(50.0)
+    later = feed(arousal, {"heart_rate_bpm": 60.0}, begin_s=60, end_s=240, pacing=True)
+    assert later.value is not None
+    assert later.value < 40.0
+
+
+def test_it_names_what_it_is_made_of() -> None:
+    readings = {name: Reading(value, 0.0) for name, value in CALM.items() if name != "scl_us"}
+    arousal = calm()
+    free = arousal.tick(120 * 10**9, readings, pacing=False)
+    assert free.features == tuple(feature.name for feature in FEATURES if feature.name != "scl_us")
+    assert arousal.tick(121 * 10**9, readings, pacing=True).features == ("heart_rate_bpm", "scr_per_min")
+    assert arousal.tick(122 * 10**9, {}, pacing=True).features is None
+
+
+def test_what_falls_farther_than_counts_is_known() -> None:
+    arousal = calm({"heart_rate_bpm": 65.0})
+    for second in range(120, 420):
+        now = arousal.tick(second * 10**9, {"heart_rate_bpm": Reading(55.0, 0.0)}, pacing=True)
+    assert now.index.value == pytest.approx(20.0, abs=0.1)
+    assert now.far == pytest.approx(0.0, abs=0.1)

@@ -3,11 +3,13 @@
 import math
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from becalm_protocol.derived import Index, Metrics, Reason
 from becalm_protocol.events import Pacer, Phase, PhaseChange
+from becalm_signal.arousal import Arousal, Reading
 from becalm_signal.slow_board import Moment
 from becalm_signal.subsidence import MAX_POINTS, USUAL_FALL, Subsidence, _bound
 
@@ -145,11 +147,35 @@ def test_the_interval_keeps_where_only_large_falls_are_told(error: float) -> Non
     assert n_kept / n_told >= 0.945
 
 
-def test_a_half_life_within_the_error_of_the_index_cannot_be_told() -> None:
+def test_a_half_life_among_swings_cannot_be_told() -> None:
     def course(t: float) -> float:
         return 50.0 - 25.0 * (1.0 - math.exp(-t / 87.0))
 
-    assert live(course, seconds=600, bound=3.0)[-1]["half_life_s"].value is not None
-    unsure = live(course, seconds=600, bound=12.0)[-1]
+    assert live(course, seconds=600)[-1]["half_life_s"].value is not None
+    unsure = live(lambda t: course(t) + 9.0 * math.sin(t / 150.0 * math.tau), seconds=600)[-1]
     assert unsure["subsidence"].value is not None
     assert unsure["half_life_s"].reason is Reason.CANNOT_TELL
+
+
+@pytest.mark.parametrize("size", [0.25, 0.5, 1.0])
+def test_a_large_descent_is_told_as_surely_as_a_small_one(size: float) -> None:
+    """Twelve beats a minute and 2 uS are far beyond where features stop counting."""
+    arousal, section, tau_s = Arousal(), Subsidence(), 60.0
+    told: list[dict[str, Index]] = []
+    for second in range(BEGUN + 541):
+        left = math.exp(-max(0, second - BEGUN) / tau_s)
+        readings = {
+            "heart_rate_bpm": Reading(70.0 + size * 12.0 * (left - 1.0), 0.5),
+            "scl_us": Reading(6.0 + size * 2.0 * (left - 1.0), 0.05),
+            "scr_per_min": Reading(4.0 * left, 2.0),
+        }
+        now = arousal.tick(second * 10**9, readings, pacing=second >= BEGUN)
+        if second % 5 == 0 and now.index.value is not None and now.index.bound is not None:
+            at = moment(second, now.index.value, bound=now.index.bound, phase=PRACTICE if second >= BEGUN else REST)
+            told.append(section.indices(replace(at, far_arousal=now.far)))
+    known = [each for each in told[37:] if each["subsidence"].value is not None]
+    assert len(known) == len(told[37:])  # from three minutes of practice on
+    half_life = told[-1]["half_life_s"]
+    assert half_life.value is not None
+    assert half_life.bound is not None
+    assert abs(half_life.value - math.log(2.0) * tau_s) <= half_life.bound <= 0.6 * half_life.value

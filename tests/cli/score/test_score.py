@@ -1,7 +1,7 @@
 """Indices held against the truth: coverage, arousal by rank and line, subsidence by the latent level."""
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tests.cli.score.conftest import episode, metrics
@@ -106,3 +106,24 @@ def test_subsidence_is_held_against_the_fall_of_the_latent_level(truth: Truth) -
     assert report["bound_coverage"] == 0.5
     assert report["bound_mean"] == 2.0
     assert report["error_p95_abs"] == pytest.approx(3.0, abs=0.01)
+
+
+def test_half_lives_are_held_against_that_of_the_latent_level() -> None:
+    class Falling:
+        def arousal(self, t_ns: int) -> float:
+            return 0.3 + 0.4 * math.exp(-math.log(2.0) * max(0.0, t_ns / NS_PER_S - 60.0) / 90.0)
+
+    def slow(half_life_s: float) -> SlowMetrics:
+        told = dict.fromkeys(SlowMetrics.index_names(), Index(reason=Reason.CANNOT_TELL))
+        told |= {"half_life_s": Index(value=half_life_s, bound=10.0)}
+        return SlowMetrics(
+            t_ns=300 * NS_PER_S, emitted_ns=300 * NS_PER_S, heart_source=None, breath_source=None, **told
+        )
+
+    falling = cast("Truth", Falling())
+    ticks = [metrics(t_s, arousal=Index(value=falling.arousal(t_s * NS_PER_S), bound=5.0)) for t_s in range(300)]
+    tally = Tally()
+    score_subsidence(tally, [slow(95.0), slow(75.0)], ticks, truth=falling, started_ns=60 * NS_PER_S)
+    report = report_subsidence(tally)
+    assert report["half_life_told_share"] == 1.0
+    assert report["half_life_coverage"] == 0.5
