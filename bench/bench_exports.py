@@ -116,7 +116,12 @@ def conclusions(seconds: int) -> Iterator[Any]:
             flag=BeatFlag.OK, confirmed=True, t_error_ms=2.0,
         )  # fmt: skip
     for n in range(1, seconds + 1):
-        yield Metrics(t_ns=n * NS_PER_S, emitted_ns=n * NS_PER_S, **dict.fromkeys(Metrics.index_names(), told))
+        yield Metrics(
+            t_ns=n * NS_PER_S,
+            emitted_ns=n * NS_PER_S,
+            arousal_from=("heart_rate_bpm",),
+            **dict.fromkeys(Metrics.index_names(), told),
+        )
         if n % 5 == 0:
             slow: dict[str, Any] = dict.fromkeys(SlowMetrics.index_names(), told)
             yield SlowMetrics(t_ns=n * NS_PER_S, emitted_ns=n * NS_PER_S, **slow)

@@ -46,6 +46,7 @@ METRIC_COLUMNS = (
     "t_s",
     *Metrics.index_names(),
     *(f"{name}_{part}" for name in Metrics.index_names() for part in ("bound", "reason")),
+    "arousal_from",
 )
 
 
@@ -178,7 +179,8 @@ def _metric_rows(derived: Iterable[Derived]) -> Iterable[Row]:
         if isinstance(metrics, Metrics) and metrics.t_ns % NS_PER_S == 0:
             indices = [getattr(metrics, name) for name in Metrics.index_names()]
             bounds = [part for index in indices for part in (_number(index.bound), index.reason or "")]
-            yield (_s(metrics.t_ns), *(_number(index.value) for index in indices), *bounds)
+            made_of = " ".join(metrics.arousal_from or ())
+            yield (_s(metrics.t_ns), *(_number(index.value) for index in indices), *bounds, made_of)
 
 
 def _summary(path: Path, events: Sequence[RawEvent], derived: Sequence[Derived], pipeline_s: float) -> dict[str, Any]:

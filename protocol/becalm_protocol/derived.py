@@ -178,11 +178,13 @@ class Metrics:
     scr_per_min: Index
     arousal: Index
     """0 to 100 against the person's own baseline, which is 50."""
+    arousal_from: tuple[str, ...] | None = None
+    """Names of the features that it is made of now; None where it is withheld, and in what was told before."""
 
     @classmethod
     def index_names(cls) -> tuple[str, ...]:
         """Names of the indices, in their order."""
-        return tuple(f.name for f in fields(cls) if f.name not in {"t_ns", "emitted_ns"})
+        return tuple(f.name for f in fields(cls) if f.name not in {"t_ns", "emitted_ns", "arousal_from"})
 
 
 @value

@@ -151,6 +151,7 @@ class Board:
             scl_us=level,
             scr_per_min=responses,
             arousal=self._now.index,
+            arousal_from=self._now.features,
         )
 
     def _readings(self, plain: Mapping[str, Index], *, level: Index, rmssd: Index) -> dict[str, Reading]:

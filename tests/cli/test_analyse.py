@@ -91,6 +91,8 @@ def test_a_metrics_row_a_second_with_a_value_or_a_reason(excerpt: Path, tmp_path
             assert (row[name] == "") == (row[f"{name}_reason"] != ""), (row["t_s"], name)
             assert (row[name] == "") == (row[f"{name}_bound"] == "")
     assert table[-1]["arousal"] != ""
+    assert "scl_us" in table[-1]["arousal_from"].split()
+    assert table[0]["arousal_from"] == ""
 
 
 def test_the_hash_is_the_same_for_every_chunk_size(excerpt: Path, tmp_path: Path) -> None:

@@ -93,6 +93,7 @@ class Person:
             scl_us=known(4.2),
             scr_per_min=Index(reason=Reason.WARMING_UP),
             arousal=index,
+            arousal_from=None if arousal is None else ("heart_rate_bpm", "scl_us"),
         )
 
     def beat(

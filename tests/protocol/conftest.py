@@ -137,6 +137,10 @@ LIVE_LATER: tuple[h.LiveEvent, ...] = (
     ),
     Marker(marker_id="3c0a", t_ns=9, label="door bell"),
     d.SignalQuality(t_ns=9, emitted_ns=10, kind=e.SignalKind.ECG, caution=d.Reason.POWERLINE),
+    d.Metrics(
+        t_ns=9, emitted_ns=10, heart_rate_bpm=INDEX, rmssd_ms=WITHHELD, breathing_rate_bpm=INDEX, scl_us=INDEX,
+        scr_per_min=INDEX, arousal=INDEX, arousal_from=("heart_rate_bpm", "scl_us"),
+    ),
 )  # fmt: skip
 """Added after the first: the numbers in the older golden frames stay."""
 
@@ -155,6 +159,7 @@ def all_messages() -> dict[str, object]:
         name = f"Live.{type(live_event).__name__}"
         name += ".rr" if getattr(live_event, "source", None) is e.SignalKind.RR else ""
         name += ".withheld" if getattr(live_event, "withheld", None) else ""
+        name += ".from" if getattr(live_event, "arousal_from", None) else ""
         name += ".caution" if getattr(live_event, "caution", None) else ""
         named[name] = h.Live(seq=seq, event=live_event, ledger=LEDGER)
     for message in CONTROL_2:

@@ -52,7 +52,9 @@ def told(value: float | None) -> Index:
 def seconds_of(heart_rates: Sequence[float | None]) -> Iterable[Metrics]:
     absent = dict.fromkeys(Metrics.index_names(), NO_SENSOR)
     for n, bpm in enumerate(heart_rates, start=1):
-        yield Metrics(t_ns=n * NS_PER_S, emitted_ns=n * NS_PER_S, **{**absent, "heart_rate_bpm": told(bpm)})
+        yield Metrics(
+            t_ns=n * NS_PER_S, emitted_ns=n * NS_PER_S, arousal_from=None, **{**absent, "heart_rate_bpm": told(bpm)}
+        )
 
 
 def five_seconds_of(sdnns: Sequence[float], *, subsidence: Index) -> Iterable[SlowMetrics]:

@@ -26,7 +26,7 @@ class Counting:
 
 
 def moment(now_ns: int, *, heart: SignalKind | None = SignalKind.ECG) -> Moment:
-    live = Metrics(t_ns=now_ns, emitted_ns=now_ns, **dict.fromkeys(Metrics.index_names(), NO_SENSOR))
+    live = Metrics(t_ns=now_ns, emitted_ns=now_ns, arousal_from=None, **dict.fromkeys(Metrics.index_names(), NO_SENSOR))
     return Moment(now_ns=now_ns, heart=heart, breath=None, metrics=live, bad={})
 
 

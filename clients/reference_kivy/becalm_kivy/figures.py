@@ -32,6 +32,15 @@ _NAMES_AND_FORMS = {
     "arousal": (words.AROUSAL, "{:.0f}", ""),
 }
 
+_FEATURES = {
+    "heart_rate_bpm": words.FEATURE_HEART_RATE,
+    "ln_rmssd": words.FEATURE_RMSSD,
+    "scl_us": words.FEATURE_SKIN_LEVEL,
+    "scr_per_min": words.FEATURE_SKIN_RESPONSES,
+    "breathing_rate_bpm": words.FEATURE_BREATHING_RATE,
+    "breath_irregularity": words.FEATURE_BREATH_RHYTHM,
+}
+
 
 def clock_text(seconds: float) -> str:
     """Return minutes and seconds."""
@@ -97,6 +106,13 @@ def settling_texts(view: PracticeView) -> tuple[str, str]:
     if settling.reason is not None:
         return words.NOT_YET, sentences.WITHHELD[settling.reason].capitalize() + "."
     return words.NOT_YET, ""
+
+
+def arousal_from_text(view: PracticeView) -> str:
+    """Return what the shape is made of now; empty while there is none. A feature of a later server has its own name."""
+    if view.settling.word is None or not view.arousal_from:
+        return ""
+    return words.AROUSAL_FROM.format(features=", ".join(_FEATURES.get(name, name) for name in view.arousal_from))
 
 
 def minutes_text(summary: Summary) -> str:

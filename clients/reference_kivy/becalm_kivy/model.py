@@ -115,6 +115,7 @@ class PracticeModel:
             settling=self._settling.view(clock_ns),
             signals=signals,
             readings=readings(self._metrics, session_ns=clock_ns) if clock_ns is not None else (),
+            arousal_from=() if self._metrics is None or clock_ns is None else self._metrics.arousal_from or (),
             age_ns=None if clock_ns is None or newest_ns is None else max(0, clock_ns - newest_ns),
             playout_delay_ns=self._playout_delay_ns,
             draw_ns=None if clock_ns is None else clock_ns - self._playout_delay_ns,

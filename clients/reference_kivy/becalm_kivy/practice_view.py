@@ -98,6 +98,8 @@ class PracticeView:
     settling: SettlingView
     signals: tuple[SignalView, ...]
     readings: tuple[Reading, ...]
+    arousal_from: tuple[str, ...]
+    """Features that arousal is made of now; none where it is not told."""
     age_ns: int | None
     """Of the newest sample of any sensor."""
     playout_delay_ns: int

@@ -142,7 +142,7 @@ def say(view: PracticeView, *, refusal: str | None = None) -> str:
         told = [elapsed, view.sentence, refusal or view.notice or ""]
         told += [_cue(view), figures.settling_texts(view)[0]] if view.state.is_under_way else []
         told += [f"{figures.reading_name(one.name)} {figures.reading_text(one)}" for one in view.readings]
-        told.append(figures.age_text(view))
+        told += [figures.arousal_from_text(view), figures.age_text(view)]
     return " | ".join(" ".join(part.split()) for part in told if part)
 
 
@@ -180,7 +180,10 @@ def _settling(view: PracticeView) -> RenderableType:
         marks = Text("\u2500" * at, style=MUTED) + Text("\u25cf", style=style)
         marks += Text("\u2500" * (BAR_CELLS - 1 - at), style=MUTED)
     ends = Text(f"{words.ACTIVE.lower()} ", style=MUTED) + marks + Text(f" {words.SETTLING.lower()}", style=MUTED)
-    return Group(Align.center(ends), Align.center(Text(f"{word}. {sentence}" if word else "", style=TEXT)))
+    told = Text(f"{word}. {sentence}" if word else "", style=TEXT)
+    return Group(
+        Align.center(ends), Align.center(told), Align.center(Text(figures.arousal_from_text(view), style=MUTED))
+    )
 
 
 def _sensors(view: PracticeView) -> RenderableType:

@@ -116,6 +116,7 @@ def _metrics(metrics: Metrics) -> Row | None:
     if metrics.t_ns % NS_PER_S:  # four ticks a second are shown, one is kept; raw data give the others back
         return None
     row: dict[str, Any] = {"t_ns": metrics.t_ns, "emitted_ns": metrics.emitted_ns}
+    row["arousal_from"] = None if metrics.arousal_from is None else " ".join(metrics.arousal_from)
     for name in Metrics.index_names():
         index = getattr(metrics, name)
         row |= {

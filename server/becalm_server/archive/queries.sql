@@ -190,7 +190,7 @@ insert into metrics (
     rmssd_ms_sample_ns, breathing_rate_bpm, breathing_rate_bpm_bound, breathing_rate_bpm_reason,
     breathing_rate_bpm_sample_ns, scl_us, scl_us_bound, scl_us_reason, scl_us_sample_ns, scr_per_min,
     scr_per_min_bound, scr_per_min_reason, scr_per_min_sample_ns, arousal, arousal_bound, arousal_reason,
-    arousal_sample_ns
+    arousal_sample_ns, arousal_from
 )
 select
     'epoch'::timestamptz + ((session.started_unix_ns + t_ns) / 1000) * interval '1 microsecond',
@@ -199,7 +199,7 @@ select
     rmssd_ms_sample_ns, breathing_rate_bpm, breathing_rate_bpm_bound, breathing_rate_bpm_reason,
     breathing_rate_bpm_sample_ns, scl_us, scl_us_bound, scl_us_reason, scl_us_sample_ns, scr_per_min,
     scr_per_min_bound, scr_per_min_reason, scr_per_min_sample_ns, arousal, arousal_bound, arousal_reason,
-    arousal_sample_ns
+    arousal_sample_ns, arousal_from
 from unnest(
     %(session_id)b::text[], %(pipeline_version)b::text[], %(t_ns)b::bigint[], %(emitted_ns)b::bigint[],
     %(heart_rate_bpm)b::double precision[], %(heart_rate_bpm_bound)b::double precision[],
@@ -211,13 +211,13 @@ from unnest(
     %(scl_us_sample_ns)b::bigint[], %(scr_per_min)b::double precision[],
     %(scr_per_min_bound)b::double precision[], %(scr_per_min_reason)b::text[],
     %(scr_per_min_sample_ns)b::bigint[], %(arousal)b::double precision[], %(arousal_bound)b::double precision[],
-    %(arousal_reason)b::text[], %(arousal_sample_ns)b::bigint[]
+    %(arousal_reason)b::text[], %(arousal_sample_ns)b::bigint[], %(arousal_from)b::text[]
 ) as new (
     session_id, pipeline_version, t_ns, emitted_ns, heart_rate_bpm, heart_rate_bpm_bound, heart_rate_bpm_reason,
     heart_rate_bpm_sample_ns, rmssd_ms, rmssd_ms_bound, rmssd_ms_reason, rmssd_ms_sample_ns, breathing_rate_bpm,
     breathing_rate_bpm_bound, breathing_rate_bpm_reason, breathing_rate_bpm_sample_ns, scl_us, scl_us_bound,
     scl_us_reason, scl_us_sample_ns, scr_per_min, scr_per_min_bound, scr_per_min_reason, scr_per_min_sample_ns,
-    arousal, arousal_bound, arousal_reason, arousal_sample_ns
+    arousal, arousal_bound, arousal_reason, arousal_sample_ns, arousal_from
 )
 join session on session.session_id = new.session_id
 on conflict do nothing

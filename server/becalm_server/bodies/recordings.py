@@ -110,6 +110,12 @@ for _name in Metrics.index_names():
     _parts = zip(_PARTS, (_value, _bound, None, 120 * _NS), strict=True)
     _METRICS_EXAMPLE |= {_name + part: content for part, content in _parts}
 
+_METRICS_FIELDS["arousal_from"] = (
+    str | None,
+    Field(description="Features that arousal is made of, a space between them; null where withheld, or told long ago"),
+)
+_METRICS_EXAMPLE["arousal_from"] = "heart_rate_bpm scl_us scr_per_min"
+
 MetricsRow = create_model(
     "MetricsRow",
     __doc__="All indices at one second: a value with its bound (95 % half width), or the reason why it is withheld.",

@@ -86,6 +86,8 @@ class Facts:
     """Seconds in and out."""
     markers: tuple[Mark, ...]
     lines: dict[str, tuple[Point, ...]]
+    arousal_from: dict[str, float]
+    """Feature -> share of the seconds with arousal in which it was made of it; none where that is unknown."""
     signals: tuple[Signal, ...]
     subsidence: Row | None
     """The last that was told: {value, bound} or {reason}."""
@@ -130,6 +132,7 @@ def gather(content: Content) -> Facts:
         pacer=None if paced is None else (paced["inhale_s"], paced["exhale_s"]),
         markers=tuple(Mark(t_s=s_from_ns(row["t_ns"]), label=row["label"]) for row in content.rows("select_markers")),
         lines={name: _line(metrics, name) for name in CHARTED},
+        arousal_from=_arousal_from(metrics),
         signals=_signals(content, beats, end_ns=end_ns),
         subsidence=slow[-1]["indices"].get("subsidence") if slow else None,
         indices=_indices(metrics, slow, list(content.rows("select_windows")), practice_ns=practice_ns),
@@ -142,6 +145,12 @@ def gather(content: Content) -> Facts:
 
 def _line(metrics: Iterable[Row], name: str) -> tuple[Point, ...]:
     return tuple(Point(t_s=s_from_ns(row["t_ns"]), value=row[name], bound=row[f"{name}_bound"]) for row in metrics)
+
+
+def _arousal_from(metrics: Iterable[Row]) -> dict[str, float]:
+    told = [row["arousal_from"].split() for row in metrics if row["arousal_from"]]
+    found = Counter(name for names in told for name in names)
+    return {name: n / len(told) for name, n in found.items()}
 
 
 def _beats(rows: Iterable[Row]) -> dict[str, tuple[int, int]]:

@@ -73,7 +73,8 @@ def _course(facts: Facts) -> str:
     marked = f'<h3>Marked moments</h3><ol class="marks">{listed}</ol>' if listed else ""
     untold = [words.INDICES[name][0] for name in facts.lines if not _is_told(facts, name)]
     absent = f"<p>Told at no moment: {escape(', '.join(untold).lower())}.</p>" if untold else ""
-    return f"<section><h2>Over time</h2><p>{words.SCALE}</p>{charts}{absent}{marked}</section>"
+    scale = " ".join(filter(None, (words.SCALE, words.made_of(facts.arousal_from))))
+    return f"<section><h2>Over time</h2><p>{escape(scale)}</p>{charts}{absent}{marked}</section>"
 
 
 def _is_told(facts: Facts, name: str) -> bool:

@@ -36,6 +36,14 @@ INDICES = {
     "hf_ms2": ("Power 0.15 to 0.4 Hz", "ms\u00b2"),
     "rsa_ms": ("Swing within a breath (RSA)", "ms"),
 }
+FEATURES = {
+    "heart_rate_bpm": "heart rate",
+    "ln_rmssd": "RMSSD",
+    "scl_us": "skin level",
+    "scr_per_min": "skin responses",
+    "breathing_rate_bpm": "breathing rate",
+    "breath_irregularity": "how even the breath was",
+}
 REASONS = {
     Reason.NO_SENSOR: "no sensor for it",
     Reason.WARMING_UP: "getting ready",
@@ -92,6 +100,14 @@ def reason(name: str | None) -> str:
 def number(told: float, *, digits: int = 3) -> str:
     """Return so many digits that count, and never fewer than there are before the point."""
     return f"{told:,.0f}" if abs(told) >= 10 ** (digits - 1) else f"{told:.{digits}g}"
+
+
+def made_of(shares: dict[str, float]) -> str:
+    """Return in a sentence what arousal was made of; empty where nothing tells."""
+    named = [f"{words} ({shares[name]:.0%})" for name, words in FEATURES.items() if name in shares]
+    if not named:
+        return ""
+    return f"Here it was made of {', '.join(named)}: in brackets, in how many of the seconds in which it was told."
 
 
 def subsidence(told: dict[str, object] | None) -> str:

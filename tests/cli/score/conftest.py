@@ -20,7 +20,7 @@ def episode(kind: EpisodeKind, start_s: float, end_s: float) -> Episode:
 def metrics(t_s: int, **known: Index) -> Metrics:
     withheld = Index(reason=Reason.WARMING_UP)
     indices = dict.fromkeys(Metrics.index_names(), withheld) | known
-    return Metrics(t_ns=t_s * NS_PER_S, emitted_ns=t_s * NS_PER_S, **indices)
+    return Metrics(t_ns=t_s * NS_PER_S, emitted_ns=t_s * NS_PER_S, arousal_from=None, **indices)
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,12 @@
 """What the screen says of link, agent, sensors and session, from the frames of a server and the passing of time."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from tests.kivy.model.conftest import DOWN, UP, Screen, signal_of
 
-from becalm_kivy import words
+from becalm_kivy import figures, words
 from becalm_kivy.link_state import Link, LinkState
 from becalm_kivy.pacer import PacerPhase
 from becalm_kivy.practice_view import PracticeState
@@ -15,6 +16,7 @@ from becalm_kivy.traces import Curve
 from becalm_protocol.events import Battery, Phase, PhaseChange, StreamState
 from becalm_protocol.handshake import AgentPresence, Ledger, Live, SessionPhase
 from becalm_protocol.units import NS_PER_S, ns_from_s
+from becalm_signal.arousal import FEATURES
 
 
 def test_before_any_server_the_link_speaks(screen: Screen) -> None:
@@ -106,6 +108,20 @@ def test_the_end_shows_a_summary_until_it_is_read(practising: Screen, person: An
     assert view.summary.outcome is Outcome.EASED
     practising.model.dismiss_summary()
     assert practising.look(302).state is PracticeState.READY
+
+
+def test_what_arousal_is_made_of_is_told_while_it_is(practising: Screen, person: Any) -> None:
+    practising.tell_events(person.metrics(100.0))
+    assert figures.arousal_from_text(practising.look(101)) == "From heart rate, skin level"
+    practising.tell_events(replace(person.metrics(101.0), arousal_from=("heart_rate_bpm", "of_a_later_server")))
+    assert figures.arousal_from_text(practising.look(101)) == "From heart rate, of_a_later_server"
+    assert figures.arousal_from_text(practising.look(140)) == ""
+    practising.tell_events(replace(person.metrics(141.0), arousal_from=None))  # an older server
+    assert figures.arousal_from_text(practising.look(141)) == ""
+
+
+def test_every_feature_has_a_name() -> None:
+    assert set(figures._FEATURES) == {feature.name for feature in FEATURES}
 
 
 def test_baseline_is_no_part_of_the_summary(screen: Screen, person: Any) -> None:

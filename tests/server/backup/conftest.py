@@ -68,7 +68,7 @@ def writes(sensors: Any, seconds: range) -> list[Write]:
             mark = StreamMark(stream_id=row.stream_id, seq=row.seq, n_duplicates=0)
             found.append(Write(session_id="one", raw=row, marks=(mark,), queued_ns=time.monotonic_ns()))
         told = Metrics(
-            t_ns=n * NS_PER_S, emitted_ns=n * NS_PER_S,
+            t_ns=n * NS_PER_S, emitted_ns=n * NS_PER_S, arousal_from=("heart_rate_bpm", "scl_us"),
             **dict.fromkeys(Metrics.index_names(), no_sensor) | {"arousal": Index(value=n / 3, bound=0.1, sample_ns=n)},
         )  # fmt: skip
         beat = Beat(

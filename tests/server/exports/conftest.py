@@ -169,7 +169,8 @@ def _metrics() -> list[Any]:
     for n in range(1, 91):
         told = Index(value=60.0 + n / 8, bound=0.5, sample_ns=n * NS_PER_S)
         given = {name: told if n > 10 else withheld for name in Metrics.index_names()} | {"scl_us": withheld}
-        found.append(Metrics(t_ns=n * NS_PER_S, emitted_ns=n * NS_PER_S, **given))
+        made_of = ("heart_rate_bpm", "scr_per_min") if n > 10 else None
+        found.append(Metrics(t_ns=n * NS_PER_S, emitted_ns=n * NS_PER_S, arousal_from=made_of, **given))
         if n % 5 == 0:
             slow: dict[str, Any] = {name: told if n > 40 else withheld for name in SlowMetrics.index_names()}
             found.append(SlowMetrics(t_ns=n * NS_PER_S, emitted_ns=n * NS_PER_S, **slow, heart_source=SignalKind.ECG))

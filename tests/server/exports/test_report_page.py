@@ -18,6 +18,7 @@ from becalm_server.archive.store import open_own_archive
 from becalm_server.exports import report_words as words
 from becalm_server.exports.report_chart import MAX_POINTS, chart
 from becalm_server.exports.report_facts import CHARTED, HRV, Mark, Point, gather
+from becalm_signal.arousal import FEATURES
 
 NONE = "\u2013"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -143,6 +144,13 @@ async def test_wide_bounds_are_plain_numbers(store: Any, recording: Any, export:
     assert not re.search(r"\de[+-]\d", " ".join(page.texts))
 
 
+def test_what_arousal_was_made_of_is_told() -> None:
+    assert words.made_of({}) == ""
+    told = words.made_of({"scr_per_min": 0.5, "heart_rate_bpm": 1.0})
+    assert told.startswith("Here it was made of heart rate (100%), skin responses (50%)")
+    assert set(words.FEATURES) == {feature.name for feature in FEATURES}
+
+
 def test_the_scale_is_told_as_it_is_made() -> None:
     assert "its first minute, and the second as long as no pacer ran" in words.SCALE
 
@@ -233,6 +241,7 @@ def test_a_long_session_keeps_its_widest_bound() -> None:
 async def test_facts_of_a_part_are_medians(session_id: str, open_content: Any) -> None:
     with open_content(session_id) as content:
         facts = gather(content)
+    assert facts.arousal_from == {"heart_rate_bpm": 1.0, "scr_per_min": 1.0}
     rmssd = next(index for index in facts.indices if index.name == "rmssd_ms")
     assert rmssd.parts["practice"].middle == pytest.approx(60 + 90 / 8)
     assert rmssd.neurokit is None  # its only window began before practice

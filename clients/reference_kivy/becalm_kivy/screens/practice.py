@@ -114,7 +114,8 @@ class PracticeScreen(BoxLayout):
             pacer.fullness = view.pose.fullness
 
     def _show_settling(self, view: PracticeView, seconds: float) -> None:
-        self.settling_word, self.settling_more = figures.settling_texts(view)
+        self.settling_word, sentence = figures.settling_texts(view)
+        self.settling_more = "\n".join(filter(None, (sentence, figures.arousal_from_text(view))))
         self.is_settling_now = view.settling.word is not None
         water_shape = self.ids.water
         water_shape.is_dimmed = not self.is_settling_now
