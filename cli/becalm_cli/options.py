@@ -49,7 +49,9 @@ RateOption = Annotated[
 SignalOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--signal", help="Which signal is which: LABEL=KIND or LABEL=KIND:UNIT (ecg, resp, eda, rr); repeat for more."
+        "--signal",
+        help="Which signal is which: LABEL=KIND or LABEL=KIND:UNIT (ecg, resp, eda, rr); raw counts of skin "
+        "conductance: LABEL=eda:TRANSFER (bitalino ...). Repeat for more.",
     ),
 ]
 RecordingArgument = Annotated[

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from becalm_ingest.conductor import Conductor, OnReport
 from becalm_ingest.devices import Family
 from becalm_ingest.ensemble import Ensemble
-from becalm_ingest.formats.signals import parse_choice
+from becalm_ingest.formats.signals import OPTION, parse_choice
 from becalm_ingest.player import Player
 from becalm_ingest.replay import read_recording
 from becalm_ingest.report import AgentReport
 from becalm_ingest.source import Source
 from becalm_ingest.spool import DEFAULT_QUOTA_BYTES
-from becalm_protocol.errors import BecalmError
+from becalm_protocol.errors import BecalmError, ConfigError
 from becalm_protocol.events import value
 from becalm_protocol.handshake import Source as SourceKind
 from becalm_protocol.pairing import TokenSource, no_token
@@ -96,6 +96,10 @@ async def run_replay(
 def _source(settings: AgentSettings) -> Source:
     """Return what the agent reads; only what is asked for is imported and started on this machine."""
     choices = tuple(parse_choice(text) for text in settings.signals)
+    if any(choice.transfer for choice in choices):
+        raise ConfigError(
+            "expected a unit for a live stream, got a transfer; transfers are for recordings", setting=OPTION
+        )
     streams = tuple(device for device in settings.devices if device == "lsl" or device.startswith("lsl:"))
     sensors = tuple(device for device in settings.devices if device not in streams)
     sources: list[Source] = []

@@ -1,4 +1,4 @@
-"""From raw converter counts to microsiemens, for self-built sensors that leave the arithmetic to us: by name."""
+"""From raw converter counts to microsiemens, by name: for self-built sensors, and recordings, that leave it to us."""
 
 from collections.abc import Callable, Mapping
 
@@ -19,6 +19,21 @@ def bitalino(raw: float, _: Mapping[str, float]) -> float:
     return raw / _BITS_10 * 3.3 / 0.132
 
 
+def bitalino6(raw: float, _: Mapping[str, float]) -> float:
+    """Return the same from one of the board's inputs of 6 bits."""
+    return raw / 2**6 * 3.3 / 0.132
+
+
+def plux12(raw: float, _: Mapping[str, float]) -> float:
+    """Return uS of a biosignalsplux EDA sensor at 3 V on 12 bits, as its data sheet has it."""
+    return raw / 2**12 * 3.0 / 0.12
+
+
+def plux16(raw: float, _: Mapping[str, float]) -> float:
+    """Return the same on 16 bits."""
+    return raw / 2**16 * 3.0 / 0.12
+
+
 def divider(raw: float, fields: Mapping[str, float]) -> float:
     """Return uS of skin between the supply and the converter's input, with a resistor of `ref_kohm` to ground.
 
@@ -28,4 +43,12 @@ def divider(raw: float, fields: Mapping[str, float]) -> float:
     return 1_000.0 / ref_kohm * raw / (full - raw)
 
 
-TRANSFERS: Mapping[str, Transfer] = {"grove": grove, "bitalino": bitalino, "divider": divider}
+FROM_COUNTS: Mapping[str, Transfer] = {
+    "bitalino": bitalino,
+    "bitalino6": bitalino6,
+    "plux12": plux12,
+    "plux16": plux16,
+    "grove": grove,
+}
+"""Those that need nothing but the count."""
+TRANSFERS: Mapping[str, Transfer] = {**FROM_COUNTS, "divider": divider}

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Sequence
 
+from becalm_ingest.devices.skin_transfer import FROM_COUNTS
 from becalm_ingest.formats.signals import NAMES, OPTION, QUANTUM, Choice, factor, recognise, unit_of
 from becalm_protocol import limits
 from becalm_protocol.errors import RecordingError
@@ -161,7 +162,7 @@ def _chosen(one: Found, kind: SignalKind, *, idx: int, unit: str, path: str, nam
     if ratio is None:
         raise RecordingError(
             f"{one.label!r:.40}: expected {kind.value} with a unit we know, got {unit[:20]!r}; "
-            f'name it with {OPTION} "{one.label}={_word(kind)}:UNIT"',
+            f'name it with {OPTION} "{one.label}={_word(kind)}:UNIT"{_or_counts(one.label, kind)}',
             path=path,
         )
     rate_hz, per_count = one.sample_rate_hz, QUANTUM.get(kind, 1.0)
@@ -189,6 +190,13 @@ def _chosen(one: Found, kind: SignalKind, *, idx: int, unit: str, path: str, nam
 def label_of(name: str) -> str:
     """Return a name as a device label."""
     return "".join(filter(str.isprintable, name))[: limits.MAX_NAME_CHARS] or "recording"
+
+
+def _or_counts(label: str, kind: SignalKind) -> str:
+    """Return what else to do where values may be raw counts."""
+    if kind is not SignalKind.SKIN_CONDUCTANCE:
+        return ""
+    return f', or for raw counts "{label}=eda:TRANSFER" ({", ".join(FROM_COUNTS)})'
 
 
 def _word(kind: SignalKind) -> str:

@@ -2,6 +2,7 @@
 
 import re
 
+from becalm_ingest.devices.skin_transfer import FROM_COUNTS
 from becalm_protocol.errors import ConfigError
 from becalm_protocol.events import SignalKind, value
 
@@ -68,10 +69,12 @@ class Choice:
     kind: SignalKind
     unit: str | None = None
     """Stands in place of the file's own."""
+    transfer: str | None = None
+    """Its values are counts of a converter: the name of the way from there to uS."""
 
 
 def parse_choice(text: str) -> Choice:
-    """Return the choice in `LABEL=KIND` or `LABEL=KIND:UNIT`. Raises ConfigError."""
+    """Return the choice in `LABEL=KIND`, `LABEL=KIND:UNIT` or `LABEL=eda:TRANSFER`. Raises ConfigError."""
     label, _, told = text.rpartition("=")
     word, _, unit = told.partition(":")
     kind = NAMES.get(word.strip().lower())
@@ -79,9 +82,13 @@ def parse_choice(text: str) -> Choice:
         raise ConfigError(
             f"expected LABEL=KIND or LABEL=KIND:UNIT, KIND one of {', '.join(NAMES)}, got {text[:60]!r}", setting=OPTION
         )
+    if kind is SignalKind.SKIN_CONDUCTANCE and unit.strip().lower() in FROM_COUNTS:
+        return Choice(label=label.strip(), kind=kind, unit="uS", transfer=unit.strip().lower())
     if unit.strip() and factor(kind, unit) is None:
+        counts = f", or for raw counts {', '.join(FROM_COUNTS)}" if kind is SignalKind.SKIN_CONDUCTANCE else ""
         raise ConfigError(
-            f"expected one of {', '.join(UNITS[kind])} as the unit of {word.strip()}, got {unit.strip()[:20]!r}",
+            f"expected one of {', '.join(UNITS[kind])} as the unit of {word.strip()}{counts}, "
+            f"got {unit.strip()[:20]!r}",
             setting=OPTION,
         )
     return Choice(label=label.strip(), kind=kind, unit=unit.strip() or None)
