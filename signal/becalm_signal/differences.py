@@ -9,7 +9,6 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from statistics import median
 
 from becalm_signal.bounds import moments
 from becalm_signal.holes import Hole, holes
@@ -35,10 +34,10 @@ MIN_SPREAD = math.sqrt(2.0)
 # heart is moved by much of what moves electrodes.
 MIN_STRETCHES = 12
 NOT_AT_RANDOM = 1.4
-# An interval that differs so many usual deviations from the middle of its neighbours may be no sound one. Seen so,
-# respiratory swings are small.
-OUTLYING_DEVIATIONS = 4.0
-DEVIATIONS_OF_MEDIAN = 1.4826
+# An interval may end at an early or misplaced beat where it differs from the middle of its neighbours beyond all usual
+# ones: four deviations of independent intervals. Respiratory swings have no such tails; beyond them it is less.
+USUAL_SHARES = (0.4, 0.8)
+OUTLYING_RATIO = 3.6
 # A flag on a difference of fewer deviations than this may be on a sound beat.
 DOUBTED_DEVIATIONS = 4.5
 # Deviation of the intervals of atria without a rhythm.
@@ -100,7 +99,8 @@ def differences(window: Sequence[Interval], *, since_ns: int) -> Differences | N
         later_ms = [rr.rr_ms for last, rr in itertools.pairwise(window) if last.accepted and rr.accepted and rr.joined]
         told.outliers_ms = tuple([later_ms[at] for at in outliers])
         beside = {at + side for at in outliers for side in (0, 1)}
-        told.outlying = max(0.0, sum([squares[at] for at in beside]) / n - len(beside) * told.mean_square / n)
+        rest = [square for at, square in enumerate(squares) if at not in beside]
+        told.outlying = max(0.0, told.mean_square - sum(rest) / len(rest))
     if found:
         accepted_ms = [rr.rr_ms for rr in window if rr.accepted]
         _add_holes(told, found, squares=squares, typical_ms=sum(accepted_ms) / max(1, len(accepted_ms)))
@@ -155,7 +155,8 @@ def _doubted(hole: Hole, *, typical_ms: float, accepted: float) -> float:
 def _outliers(steps_ms: Sequence[float]) -> list[int]:
     """Return which differences and the ones after them are an interval that is like neither of its neighbours."""
     bends_ms = [abs(after - before) for before, after in itertools.pairwise(steps_ms)]
-    limit_ms = OUTLYING_DEVIATIONS * DEVIATIONS_OF_MEDIAN * median(bends_ms)
+    usual_ms, most_ms = (sorted(bends_ms)[int(share * len(bends_ms))] for share in USUAL_SHARES)
+    limit_ms = most_ms + OUTLYING_RATIO * (most_ms - usual_ms)
     return [at for at, bend in enumerate(bends_ms) if bend > limit_ms] if max(bends_ms) > limit_ms else []
 
 

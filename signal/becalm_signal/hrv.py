@@ -106,9 +106,9 @@ def rmssd_index(found: Differences, window: Sequence[Interval]) -> Index:
     inflated = value - math.sqrt(max(0.0, mean - 6.0 * sigma_ms**2))
     jitter = inflated + Z_95 * math.sqrt(6.0 / len(found.steps_ms)) * sigma_ms
     flagged = Z_95 * found.repairing / (2.0 * value) + (math.sqrt(mean + found.doubted) - value)
-    if flagged > MAX_FLAGGED_SHARE * value:
-        return Index(reason=Reason.TOO_MANY_ARTEFACTS)
     outlying = value - math.sqrt(max(0.0, mean - found.outlying))
+    if max(flagged, outlying) > MAX_FLAGGED_SHARE * value:
+        return Index(reason=Reason.TOO_MANY_ARTEFACTS)
     bound = math.hypot(jitter, flagged, outlying, Z_95 * found.sampling / (2.0 * value))
     if bound > MAX_BOUND_SHARE * value:
         return Index(reason=Reason.TOO_MANY_ARTEFACTS if found.sampling > 0.0 else Reason.NOISY)

@@ -47,3 +47,16 @@ def test_a_short_window_has_too_few_stretches_to_tell() -> None:
     squares = np.diff(np.delete(rr_ms, range(30, 36))) ** 2
     assert told.sampling > 0.0
     assert told.sampling < 3.0 * float(np.max(squares)) * 7.0 / len(squares)
+
+
+def test_an_early_beat_stands_out_of_the_swings_of_the_breath_not_out_of_noise() -> None:
+    swings = 1000.0 + 60.0 * np.sin(2.0 * np.pi * np.arange(57) / 3.7) + np.random.default_rng(4).normal(0.0, 15.0, 57)
+    early = swings.copy()
+    early[30] -= 160.0  # less than three deviations of the swings' own differences
+    early[31] += 160.0
+    calm, found = told_of(swings.tolist(), lost=range(0)), told_of(early.tolist(), lost=range(0))
+    assert not calm.outliers_ms
+    assert early[30] in found.outliers_ms
+    assert abs(found.mean_square - found.outlying - calm.mean_square) < 0.1 * calm.mean_square
+    noise = np.random.default_rng(4).normal(1000.0, 40.0, size=(200, 57))
+    assert sum(bool(told_of(row.tolist(), lost=range(0)).outliers_ms) for row in noise) < 10
