@@ -97,7 +97,7 @@ class RangeWatch:
             return len(newest.samples) - next(n for n, x in enumerate(newest.samples) if not low <= x <= high)
         samples = [x for segment in self._segments for x in segment.samples]
         rails = [x for x in (min(samples), max(samples)) if samples.count(x) > RAIL_SHARE * len(samples)]
-        return next((n for n, x in enumerate(reversed(samples)) if x in rails), 0)
+        return next((n for n, x in enumerate(reversed(samples)) if x in rails), len(samples))
 
     def feed(self, samples: Sequence[float]) -> bool:
         """Take samples.

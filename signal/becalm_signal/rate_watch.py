@@ -71,6 +71,7 @@ class RateWatch:
 
     def _is_right(self) -> bool:
         if self.is_right:
+            self._first = None  # a doubt that comes later is not about what was confirmed
             return not self._is_off(N_DOUBTING)
         if not self._stretches:
             return False

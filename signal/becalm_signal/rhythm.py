@@ -21,6 +21,8 @@ N_ODD = 2
 # Or one among so many flagged ones in a row.
 LONG_RUN = 3
 LOST_NS = 20 * NS_PER_S
+# The last of a longer run say as much.
+MAX_RUN = 64
 
 
 class RhythmWatch:
@@ -64,6 +66,7 @@ class RhythmWatch:
             self._before_ms = None
             if is_placed:
                 self._run.append(rr)
+                del self._run[:-MAX_RUN]
             else:
                 self._run.clear()
         if self._lost_ns is None or rr.t_ns - self._lost_ns > LOST_NS:

@@ -236,7 +236,8 @@ class ResponseFinder:
     def _top(self, rise: _Rise, *, noise_us: float) -> tuple[float, float]:
         """Return where the top is and how high: of the samples as they came, if these stand out above cleaned ones."""
         oldest = self._n - len(self._raw) + 1
-        first, last = (max(0, round(at - self._delay) - oldest) for at in (rise.steep, rise.peak))
+        steep = min(rise.steep, rise.peak)  # noise on the top may be steeper than all that led up to it
+        first, last = (max(0, round(at - self._delay) - oldest) for at in (steep, rise.peak))
         raw_us, at = max((self._raw[at], at) for at in range(first, last + 1))
         if raw_us - TOP_SDS * noise_us > rise.peak_us:
             return float(oldest + at), raw_us - TOP_SDS * noise_us

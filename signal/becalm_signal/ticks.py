@@ -180,7 +180,7 @@ class Ticker:
 
     def _due(self, now_ns: int) -> Iterator[Output]:
         """Yield what counts by now; what is as right as its source's rate waits for that, or is dropped."""
-        heap, waiting, self._waiting = self._heap, self._waiting, deque()
+        heap, waiting, self._waiting = self._heap, self._waiting, deque(maxlen=MAX_WAITING)
         while waiting or (heap and heap[0][0] <= now_ns):
             event = waiting.popleft() if waiting else heapq.heappop(heap)[-1]
             lane = self._live.get(event.source) if isinstance(event, OF_RATES) else None

@@ -105,3 +105,16 @@ def test_time_is_right_soon_after_a_rate_changes_under_way(kind: Clock, true_hz:
         if block.received_ns > after[0].received_ns + 10 * S:
             assert clock.stream_ns(last) - clock.stream_ns(last - N) == pytest.approx(N * S / true_hz, rel=0.03)
             assert clock.session_ns(last) == pytest.approx(block.received_ns, abs=0.3 * S)
+
+
+def test_a_doubt_about_a_rate_that_changed_lasts_until_it_is_corrected() -> None:
+    clock, at_ns, known_hz = ArrivalClock(130.0), 0.2 * S, []
+    for k in range(500):
+        at_ns += 26 / (130.0 if k < 300 else 104.0) * S
+        clock.accept(
+            SampleBlock(stream_id="ecg", received_ns=round(at_ns), first_sample_idx=26 * k, counts=tuple([0] * 26))
+        )
+        known_hz.append(clock.rate_hz if clock.is_rate_known else None)
+    doubted = known_hz.index(None, 300)
+    told_again = next(rate_hz for rate_hz in known_hz[doubted:] if rate_hz is not None)
+    assert told_again == pytest.approx(104.0, rel=0.02)

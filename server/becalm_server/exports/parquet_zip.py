@@ -82,10 +82,10 @@ def _values(cells: Sequence[Any], kind: ColumnKind) -> Sequence[bytes | npt.NDAr
         texts = [b"" if cell is None else cell.encode() for cell in cells]
         ends = np.cumsum([0, *map(len, texts)], dtype=np.int32)
         return ends, b"".join(texts)
-    known = np.asarray([0 if cell is None else cell for cell in cells])
+    known = [0 if cell is None else cell for cell in cells]
     if kind is ColumnKind.BOOLEAN:
-        return (_bits(known.astype(bool)),)
-    return (known.astype(np.int64 if kind is ColumnKind.INTEGER else np.float64, casting="safe"),)
+        return (_bits(np.asarray(known, dtype=bool)),)
+    return (np.asarray(known, dtype=np.int64 if kind is ColumnKind.INTEGER else np.float64),)
 
 
 def _bits(flags: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
