@@ -32,9 +32,9 @@ BLOCK_S = 60
 USUAL_FALL = 10.0
 # A fall whose features go on by half of it where they no longer count.
 FAR_RATIO = 1.5
-# An error of the index is forgotten so slowly: where it is thought to last for 240 s, 93 % of the falls of 150 harshly
-# disturbed virtual people are within their bounds, 97 % with this.
-INDEX_ERROR_TAU_S = 120.0
+# An error of the index is forgotten so slowly: where it is thought to last for 120 s, 94 % of the falls of 160 harshly
+# disturbed virtual people are within their bounds, 96 % with this; of others 98 %.
+INDEX_ERROR_TAU_S = 60.0
 COVERAGE = 0.95
 NORMAL = NormalDist()
 NOTHING_YET = Index(reason=Reason.WARMING_UP)
