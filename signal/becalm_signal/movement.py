@@ -73,5 +73,8 @@ class Movement:
         before = self._told.get(quality.kind)
         if before is not None and (before.reason, before.caution) == (reason, quality.caution):
             return []
-        self._told[quality.kind] = replace(quality, reason=reason, emitted_ns=max(now_ns, quality.emitted_ns))
+        # A stage dates its words back without knowing what was named at a tick since: what is told later is of later.
+        t_ns = quality.t_ns if before is None else max(quality.t_ns, before.t_ns + 1)
+        emitted_ns = max(now_ns, quality.emitted_ns)
+        self._told[quality.kind] = replace(quality, reason=reason, t_ns=t_ns, emitted_ns=emitted_ns)
         return [self._told[quality.kind]]

@@ -44,6 +44,22 @@ def test_one_cause_is_told_once_whatever_the_stage_takes_it_for(movement: Moveme
     assert [event.reason for event in movement.tell(10 * NS_PER_S)] == [Reason.MOTION, None]
 
 
+def test_what_a_stage_dates_back_past_a_name_given_at_a_tick_is_told_as_of_after_it(movement: Movement) -> None:
+    movement.hear(said(Reason.NOISY))
+    told = movement.tell(10 * NS_PER_S)
+    movement.settle(SHAKES, lost=NOTHING_LOST)
+    told += movement.tell(11 * NS_PER_S)
+    movement.settle({}, lost=NOTHING_LOST)
+    told += movement.tell(12 * NS_PER_S)
+    for t_ns, reason in ((11, Reason.OFF_BODY), (12, None), (12, Reason.FLAT)):
+        movement.hear(said(reason, t_ns=t_ns * NS_PER_S))
+    told += movement.tell(13 * NS_PER_S)
+    by_time = sorted(told, key=lambda event: event.t_ns)
+    named = [Reason.NOISY, Reason.MOTION, Reason.NOISY, Reason.OFF_BODY, None, Reason.FLAT]
+    assert [event.reason for event in by_time] == named
+    assert len({event.t_ns for event in told}) == len(told)
+
+
 def test_what_no_movement_makes_keeps_its_name_and_a_caution_its_place(movement: Movement) -> None:
     movement.settle(SHAKES, lost=NOTHING_LOST)
     for quality in (said(Reason.FLAT), said(None), said(None, caution=Reason.POWERLINE), said(Reason.POOR_CONTACT)):
