@@ -1,0 +1,150 @@
+"""Heart rate: the last five intervals, withheld where the beats cannot carry it."""
+
+import math
+from typing import Any
+
+import pytest
+
+from becalm_protocol.derived import Beat, BeatFlag, Reason
+from becalm_protocol.events import SignalKind
+from becalm_signal.hrv import BeatWindow
+from becalm_signal.rr import RrFlagger
+
+
+def test_heart_rate_is_that_of_the_last_five(make_rr: Any, window_of: Any) -> None:
+    rr = [*make_rr(30), 1000.0, 1010.0, 990.0, 1000.0, 1000.0]
+    window, now_ns = window_of(rr)
+    index = window.heart_rate(now_ns)
+    assert index.value == pytest.approx(60.0, abs=0.01)
+    assert index.bound is not None
+    assert 0.0 < index.bound < 1.5
+
+
+def test_heart_rate_is_withheld_three_seconds_after_the_last_beat_that_counts(make_rr: Any, window_of: Any) -> None:
+    window, now_ns = window_of(make_rr(30, mean_ms=1500.0))
+    assert window.heart_rate(now_ns + 2_900_000_000).value is not None
+    assert window.heart_rate(now_ns + 3_100_000_000).reason is Reason.TOO_FEW_BEATS
+
+
+@pytest.mark.parametrize("mean_ms", [500.0, 800.0])
+def test_heart_rate_is_withheld_where_two_beats_of_it_have_not_come(
+    make_rr: Any, mean_ms: float, window_of: Any
+) -> None:
+    window, now_ns = window_of(make_rr(30, mean_ms=mean_ms, rsa_ms=10.0))
+    assert window.heart_rate(now_ns + round(2.1e6 * mean_ms)).value is not None
+    assert window.heart_rate(now_ns + round(2.5e6 * mean_ms) + 250_000_000).reason is Reason.TOO_FEW_BEATS
+
+
+def test_after_a_break_the_rate_is_told_with_the_second_interval_before_it_is_confirmed(make_rr: Any) -> None:
+    flagger, window, t_ns = RrFlagger(SignalKind.ECG), BeatWindow(SignalKind.ECG), 0
+    told = []
+    for rr in [None, *make_rr(40), None, 1000.0, 1050.0]:
+        t_ns += round((rr or 5000.0) * 1e6)
+        for beat in flagger.push(t_ns, rr_ms=rr, emitted_ns=t_ns):
+            window.apply(beat)
+        told.append(window.heart_rate(t_ns))
+    assert [index.value is None for index in told[-3:]] == [True, True, False]
+    assert told[-1].value == pytest.approx(60_000 / 1025.0)
+    assert told[-1].sample_ns == t_ns
+
+
+def test_no_interval_after_a_break_is_taken_for_two(make_rr: Any) -> None:
+    flagger, window, t_ns = RrFlagger(SignalKind.ECG), BeatWindow(SignalKind.ECG), 0
+    told = []
+    for rr in [None, *make_rr(40, mean_ms=650.0, rsa_ms=10.0), None, 1300.0, 1310.0, 1290.0]:
+        t_ns += round((rr or 5000.0) * 1e6)
+        for beat in flagger.push(t_ns, rr_ms=rr, emitted_ns=t_ns):
+            window.apply(beat)
+        told.append(window.heart_rate(t_ns).value)
+    assert told[40] == pytest.approx(92.0, abs=3.0)
+    assert [value for value in told[41:] if value is not None and value > 60.0] == []
+
+
+def test_two_intervals_of_an_uneven_heart_say_little_of_its_rate(make_rr: Any) -> None:
+    bounds = {}
+    for early_ms in (0.0, 150.0):
+        flagger, window, t_ns = RrFlagger(SignalKind.ECG), BeatWindow(SignalKind.ECG), 0
+        before = [rr + (-1) ** k * early_ms for k, rr in enumerate(make_rr(40))]
+        for rr in [None, *before, None, 900.0, 900.0]:
+            t_ns += round((rr or 5000.0) * 1e6)
+            for beat in flagger.push(t_ns, rr_ms=rr, emitted_ns=t_ns):
+                window.apply(beat)
+        bounds[early_ms] = window.heart_rate(t_ns).bound or 0.0
+    assert bounds[150.0] > 2.5 * bounds[0.0] > 0.0
+
+
+def test_what_was_missed_may_have_been_an_early_beat_so_that_ten_would_count(make_rr: Any, window_of: Any) -> None:
+    """Five short intervals after long ones, one beat of them missed: the mean of the ten is within the bound."""
+    rr = [*make_rr(30), *[1000.0 + k % 3 for k in range(5)], *[900.0 + k % 3 for k in range(5)]]
+    window, now_ns = window_of(rr)
+    whole = window.heart_rate(now_ns)
+    rr[-4:-2] = [rr[-4] + rr[-3]]
+    window, now_ns = window_of(rr)
+    index = window.heart_rate(now_ns)
+    assert whole.bound is not None
+    assert whole.value is not None
+    assert index.bound is not None
+    assert index.value is not None
+    assert index.value == pytest.approx(whole.value, rel=0.01)
+    assert whole.bound < index.value - 60_000.0 / 950.0 <= index.bound
+
+
+def test_a_strap_may_be_late_with_its_intervals(make_rr: Any, window_of: Any) -> None:
+    window, now_ns = window_of(make_rr(30), source=SignalKind.RR)
+    assert window.heart_rate(now_ns + 6_400_000_000).value is not None
+    assert window.heart_rate(now_ns + 6_600_000_000).reason is Reason.TOO_FEW_BEATS
+
+
+def test_every_other_beat_early_still_has_its_rate_but_no_rmssd(window_of: Any) -> None:
+    window, now_ns = window_of([800.0] * 20 + [450.0, 1150.0] * 60)
+    index = window.heart_rate(now_ns)
+    assert index.value == pytest.approx(75.0, rel=0.05)
+    assert index.bound is not None
+    assert abs(index.value - 75.0) <= index.bound if index.value is not None else False
+    assert window.rmssd(now_ns).value is None
+
+
+def test_intervals_without_any_rhythm_have_no_rate() -> None:
+    window = BeatWindow(SignalKind.ECG)
+    for k, rr_ms in enumerate((400.0, 1500.0, 420.0, 1450.0, 410.0)):
+        window.apply(
+            Beat(beat_idx=k, t_ns=k, emitted_ns=k, source=SignalKind.ECG, rr_ms=rr_ms, flag=BeatFlag.OK, confirmed=True)
+        )
+    assert window.heart_rate(10).reason is Reason.TOO_MANY_ARTEFACTS
+
+
+def test_a_missed_beat_does_not_stretch_the_time_of_the_heart_rate(window_of: Any) -> None:
+    rising = [1000.0 - 15.0 * k for k in range(30)]
+    window, now_ns = window_of([*[1000.0] * 30, *rising[:25], rising[25] + rising[26], *rising[27:]])
+    index = window.heart_rate(now_ns)
+    true_bpm = 60_000.0 * 5 / sum(rising[-5:])
+    assert index.value == pytest.approx(true_bpm, rel=0.01)
+
+
+def test_one_interval_after_a_break_is_no_rate(told_of: Any) -> None:
+    window, now_ns = told_of([1830.0], [BeatFlag.OK], [None])
+    assert window.heart_rate(now_ns).reason is Reason.TOO_FEW_BEATS
+
+
+def test_what_came_before_a_long_interval_is_no_part_of_the_rate(told_of: Any) -> None:
+    rr = [600.0] * 10 + [12_000.0] + [900.0] * 2
+    flags = [BeatFlag.OK] * 10 + [BeatFlag.OUT_OF_RANGE] + [BeatFlag.OK] * 2
+    window, now_ns = told_of(rr, flags, [None] * 13)
+    assert window.heart_rate(now_ns).value == pytest.approx(60_000.0 / 900.0)
+
+
+def test_a_rate_is_as_unsure_as_the_ends_of_its_intervals(make_rr: Any, told_of: Any) -> None:
+    rr = make_rr(20)
+    sure, now_ns = told_of(rr, [BeatFlag.OK] * 20, [None] * 20)
+    unsure, _ = told_of(rr, [BeatFlag.OK] * 20, [None] * 19 + [58.0])
+    bound, wider = sure.heart_rate(now_ns).bound, unsure.heart_rate(now_ns).bound
+    assert bound is not None
+    assert wider is not None
+    assert wider > 1.1 * bound
+
+
+def test_a_mean_of_even_intervals_is_as_unsure_as_its_two_ends(told_of: Any) -> None:
+    window, now_ns = told_of([800.0] * 20, [BeatFlag.OK] * 20, [None] * 20)
+    told = window.heart_rate(now_ns)
+    error_ms = 1.96 * math.hypot(0.7, 0.7) / 5.0  # each R peak is placed to 0.7 ms
+    assert told.bound == pytest.approx(75.0 * error_ms / 800.0, rel=0.01)
