@@ -70,6 +70,8 @@ class Lane:
         """Where the newest hole too long to fill ends."""
         self.unsure_until_ns = -MAX_SESSION_NS
         """Up to here the rate was never known, or it turned out to be wrong."""
+        self.begins_anew = True
+        """Whether the newest block does not follow on what came: a hole too long to bridge, or its clock broke."""
         self.waited_for = info.clock is Clock.SESSION
         """Whether a tick waits for this stream: recordings always, live streams from their first block on."""
         self._stage = stage
@@ -173,7 +175,8 @@ class Lane:
         is_broken = not self.clock.accept(block) or is_broken
         self._broken = False
         before_ns = self.watermark_ns
-        if not is_broken and self._next is not None:
+        self.begins_anew = is_broken or self._next is None
+        if not self.begins_anew:
             return []
         self._heard, self._last_value = first, None
         if before_ns is None:

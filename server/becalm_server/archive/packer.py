@@ -139,7 +139,8 @@ class _Placing:
             self._lane.gap(event)
         if isinstance(event, SampleBlock):
             _, drawn = self._lane.feed(event)
-            for waveform in drawn:
+            if drawn:
+                (waveform,) = drawn  # stored counts are whole numbers: no hole within a block
                 n_repeated = len(event.counts) - len(waveform.values)
                 self._placed[row.seq] = waveform.t_ns - round(n_repeated * waveform.sample_period_ns)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from becalm_protocol.events import Gap, SampleBlock, StreamInfo, value
 from becalm_protocol.handshake import Waveform
 from becalm_protocol.units import NS_PER_S
-from becalm_signal.lane import MAX_BRIDGE_NS, Lane
+from becalm_signal.lane import Lane
 
 Counts = NDArray[np.int32]
 Times = NDArray[np.int64]
@@ -39,7 +39,7 @@ class Block:
     """Session time of the first sample, as the live pipeline placed it."""
     sample_period_ns: float
     begins_stretch: bool
-    """Something is missing before it, or its clock began anew."""
+    """More is missing before it than the live pipeline bridges, or its clock began anew."""
 
     def times_ns(self) -> Times:
         """Return the session time of each sample."""
@@ -66,17 +66,16 @@ class Track:
         self._lane = Lane(info, None)
         self._file = file
         self._last: Block | None = None
-        self._gap_before = False
         self._rows = bytearray()
 
     def feed(self, event: SampleBlock | Gap, *, seq: int) -> None:
         """Take the next event of the stream."""
         if isinstance(event, Gap):
             self._lane.gap(event)
-            self._gap_before = self._gap_before or event.end_ns - event.start_ns > MAX_BRIDGE_NS
             return
         _, drawn = self._lane.feed(event)
-        for waveform in drawn:
+        if drawn:
+            (waveform,) = drawn  # stored counts are whole numbers: no hole within a block
             self._keep(event, waveform, seq=seq)
 
     def _keep(self, event: SampleBlock, waveform: Waveform, *, seq: int) -> None:
@@ -102,7 +101,7 @@ class Track:
         self.last_ns = max(self.last_ns, block.last_ns) if self.n_samples else block.last_ns
         self._file.write(counts.tobytes())
         self.n_samples += n_samples
-        self._last, self._gap_before = block, False
+        self._last = block
         self._rows += _ROW.pack(
             seq, block.received_ns, block.sensor_ns is not None, block.sensor_ns or 0, block.first_sample_idx,
             block.start, n_samples, n_repeated, block.t_ns, block.sample_period_ns, block.begins_stretch,
@@ -110,12 +109,11 @@ class Track:
 
     def _begins_stretch(self, first_idx: int, *, t_ns: int) -> bool:
         last = self._last
-        if last is None or self._gap_before:
+        if last is None or self._lane.begins_anew:
             return True
-        n_missing = first_idx - last.first_sample_idx - last.n_samples
-        period_ns = NS_PER_S / self.sample_rate_hz
-        expected_ns = last.last_ns + (n_missing + 1) * period_ns
-        return not 0 <= n_missing * period_ns <= MAX_BRIDGE_NS or abs(t_ns - expected_ns) > _CLOCK_BREAK_NS
+        n_steps = first_idx - last.first_sample_idx - last.n_samples + 1
+        expected_ns = last.last_ns + n_steps * NS_PER_S / self.sample_rate_hz
+        return abs(t_ns - expected_ns) > _CLOCK_BREAK_NS
 
     def blocks(self, first: int = 0, end: int | None = None) -> Iterator[Block]:
         """Give the blocks, or those of a range, in the order they came."""
