@@ -69,8 +69,10 @@ class HeartTrust:
         if not peak.is_steady or len(steady) < n_needed:
             return []
         self._is_trusted = True
-        # The one before the first steady one is what that was like.
+        # What the first steady one was like is told with it; at first, when none is placed well, not from farther back.
         first = max([k for k in alike if k < steady[0]], default=steady[0])
+        if self._n_needed == N_STEADY:
+            first = max(first, steady[0] - 1)
         while first and self._held[first - 1].is_usual:
             first -= 1
         told = list(self._held)[first:]

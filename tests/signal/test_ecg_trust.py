@@ -51,7 +51,7 @@ def test_beats_of_two_kinds_do_not_vouch_for_each_other() -> None:
     told = [trust.hear(Peak(float(at), 1.0, is_steady=at > 1, kind=kinds[at % 2])) for at in range(6)]
     assert [len(beats) for beats in told] == [0, 0, 0, 0, 0, 0]
     told_last = trust.hear(Peak(6.0, 1.0, is_steady=True, kind=kinds[0]))
-    assert [beat.at for beat in told_last] == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+    assert [beat.at for beat in told_last] == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
 
 
 def test_what_came_before_the_first_of_a_kind_is_not_told() -> None:
