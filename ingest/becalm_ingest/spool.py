@@ -47,6 +47,7 @@ class Spool:
         """Events that found no room."""
         self.sessions: dict[str, SpooledSession] = self._load()
         self._streams = {key: stream for session in self.sessions.values() for key, stream in session.streams.items()}
+        self._attempt(lambda: spool_rows.insert_found(self._connection, self._streams.values()))
         self._batch: list[RawEvent] = []
         self._dirty = asyncio.Event()
         self._full = any(stream.overflow for stream in self._streams.values())
@@ -144,12 +145,8 @@ class Spool:
         stream = self._streams.get(stream_id)
         if stream is None or stream.last_seq <= after_seq:
             return []
-        found = self._attempt(
-            lambda: spool_rows.select_events(
-                self._connection, stream_no=stream.stream_no, after_seq=after_seq, upto_seq=upto_seq
-            )
-        )
-        return found or []
+        select = partial(spool_rows.select_events, self._connection, stream.stream_no)
+        return self._attempt(partial(select, after_seq=after_seq, upto_seq=upto_seq)) or []
 
     def ack(self, stream_id: str, seq: int) -> bool:
         """Drop everything up to `seq`. Returns whether that was progress; raises ValueError beyond what exists."""
@@ -177,6 +174,8 @@ class Spool:
             self._shift(stream, after_seq=found_seq, shift=acked_seq - found_seq)
         elif acked_seq < stream.acked_seq:
             self._rewind(stream, acked_seq=acked_seq)
+        if found_seq is not None:
+            self._attempt(partial(spool_rows.delete_found, self._connection, stream.stream_no))
         self.ack(stream_id, acked_seq)
 
     # --------------------------------------------------------------------------------------------------- upkeep
@@ -240,9 +239,7 @@ class Spool:
     def _shift(self, stream: SpooledStream, *, after_seq: int, shift: int) -> None:
         stream.last_seq += shift
         self._attempt(
-            lambda: spool_rows.shift_events(
-                self._connection, stream_no=stream.stream_no, after_seq=after_seq, shift=shift
-            )
+            partial(spool_rows.shift_events, self._connection, stream.stream_no, after_seq=after_seq, shift=shift)
         )
 
     def _rewind(self, stream: SpooledStream, *, acked_seq: int) -> None:

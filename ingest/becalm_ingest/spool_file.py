@@ -29,6 +29,10 @@ CREATE TABLE IF NOT EXISTS stream (
     acked_ns INTEGER NOT NULL,
     overflow BLOB NOT NULL              -- three int64, written in place: needs no room when there is none
 );
+CREATE TABLE IF NOT EXISTS found (
+    stream_no INTEGER PRIMARY KEY,
+    seq INTEGER NOT NULL                -- the newest event there was at the first start since the server was asked
+);
 CREATE TABLE IF NOT EXISTS event (
     stream_no INTEGER NOT NULL,
     seq INTEGER NOT NULL,

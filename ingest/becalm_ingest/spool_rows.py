@@ -1,7 +1,7 @@
 """The statements of the spool: one function each, all in one transaction or none."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from becalm_ingest.spool_stream import NO_OVERFLOW, Overflow, SpooledSession, SpooledStream
@@ -29,6 +29,17 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def durable(connection: sqlite3.Connection) -> Iterator[None]:
+    """Commit for good, with all that was committed before: what is sent from now on rests on it."""
+    connection.execute("PRAGMA synchronous=FULL")
+    try:
+        with transaction(connection):
+            yield
+    finally:
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+
 def load_sessions(connection: sqlite3.Connection) -> dict[str, SpooledSession]:
     """Return what earlier processes left, oldest first."""
     sessions = {}
@@ -49,8 +60,9 @@ def load_sessions(connection: sqlite3.Connection) -> dict[str, SpooledSession]:
 
 def _load_streams(connection: sqlite3.Connection) -> list[SpooledStream]:
     streams = []
-    for stream_no, session_id, info, acked_seq, acked_ns, overflow in connection.execute(
-        "SELECT stream_no, session_id, info, acked_seq, acked_ns, overflow FROM stream ORDER BY stream_no"
+    for stream_no, session_id, info, acked_seq, acked_ns, overflow, found_seq in connection.execute(
+        "SELECT stream_no, session_id, info, acked_seq, acked_ns, overflow, found.seq"
+        " FROM stream LEFT JOIN found USING (stream_no) ORDER BY stream_no"
     ):
         last_seq, newest_ns = connection.execute(
             "SELECT seq, received_ns FROM event WHERE stream_no = ? ORDER BY seq DESC LIMIT 1", (stream_no,)
@@ -64,7 +76,7 @@ def _load_streams(connection: sqlite3.Connection) -> list[SpooledStream]:
                 acked_ns=acked_ns,
                 last_seq=max(last_seq, acked_seq),
                 newest_ns=newest_ns,
-                found_seq=max(last_seq, acked_seq),
+                found_seq=max(last_seq, acked_seq) if found_seq is None else found_seq,
                 overflow=Overflow.unpack(overflow),
             )
         )
@@ -110,6 +122,25 @@ def insert_stream(connection: sqlite3.Connection, stream: SpooledStream) -> None
                 stream.overflow.pack() if stream.overflow else NO_OVERFLOW,
             ),
         )
+        _keep_found(connection, stream)
+
+
+def insert_found(connection: sqlite3.Connection, streams: Iterable[SpooledStream]) -> None:
+    """Keep what was found at a start until the server has said where it stands, however many starts that takes."""
+    with transaction(connection):
+        for stream in streams:
+            _keep_found(connection, stream)
+
+
+def _keep_found(connection: sqlite3.Connection, stream: SpooledStream) -> None:
+    if stream.found_seq is not None:
+        connection.execute("INSERT OR IGNORE INTO found VALUES (?, ?)", (stream.stream_no, stream.found_seq))
+
+
+def delete_found(connection: sqlite3.Connection, stream_no: int) -> None:
+    """The server has said where it stands in a stream."""
+    with durable(connection):
+        connection.execute("DELETE FROM found WHERE stream_no = ?", (stream_no,))
 
 
 def update_finished(connection: sqlite3.Connection, session: SpooledSession) -> None:
@@ -130,6 +161,7 @@ def delete_session(connection: sqlite3.Connection, session: SpooledSession) -> N
     numbers = [(stream.stream_no,) for stream in session.streams.values()]
     with transaction(connection):
         connection.executemany("DELETE FROM event WHERE stream_no = ?", numbers)
+        connection.executemany("DELETE FROM found WHERE stream_no = ?", numbers)
         connection.executemany("DELETE FROM stream WHERE stream_no = ?", numbers)
         connection.execute("DELETE FROM session WHERE session_id = ?", (session.session_id,))
 
@@ -141,7 +173,7 @@ def insert_events(connection: sqlite3.Connection, rows: list[EventRow]) -> None:
 
 
 def select_events(
-    connection: sqlite3.Connection, *, stream_no: int, after_seq: int, upto_seq: int
+    connection: sqlite3.Connection, stream_no: int, *, after_seq: int, upto_seq: int
 ) -> list[tuple[int, bytes]]:
     """Return events as (seq, body), at most MAX_ROWS_PER_READ."""
     return connection.execute(
@@ -163,10 +195,11 @@ def delete_acked(connection: sqlite3.Connection, stream: SpooledStream) -> None:
         )
 
 
-def shift_events(connection: sqlite3.Connection, *, stream_no: int, after_seq: int, shift: int) -> None:
-    """Renumber the events after one number."""
-    with transaction(connection):  # by way of negative numbers, so that no two meet
+def shift_events(connection: sqlite3.Connection, stream_no: int, *, after_seq: int, shift: int) -> None:
+    """Renumber the events after one number, by where the server stands."""
+    with durable(connection):  # by way of negative numbers, so that no two meet
         connection.execute(
             "UPDATE event SET seq = -(seq + ?) WHERE stream_no = ? AND seq > ?", (shift, stream_no, after_seq)
         )
         connection.execute("UPDATE event SET seq = -seq WHERE stream_no = ? AND seq < 0", (stream_no,))
+        connection.execute("DELETE FROM found WHERE stream_no = ?", (stream_no,))

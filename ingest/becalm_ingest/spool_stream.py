@@ -53,7 +53,7 @@ class SpooledStream:
     newest_ns: int = 0
     """Session time of the newest event appended."""
     found_seq: int | None = None
-    """`last_seq` as found in the file at start, until the server has said where it stands."""
+    """`last_seq` as found in the file at the first start since the server has said where it stands; None: it has."""
     overflow: Overflow | None = None
 
 

@@ -50,7 +50,7 @@ class SpoolModel(RuleBasedStateMachine):
         )
         self.spool.add_stream("s", info)
         self.snapshot: Path | None = None
-        self.is_connected = False
+        self.is_connected = self.is_new = False
 
     @rule(n=st.integers(1, 5), flush=st.booleans())
     def append(self, n: int, flush: bool) -> None:
@@ -71,6 +71,9 @@ class SpoolModel(RuleBasedStateMachine):
     def connect(self) -> None:
         """Open the session at the server: it says where it stands."""
         self.spool.resume(STREAM, acked_seq=len(self.stored))
+        if self.is_new:  # at the first time the disk is waited for
+            self.is_new = False
+            self.keep_disk()
         self.flush()
         self.is_connected = True
 
@@ -124,6 +127,7 @@ class SpoolModel(RuleBasedStateMachine):
         self.spool.mark_restart(STREAM, now_ns=self.n)
         self.flush()
         self.n_restarts += 1
+        self.is_new = True
         self.is_connected = False
 
     @invariant()
@@ -148,3 +152,16 @@ class SpoolModel(RuleBasedStateMachine):
 
 TestSpoolModel = SpoolModel.TestCase
 TestSpoolModel.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+
+
+def test_a_power_cut_and_a_crash_before_the_server_was_heard() -> None:
+    state = SpoolModel()
+    state.start()
+    state.keep_disk()
+    state.append(n=2, flush=True)
+    state.connect()
+    state.send(n_most=2, is_acked=False)
+    state.power_cut()
+    state.append(n=1, flush=True)
+    state.crash()
+    state.teardown()
