@@ -174,7 +174,7 @@ class Spool:
             self._shift(stream, after_seq=found_seq, shift=acked_seq - found_seq)
         elif acked_seq < stream.acked_seq:
             self._rewind(stream, acked_seq=acked_seq)
-        if found_seq is not None:
+        elif found_seq is not None:
             self._attempt(partial(spool_rows.delete_found, self._connection, stream.stream_no))
         self.ack(stream_id, acked_seq)
 
