@@ -36,13 +36,11 @@ def bridge_ns(kind: SignalKind) -> int:
 
     Parameters
     ----------
-    kind
-        What the stream carries.
+    kind : what the stream carries
 
     Returns
     -------
-    int
-        Nanoseconds, of what is missing between two samples.
+    in ns, of what is missing between two samples
     """
     return MAX_BREATH_BRIDGE_NS if kind in OF_CHEST else MAX_BRIDGE_NS
 

@@ -62,19 +62,19 @@ class Movement:
         told: list[SignalQuality] = []
         for quality in self._heard:
             self._said[quality.kind] = quality
-            told += self._change(quality, now_ns=now_ns)
+            told += self._change(quality, t_ns=quality.t_ns, now_ns=now_ns)
         self._heard.clear()
         for quality in self._said.values():
-            told += self._change(replace(quality, t_ns=now_ns), now_ns=now_ns)
+            told += self._change(quality, t_ns=now_ns, now_ns=now_ns)
         return told
 
-    def _change(self, quality: SignalQuality, *, now_ns: int) -> list[SignalQuality]:
+    def _change(self, quality: SignalQuality, *, t_ns: int, now_ns: int) -> list[SignalQuality]:
         reason = None if quality.reason is None else self.why(quality.kind, quality.reason)
         before = self._told.get(quality.kind)
         if before is not None and (before.reason, before.caution) == (reason, quality.caution):
             return []
         # A stage dates its words back without knowing what was named at a tick since: what is told later is of later.
-        t_ns = quality.t_ns if before is None else max(quality.t_ns, before.t_ns + 1)
+        t_ns = t_ns if before is None else max(t_ns, before.t_ns + 1)
         emitted_ns = max(now_ns, quality.emitted_ns)
         self._told[quality.kind] = replace(quality, reason=reason, t_ns=t_ns, emitted_ns=emitted_ns)
         return [self._told[quality.kind]]
