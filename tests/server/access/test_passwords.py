@@ -69,22 +69,22 @@ async def test_forged_tokens_open_nothing(server: Any, ann: dict[str, Any]) -> N
             assert answer.status_code == 401, token
 
 
+async def refresh(browser: httpx.AsyncClient, token: str) -> httpx.Response:
+    return await browser.post("/v1/access/refresh", json={"refresh_token": token})
+
+
 async def test_a_refresh_token_works_once_and_its_return_ends_the_login(
     server: Any, ann: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = (await logged_in(server)).json()
     async with server.stranger() as browser:
-
-        async def refresh(token: str) -> httpx.Response:
-            answer: httpx.Response = await browser.post("/v1/access/refresh", json={"refresh_token": token})
-            return answer
-
-        second = await refresh(first["refresh_token"])
+        second = await refresh(browser, first["refresh_token"])
         assert second.status_code == 200
-        assert (await refresh(first["refresh_token"])).status_code == 200  # the answer got lost: asked for again
+        # The answer got lost: asked for again.
+        assert (await refresh(browser, first["refresh_token"])).status_code == 200
         monkeypatch.setattr(logins, "GRACE_S", -1)
-        assert (await refresh(first["refresh_token"])).status_code == 401
-        assert (await refresh(second.json()["refresh_token"])).status_code == 401
+        assert (await refresh(browser, first["refresh_token"])).status_code == 401
+        assert (await refresh(browser, second.json()["refresh_token"])).status_code == 401
         asked = await browser.get("/v1/access/me", headers=bearer(second.json()["access_token"]))
     assert asked.status_code == 401
 
@@ -94,25 +94,21 @@ async def test_a_refresh_token_that_comes_again_after_its_successor_was_used_end
 ) -> None:
     first = (await logged_in(server)).json()
     async with server.stranger() as browser:
-
-        async def refresh(token: str) -> httpx.Response:
-            answer: httpx.Response = await browser.post("/v1/access/refresh", json={"refresh_token": token})
-            return answer
-
-        second = (await refresh(first["refresh_token"])).json()
-        third = (await refresh(second["refresh_token"])).json()
+        second = (await refresh(browser, first["refresh_token"])).json()
+        third = (await refresh(browser, second["refresh_token"])).json()
         headers = bearer(third["access_token"])
         async with server.connect("/v1/live", SUBPROTOCOL_2_JSON, headers=headers) as connection:
             client = server.client_peer(connection, SUBPROTOCOL_2_JSON)
             await client.hello()
-            assert (await refresh(first["refresh_token"])).status_code == 401  # within the grace, and yet
+            assert (await refresh(browser, first["refresh_token"])).status_code == 401  # within the grace, and yet
             assert await client.closed() == CloseCode.AUTH
-        assert (await refresh(third["refresh_token"])).status_code == 401
+        assert (await refresh(browser, third["refresh_token"])).status_code == 401
         again = (await logged_in(server)).json()
-        lost = (await refresh(again["refresh_token"])).json()
-        asked_again = (await refresh(again["refresh_token"])).json()
-        assert (await refresh(lost["refresh_token"])).status_code == 401  # two hold the login: it is over for both
-        assert (await refresh(asked_again["refresh_token"])).status_code == 401
+        lost = (await refresh(browser, again["refresh_token"])).json()
+        asked_again = (await refresh(browser, again["refresh_token"])).json()
+        # Two hold the login: it is over for both.
+        assert (await refresh(browser, lost["refresh_token"])).status_code == 401
+        assert (await refresh(browser, asked_again["refresh_token"])).status_code == 401
 
 
 async def test_tokens_that_are_over_are_forgotten(server: Any, ann: dict[str, Any], fetch: Any) -> None:
