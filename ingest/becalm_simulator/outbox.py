@@ -100,7 +100,8 @@ class Outbox:
             torn.add(outgoing.uuid)
         else:
             torn.discard(outgoing.uuid)
-            self._lost[outgoing.kind] += outgoing.n_sent
+            for kind in outgoing.kinds:
+                self._lost[kind] += outgoing.n_sent
 
     def _told(self, outgoing: Outgoing, *, torn: set[str]) -> Outgoing:
         """Return it as it is, or the last piece of a torn packet as one that completes no sample."""

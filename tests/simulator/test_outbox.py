@@ -48,6 +48,15 @@ def test_a_full_outbox_loses_the_oldest_and_counts_it(outbox: Outbox, lost: dict
     assert bytes_of(outbox.take(1, now_ns=0)) == [3]
 
 
+def test_what_several_channels_share_is_lost_for_each() -> None:
+    lost = dict.fromkeys((SignalKind.PPG_1, SignalKind.PPG_2), 0)
+    outbox = Outbox(lost)
+    frame = Outgoing(uuid="ppg", data=b"", kind=SignalKind.PPG_1, n_sent=18, also=(SignalKind.PPG_2,))
+    for _ in range(MAX_WAITING + 2):
+        outbox.put(frame, now_ns=0)
+    assert lost == {SignalKind.PPG_1: 36, SignalKind.PPG_2: 36}
+
+
 def test_an_overrun_loses_measurements_but_no_answers(outbox: Outbox, lost: dict[SignalKind, int]) -> None:
     outbox.n_to_lose = 2
     outbox.put(note(0), now_ns=0)
