@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from becalm_protocol.derived import Beat, BeatFlag, Reason
+from becalm_protocol.derived import Beat, BeatFlag, Index, Reason
 from becalm_protocol.events import SignalKind
 from becalm_signal.hrv import BeatWindow
 from becalm_signal.rr import RrFlagger
@@ -35,41 +35,47 @@ def test_heart_rate_is_withheld_where_two_beats_of_it_have_not_come(
     assert window.heart_rate(now_ns + round(2.5e6 * mean_ms) + 250_000_000).reason is Reason.TOO_FEW_BEATS
 
 
-def test_after_a_break_the_rate_is_told_with_the_second_interval_before_it_is_confirmed(make_rr: Any) -> None:
+def _told_after_a_break(
+    before: list[float], after: list[float], *, break_ms: float = 5000.0
+) -> tuple[list[Index], int]:
+    """Return what is told at the first beat after a break and at each of these intervals, and when the last."""
     flagger, window, t_ns = RrFlagger(SignalKind.ECG), BeatWindow(SignalKind.ECG), 0
     told = []
-    for rr in [None, *make_rr(40), None, 1000.0, 1050.0]:
-        t_ns += round((rr or 5000.0) * 1e6)
+    for rr in [None, *before, None, *after]:
+        t_ns += round((rr or break_ms) * 1e6)
         for beat in flagger.push(t_ns, rr_ms=rr, emitted_ns=t_ns):
             window.apply(beat)
         told.append(window.heart_rate(t_ns))
-    assert [index.value is None for index in told[-3:]] == [True, True, False]
-    assert told[-1].value == pytest.approx(60_000 / 1025.0)
-    assert told[-1].sample_ns == t_ns
+    return told[len(before) + 1 :], t_ns
+
+
+def test_after_a_break_one_interval_like_those_before_tells_the_rate_before_it_is_confirmed(make_rr: Any) -> None:
+    told, t_ns = _told_after_a_break(make_rr(40), [1000.0])
+    assert told[0].reason is Reason.TOO_FEW_BEATS
+    assert told[1].value == pytest.approx(60.0)
+    assert told[1].sample_ns == t_ns
+    wider = _told_after_a_break(make_rr(40), [1000.0, 1000.0])[0][2]
+    assert (told[1].bound or 0.0) > 1.3 * (wider.bound or 0.0) > 4.0
+
+
+@pytest.mark.parametrize("rr_ms", [600.0, 1300.0, 1800.0])
+def test_after_a_break_one_interval_unlike_those_before_is_no_rate_and_two_are(make_rr: Any, rr_ms: float) -> None:
+    told, _ = _told_after_a_break(make_rr(40), [rr_ms, rr_ms + 10.0], break_ms=12_000.0)
+    assert [index.value is None for index in told] == [True, True, False]
+    assert told[-1].value == pytest.approx(60_000 / (rr_ms + 5.0))
 
 
 def test_no_interval_after_a_break_is_taken_for_two(make_rr: Any) -> None:
-    flagger, window, t_ns = RrFlagger(SignalKind.ECG), BeatWindow(SignalKind.ECG), 0
-    told = []
-    for rr in [None, *make_rr(40, mean_ms=650.0, rsa_ms=10.0), None, 1300.0, 1310.0, 1290.0]:
-        t_ns += round((rr or 5000.0) * 1e6)
-        for beat in flagger.push(t_ns, rr_ms=rr, emitted_ns=t_ns):
-            window.apply(beat)
-        told.append(window.heart_rate(t_ns).value)
-    assert told[40] == pytest.approx(92.0, abs=3.0)
-    assert [value for value in told[41:] if value is not None and value > 60.0] == []
+    told, _ = _told_after_a_break(make_rr(40, mean_ms=650.0, rsa_ms=10.0), [1300.0, 1310.0, 1290.0])
+    assert [index.value for index in told if index.value is not None and index.value > 60.0] == []
 
 
 def test_two_intervals_of_an_uneven_heart_say_little_of_its_rate(make_rr: Any) -> None:
     bounds = {}
     for early_ms in (0.0, 150.0):
-        flagger, window, t_ns = RrFlagger(SignalKind.ECG), BeatWindow(SignalKind.ECG), 0
         before = [rr + (-1) ** k * early_ms for k, rr in enumerate(make_rr(40))]
-        for rr in [None, *before, None, 900.0, 900.0]:
-            t_ns += round((rr or 5000.0) * 1e6)
-            for beat in flagger.push(t_ns, rr_ms=rr, emitted_ns=t_ns):
-                window.apply(beat)
-        bounds[early_ms] = window.heart_rate(t_ns).bound or 0.0
+        told, _ = _told_after_a_break(before, [900.0, 900.0])
+        bounds[early_ms] = told[-1].bound or 0.0
     assert bounds[150.0] > 2.5 * bounds[0.0] > 0.0
 
 

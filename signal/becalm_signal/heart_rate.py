@@ -1,0 +1,169 @@
+"""Heart rate from confirmed beats: the mean of the last intervals, and how far off it may be."""
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from statistics import pvariance
+
+from becalm_protocol.derived import Beat, BeatFlag, Index, Reason
+from becalm_protocol.events import UNTIMED_KINDS, SignalKind
+from becalm_protocol.units import NS_PER_S
+from becalm_signal.bounds import Z_95
+from becalm_signal.intervals import BEAT_JITTER_MS
+from becalm_signal.rr import MAX_RR_MS
+
+N_HEART_RATE = 5
+# An ectopic beat is a beat: where some are about, the rate is that of the last ten intervals, early and late together.
+# Accepted intervals alone are 8 bpm off on a real strap where every other beat is early, the ten 3 bpm.
+N_HEART_RATE_ODD = 10
+# One interval alone, the first after a break, may be two of them or half of one, unless it is near those before the
+# break: a missed beat makes it twice as long, a T wave or an early beat a third shorter.
+MIN_HEARD = 2
+NEAR_SHORT, NEAR_LONG = 0.75, 1.3
+HEARD = frozenset({BeatFlag.OK, BeatFlag.ECTOPIC})
+REPAIRED = frozenset({BeatFlag.MISSED, BeatFlag.EXTRA})
+HEART_RATE_STALE_S = 3.0
+# One beat may be hidden; where the next one does not come either, nothing is left that a rate could rest on.
+OVERDUE_BEATS = 2.0
+# From an R peak until its beat is told.
+TOLD_S = 0.25
+# A strap tells its intervals up to 4 s after the beat and once in 1-2 s.
+STRAP_STALE_S = 6.5
+# At rest; and of how many intervals the own spread is known.
+USUAL_SPREAD_MS, N_USUAL = 50.0, 60
+# Where the mean of a few intervals is known no better than this, they are no rhythm (atrial fibrillation: about 20 %).
+MAX_RATE_BOUND_SHARE = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """An interval that tells of the rate."""
+
+    ms: float
+    flag: BeatFlag
+    error_ms: float | None
+    is_repaired: bool = False
+
+
+class HeartRate:
+    """The last intervals of one source that tell of the rate.
+
+    Notes
+    -----
+    Delay: one beat. Warm-up: two intervals; after a break one that is near those before it.
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md.
+    """
+
+    def __init__(self, source: SignalKind) -> None:
+        self._is_untimed = source in UNTIMED_KINDS
+        self._stale_s = self._overdue_s = STRAP_STALE_S if self._is_untimed else HEART_RATE_STALE_S
+        self._heard: deque[_Heard] = deque(maxlen=N_HEART_RATE_ODD)
+        self._open: Beat | None = None
+        """The newest beat while it is provisional, if an interval of the rhythm seems to end there."""
+        self._usual: deque[float] = deque(maxlen=N_USUAL)
+        """The last intervals as they were measured, early and late ones among them, across breaks."""
+        self._before_ms: float | None = None
+        """Mean interval of the last stretch without a break in which a rate was known."""
+        self._accepted_ns: int | None = None
+        self._confirmed_ns: int | None = None
+        self._newest_ns = 0
+        self._cached: Index | None = None
+
+    def apply(self, beat: Beat) -> None:
+        """Take a beat, before which the log took it; provisional ones tell that the heart is still being heard."""
+        self._newest_ns = max(self._newest_ns, beat.t_ns)
+        if not beat.confirmed:
+            self._foresee(beat)
+            return
+        if self._open is not None and self._open.beat_idx == beat.beat_idx:
+            self._open = None
+        self._confirmed_ns = beat.t_ns
+        if beat.rr_ms is not None and beat.flag is not BeatFlag.OUT_OF_RANGE:
+            self._usual.append(beat.rr_ms)
+        if beat.flag in REPAIRED and self._heard and beat.rr_ms is not None and beat.rr_corrected_ms is not None:
+            # A missed beat has made one interval of two or three, an extra one two of one.
+            n_beats = max(1, round(beat.rr_ms / beat.rr_corrected_ms))
+            self._heard.extend(
+                [_Heard(beat.rr_corrected_ms, BeatFlag.OK, beat.rr_error_ms, is_repaired=True)] * n_beats
+            )
+        elif beat.flag in HEARD and beat.rr_ms is not None:
+            self._heard.append(_Heard(beat.rr_ms, beat.flag, beat.rr_error_ms))
+            self._accepted_ns = max(beat.t_ns, self._accepted_ns or beat.t_ns)
+        elif beat.rr_ms is None or beat.rr_ms > MAX_RR_MS:  # nobody knows what was in between
+            self._break_off()
+        self._cached = None
+
+    def _break_off(self) -> None:
+        if len(self._heard) >= MIN_HEARD:
+            self._before_ms = sum([rr.ms for rr in self._heard]) / len(self._heard)
+        self._heard.clear()
+
+    def _foresee(self, beat: Beat) -> None:
+        if beat.flag in HEARD:
+            self._accepted_ns = beat.t_ns
+        self._open = beat if beat.flag is BeatFlag.OK and beat.rr_ms is not None else None
+        if len(self._heard) < MIN_HEARD:
+            self._cached = None
+
+    def at(self, now_ns: int) -> Index:
+        """Return 60000 / mean of the last five intervals (ten where ectopic ones are among them).
+
+        Parameters
+        ----------
+        now_ns : the moment, session time in ns
+
+        Returns
+        -------
+        heart rate in 1/min; bound: standard error of that mean (the rate varies from beat to beat), the jitter of both
+            ends, and how far the last five are from the ten
+        """
+        if self._accepted_ns is None:
+            return Index(reason=Reason.WARMING_UP)
+        if now_ns - self._accepted_ns > self._stale_s * NS_PER_S:
+            return Index(reason=Reason.TOO_FEW_BEATS)
+        if self._cached is None:
+            self._cached = self._rate()
+            self._overdue_s = self._overdue_after_s(self._cached)
+        is_overdue = now_ns - self._newest_ns > self._overdue_s * NS_PER_S
+        return Index(reason=Reason.TOO_FEW_BEATS) if is_overdue else self._cached
+
+    def _overdue_after_s(self, told: Index) -> float:
+        """Return how long after a beat the next but one is overdue at the lowest rate within the bound."""
+        if self._is_untimed or told.value is None or told.bound is None or told.bound >= told.value:
+            return self._stale_s
+        return OVERDUE_BEATS * 60.0 / (told.value - told.bound) + TOLD_S
+
+    def _rate(self) -> Index:
+        heard, newest_ns = list(self._heard), self._confirmed_ns
+        if len(heard) < MIN_HEARD and self._open is not None and self._open.rr_ms is not None:
+            heard.append(_Heard(self._open.rr_ms, self._open.flag, self._open.rr_error_ms))
+            newest_ns = self._open.t_ns
+        if not heard or (len(heard) < MIN_HEARD and not self._is_as_before(heard[0].ms)):
+            return Index(reason=Reason.TOO_FEW_BEATS)
+        recent = heard[-N_HEART_RATE:]
+        newest = sum([rr.ms for rr in recent]) / len(recent)
+        if BeatFlag.ECTOPIC in [rr.flag for rr in recent]:
+            recent = heard
+        n = len(recent)
+        mean = sum([rr.ms for rr in recent]) / n
+        variance = sum([(rr.ms - mean) ** 2 for rr in recent]) / max(1, n - 1)
+        if n < 3:  # they say little of their own spread
+            variance = max(variance, self._usual_spread_ms2())
+        ends_ms = math.hypot(math.sqrt(2.0) * BEAT_JITTER_MS, recent[0].error_ms or 0.0, recent[-1].error_ms or 0.0)
+        # What was not heard may have been an early beat: then the ten would count.
+        other = heard if any([rr.is_repaired for rr in recent]) else recent
+        far_ms = math.hypot(newest - mean, sum([rr.ms for rr in other]) / len(other) - mean)
+        error_ms = math.hypot(Z_95 * math.sqrt(variance / n + (ends_ms / n) ** 2), far_ms)
+        if error_ms > MAX_RATE_BOUND_SHARE * mean:
+            return Index(reason=Reason.TOO_MANY_ARTEFACTS)
+        rate_bpm = 60_000.0 / mean
+        return Index(value=rate_bpm, bound=rate_bpm * error_ms / mean, sample_ns=newest_ns)
+
+    def _is_as_before(self, rr_ms: float) -> bool:
+        return self._before_ms is not None and NEAR_SHORT < rr_ms / self._before_ms < NEAR_LONG
+
+    def _usual_spread_ms2(self) -> float:
+        return max(USUAL_SPREAD_MS**2, pvariance(self._usual)) if self._usual else USUAL_SPREAD_MS**2
