@@ -1,17 +1,15 @@
 """What is known of the breath: the last breaths of every source, and whose of them count."""
 
-import math
-from collections import deque
 from collections.abc import Mapping, Set
 
-from becalm_protocol.derived import Beat, Breath, BreathPause, BreathTurn, Index, Reason
+from becalm_protocol.derived import Beat, BreathTurn, Index, Reason
 from becalm_protocol.events import SignalKind
 from becalm_protocol.units import NS_PER_S
 from becalm_signal.arousal import Reading
-from becalm_signal.bounds import Z_95, moments, variation
 from becalm_signal.breath_ecg import EcgBreath
-from becalm_signal.breath_turns import HOLD_BREATHS, HOLD_S, BreathEvent
+from becalm_signal.breath_turns import HOLD_S, BreathEvent
 from becalm_signal.breath_way import BreathWay
+from becalm_signal.breath_window import BreathWindow
 from becalm_signal.stage import BreathHint, BreathsHidden
 
 BREATH_RANKS: tuple[tuple[SignalKind, ...], ...] = (
@@ -23,24 +21,13 @@ BREATH_RANKS: tuple[tuple[SignalKind, ...], ...] = (
 """The best first: a belt hears the chest, a strap's tilt follows it, axis and rhythm of the heart only hint at it."""
 HINTS = frozenset({SignalKind.ECG, SignalKind.RR, SignalKind.PPI})
 """Sources that tell a rate, but neither depth nor which way is in."""
-N_BREATHS = 3
-N_IRREGULARITY = 6
-# What comes out of a heart is this much older than its newest sample (`breath_trace`; a strap is up to 4 s late).
-LAG_S = {SignalKind.ECG: 12.0, SignalKind.RR: 16.0}
-# A better source that is back must breathe this often before it counts again.
+# A better source that is back must breathe this often before it counts again where the one that counts tells a rate.
 N_RETURN = 3
-# Breaths that change their length at once (a pacer begins) are still breaths; a bound as large as the rate is none.
-MAX_BOUND_SHARE = 1.0
-UNEVEN = 2.5
-# A turn is placed to this share of a breath (virtual people at rest: half within 0.01, 95 % within 0.04).
-TURN_SD_SHARE = 0.02
 # Slower than the first the heart has waves of its own (blood pressure, 4 to 8 a minute, and a little above); faster
 # than the second breath moves it less than its beats waver (Hirsch & Bishop: -21 dB a decade above 7 a minute). Its
 # intervals alone tell such a breath only while a pacer asks for one. Of forty virtual people without a pacer 99 % of
 # what was between the two was within the bound, 62 % of the rest.
 FREE_BPM = (10.0, 18.0)
-# What a heart tells is within this share of the true rate in 95 % of windows (BIDMC; intervals alone: virtual people).
-HINT_SHARE = 0.33
 
 
 def rank_of(source: SignalKind | None) -> int | None:
@@ -54,115 +41,6 @@ _ECG = rank_of(SignalKind.ECG)
 _INTERVALS_ALONE = rank_of(SignalKind.RR)
 
 
-class BreathWindow:
-    """The last breaths of one source.
-
-    Notes
-    -----
-    Delay: a breath is told when it has ended. Warm-up: three breaths, six for their irregularity.
-
-    References
-    ----------
-    Definition of becalm: docs/indices.md.
-    """
-
-    def __init__(self, rank: int) -> None:
-        self._lag_s = LAG_S.get(BREATH_RANKS[rank][0], 0.0)
-        self._periods_s: deque[float] = deque(maxlen=N_IRREGULARITY)
-        self._end_ns: int | None = None
-        self.newest_ns: int | None = None
-        """Time of the newest turn."""
-        self.kind = BREATH_RANKS[rank][0]
-        self._held = False
-        self.n_running = 0
-        """Whole breaths without a break."""
-        self._sum_up()
-
-    def apply(self, event: BreathEvent) -> None:
-        """Take a turn, a breath or a pause."""
-        if event.source is not None:
-            self.kind = event.source
-        if isinstance(event, BreathPause):
-            self._held = True
-            self.forget()
-            return
-        if isinstance(event, BreathTurn):
-            self.newest_ns = event.t_ns
-        else:
-            self._append(event)
-        self._sum_up()
-
-    def _append(self, event: Breath) -> None:
-        period_s = 60.0 / event.breathing_rate_bpm
-        if self._end_ns is not None and abs(event.t_ns - self._end_ns) > NS_PER_S // 10:
-            self.forget()  # breaths that do not follow on each other
-        self._periods_s.append(period_s)
-        self._held = False
-        self.n_running += 1
-        self._end_ns = event.t_ns + round(period_s * NS_PER_S)
-
-    def forget(self) -> None:
-        """What comes next does not follow on what came."""
-        self._periods_s.clear()
-        self.n_running = 0
-        self._sum_up()
-
-    def still_for_ns(self, now_ns: int) -> int | None:
-        """Return how long ago the last turn was, beyond what a breath may take and the source's own lag."""
-        if self.newest_ns is None:
-            return None
-        return now_ns - self.newest_ns - self._allowed_ns
-
-    def breathes(self, now_ns: int) -> bool:
-        """Whether there are breaths enough for a rate, and no hold."""
-        still_ns = self.still_for_ns(now_ns)
-        return still_ns is not None and still_ns <= 0 and len(self._periods_s) >= N_BREATHS
-
-    def rate(self, now_ns: int) -> Index:
-        """Return the rate of the last three breaths in 1/min.
-
-        Bound: the error of the first and the last turn, and 2.5 standard errors of the mean period: more than the
-        usual 1.96, because a breath missed or counted twice shows as uneven periods.
-        """
-        still_ns = self.still_for_ns(now_ns)
-        if still_ns is None or self._end_ns is None:
-            return Index(reason=Reason.WARMING_UP)
-        if still_ns > 0:
-            return Index(reason=Reason.NOISY if self._lag_s > 0.0 else Reason.NO_BREATH)
-        return self._rate
-
-    def irregularity(self) -> Reading | None:
-        """Return the coefficient of variation of the last six breaths."""
-        return self._irregularity
-
-    # ----------------------------------------------------------------- what changes with a breath and not with a tick
-    def _sum_up(self) -> None:
-        last = list(self._periods_s)[-N_BREATHS:]
-        mean_s = sum(last) / len(last) if last else 0.0
-        self._allowed_ns = round((max(HOLD_S, HOLD_BREATHS * mean_s) + self._lag_s) * NS_PER_S)
-        self._rate = self._rate_of(last, mean_s=mean_s)
-        self._irregularity = self._irregularity_of(self._periods_s)
-
-    def _rate_of(self, last: list[float], *, mean_s: float) -> Index:
-        if len(last) < N_BREATHS:
-            return Index(reason=Reason.NO_BREATH if self._held else Reason.WARMING_UP)
-        rate_bpm = 60.0 / mean_s
-        deviation_s = moments(last)[1]
-        turn_s = TURN_SD_SHARE * mean_s
-        error_s = math.hypot(UNEVEN * deviation_s / math.sqrt(len(last)), Z_95 * math.sqrt(2.0) * turn_s / len(last))
-        if self._lag_s > 0.0:
-            error_s = math.hypot(error_s, HINT_SHARE * mean_s)
-        if error_s > MAX_BOUND_SHARE * mean_s:
-            return Index(reason=Reason.NOISY)
-        return Index(value=rate_bpm, bound=rate_bpm * error_s / mean_s, sample_ns=self.newest_ns)
-
-    @staticmethod
-    def _irregularity_of(periods: deque[float]) -> Reading | None:
-        if len(periods) < N_IRREGULARITY:
-            return None
-        return Reading(*variation(periods))
-
-
 class BreathBoard:
     """The best source that works counts, or the one that a person wishes for.
 
@@ -171,7 +49,7 @@ class BreathBoard:
 
     def __init__(self, kinds: frozenset[SignalKind]) -> None:
         ranks = [rank for rank, members in enumerate(BREATH_RANKS) if kinds & set(members)]
-        self._windows = {rank: BreathWindow(rank) for rank in ranks}
+        self._windows = {rank: BreathWindow(BREATH_RANKS[rank][0]) for rank in ranks}
         self._kinds_of = {rank: kinds & set(BREATH_RANKS[rank]) for rank in ranks}
         self._rank = ranks[0] if ranks else None
         self._ecg = EcgBreath()
@@ -215,7 +93,7 @@ class BreathBoard:
         """Take that a source had breaths too small to be told: the next begins anew."""
         rank = rank_of(hidden.source)
         if rank is not None and rank in self._windows:
-            self._windows[rank].forget()
+            self._windows[rank].lose()
 
     def apply(self, event: BreathEvent) -> bool:
         """Take an event of any source; return whether it counts: of the chosen source, and newer than what counted."""
@@ -246,16 +124,16 @@ class BreathBoard:
         unusable = {rank for rank in self._windows if self._is_bad(rank, bad=bad, lost=lost)} if bad or lost else set()
         counting = self.catch_up() if _ECG in {self._rank, self._wish, *unusable} else []
         for rank in unusable:
-            self._windows[rank].forget()
+            self._windows[rank].forget(now_ns)
         if SignalKind.RESPIRATION in lost or bad.get(SignalKind.RESPIRATION) is Reason.FLAT:
             self._way.doubt()  # who puts a belt on again may turn it over
         if self._wish in self._windows:
             self._rank = self._wish
             return counting
-        for rank, window in self._windows.items():
+        for rank in self._windows:
             if rank == _ECG:
                 counting += self.catch_up()
-            if rank not in unusable and window.breathes(now_ns) and self._may_take(rank, now_ns, unusable=unusable):
+            if rank not in unusable and self._may_take(rank, now_ns, unusable=unusable):
                 self._rank = rank
                 break
         return counting
@@ -280,11 +158,15 @@ class BreathBoard:
         return None if self._rank is None else self._windows[self._rank].irregularity()
 
     def _may_take(self, rank: int, now_ns: int, *, unusable: Set[int]) -> bool:
+        there = self._windows[rank]
         if self._rank is None or rank == self._rank:
-            return True
-        here, there = self._windows[self._rank], self._windows[rank]
+            return there.breathes(now_ns)
+        here = self._windows[self._rank]
         if rank < self._rank:
-            return there.n_running >= N_RETURN
+            is_back = there.breathes(now_ns) and there.n_running >= N_RETURN
+            return is_back or (there.rate(now_ns).value is not None and here.rate(now_ns).value is None)
+        if not there.breathes(now_ns):
+            return False
         if self._rank in unusable or here.newest_ns is None:
             return True
         still_ns = here.still_for_ns(now_ns)

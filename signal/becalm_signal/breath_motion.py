@@ -166,7 +166,7 @@ class ChestTilt:
         if self._n < self._still_from or is_moving or is_flat:
             self._maker.restart()
             return out
-        if turn is None:
+        if turn is None or not turn.is_seen:
             return out
         late = BreathFilter.delay_s(min(20.0, max(1.5, self._maker.usual_s or 4.0))) * self._rate_hz
         # A mean speaks of the middle of its samples.

@@ -25,6 +25,8 @@ STUCK_S = 8.0
 AFRESH_S = 5.0
 # Nor does a jerk that left the level further away than breath goes: the drift back would hide the breaths.
 JUMP_SWINGS = 1.5
+# No breath goes as far: a jump that nothing else has told of, as from a rail that was short.
+FAR_SWINGS = 5.0
 # Noise floor: swings below this many counts are the converter, not the chest.
 FLOOR_COUNTS = 3.0
 
@@ -102,6 +104,8 @@ class BreathingStage:
         self._tune(rate_hz)
         self._origin: int | None = None
         self._bad_since: int | None = None
+        self._was_flat = False
+        """Whether the last bad stretch ended flat: what comes next jumps."""
 
     def _tune(self, rate_hz: float) -> None:
         """Begin with samples of this rate."""
@@ -116,6 +120,8 @@ class BreathingStage:
         self._noise = NoiseWatch(unit_per_count=unit_per_count)
         self._motion = MotionWatch(self._rate_hz)
         self._maker = BreathMaker()
+        self._swing_before = 0.0
+        """The usual swing when all began afresh: what moves the level by far more, soon after, was part of the same."""
 
     def _begin_filter(self) -> None:
         self._filter = BreathFilter(self._rate_hz)
@@ -166,7 +172,7 @@ class BreathingStage:
                     if at < last:
                         self._watch.feed(piece[: at + 1 - first])
                     return at + 1 - first
-            if turn is not None and self._quality.reason is None:
+            if turn is not None and turn.is_seen and self._quality.reason is None:
                 out += self._turned(turn, clock=clock, emitted_ns=clock.session_ns(at))
             elif turn is not None:
                 self._maker.restart()
@@ -198,16 +204,22 @@ class BreathingStage:
         """Forget drift and usual swing after a long bad stretch, or a jerk that moved the level (a belt came loose)."""
         if self._quality.reason is not None:
             self._bad_since = at if self._bad_since is None else self._bad_since
+            self._was_flat = self._quality.reason is Reason.FLAT
             return False
         began, self._bad_since = self._bad_since, None
-        if began is None:
+        swing = 0.0 if self._turns.known_swing else self._swing_before
+        if began is None and not 0.0 < FAR_SWINGS * swing < abs(self._level):
             return False
-        is_long = at - began >= AFRESH_S * self._rate_hz * self._decimator.factor
-        if not is_long and abs(self._level) <= JUMP_SWINGS * self._turns.usual_swing:
+        is_long = began is not None and at - began >= AFRESH_S * self._rate_hz * self._decimator.factor
+        if began is not None and not is_long and abs(self._level) <= JUMP_SWINGS * self._turns.usual_swing:
+            if self._was_flat:
+                self._turns.doubt()
             return False
+        self._swing_before = self._turns.known_swing
         self._decimator.reset()
         self._begin_filter()
         self._turns = TurnFinder(self._rate_hz, floor=self._floor)
+        self._turns.doubt()
         self._motion.restart()
         self._maker.restart()
         self._origin = at + 1

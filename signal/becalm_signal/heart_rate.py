@@ -73,7 +73,7 @@ class HeartRate:
         self._cached: Index | None = None
 
     def apply(self, beat: Beat) -> None:
-        """Take a beat, before which the log took it; provisional ones tell that the heart is still being heard."""
+        """Take a beat; provisional ones only tell that the heart is still being heard."""
         self._newest_ns = max(self._newest_ns, beat.t_ns)
         if not beat.confirmed:
             self._foresee(beat)

@@ -28,6 +28,8 @@ HIDDEN_SHARE = 0.25
 # deeper ones of a pacer: a quarter of their swing, and less behind the low-pass).
 SLOW_HIDDEN_SHARE = 0.08
 SLOW_HIDDEN_S = 1.5
+# The low-pass before this has forgotten what it began with.
+SETTLED_S = 1.0
 
 
 @dataclass(slots=True)
@@ -37,6 +39,8 @@ class Turned:
     at: float
     level: float
     is_peak: bool
+    is_seen: bool
+    """Whether the wave was seen on its way there: else it may be no more than where listening began."""
 
 
 @dataclass(slots=True)
@@ -81,6 +85,8 @@ class TurnFinder:
         """The usual swing, or 0 while too few have been seen: the first may be a ripple."""
         self.hid_breath = False
         """Whether the last turn ended a half breath that hides others, too small for turns of their own."""
+        self._must_see = False
+        """Whether the wave must be seen on its way to the first turn: after all breaks, but not at first."""
         self._mean = OnePole(tau_s=8.0, rate_hz=rate_hz)
         self._square = OnePole(tau_s=8.0, rate_hz=rate_hz)
         self._warm = round(2.0 * rate_hz)
@@ -91,12 +97,19 @@ class TurnFinder:
         self._n = -1
         self._before = (0.0, 0.0)
         self._sought: tuple[_Extreme, ...] = ()
+        self._begun: tuple[int, float] | None = None
+        """Where listening began, until the first turn since."""
         self._turn: Turned | None = None
         self._needed = max(self._floor, HYSTERESIS_SHARE * self.usual_swing)
         self._patient_until = math.inf
         self._mean.reset()
         self._square.reset()
         self.hid_breath = False
+
+    def doubt(self) -> None:
+        """Take that what came until now was no breath: a turn counts if the wave is seen on its way there."""
+        self._must_see = True
+        self._begun = (self._n, self._before[1])
 
     def heed_noise(self, range_now: float) -> None:
         """Ask at least this much of every turn from now on: what the noise of the sensor is known to be by now."""
@@ -119,6 +132,7 @@ class TurnFinder:
         self._n = n = self._n + 1
         if n < 2:
             self._sought = (_Extreme(1.0, n, y, 0), _Extreme(-1.0, n, -y, 0))
+            self._begun = (n, y) if self._must_see else None
             self._before = (self._before[1], y)
             return None
         needed = self._needed
@@ -129,7 +143,7 @@ class TurnFinder:
         turn = None
         for extreme in self._sought:
             if self._follow(extreme, y) > needed and n >= self._warm:
-                turn = self._turned(extreme, y)
+                turn = self._turned(extreme, y, needed=needed)
                 break
         self._before = (self._before[1], y)
         return turn
@@ -175,8 +189,20 @@ class TurnFinder:
         leaving = SINE_SHARE * usual_s * self._rate_hz
         return extreme.near - leaving if extreme.near - extreme.at > 2.0 * leaving else extreme.at
 
-    def _turned(self, extreme: _Extreme, y: float) -> Turned:
-        turn = Turned(self._rested_at(extreme), extreme.sign * extreme.far, extreme.sign > 0.0)
+    def _is_seen(self, extreme: _Extreme, *, needed: float) -> bool:
+        """Whether the wave has come as far to the extreme, since listening began, as it must come back from there."""
+        if self._begun is not None:
+            n_begun, level = self._begun
+            is_late = extreme.at - n_begun > SETTLED_S * self._rate_hz
+            if not is_late or extreme.far - extreme.sign * level <= needed:
+                return False
+        self._begun = None
+        return True
+
+    def _turned(self, extreme: _Extreme, y: float, *, needed: float) -> Turned:
+        is_seen = self._is_seen(extreme, needed=needed)
+        self._must_see = True
+        turn = Turned(self._rested_at(extreme), extreme.sign * extreme.far, extreme.sign > 0.0, is_seen)
         if self._turn is not None:
             swing = abs(turn.level - self._turn.level)
             hidden = max(extreme.hidden / HIDDEN_SHARE, extreme.hidden_slow / SLOW_HIDDEN_SHARE)
@@ -187,8 +213,10 @@ class TurnFinder:
             self.usual_swing = median(self._swings)
             self.known_swing = self.usual_swing if len(self._swings) >= N_KNOWN else 0.0
             self._halves_s.append((turn.at - self._turn.at) / self._rate_hz)
-        self._turn = turn
+        self._turn = turn if is_seen else None
         self._needed = max(self._floor, HYSTERESIS_SHARE * self.usual_swing)
         self._patient_until = turn.at + PATIENCE_S * self._rate_hz
-        self._sought = (_Extreme(-extreme.sign, self._n, -extreme.sign * y, self._n),)
+        # From where listening began both are sought: the other one may have passed by now.
+        others = () if is_seen else tuple(other for other in self._sought if other is not extreme)
+        self._sought = others or (_Extreme(-extreme.sign, self._n, -extreme.sign * y, self._n),)
         return turn

@@ -1,5 +1,6 @@
 """Breathing: rates and turn times against known sines, holds, stuck belts, heart pulsation."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -167,3 +168,49 @@ def test_nothing_usual_is_learnt_from_a_belt_that_rests_on_one_value(
     later = [e.breathing_rate_bpm for e in derived if isinstance(e, Metrics) and e.t_ns > (from_s + flat_s + 20) * 1e9]
     assert len(later) > 200
     assert all(index.value == pytest.approx(15.0, abs=2.0) for index in later)
+
+
+def _with_a_gap(make_track: Any, run_events: Any, cut_blocks: Any, *, gap_s: tuple[float, float]) -> list[Any]:
+    """Return what is derived of 15 breaths a minute, troughs at whole multiples of 4 s, with a hole."""
+    t_s = np.arange(25 * 100) / 25.0
+    samples = -np.cos(2 * np.pi * t_s / 4.0) + np.random.default_rng(1).normal(0.0, 0.01, len(t_s))
+    track = make_track(samples, kind=SignalKind.RESPIRATION, rate_hz=25.0)
+    begin, end = (round(25 * s) for s in gap_s)
+    before, after = replace(track, counts=track.counts[:begin]), replace(track, counts=track.counts[end:])
+    derived: list[Any] = run_events(
+        [track.info], [*cut_blocks(before, [6] * 1000), *cut_blocks(after, [6] * 1000, first=end)]
+    )
+    return derived
+
+
+def test_after_a_hole_two_turns_tell_the_rate_in_a_wider_bound(
+    make_track: Any, run_events: Any, cut_blocks: Any
+) -> None:
+    derived = _with_a_gap(make_track, run_events, cut_blocks, gap_s=(60.0, 70.5))
+    told = [(e.t_ns / 1e9, e.breathing_rate_bpm) for e in derived if isinstance(e, Metrics) and e.t_ns > 71e9]
+    back_s, first = next((t_s, index) for t_s, index in told if index.value is not None)
+    assert back_s < 70.5 + 1.7 * 4.0  # a trough at 72 s, a peak at 74, seen when the chest has come back from it
+    last = told[-1][1]
+    assert first.bound is not None
+    assert last.bound is not None
+    assert abs((first.value or 0.0) - 15.0) <= first.bound
+    assert first.bound > 3.0 * last.bound
+
+
+def test_where_listening_begins_again_is_no_turn(make_track: Any, run_events: Any, cut_blocks: Any) -> None:
+    derived = _with_a_gap(make_track, run_events, cut_blocks, gap_s=(60.0, 69.0))  # the chest is halfway in
+    turns = [e for e in derived if isinstance(e, BreathTurn) and e.t_ns > 68e9]
+    assert turns[0].phase is BreathPhase.OUT
+    assert turns[0].t_ns / 1e9 == pytest.approx(70.0, abs=0.2)
+
+
+@pytest.mark.parametrize("rail_s", [1.0, 2.0, 3.0])
+def test_a_short_rail_far_away_does_not_hide_the_breaths_after_it(
+    make_track: Any, run_tracks: Any, rail_s: float
+) -> None:
+    t_s = np.arange(25 * 100) / 25.0
+    samples = np.sin(2 * np.pi * 0.2 * t_s) + np.random.default_rng(1).normal(0.0, 0.01, len(t_s))
+    samples[(t_s >= 60.0) & (t_s < 60.0 + rail_s)] = 200.0
+    told = [e for e in breathe(make_track, run_tracks, samples, 25.0) if isinstance(e, Metrics)]
+    after = [e.breathing_rate_bpm for e in told if e.t_ns > (60.0 + rail_s + 12.0) * 1e9]
+    assert all(index.value is not None and abs(index.value - 12.0) <= (index.bound or 0.0) for index in after)
