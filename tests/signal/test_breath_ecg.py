@@ -1,6 +1,7 @@
 """Breathing from an ECG whose QRS each breath turns, alone and behind a belt that fails."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,19 @@ def hint(second: float, *, is_first: bool = False) -> BreathHint:
     t_ns = round(second * 1e9)
     level = 1.0 + 0.1 * math.sin(2 * math.pi * 0.2 * second)
     return BreathHint(t_ns=t_ns, emitted_ns=t_ns, at_s=second, levels=(level, level, 0.1), is_first=is_first)
+
+
+def test_early_beats_of_another_shape_are_not_told_as_breath() -> None:
+    breath = EcgBreath()
+    second, rates_bpm = 0.0, []
+    for k in range(240):
+        is_early = k % 3 == 2  # a trigeminy: its wave of 25 a minute is far larger than the breath's 12
+        second += 0.5 if is_early else 1.1 if k % 3 == 0 else 0.8
+        told = hint(second, is_first=k == 0)
+        breath.hear(replace(told, levels=(2.2, -1.3, 0.4)) if is_early else told)
+        rates_bpm += [event.breathing_rate_bpm for event in breath.catch_up() if isinstance(event, Breath)]
+    assert len(rates_bpm) > 20
+    assert rates_bpm == pytest.approx([12.0] * len(rates_bpm), abs=1.0)
 
 
 def test_an_ecg_that_is_asked_late_tells_what_one_asked_at_every_beat_has_told() -> None:
