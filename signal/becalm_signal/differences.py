@@ -5,12 +5,11 @@ usual intervals, only the places of the beats inside it are unknown, and what th
 elsewhere they are left out. Either way the doubt is kept beside the sum.
 """
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from becalm_signal.bounds import moments
+from becalm_signal.bounds import Z_95, moments
 from becalm_signal.holes import Hole, holes
 from becalm_signal.intervals import Interval
 
@@ -34,10 +33,14 @@ MIN_SPREAD = math.sqrt(2.0)
 # heart is moved by much of what moves electrodes.
 MIN_STRETCHES = 12
 NOT_AT_RANDOM = 1.4
-# An interval may end at an early or misplaced beat where it differs from the middle of its neighbours beyond all usual
-# ones: four deviations of independent intervals. Respiratory swings have no such tails; beyond them it is less.
-USUAL_SHARES = (0.4, 0.8)
-OUTLYING_RATIO = 3.6
+# Early beats are about where one is sure, or more than so many in a hundred intervals may be early: swings alone make
+# one in 200 look so, of those that stand out by a fifth more than what may.
+MANY_EARLY = 0.06
+STANDING_OUT = 1.2
+# A quarter of those that may be early is: with their number so many are likely at the most.
+EARLY_AMONG = 0.25
+# Where one was found one more may hide, a minute.
+MINUTE_BEATS = 80.0
 # A flag on a difference of fewer deviations than this may be on a sound beat.
 DOUBTED_DEVIATIONS = 4.5
 # Deviation of the intervals of atria without a rhythm.
@@ -60,9 +63,13 @@ class Differences:
     """Between accepted neighbours."""
     mean_square: float
     outliers_ms: tuple[float, ...] = ()
-    """Accepted intervals so unlike both their neighbours that they may end at early or misplaced beats."""
+    """Accepted intervals that may begin or end at early beats."""
     outlying: float = 0.0
     """What they add to the mean square."""
+    unseen: float = 0.0
+    """What early beats may add that no swing is told from."""
+    has_early: bool = False
+    """Early beats are about."""
     sampling: float = 0.0
     """Standard deviation from what breaks have left out."""
     repairing: float = 0.0
@@ -95,23 +102,53 @@ def differences(window: Sequence[Interval], *, since_ns: int) -> Differences | N
         return None
     squares = [step * step for step in steps_ms]
     told = Differences(steps_ms=tuple(steps_ms), mean_square=sum(squares) / n)
-    if outliers := _outliers(steps_ms):
-        later_ms = [rr.rr_ms for last, rr in itertools.pairwise(window) if last.accepted and rr.accepted and rr.joined]
-        told.outliers_ms = tuple([later_ms[at] for at in outliers])
-        beside = {at + side for at in outliers for side in (0, 1)}
-        rest = [square for at, square in enumerate(squares) if at not in beside]
-        told.outlying = max(0.0, told.mean_square - sum(rest) / len(rest))
+    if early := [at for at, rr in enumerate(window) if rr.early_ms or rr.rhythm_error_ms]:
+        _add_early(told, window, early)
     if found:
-        accepted_ms = [rr.rr_ms for rr in window if rr.accepted]
+        accepted_ms = [rr.rhythm_ms for rr in window if rr.accepted]
         _add_holes(told, found, squares=squares, typical_ms=sum(accepted_ms) / max(1, len(accepted_ms)))
     return told
+
+
+def _add_early(told: Differences, window: Sequence[Interval], places: Sequence[int]) -> None:
+    """Count what is not known of intervals without the early beats that were taken back, and what others may add."""
+    n, square, early = len(told.steps_ms), told.mean_square, [window[at] for at in places]
+    errors_ms2 = [rr.rhythm_error_ms**2 for rr in early]
+    told.mean_square += 2.0 * sum(errors_ms2) / n
+    told.repairing = math.sqrt(sum([4.0 * error * square + 8.0 * error**2 for error in errors_ms2])) / n
+    told.outlying = _outlying([_gained(window, at) for at in places if window[at].early_ms > 0.0]) / n
+    told.outliers_ms = tuple([rr.rhythm_ms for rr in early if rr.accepted])
+    is_sure = sum(errors_ms2) > 0.0
+    n_found = sum([rr.early_ms > STANDING_OUT * rr.unseen_ms or rr.rhythm_error_ms > 0.0 for rr in early])
+    told.has_early = is_sure or n_found > MANY_EARLY * n
+    if n_found:
+        told.unseen = 2.0 * max([rr.unseen_ms for rr in early]) ** 2 * max(1.0, n / MINUTE_BEATS) / n
+
+
+def _gained(window: Sequence[Interval], at: int) -> float:
+    """Return what an early beat may have added to the sum of squares; a later interval may be longer for it."""
+    gained = 0.0
+    for place in range(max(1, at), min(at + 3, len(window))):
+        if (step_ms := window[place].step_ms) is not None:
+            gained += step_ms**2 - (step_ms + window[place].early_ms - window[place - 1].early_ms) ** 2
+        if place > at and window[place].early_ms >= 0.0:
+            break
+    return max(0.0, gained)
+
+
+def _outlying(gained: Sequence[float]) -> float:
+    """Return the most that so many beats are likely to have added, of which a share is early."""
+    most = sum(gained)
+    spread = Z_95 * math.sqrt(EARLY_AMONG * (1.0 - EARLY_AMONG) * sum([one * one for one in gained]))
+    return min(most, EARLY_AMONG * most + spread)
 
 
 def _add_holes(told: Differences, found: list[Hole], *, squares: Sequence[float], typical_ms: float) -> None:
     """Count what holes hide, and what may be hidden."""
     accepted, spread = moments(squares)
     hidden_place = _hidden(told.steps_ms, accepted)
-    total, n_known, left_out, hidden, doubted = sum(squares), len(squares), 0.0, 0.0, 0.0
+    total, n_known = told.mean_square * len(squares), len(squares)
+    left_out, hidden, doubted = 0.0, (told.repairing * n_known) ** 2, 0.0
     for at, hole in enumerate(found):
         k = hole.n_beats(typical_ms)
         expected = _expected(hole, k, mean_square=accepted, hidden=hidden_place)
@@ -150,14 +187,6 @@ def _doubted(hole: Hole, *, typical_ms: float, accepted: float) -> float:
     if hole.is_irregular:
         squares += [2.0 * (IRREGULAR_SHARE * typical_ms) ** 2] * hole.n_unseen(typical_ms)
     return max(0.0, sum(squares) - len(squares) * accepted)
-
-
-def _outliers(steps_ms: Sequence[float]) -> list[int]:
-    """Return which differences and the ones after them are an interval that is like neither of its neighbours."""
-    bends_ms = [abs(after - before) for before, after in itertools.pairwise(steps_ms)]
-    usual_ms, most_ms = (sorted(bends_ms)[int(share * len(bends_ms))] for share in USUAL_SHARES)
-    limit_ms = most_ms + OUTLYING_RATIO * (most_ms - usual_ms)
-    return [at for at, bend in enumerate(bends_ms) if bend > limit_ms] if max(bends_ms) > limit_ms else []
 
 
 def _hidden(steps_ms: Sequence[float], mean_square: float) -> _Hidden:

@@ -119,8 +119,8 @@ def _hole(
     if broken and last is not None and after is not None:
         length_ms = max(length_ms, (after.t_ns - last.t_ns) / NS_PER_MS - after.rr_ms)
     return Hole(
-        before_ms=None if last is None else last.rr_ms,
-        after_ms=None if after is None else after.rr_ms,
+        before_ms=None if last is None else last.rhythm_ms,
+        after_ms=None if after is None else after.rhythm_ms,
         inside_ms=inside_ms,
         length_ms=length_ms,
         broken=broken,

@@ -2,9 +2,11 @@
 
 import math
 from collections import deque
+from itertools import pairwise
 
 from becalm_protocol.derived import Beat
 from becalm_protocol.units import NS_PER_S
+from becalm_signal.early import EarlyWatch
 from becalm_signal.intervals import BEAT_JITTER_MS, Interval, is_placed, is_sound
 from becalm_signal.rhythm import RhythmWatch
 
@@ -18,6 +20,7 @@ class IntervalLog:
         self._window_ns = round(window_s * NS_PER_S)
         self.intervals: deque[Interval] = deque(maxlen=math.ceil(MAX_PER_S * window_s))
         self._rhythm = RhythmWatch()
+        self._early = EarlyWatch()
         self._joined = False
 
     def apply(self, beat: Beat) -> tuple[Interval, ...]:
@@ -36,12 +39,20 @@ class IntervalLog:
         )
         self.intervals.append(newest)
         self._doubt(newest, is_placed=is_placed(beat))
+        if self._early.hear(newest):
+            self._step_anew()
         if before is None or not (before.is_sound and newest.is_sound):
             return ()
-        newest.step_ms = newest.rr_ms - before.rr_ms
+        newest.step_ms = newest.rhythm_ms - before.rhythm_ms
         told = (newest,) if before.accepted else (before, newest)
         before.accepted = newest.accepted = True
         return told
+
+    def _step_anew(self) -> None:
+        """Take the differences of what now counts of the intervals."""
+        for before, rr in pairwise(self.intervals):
+            if rr.step_ms is not None:
+                rr.step_ms = rr.rhythm_ms - before.rhythm_ms
 
     def _doubt(self, newest: Interval, *, is_placed: bool) -> None:
         lost_ns = self._rhythm.hear(newest, is_placed=is_placed)

@@ -60,6 +60,17 @@ class Interval:
     """The heart has no rhythm there."""
     step_ms: float | None = None
     """Difference from the interval before, where both are sound and neighbours."""
+    rhythm_ms: float = 0.0
+    """What counts of it: its length, or what it would have been without a beat that was surely early."""
+    rhythm_error_ms: float = 0.0
+    """Standard deviation of that, 0 for its length."""
+    early_ms: float = 0.0
+    """How much longer it would have been without a beat that may have been early."""
+    unseen_ms: float = 0.0
+    """An early beat that has taken less than this is not told from a swing."""
+
+    def __post_init__(self) -> None:
+        self.rhythm_ms = self.rr_ms
 
 
 def newest_ns(window: Sequence[Interval]) -> int:

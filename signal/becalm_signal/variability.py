@@ -85,7 +85,7 @@ class _Spread:
     """Mean and deviation of the accepted intervals, and what is missing of them."""
 
     def __init__(self, window: Sequence[Interval], found: Differences, *, window_s: float) -> None:
-        told_ms = [rr.rr_ms for rr in window if rr.accepted]
+        told_ms = [rr.rhythm_ms for rr in window if rr.accepted]
         self.n = len(told_ms)
         self.mean_ms = sum(told_ms) / self.n
         self.variance = sum([(rr - self.mean_ms) ** 2 for rr in told_ms]) / (self.n - 1)
@@ -112,7 +112,8 @@ class _Spread:
         unseen_ms = math.hypot(math.sqrt(self.unseen_ms2), self.n_unseen * deviation_ms) / self.n
         bound_ms = Z_95 * math.hypot(self.jitter_ms / self.n, self.missing * deviation_ms, unseen_ms, clock_ms)
         odd_ms = [rr - self.mean_ms for rr in (*doubted, *self._outliers_ms)]
-        return self._index(self.mean_ms, bound_ms + abs(sum(odd_ms)) / self.n)
+        longer_ms, shorter_ms = sum([rr for rr in odd_ms if rr > 0.0]), -sum([rr for rr in odd_ms if rr < 0.0])
+        return self._index(self.mean_ms, bound_ms + max(longer_ms, shorter_ms) / self.n)
 
     def sdnn(self) -> Index:
         value = math.sqrt(self.variance)
@@ -124,15 +125,14 @@ class _Spread:
         gained = self.unseen_ms2
         gained += sum((rr - self.mean_ms) ** 2 for hole in self._holes for rr in hole.doubted_ms())
         doubted = math.sqrt(self.variance + gained / self.n) - value
-        outlying = value - math.sqrt(min(self.variance, self._variance_without()))
-        return self._index(value, math.hypot(jitter, missing) + doubted + outlying)
+        return self._index(value, math.hypot(jitter, missing) + doubted + self._outlying(value))
 
-    def _variance_without(self) -> float:
-        """Return the variance of the intervals without the outliers among them."""
-        far_ms = [rr - self.mean_ms for rr in self._outliers_ms]
-        n_left = self.n - len(far_ms)
-        left = (self.n - 1) * self.variance - sum([far * far for far in far_ms]) - sum(far_ms) ** 2 / n_left
-        return max(0.0, left) / (n_left - 1)
+    def _outlying(self, value: float) -> float:
+        """Return how far the deviation may be moved by leaving any of the intervals at early beats out."""
+        gained = [((rr - self.mean_ms) ** 2 - self.variance) / (self.n - 1) for rr in self._outliers_ms]
+        less = self.variance - sum([one for one in gained if one > 0.0])
+        more = self.variance - sum([one for one in gained if one < 0.0])
+        return max(value - math.sqrt(max(0.0, less)), math.sqrt(more) - value)
 
     def _index(self, value: float, bound: float) -> Index:
         if bound > MAX_BOUND_SHARE * value:

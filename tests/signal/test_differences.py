@@ -50,13 +50,26 @@ def test_a_short_window_has_too_few_stretches_to_tell() -> None:
 
 
 def test_an_early_beat_stands_out_of_the_swings_of_the_breath_not_out_of_noise() -> None:
-    swings = 1000.0 + 60.0 * np.sin(2.0 * np.pi * np.arange(57) / 3.7) + np.random.default_rng(4).normal(0.0, 15.0, 57)
+    swings = 1000.0 + 60.0 * np.sin(2.0 * np.pi * np.arange(90) / 3.7) + np.random.default_rng(4).normal(0.0, 15.0, 90)
     early = swings.copy()
-    early[30] -= 160.0  # less than three deviations of the swings' own differences
-    early[31] += 160.0
+    early[60] -= 110.0  # two deviations of the swings' own differences
     calm, found = told_of(swings.tolist(), lost=range(0)), told_of(early.tolist(), lost=range(0))
     assert not calm.outliers_ms
-    assert early[30] in found.outliers_ms
+    assert early[60] in found.outliers_ms
     assert abs(found.mean_square - found.outlying - calm.mean_square) < 0.1 * calm.mean_square
-    noise = np.random.default_rng(4).normal(1000.0, 40.0, size=(200, 57))
-    assert sum(bool(told_of(row.tolist(), lost=range(0)).outliers_ms) for row in noise) < 10
+    assert 0.0 < found.unseen < 0.1 * calm.mean_square
+    noise = np.random.default_rng(4).normal(1000.0, 40.0, size=(100, 57))
+    assert sum(told_of(row.tolist(), lost=range(0)).has_early for row in noise) < 5
+
+
+def test_a_beat_that_was_surely_early_is_taken_back() -> None:
+    swings = 1000.0 + 60.0 * np.sin(2.0 * np.pi * np.arange(90) / 3.7) + np.random.default_rng(4).normal(0.0, 15.0, 90)
+    early = swings.copy()
+    early[60] -= 160.0
+    early[61] += 160.0
+    calm, found = told_of(swings.tolist(), lost=range(0)), told_of(early.tolist(), lost=range(0))
+    raw = float(np.mean(np.diff(early) ** 2))
+    assert raw > 1.15 * calm.mean_square
+    assert abs(found.mean_square - calm.mean_square) < 1.96 * found.repairing
+    assert found.repairing < 0.05 * calm.mean_square
+    assert found.has_early
