@@ -123,6 +123,21 @@ def test_a_recording_that_cannot_be_scored_is_told_and_the_others_are_scored(tmp
     assert "3/3 skin_calm_rest: resting" in done.stderr
 
 
+def test_breaths_are_held_against_annotators_by_their_tops(tmp_path: Path) -> None:
+    tops_s = np.cumsum(np.random.default_rng(2).uniform(3.0, 5.0, 50))  # rests between them are of any length
+    t_s = np.arange(125 * 200) / 125.0
+    chest = sum(np.exp(-(((t_s - top_s) / 0.8) ** 2)) for top_s in tops_s)
+    _write_csv(tmp_path / "bidmc" / "01.csv.gz", "ecg_mv,rsp_au,ppg_au", [(0.0, level, 0.0) for level in chest])
+    _write_csv(
+        tmp_path / "bidmc" / "01.breaths.csv", "annotator,breath_s", [(who, s) for who in (1, 2) for s in tops_s]
+    )
+    words = ["bench", "signal", "--quick", "--data", str(tmp_path), "--only", "breath_impedance"]
+    measured = json.loads(CliRunner().invoke(app, words).stdout)["figures"]["breath_impedance"]["measured"]
+    assert measured["becalm"]["reported_pct"] > 95.0
+    assert measured["becalm"]["mae_bpm"] < 0.1
+    assert measured["neurokit2"]["mae_bpm"] < 0.1
+
+
 def test_a_flat_ecg_has_no_breath_in_its_intervals(tmp_path: Path) -> None:
     _write_csv(tmp_path / "bidmc" / "01.csv.gz", "ecg_mv,rsp_au,ppg_au", [(0.0, 0.0, 0.0)] * 125 * 60)
     breaths = [(who, 4.0 * n) for who in (1, 2) for n in range(15)]

@@ -1,6 +1,7 @@
 """Breathing rates against annotators: from impedance, from the ECG alone, and from nothing but its intervals.
 
-In windows of 32 s every 4 s.
+In windows of 32 s every 4 s. The annotators marked the top of each breath, for troughs are broad and vague: tops are
+held against tops.
 """
 
 from collections.abc import Sequence
@@ -56,39 +57,39 @@ def _windows(path: Path, *, kind: SignalKind) -> tuple[int, dict[str, list[float
     truth = columns(path.with_name(path.name.replace(".csv.gz", ".breaths.csv")), "annotator", "breath_s")
     true_s, second_s = (truth["breath_s"][truth["annotator"] == who] for who in (1, 2))
     told = columns(path, "ecg_mv", "rsp_au")
-    found = dict(zip(METHODS, (_onsets_s(told, kind), _rival_s(told, kind), second_s), strict=True))
+    found = dict(zip(METHODS, (_found_s(told, kind), _rival_s(told, kind), second_s), strict=True))
     starts_s = np.arange(0.0, LAST_S - WINDOW_S + 0.1, STEP_S).tolist()
     true_bpm = {start_s: bpm for start_s in starts_s if (bpm := _rate_bpm(true_s, start_s)) is not None}
     errors_bpm = {
-        name: [bpm - true for start_s, true in true_bpm.items() if (bpm := _rate_bpm(onsets_s, start_s)) is not None]
-        for name, onsets_s in found.items()
+        name: [bpm - true for start_s, true in true_bpm.items() if (bpm := _rate_bpm(tops_s, start_s)) is not None]
+        for name, tops_s in found.items()
     }
     return len(true_bpm), errors_bpm
 
 
-def _onsets_s(told: dict[str, Samples], kind: SignalKind) -> Samples:
+def _found_s(told: dict[str, Samples], kind: SignalKind) -> Samples:
     if kind is SignalKind.RESPIRATION:
-        return np.array(_inhalations_s(derive((stream(kind, rate_hz=BIDMC_RATE_HZ), told["rsp_au"]))))
+        return np.array(_tops_s(derive((stream(kind, rate_hz=BIDMC_RATE_HZ), told["rsp_au"]))))
     derived = derive((stream(SignalKind.ECG, rate_hz=BIDMC_RATE_HZ), 1000.0 * told["ecg_mv"]))
     if kind is SignalKind.ECG:
-        return np.array(_inhalations_s(derived))
+        return np.array(_tops_s(derived))
     rr_ms = np.array([beat.rr_ms for beat in records.beats(derived, confirmed=True) if beat.rr_ms is not None])
     begun_s = next((s_from_ns(beat.t_ns) for beat in records.beats(derived, confirmed=True)), None)
     if begun_s is None or not len(rr_ms):
         return np.array([])
-    return begun_s + np.array(_inhalations_s(run_pipeline([STRAP], notifications(rr_ms))))
+    return begun_s + np.array(_tops_s(run_pipeline([STRAP], notifications(rr_ms))))
 
 
-def _inhalations_s(derived: Sequence[Derived]) -> list[float]:
-    turns = (event for event in derived if isinstance(event, BreathTurn) and event.phase is BreathPhase.IN)
+def _tops_s(derived: Sequence[Derived]) -> list[float]:
+    turns = (event for event in derived if isinstance(event, BreathTurn) and event.phase is BreathPhase.OUT)
     return sorted(s_from_ns(turn.t_ns) for turn in turns)
 
 
 def _rival_s(told: dict[str, Samples], kind: SignalKind) -> Samples:
     if kind is not SignalKind.RESPIRATION:
-        found = rivals.ecg_breath_onsets_s(told["ecg_mv"], rate_hz=BIDMC_RATE_HZ)
+        found = rivals.ecg_breath_tops_s(told["ecg_mv"], rate_hz=BIDMC_RATE_HZ)
     else:
-        found = rivals.breath_onsets_s(told["rsp_au"], rate_hz=BIDMC_RATE_HZ)
+        found = rivals.breath_tops_s(told["rsp_au"], rate_hz=BIDMC_RATE_HZ)
     return np.array([]) if found is None else found
 
 

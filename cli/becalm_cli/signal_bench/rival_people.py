@@ -69,7 +69,7 @@ def _found_s(kind: SignalKind, heard: tuple[Samples, float]) -> Samples:
     if kind is SignalKind.ECG:
         return np.asarray(rivals.peak_positions(samples / 1000.0, rate_hz=rate_hz) / rate_hz)
     if kind is SignalKind.RESPIRATION:
-        found_s = rivals.breath_onsets_s(samples, rate_hz=rate_hz)
+        found_s = rivals.breath_tops_s(samples, rate_hz=rate_hz)
         return np.array([]) if found_s is None else found_s
     return rivals.skin_responses_s(samples, rate_hz=rate_hz)
 

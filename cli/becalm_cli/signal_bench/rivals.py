@@ -103,15 +103,15 @@ def _mean_bpm(peaks: Samples | None, rate_hz: float) -> float | None:
     return round(60.0 * rate_hz / float(np.median(np.diff(peaks))), 2)
 
 
-def breath_onsets_s(respiration: Samples, *, rate_hz: float) -> Samples | None:
-    """Return the starts of inhalation in a breathing signal."""
+def breath_tops_s(respiration: Samples, *, rate_hz: float) -> Samples | None:
+    """Return the tops of the breaths in a breathing signal."""
     whole_hz = round(rate_hz)
-    told = quietly(lambda: nk.rsp_peaks(nk.rsp_clean(respiration, whole_hz), whole_hz)[1]["RSP_Troughs"])
+    told = quietly(lambda: nk.rsp_peaks(nk.rsp_clean(respiration, whole_hz), whole_hz)[1]["RSP_Peaks"])
     return None if told is None else np.asarray(told) / rate_hz
 
 
-def ecg_breath_onsets_s(ecg_mv: Samples, *, rate_hz: float) -> Samples | None:
-    """Return the starts of inhalation in the respiration that NeuroKit2 derives from an ECG."""
+def ecg_breath_tops_s(ecg_mv: Samples, *, rate_hz: float) -> Samples | None:
+    """Return the tops of the breaths in the respiration that NeuroKit2 derives from an ECG."""
     whole_hz = round(rate_hz)
 
     def derive() -> Samples:
@@ -120,7 +120,7 @@ def ecg_breath_onsets_s(ecg_mv: Samples, *, rate_hz: float) -> Samples | None:
         return np.asarray(nk.ecg_rsp(bpm, sampling_rate=whole_hz))
 
     respiration = quietly(derive)
-    return None if respiration is None else breath_onsets_s(respiration, rate_hz=rate_hz)
+    return None if respiration is None else breath_tops_s(respiration, rate_hz=rate_hz)
 
 
 def skin_responses_s(eda_us: Samples, *, rate_hz: float) -> Samples:
