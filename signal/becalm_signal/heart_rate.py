@@ -29,6 +29,9 @@ OVERDUE_BEATS = 2.0
 TOLD_S = 0.25
 # A strap tells its intervals up to 4 s after the beat and once in 1-2 s.
 STRAP_STALE_S = 6.5
+# So many beats in a row this much sooner than the last ones are another rhythm: halved by chance it would pass for a
+# beat too many at a time, and what follows it for missed ones. None counts until so many in a row pass for neither.
+RACING_SHARE, N_RACING, N_SETTLED = 0.7, 3, 3
 # At rest; and of how many intervals the own spread is known.
 USUAL_SPREAD_MS, N_USUAL = 50.0, 60
 # Where the mean of a few intervals is known no better than this, they are no rhythm (atrial fibrillation: about 20 %).
@@ -67,6 +70,12 @@ class HeartRate:
         """The last intervals as they were measured, early and late ones among them, across breaks."""
         self._before_ms: float | None = None
         """Mean interval of the last stretch without a break in which a rate was known."""
+        self._n_racing = 0
+        """Beats in a row that came so much sooner."""
+        self._mean_ms = 0.0
+        """The interval of the rate told last."""
+        self._n_settled: int | None = None
+        """Beats in a row that were heard as they are since another rhythm began, None where none has."""
         self._accepted_ns: int | None = None
         self._confirmed_ns: int | None = None
         self._newest_ns = 0
@@ -83,6 +92,8 @@ class HeartRate:
         self._confirmed_ns = beat.t_ns
         if beat.rr_ms is not None and beat.flag is not BeatFlag.OUT_OF_RANGE:
             self._usual.append(beat.rr_ms)
+        if self._n_settled is not None:
+            self._settle(beat.flag)
         if beat.flag in REPAIRED and self._heard and beat.rr_ms is not None and beat.rr_corrected_ms is not None:
             # A missed beat has made one interval of two or three, an extra one two of one.
             n_beats = max(1, round(beat.rr_ms / beat.rr_corrected_ms))
@@ -96,14 +107,26 @@ class HeartRate:
             self._break_off()
         self._cached = None
 
+    def _settle(self, flag: BeatFlag) -> None:
+        """Follow whether the beats since another rhythm began are heard as they are; no other counts."""
+        n_settled = (self._n_settled or 0) + 1 if flag in HEARD else 0
+        if n_settled == 0:
+            self._heard.clear()
+        self._n_settled = n_settled if n_settled < N_SETTLED else None
+
     def _break_off(self) -> None:
         if len(self._heard) >= MIN_HEARD:
             self._before_ms = sum([rr.ms for rr in self._heard]) / len(self._heard)
         self._heard.clear()
+        self._mean_ms = 0.0
 
     def _foresee(self, beat: Beat) -> None:
         if beat.flag in HEARD:
             self._accepted_ns = beat.t_ns
+        is_racing = beat.rr_ms is not None and beat.rr_ms < RACING_SHARE * self._mean_ms
+        self._n_racing = self._n_racing + 1 if is_racing else 0
+        if self._n_racing == N_RACING:
+            self._n_settled, self._cached = 0, None
         self._open = beat if beat.flag is BeatFlag.OK and beat.rr_ms is not None else None
         if len(self._heard) < MIN_HEARD:
             self._cached = None
@@ -137,6 +160,8 @@ class HeartRate:
         return OVERDUE_BEATS * 60.0 / (told.value - told.bound) + TOLD_S
 
     def _rate(self) -> Index:
+        if self._n_settled is not None:
+            return Index(reason=Reason.TOO_MANY_ARTEFACTS)
         heard, newest_ns = list(self._heard), self._confirmed_ns
         if len(heard) < MIN_HEARD and self._open is not None and self._open.rr_ms is not None:
             heard.append(_Heard(self._open.rr_ms, self._open.flag, self._open.rr_error_ms))
@@ -159,7 +184,7 @@ class HeartRate:
         error_ms = math.hypot(Z_95 * math.sqrt(variance / n + (ends_ms / n) ** 2), far_ms)
         if error_ms > MAX_RATE_BOUND_SHARE * mean:
             return Index(reason=Reason.TOO_MANY_ARTEFACTS)
-        rate_bpm = 60_000.0 / mean
+        rate_bpm, self._mean_ms = 60_000.0 / mean, mean
         return Index(value=rate_bpm, bound=rate_bpm * error_ms / mean, sample_ns=newest_ns)
 
     def _is_as_before(self, rr_ms: float) -> bool:

@@ -154,3 +154,20 @@ def test_a_mean_of_even_intervals_is_as_unsure_as_its_two_ends(told_of: Any) -> 
     told = window.heart_rate(now_ns)
     error_ms = 1.96 * math.hypot(0.7, 0.7) / 5.0  # each R peak is placed to 0.7 ms
     assert told.bound == pytest.approx(75.0 * error_ms / 800.0, rel=0.01)
+
+
+def test_a_run_of_beats_twice_as_fast_is_never_told_as_the_rate_before(make_rr: Any) -> None:
+    rr_ms = [*make_rr(30, mean_ms=800.0), *[400.0] * 6, *make_rr(20, mean_ms=800.0, seed=3)]
+    flagger, window, t_ns = RrFlagger(SignalKind.ECG), BeatWindow(SignalKind.ECG), 0
+    told = []
+    for k, rr in enumerate(rr_ms):
+        t_ns += round(rr * 1e6)
+        for beat in flagger.push(t_ns, rr_ms=rr if k else None, emitted_ns=t_ns):
+            window.apply(beat)
+        told.append(window.heart_rate(t_ns))
+    assert told[29].value == pytest.approx(75.0, abs=4.0)
+    assert all(index.value is None for index in told[32:40])  # from the third beat on until it tells what it is
+    assert told[-1].value == pytest.approx(75.0, abs=4.0)
+    for k, index in enumerate(told[10:], start=10):
+        since = [60_000.0 * n / sum(rr_ms[k + 1 - n : k + 1]) for n in (5, 10)]
+        assert index.value is None or k in {30, 31} or min(abs(index.value - bpm) for bpm in since) < 6.0
