@@ -41,10 +41,10 @@ def _rates(path: Path) -> dict[str, Any]:
     shown = [event.heart_rate_bpm.value for event in derived if isinstance(event, Metrics)]
     known = [bpm for bpm in shown if bpm is not None]
     return {
-        "becalm_bpm": _mean_bpm(derived),
+        "becalm_bpm": _middle_bpm(derived),
         "shown_mean_bpm": round(float(np.mean(known)), 2) if known else None,
         "shown_pct": round(100.0 * len(known) / max(1, len(shown)), 1),
-        "becalm_ppg_bpm": _mean_bpm(derive((stream(SignalKind.PPG_1, rate_hz=BIDMC_RATE_HZ), told["ppg_au"]))),
+        "becalm_ppg_bpm": _middle_bpm(derive((stream(SignalKind.PPG_1, rate_hz=BIDMC_RATE_HZ), told["ppg_au"]))),
         **_monitor(path),
         **rivals.heart_rates(told["ecg_mv"], told["ppg_au"], rate_hz=BIDMC_RATE_HZ),
     }
@@ -62,9 +62,10 @@ def _monitor(path: Path) -> dict[str, float]:
     return {}
 
 
-def _mean_bpm(derived: Sequence[Derived]) -> float | None:
-    ours_ms = [beat.rr_corrected_ms for beat in beats(derived, confirmed=True) if beat.rr_corrected_ms is not None]
-    return round(60_000.0 / float(np.mean(ours_ms)), 2) if ours_ms else None
+def _middle_bpm(derived: Sequence[Derived]) -> float | None:
+    """Return the rate of the middle interval, as NeuroKit2 is held against it: monitors pass over early beats, too."""
+    ours_ms = [beat.rr_ms for beat in beats(derived, confirmed=True) if beat.rr_ms is not None]
+    return round(60_000.0 / float(np.median(ours_ms)), 2) if ours_ms else None
 
 
 def _near(ours_bpm: float | None, other_bpm: float | None) -> bool:
