@@ -32,6 +32,8 @@ LEFT_SHARE = 0.2
 LEFT_FROM = 4.0
 # A swing that begins explains the first error by itself: so much better it may do.
 BETTER = 1.0
+# Its own interval was expected to be longer by half a deviation at least.
+MIN_SHORT = 0.5
 # A beat is not early by less than this share of an interval.
 MIN_EARLY_SHARE = 0.05
 # More flagged intervals than this in a row cannot be foretold.
@@ -118,7 +120,7 @@ class EarlyWatch:
         self._first.append(rr)
         if len(self._first) < MIN_LEARNED:
             return False
-        self._swings = swings([one.rr_ms for one in self._first])
+        self._swings = swings(tuple([one.rr_ms for one in self._first]))
         first, self._first = self._first, []
         return any([self.hear(one) for one in first])
 
@@ -128,22 +130,24 @@ class EarlyWatch:
         self._n_since += 1
         if self._n_since >= RENEWED_EVERY and len(self._newest_ms) >= MIN_LEARNED:
             self._n_since = 0
-            self._swings = swings(list(reversed(self._newest_ms)))
+            self._swings = swings(tuple(reversed(self._newest_ms)))
 
     def _judge(self, model: Swings) -> bool:
         for rr in self._guessed:
             rr.early_ms = 0.0
         self._guessed = ()
-        if sum([error * error for error in self._errors_ms]) < (DOUBTED * model.deviation_ms) ** 2:
-            return False
-        best = self._best(model)
+        energy, least = sum([error * error for error in self._errors_ms]), (DOUBTED * model.deviation_ms) ** 2
+        best = self._best(model, energy=energy, least=least) if energy >= least else None
         return best is not None and self._mark(best, model=model)
 
-    def _best(self, model: Swings) -> _Found | None:
+    def _best(self, model: Swings, *, energy: float, least: float) -> _Found | None:
         """Return the early beat that explains the last errors best, if any does."""
         errors, best, most = list(self._errors_ms), None, DOUBTED
-        for at in range(len(errors)):
-            if errors[at] >= 0.0:
+        for at, error in enumerate(errors):
+            if energy < least:
+                break
+            energy -= error * error
+            if error > -MIN_SHORT * model.deviation_ms:
                 continue
             for shape in (model.single, model.pair):
                 found = _explained(errors[at:], shape, model=model, at=at)

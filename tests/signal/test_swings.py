@@ -8,20 +8,20 @@ from becalm_signal.swings import MIN_DEVIATION_MS, N_MOST, ORDER, swings
 NOISE_MS = 12.0
 
 
-def heart(seed: int, n_beats: int = N_MOST) -> list[float]:
+def heart(seed: int, n_beats: int = N_MOST) -> tuple[float, ...]:
     """Return intervals of a second-order process around 900 ms: swings of about five beats."""
     rng = np.random.default_rng(seed)
     around = [0.0, 0.0]
     for _ in range(n_beats + 50):
         around.append(0.55 * around[-1] - 0.8 * around[-2] + rng.normal(0.0, NOISE_MS))
-    return [900.0 + one for one in around[-n_beats:]]
+    return tuple(900.0 + one for one in around[-n_beats:])
 
 
 def test_it_foretells_as_well_as_the_heart_lets_it() -> None:
     errors_ms, deviations_ms = [], []
     for seed in range(40):
         *known, last = heart(seed, N_MOST + 1)
-        model = swings(known)
+        model = swings(tuple(known))
         foretold_ms = model.rest_ms + sum(w * rr for w, rr in zip(model.before, reversed(known), strict=False))
         errors_ms.append(last - foretold_ms)
         deviations_ms.append(model.deviation_ms)
@@ -32,9 +32,7 @@ def test_it_foretells_as_well_as_the_heart_lets_it() -> None:
 def test_early_beats_hardly_change_it() -> None:
     for seed in range(10):
         clean = heart(seed)
-        spoilt = clean.copy()
-        for at in (20, 45, 70):
-            spoilt[at] -= 150.0
+        spoilt = tuple(rr - 150.0 if at in {20, 45, 70} else rr for at, rr in enumerate(clean))
         model, disturbed = swings(clean), swings(spoilt)
         assert disturbed.deviation_ms < 2.0 * model.deviation_ms
         assert disturbed.before[1] < -0.3  # still a heart that swings
@@ -49,6 +47,6 @@ def test_shapes_are_what_one_and_two_intervals_leave_in_the_errors() -> None:
 
 
 def test_a_metronome_has_a_model_too() -> None:
-    model = swings([800.0] * N_MOST)
+    model = swings((800.0,) * N_MOST)
     assert model.deviation_ms == MIN_DEVIATION_MS
     assert model.rest_ms + sum(model.before) * 800.0 == pytest.approx(800.0)
