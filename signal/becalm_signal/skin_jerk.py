@@ -19,6 +19,8 @@ LEAST_RISE_S = 0.14
 MOST_SHARE = 0.95
 AROUND_S = 0.25
 """The height is that within so long before and after."""
+# Below 5 Hz those, too, are up in one step; they lose 42 to 54 % in half a second, and no more than 36 % at once.
+LEAST_LOST, MOST_LOST, STEEPEST_FALL = 0.35, 0.62, 0.45
 # Sweat dries slowly: half of a response is lost in 2 s and more (Boucsein 2012). What falls faster than by this share a
 # second of all that the signal has moved by within ten is the electrode. Three real recordings stay below 0.65.
 MAX_FALL_SHARE_PER_S = 0.7
@@ -72,6 +74,7 @@ class SlopeWatch:
         self._n_over, self._corner_share = corner(rate_hz)
         self._least_us = MAX_SLOPE_US_S * self._n_over / rate_hz
         self._n_wait = max(2, round(AROUND_S * rate_hz))
+        self._is_slow = rate_hz < LEAST_RATE_HZ
         self._recent: deque[float] = deque(maxlen=2 * self._n_wait + self._n_over)
         self.restart()
 
@@ -105,7 +108,13 @@ class SlopeWatch:
         if self._n_waited < self._n_wait:
             return False
         steepest_us, self._steepest_us = self._steepest_us, 0.0
-        return steepest_us >= self._corner_share * (max(recent) - min(recent))
+        height_us = max(recent) - min(recent)
+        return steepest_us >= self._corner_share * height_us and not (self._is_slow and self._recovers(height_us))
+
+    def _recovers(self, height_us: float) -> bool:
+        """Return whether a rise within one sample has gone back since as the quickest responses do."""
+        _, *falls_us = [before - after for before, after in pairwise(list(self._recent)[-1 - self._n_wait - 1 :])]
+        return max(falls_us) <= STEEPEST_FALL * height_us and LEAST_LOST <= sum(falls_us) / height_us <= MOST_LOST
 
 
 class JerkWatch:

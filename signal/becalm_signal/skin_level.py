@@ -37,6 +37,9 @@ DRYING_S, DRYING_STEP_S = 120, 5
 # An electrode that was moved creeps back, and the level comes after it: what is seen later than that is the skin.
 CREEP_TAU_S = 4.0
 NOISE_S = 3.0
+# A quick response bends five samples: they must be few among so many of a slow sensor. With fewer than six nothing is
+# known.
+LEAST_NOISE, FIRST_NOISE = 24, 6
 # Noise is known at once and forgotten slowly: a lull in it is no silence.
 NOISE_KEPT = 0.9
 # Mean of the lower three quarters of |second difference| of white noise with standard deviation 1: responses bend the
@@ -100,7 +103,7 @@ class SkinLevelFilter:
         self._past: deque[float] = deque(maxlen=self._n_age + HINDSIGHT_S * self._n_second + 1)
         self._told_us: deque[float] = deque(maxlen=HINDSIGHT_S + 1)
         self._raw: deque[float] = deque(maxlen=3)
-        self._bends: deque[float] = deque(maxlen=max(8, round(NOISE_S * self._rate_hz)))
+        self._bends: deque[float] = deque(maxlen=max(LEAST_NOISE, round(NOISE_S * self._rate_hz)))
         self._n = -1
         self._error_us: float | None = None
         self.clean_us = 0.0
@@ -129,7 +132,10 @@ class SkinLevelFilter:
         self.slow_us = self._slow.step(self.clean_us)
         self._past.append(self.slow_us)
         if self._n % self._n_second == 0:
+            self._learn_noise()
             self._look_back()
+        elif self._n == FIRST_NOISE + 1:
+            self._learn_noise()
         return self.clean_us
 
     def told(self) -> ToldLevel:
@@ -161,12 +167,15 @@ class SkinLevelFilter:
             smooth = keep * smooth + take * slow_us
         return smooth
 
-    def _look_back(self) -> None:
-        """Once a second: what noise there is, and what a level told eight seconds ago was as seen from both sides."""
-        if self._bends:
-            lower = sorted(self._bends)[: max(1, int(LOWER_SHARE * len(self._bends)))]
-            self.raw_noise_us = max(sum(lower) / len(lower) / LOWER_MEAN, NOISE_KEPT * self.raw_noise_us)
+    def _learn_noise(self) -> None:
+        if len(self._bends) >= FIRST_NOISE:
+            lower = sorted(self._bends)[: int(LOWER_SHARE * len(self._bends))]
+            kept_us = NOISE_KEPT * self.raw_noise_us if len(self._bends) == self._bends.maxlen else 0.0
+            self.raw_noise_us = max(sum(lower) / len(lower) / LOWER_MEAN, kept_us)
             self.noise_us = self.raw_noise_us * self._white_share
+
+    def _look_back(self) -> None:
+        """Once a second: what a level told eight seconds ago was as seen from both sides."""
         if self._n < self._n_age:
             return
         level_us = self._seen_from(self._n_age)

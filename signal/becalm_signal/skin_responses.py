@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from becalm_signal.skin_jerk import LEAST_RATE_HZ, corner
 from becalm_signal.skin_level import CLEAN_DELAY_S
+from becalm_signal.skin_quick import was_electrode
 
 # Absolute, in uS: a threshold relative to the window's largest response finds 67 a minute on calm skin.
 MIN_AMPLITUDE_US = 0.05
@@ -39,6 +40,8 @@ OVER_S = 2.0
 NOISE_SDS = 6.0
 # Of the few samples around a top the highest lies above it by up to so many standard deviations of their noise.
 TOP_SDS = 2.0
+# Cleaning rings after a jerk: a rise is there in the samples as they came, too, and higher.
+LEAST_RAW_SHARE = 0.8
 # Later than this another response, or drift, has taken over.
 MAX_RECOVERY_S = 30.0
 MAX_PENDING = 4
@@ -67,6 +70,8 @@ class _Rise:
     """Slope of the background before it."""
     by_itself_us_s: float
     """How fast the level was rising by itself before it."""
+    drying_us_s: float
+    """And how fast it was falling."""
     peak: int
     peak_us: float
     steep: int
@@ -100,6 +105,7 @@ class ResponseFinder:
     def __init__(self, rate_hz: float) -> None:
         self._rate_hz = rate_hz
         self._n_slope, self._corner_share = corner(rate_hz)
+        self._is_slow = rate_hz < LEAST_RATE_HZ
         self._delay = CLEAN_DELAY_S * rate_hz
         self._hold = max(1, round(HOLD_S * rate_hz))
         self._judged_after = max(self._hold, round(JUDGED_AFTER_S * rate_hz))
@@ -155,7 +161,7 @@ class ResponseFinder:
     # ---------------------------------------------------------------------------------------------------- a rise
     def _begin(self, foot: int, foot_us: float, *, y: float, slope_us_s: float) -> None:
         at = (self._n, y, slope_us_s)
-        self._rise = _Rise(foot, foot_us, 0.0, 0.0, self._n, y, *at, *at)
+        self._rise = _Rise(foot, foot_us, 0.0, 0.0, 0.0, self._n, y, *at, *at)
 
     def _follow(self, rise: _Rise, y: float, *, slope_us_s: float) -> None:
         if y > rise.peak_us + self._step_min:
@@ -199,7 +205,9 @@ class ResponseFinder:
             at -= 1
         rise.foot, rise.foot_us = self._n - newest + at, self._past[at]
         rise.before_us_s = self._slope_us_s(at, over=self._background)
-        rise.by_itself_us_s = max(0.0, min(rise.before_us_s, self._slope_us_s(at, over=self._rising)))
+        longer_us_s = self._slope_us_s(at, over=self._rising)
+        rise.by_itself_us_s = max(0.0, min(rise.before_us_s, longer_us_s))
+        rise.drying_us_s = max(0.0, -rise.before_us_s, -longer_us_s)
         self._pending.append(rise)
 
     def _slope_us_s(self, at: int, *, over: int) -> float:
@@ -218,7 +226,8 @@ class ResponseFinder:
             self._pending.remove(rise)
             top, top_us = self._top(rise, noise_us=raw_noise_us)
             amplitude_us = top_us - rise.foot_us
-            if self._is_response(rise, y, amplitude_us=amplitude_us, noise_us=noise_us):
+            is_large = self._is_large(rise, amplitude_us=amplitude_us, noise_us=noise_us)
+            if is_large and self._is_skin(rise, y, noise_us=raw_noise_us):
                 found = Found(rise.onset(self._rate_hz) - self._delay, top, amplitude_us)
                 out.append(found)
                 out += self._look_back(found, rise.peak, half_us=top_us - amplitude_us / 2.0)
@@ -227,11 +236,11 @@ class ResponseFinder:
     def _look_back(self, found: Found, peak: int, *, half_us: float) -> list[Told]:
         """Return the half recovery of a quick response, which has come by now; else wait for it."""
         since_us = list(self._past)[peak - self._n - 1 :]
-        at = next((at for at, past_us in enumerate(since_us, peak) if past_us <= half_us), None)
+        at = next((at for at, past_us in enumerate(since_us) if past_us <= half_us), None)
         if at is None:
             self._recovering = (found, half_us)
             return []
-        return [(found, at - self._delay)]
+        return [(found, peak + at - _past_half(since_us[max(0, at - 1)], since_us[at], half_us=half_us) - self._delay)]
 
     def _top(self, rise: _Rise, *, noise_us: float) -> tuple[float, float]:
         """Return where the top is and how high: of the samples as they came, if these stand out above cleaned ones."""
@@ -243,37 +252,49 @@ class ResponseFinder:
             return float(oldest + at), raw_us - TOP_SDS * noise_us
         return rise.peak - self._delay, rise.peak_us
 
-    def _is_response(self, rise: _Rise, y: float, *, amplitude_us: float, noise_us: float) -> bool:
-        height_us = rise.peak_us - rise.foot_us
+    def _is_large(self, rise: _Rise, *, amplitude_us: float, noise_us: float) -> bool:
+        """Return whether a rise stands out of noise and drift, and takes as long as responses do."""
         # To half a sample at either end.
         rise_s, step_s = (rise.peak - rise.foot) / self._rate_hz, 1.0 / self._rate_hz
-        by_itself_us = rise.by_itself_us_s * rise_s
-        if amplitude_us - by_itself_us < MIN_AMPLITUDE_US or height_us - by_itself_us < NOISE_SDS * noise_us:
+        least_us = rise.foot_us + rise.by_itself_us_s * rise_s
+        if rise.foot_us + amplitude_us < least_us + MIN_AMPLITUDE_US or rise.peak_us < least_us + NOISE_SDS * noise_us:
             return False
         if not MIN_RISE_S - step_s <= rise_s <= MAX_RISE_S + step_s:
             return False
-        if self._rate_hz >= LEAST_RATE_HZ and self._is_jerk(rise):
+        return rise.steep_us_s >= MIN_STEEPEST_US_S + rise.before_us_s
+
+    def _is_skin(self, rise: _Rise, y: float, *, noise_us: float) -> bool:
+        """Return whether a rise came and goes as sweat does, not as an electrode or a bump of noise."""
+        oldest = self._n - len(self._raw) + 1
+        # The cleaned signal is late by two or three samples.
+        first = max(0, rise.foot - oldest - round(MIN_RISE_S * self._rate_hz))
+        raw = list(self._raw)[first:]
+        risen = raw[: max(1, rise.peak - oldest - first + 1)]
+        top = risen.index(max(risen))
+        height_us = rise.peak_us - rise.foot_us
+        if risen[top] - min(risen[: top + 1]) < LEAST_RAW_SHARE * height_us or self._is_corner(risen):
             return False
-        if rise.steep_us_s < MIN_STEEPEST_US_S + rise.before_us_s:
-            return False
+        is_known = was_electrode(raw, top, rate_hz=self._rate_hz, noise_us=noise_us, drying_us_s=rise.drying_us_s)
+        if is_known is not None:
+            return not is_known
         drying_us_s = max(0.0, -rise.before_us_s)
         lost_us = rise.peak_us - y - drying_us_s * (self._n - rise.peak) / self._rate_hz
         fall_us_s = rise.fall_us_s - drying_us_s
         return lost_us <= MAX_LOST_SHARE * height_us or fall_us_s <= MAX_FALL_SHARE * (rise.steep_us_s + drying_us_s)
 
-    def _is_jerk(self, rise: _Rise) -> bool:
-        """Return whether the rise was a corner in uncleaned samples."""
-        oldest = self._n - len(self._raw) + 1
-        # The cleaned signal is late by two or three samples.
-        first = max(0, rise.foot - oldest - round(MIN_RISE_S * self._rate_hz))
-        part = list(self._raw)[first : max(0, rise.peak - oldest) + 1]
-        steps = [after - before for before, after in zip(part, part[self._n_slope :], strict=False)]
-        return bool(steps) and max(steps) > self._corner_share * (max(part) - min(part))
+    def _is_corner(self, risen: list[float]) -> bool:
+        steps = [after - before for before, after in zip(risen, risen[self._n_slope :], strict=False)]
+        return not self._is_slow and max(steps, default=0.0) > self._corner_share * (max(risen) - min(risen))
 
     def _recover(self, y: float, found: Found, half_us: float) -> list[Told]:
         if self._n - found.peak > MAX_RECOVERY_S * self._rate_hz:
             self._recovering = None
         elif y <= half_us:
             self._recovering = None
-            return [(found, self._n - self._delay)]
+            return [(found, self._n - _past_half(self._past[-2], y, half_us=half_us) - self._delay)]
         return []
+
+
+def _past_half(before_us: float, after_us: float, *, half_us: float) -> float:
+    """Return by which share of a sample a fall was through half of the height before its later sample."""
+    return (half_us - after_us) / (before_us - after_us) if before_us > half_us else 0.0

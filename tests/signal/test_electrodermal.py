@@ -261,3 +261,31 @@ def test_the_quick_responses_that_neurokit2_simulates_are_skin(
     assert [event.onset_ns / 1e9 for event in found] == pytest.approx(list(begins_s + peaks / fine_hz - 0.24), abs=0.2)
     assert [event.amplitude_us for event in found] == pytest.approx([amplitude_us] * n_responses, rel=0.2)
     assert [t_ns / 1e9 for t_ns in recovered_ns] == pytest.approx(list(begins_s + np.array(halves) / fine_hz), abs=0.25)
+
+
+@pytest.mark.parametrize("amplitude_us", [0.3, 1.0])
+@pytest.mark.parametrize("seed", [1, 3, 4])
+def test_responses_that_are_up_in_one_sample_of_a_slow_sensor_are_found(
+    make_track: Any, run_tracks: Any, seed: int, amplitude_us: float
+) -> None:
+    rate_hz, n_seconds, n_responses = 4, 120, 8
+    unit = nk.eda_simulate(n_seconds, sampling_rate=rate_hz, scr_number=n_responses, noise=0.01, random_state=seed)
+    samples = 5.0 + amplitude_us * np.asarray(unit)
+    derived = run_tracks(make_track(samples, kind=SignalKind.SKIN_CONDUCTANCE, rate_hz=float(rate_hz)))
+    found_s = [event.onset_ns / 1e9 for event in derived if isinstance(event, SkinResponse)]
+    # Each is simulated to begin within a second of its even share of the time; the first has nothing before it.
+    begins_s = np.arange(n_responses) * n_seconds / n_responses
+    assert [at_s for at_s in found_s if at_s > 2.0] == pytest.approx(list(begins_s[1:] + 0.4), abs=0.8)
+
+
+@pytest.mark.parametrize("rate_hz", [4.0, 8.0, 10.0])
+@pytest.mark.parametrize("lasts_s", [2.0, 6.0])
+def test_an_electrode_that_jerks_up_and_stays_is_no_response(
+    make_track: Any, run_tracks: Any, rate_hz: float, lasts_s: float
+) -> None:
+    t_s = np.arange(round(150 * rate_hz)) / rate_hz
+    starts_s = np.arange(15.3, 140.0, 12.1)
+    moved = [0.5 * np.clip((t_s - at_s) / 0.06, 0.0, 1.0) * (t_s < at_s + lasts_s) for at_s in starts_s]
+    samples = skin(t_s, (), amplitude_us=0.0) + sum(moved)
+    derived = run_tracks(make_track(samples, kind=SignalKind.SKIN_CONDUCTANCE, rate_hz=rate_hz))
+    assert not [event for event in derived if isinstance(event, SkinResponse)]
