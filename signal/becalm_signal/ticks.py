@@ -2,7 +2,7 @@
 
 import heapq
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from becalm_protocol.derived import (
     Beat,
@@ -178,18 +178,23 @@ class Ticker:
             out.append(self._slow.metrics(self._moment(metrics, phase=phase, lost=lost)))
         return out
 
-    def _due(self, now_ns: int) -> Iterator[Output]:
-        """Yield what counts by now; what is as right as its source's rate waits for that, or is dropped."""
-        heap, waiting, self._waiting = self._heap, self._waiting, deque(maxlen=MAX_WAITING)
-        while waiting or (heap and heap[0][0] <= now_ns):
-            event = waiting.popleft() if waiting else heapq.heappop(heap)[-1]
-            lane = self._live.get(event.source) if isinstance(event, OF_RATES) else None
-            if lane is None:
-                yield event
-            elif not lane.clock.is_rate_known:
-                self._waiting.append(event)
-            elif event.emitted_ns > lane.unsure_until_ns:
-                yield event
+    def _due(self, now_ns: int) -> list[Output]:
+        """Return what counts by now."""
+        heap, due = self._heap, list(self._waiting)
+        self._waiting.clear()
+        while heap and heap[0][0] <= now_ns:
+            due.append(heapq.heappop(heap)[-1])
+        return [event for event in due if self._counts(event)]
+
+    def _counts(self, event: Output) -> bool:
+        """Whether it counts at once; what is as right as its source's rate waits for that, or is dropped."""
+        lane = self._live.get(event.source) if isinstance(event, OF_RATES) else None
+        if lane is None:
+            return True
+        if not lane.clock.is_rate_known:
+            self._waiting.append(event)
+            return False
+        return event.emitted_ns > lane.unsure_until_ns
 
     def _apply(self, event: Output) -> list[Derived]:
         """Let an output count; return it where it had to wait for that: a breath, whose source is chosen here."""
