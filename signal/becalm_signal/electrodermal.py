@@ -15,6 +15,8 @@ from becalm_signal.stage import Output, QualityReporter, SkinLevel
 # Responses rise over 0.5-5 s: 10 samples a second place their onset.
 TARGET_RATE_HZ = 10.0
 LEVEL_EVERY_S = 0.5
+# Skin takes seconds for all it does: samples wait until half a second of them is there, and are worked at together.
+PIECE_S = 0.5
 SCALES_US = {"uS": 1.0, "µS": 1.0, "nS": 1e-3, "mS": 1e3, "S": 1e6}
 """Units that are a conductance; raw counts need a named transfer function where the sensor is read."""
 
@@ -24,8 +26,8 @@ class SkinStage:
 
     Notes
     -----
-    Delay: level, told twice a second, 2.7 s; a response a second after its peak, its recovery when it comes. Warm-up:
-    none.
+    Delay: level, told twice a second, 2.7 s; a response a second after its peak, its recovery when it comes; half a
+    second more at most until a piece is whole. Warm-up: none.
 
     References
     ----------
@@ -44,6 +46,7 @@ class SkinStage:
         self._raw_rate_hz = rate_hz
         self._decimator = Decimator(max(1, int(rate_hz / TARGET_RATE_HZ)))
         self._rate_hz = rate_hz / self._decimator.factor
+        self._n_piece = max(1, round(PIECE_S * rate_hz))
         self._n_level = max(1, round(LEVEL_EVERY_S * self._rate_hz))
         self._contact = SkinContact(rate_hz, count_us=self._count_us)
         self._jerks = JerkWatch(self._rate_hz)
@@ -63,6 +66,9 @@ class SkinStage:
         self._jerks.restart()
         self._begin_filters(base=0)
         self._origin: int | None = None
+        self._next = 0
+        self._waiting: list[float] = []
+        """In uS, from position `_next` on: no whole piece yet."""
         self._n = -1
 
     def _begin_filters(self, *, base: int) -> None:
@@ -76,43 +82,54 @@ class SkinStage:
             t_ns = clock.session_ns(first)
             return self._quality.change(Reason.OUT_OF_RANGE, t_ns=t_ns, emitted_ns=t_ns)
         if self._origin is None:
-            self._origin = first
+            self._origin = self._next = first
+        self._waiting += [self._scale_us * raw for raw in samples]
         out: list[Output] = []
-        for at, raw in enumerate(samples, first):
-            x = raw * self._scale_us
+        n_whole = len(self._waiting) // self._n_piece * self._n_piece
+        for begin in range(0, n_whole, self._n_piece):
+            out += self._take(self._waiting[begin : begin + self._n_piece], clock=clock)
+        del self._waiting[:n_whole]
+        return out
+
+    def finish(self, *, clock: StreamClock) -> list[Output]:
+        """Take what is left of a piece; a rise without its peak is no response."""
+        left, self._waiting = self._waiting, []
+        return self._take(left, clock=clock) if left else []
+
+    def _take(self, piece: Sequence[float], *, clock: StreamClock) -> list[Output]:
+        """Take samples; what they tell is told with the last of them."""
+        first, self._next = self._next, self._next + len(piece)
+        now_ns = clock.session_ns(self._next - 1)
+        out: list[Output] = []
+        for at, x in enumerate(piece, first):
             sample = self._decimator.step(x)
             is_jerk = sample is not None and self._jerks.step(sample, raw=x)
             reason = self._contact.step(at, x, is_jerk=is_jerk)
             if reason is not self._quality.reason:
-                out += self._change(reason, at=at, clock=clock)
+                out += self._change(reason, t_ns=clock.session_ns(at), emitted_ns=now_ns)
             if sample is None:
                 continue
             self._n += 1
             if reason is None:
-                out += self._advance(at, sample, clock=clock)
+                out += self._advance(at, sample, clock=clock, emitted_ns=now_ns)
         return out
 
-    def finish(self, *, clock: StreamClock) -> list[Output]:  # noqa: ARG002  (every stage has this shape)
-        """Nothing waits: a rise without its peak is no response."""
-        return []
-
-    def _change(self, reason: Reason | None, *, at: int, clock: StreamClock) -> list[Output]:
+    def _change(self, reason: Reason | None, *, t_ns: int, emitted_ns: int) -> list[Output]:
         if reason is None:
             self._begin_filters(base=self._n + 1)
-        now_ns = clock.session_ns(at)
-        return self._quality.change(reason, t_ns=now_ns, emitted_ns=now_ns)
+        return self._quality.change(reason, t_ns=t_ns, emitted_ns=emitted_ns)
 
-    def _advance(self, at: int, sample: float, *, clock: StreamClock) -> list[Output]:
+    def _advance(self, at: int, sample: float, *, clock: StreamClock, emitted_ns: int) -> list[Output]:
         level = self._level
         clean_us = level.step(sample)
         told = self._responses.step(clean_us, raw=sample, noise_us=level.noise_us, raw_noise_us=level.raw_noise_us)
-        out: list[Output] = [self._tell(each, at=at, clock=clock) for each in told] if told else []
-        if (self._n - self._base) % self._n_level == 0:
+        out: list[Output] = [self._tell(each, clock=clock, emitted_ns=emitted_ns) for each in told] if told else []
+        if (self._n - self._base) % self._n_level == self._n_level - 1:
             told_level = level.told()
             out.append(
                 SkinLevel(
                     t_ns=clock.session_ns(max(float(self._origin or 0), at - told_level.age_s * self._raw_rate_hz)),
-                    emitted_ns=clock.session_ns(at),
+                    emitted_ns=emitted_ns,
                     level_us=told_level.level_us,
                     bound_us=told_level.bound_us,
                     dried_us=told_level.dried_us,
@@ -121,20 +138,19 @@ class SkinStage:
             )
         return out
 
-    def _tell(self, told: Told, *, at: int, clock: StreamClock) -> SkinResponse | SkinRecovery:
-        now_ns = clock.session_ns(at)
+    def _tell(self, told: Told, *, clock: StreamClock, emitted_ns: int) -> SkinResponse | SkinRecovery:
         if isinstance(told, Found):
             return SkinResponse(
                 onset_ns=self._session_ns(told.onset, clock=clock),
                 peak_ns=self._session_ns(told.peak, clock=clock),
-                emitted_ns=now_ns,
+                emitted_ns=emitted_ns,
                 amplitude_us=told.amplitude_us,
             )
         found, recovered = told
         return SkinRecovery(
             onset_ns=self._session_ns(found.onset, clock=clock),
             recovered_ns=self._session_ns(recovered, clock=clock),
-            emitted_ns=now_ns,
+            emitted_ns=emitted_ns,
         )
 
     def _session_ns(self, where: float, *, clock: StreamClock) -> int:

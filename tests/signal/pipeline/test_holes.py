@@ -20,13 +20,13 @@ from becalm_signal.fingerprint import events_sha256
 from becalm_signal.pipeline import Pipeline
 
 
-def test_what_is_renewed_once_a_second_goes_with_its_sensor(body: list[Any], make_track: Any, run_tracks: Any) -> None:
+def test_what_is_renewed_now_and_then_goes_with_its_sensor(body: list[Any], make_track: Any, run_tracks: Any) -> None:
     dead = make_track(np.zeros(round(90 * RATE_HZ)), kind=SignalKind.ECG, rate_hz=RATE_HZ)
     skin = dataclasses.replace(body[2], counts=body[2].counts[: round(80.4 * 8)])
     ticks = [event for event in run_tracks(dead, skin) if isinstance(event, Metrics)]
     told_ns = {name: max(tick.t_ns for tick in ticks if getattr(tick, name).value is not None)
                for name in ("scl_us", "scr_per_min", "arousal")}  # fmt: skip
-    assert set(told_ns.values()) == {83_000_000_000}
+    assert set(told_ns.values()) == {82_750_000_000}, "the last half second of skin ended 2.875 s before"
     assert ticks[-1].t_ns > 89 * 10**9
 
 
