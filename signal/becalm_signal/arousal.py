@@ -15,6 +15,9 @@ from becalm_protocol.derived import Index, Reason
 from becalm_protocol.units import NS_PER_S
 from becalm_signal.bounds import Z_95
 
+# How often it is asked for at least, and the baseline grows.
+EVERY_S = 2
+EVERY_NS = EVERY_S * NS_PER_S
 # From one quiet minute on there is an index; the baseline goes on to two while no pacer runs.
 BASELINE_S = 60
 LONGEST_BASELINE_S = 120
@@ -183,7 +186,7 @@ class Arousal:
         """
         if pacing and self._norms is not None:
             self._is_collecting = False
-        if self._is_collecting and now_ns % NS_PER_S == 0:
+        if self._is_collecting and now_ns % EVERY_NS == 0:
             self._collect(readings)
         if self._norms is None:
             return ArousalNow(index=Index(reason=Reason.BASELINE))
@@ -209,17 +212,17 @@ class Arousal:
     def _collect(self, readings: dict[str, Reading]) -> None:
         if not readings and self._n_seconds == 0:
             return
-        self._n_seconds += 1
-        self._n_usable += bool(readings)
+        self._n_seconds += EVERY_S
+        self._n_usable += EVERY_S * bool(readings)
         for name, reading in readings.items():
             insort(self._baseline[name], reading.value)
-        if self._n_seconds < BASELINE_S:
+        if self._n_seconds <= BASELINE_S:  # the first reading says nothing of the time before it
             return
         if self._n_usable >= MIN_USABLE_SHARE * self._n_seconds or self._n_usable >= BASELINE_S:
             self._norms = [
                 _norm(self._baseline[feature.name], feature)
                 for feature in FEATURES
-                if len(self._baseline[feature.name]) >= MIN_FEATURE_S
+                if EVERY_S * len(self._baseline[feature.name]) >= MIN_FEATURE_S
             ]
             self._is_collecting = self._n_seconds < LONGEST_BASELINE_S
         if not self._is_collecting:

@@ -14,8 +14,7 @@ from becalm_protocol.derived import (
     SignalQuality,
 )
 from becalm_protocol.events import UNTIMED_KINDS, SignalKind
-from becalm_protocol.units import NS_PER_S
-from becalm_signal.arousal import Arousal, ArousalNow, Reading
+from becalm_signal.arousal import EVERY_NS, Arousal, ArousalNow, Reading
 from becalm_signal.breath_board import BreathBoard
 from becalm_signal.breath_turns import BreathEvent
 from becalm_signal.hrv import BeatWindow
@@ -28,9 +27,9 @@ from becalm_signal.stage import BeltJump, BreathHint, BreathsHidden, Output
 # Where the heart is heard best comes first.
 HEART = (SignalKind.ECG, SignalKind.RR, SignalKind.PPI, *LIGHTS)
 OF_BREATHS = (BreathTurn, Breath, BreathPause)
-# What speaks of half a minute and more is worked out once a second, and anew where another heart counts, a pacer sets
-# the breath, or what speaks of the moment fails or comes back: no signal is shown for longer than it is known.
-RENEWED_NS = NS_PER_S
+# What speaks of half a minute and more is worked out every other second, and anew where another heart counts, a pacer
+# sets the breath, or what speaks of the moment fails or comes back: no signal is shown for longer than it is known.
+RENEWED_NS = EVERY_NS
 NOTHING_YET = Index(reason=Reason.WARMING_UP)
 NO_SENSOR = Index(reason=Reason.NO_SENSOR)
 

@@ -14,9 +14,9 @@ from becalm_protocol.units import NS_PER_S
 from becalm_signal.stage import Output
 
 SLOW_TICK_NS = 5 * NS_PER_S
-# What speaks of a minute of beats is worked out anew every other time, what speaks of two and five every fourth.
+# What speaks of a minute of beats is worked out anew every other time, what speaks of two and five every sixth.
 MINUTE_RENEWED_NS = 2 * SLOW_TICK_NS
-LONG_RENEWED_NS = 4 * SLOW_TICK_NS
+LONG_RENEWED_NS = 6 * SLOW_TICK_NS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -128,9 +128,9 @@ def test_uncertain_readings_widen_the_bound() -> None:
 
 def test_a_broken_baseline_waits_for_enough_of_it() -> None:
     arousal = Arousal()
-    for second in range(0, 100, 2):  # every other second usable: half is too little
-        feed(arousal, CALM, begin_s=second, end_s=second + 1)
-        index = feed(arousal, {}, begin_s=second + 1, end_s=second + 2)
+    for second in range(0, 100, 4):  # two seconds of four usable: half is too little
+        feed(arousal, CALM, begin_s=second, end_s=second + 2)
+        index = feed(arousal, {}, begin_s=second + 2, end_s=second + 4)
     assert index.reason is Reason.BASELINE
     assert feed(arousal, CALM, begin_s=100, end_s=140).value is not None
 
@@ -147,7 +147,7 @@ def test_it_never_leaves_its_scale(odd: dict[str, float]) -> None:
 
 def test_a_baseline_that_sinks_is_fifty_all_the_same() -> None:
     arousal = Arousal()
-    for second in range(60):
+    for second in range(61):
         sinking = {"heart_rate_bpm": Reading(70.0 - second / 6.0, 0.0)}
         index = arousal.tick(second * 10**9, sinking, pacing=False).index
     assert index.value == pytest.approx(50.0)
