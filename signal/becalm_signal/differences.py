@@ -35,8 +35,10 @@ MIN_STRETCHES = 12
 NOT_AT_RANDOM = 1.4
 # Early beats are about where one is sure, or more than so many in a hundred intervals may be early: swings alone make
 # one in 200 look so, of those that stand out by a fifth more than what may.
-MANY_EARLY = 0.06
+MANY_EARLY = 0.08
 STANDING_OUT = 1.2
+# Or one stands out by 7.5 deviations: hardly a swing does.
+ODD = 3.0
 # A quarter of those that may be early is: with their number so many are likely at the most.
 EARLY_AMONG = 0.25
 # Where one was found one more may hide, a minute.
@@ -120,7 +122,8 @@ def _add_early(told: Differences, window: Sequence[Interval], places: Sequence[i
     told.outliers_ms = tuple([rr.rhythm_ms for rr in early if rr.accepted])
     is_sure = sum(errors_ms2) > 0.0
     n_found = sum([rr.early_ms > STANDING_OUT * rr.unseen_ms or rr.rhythm_error_ms > 0.0 for rr in early])
-    told.has_early = is_sure or n_found > MANY_EARLY * n
+    is_odd = any([rr.early_ms > ODD * rr.unseen_ms for rr in early])
+    told.has_early = is_sure or is_odd or n_found > MANY_EARLY * n
     if n_found:
         told.unseen = 2.0 * max([rr.unseen_ms for rr in early]) ** 2 * max(1.0, n / MINUTE_BEATS) / n
 

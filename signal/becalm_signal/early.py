@@ -26,12 +26,12 @@ RENEWED_EVERY = 24
 DOUBTED = 2.5
 SURE_PAIR = 6.0
 SURE_SINGLE = 9.0
-# What is left over of four squared errors may be 8 (19 in 20 are less), and a fifth of what a large one exceeds 4 by.
-MAX_LEFT = 8.0
+# What is left over of four squared errors may be 10 (49 in 50 are less), and a fifth of what a large one exceeds 4 by.
+MAX_LEFT = 10.0
 LEFT_SHARE = 0.2
 LEFT_FROM = 4.0
 # A swing that begins explains the first error by itself: so much better it may do.
-BETTER = 1.0
+BETTER = 4.0
 # Its own interval was expected to be longer by half a deviation at least.
 MIN_SHORT = 0.5
 # A beat is not early by less than this share of an interval.
