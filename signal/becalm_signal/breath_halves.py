@@ -2,13 +2,14 @@
 
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from statistics import median
 
 from becalm_protocol.derived import BreathPhase, BreathTurn
 from becalm_protocol.units import NS_PER_S
-from becalm_signal.bounds import Z_95, moments
+from becalm_signal.bounds import Z_95
 
 # So many halves of either kind tell what is usual; of the last so many.
 N_KNOWN, N_USUAL = 3, 8
@@ -16,6 +17,8 @@ N_KNOWN, N_USUAL = 3, 8
 SHORT, LONG = 0.55, 1.7
 # Halves vary by no less than this share of theirs: few of them say little of how much they vary.
 LEAST_SD_SHARE = 0.2
+# The standard deviation of a normal error over the median of its sizes.
+SD_OF_MEDIAN = 1.4826
 # As many whole breaths make a rate by themselves.
 N_WHOLE = 3
 
@@ -43,7 +46,7 @@ class HalfBreaths:
     def __init__(self) -> None:
         self._lengths_s = {phase: deque[float](maxlen=N_USUAL) for phase in BreathPhase}
         self._usual: Mapping[BreathPhase, tuple[float, float]] | None = None
-        """Mean and standard deviation of the halves that begin so, before the break."""
+        """Middle and standard deviation of the halves that begin so, before the break."""
         self._turns: deque[BreathTurn] = deque(maxlen=2 * N_WHOLE + 1)
 
     def turn(self, turn: BreathTurn) -> None:
@@ -63,7 +66,7 @@ class HalfBreaths:
     def forget(self) -> None:
         """What comes next does not follow on what came; what was usual is kept."""
         if len(self._turns) > 1 and min(map(len, self._lengths_s.values())) >= N_KNOWN:
-            self._usual = {phase: moments(lengths_s) for phase, lengths_s in self._lengths_s.items()}
+            self._usual = {phase: _usual(lengths_s) for phase, lengths_s in self._lengths_s.items()}
         self._turns.clear()
 
     def length(self) -> Length | None:
@@ -76,7 +79,7 @@ class HalfBreaths:
         usual = self._usual
         if usual is None or len(self._turns) < 2:
             return None
-        usual_s = sum(mean_s for mean_s, _ in usual.values())
+        usual_s = sum(middle_s for middle_s, _ in usual.values())
         halves = [(a.phase, (b.t_ns - a.t_ns) / NS_PER_S) for a, b in pairwise(self._turns)]
         if not all(SHORT < half_s / usual[phase][0] < LONG for phase, half_s in halves):
             return None
@@ -84,8 +87,14 @@ class HalfBreaths:
         length_s = sum(half_s for _, half_s in halves) / share
         off_s = [half_s - usual[phase][0] * length_s / usual_s for phase, half_s in halves]
         seen_sd_s = math.sqrt(sum(off**2 for off in off_s) / max(1, len(halves) - 1))
-        sd_s = {phase: max(seen_sd_s, LEAST_SD_SHARE * mean_s, sd_s) for phase, (mean_s, sd_s) in usual.items()}
+        sd_s = {phase: max(seen_sd_s, LEAST_SD_SHARE * middle_s, sd_s) for phase, (middle_s, sd_s) in usual.items()}
         # The halves heard stand for the last three breaths, which have halves of their own.
         heard_s2 = sum(sd_s[phase] ** 2 for phase, _ in halves) / share**2
         whole_s2 = sum(one_s**2 for one_s in sd_s.values()) / N_WHOLE
         return Length(length_s, Z_95 * math.sqrt(heard_s2 + whole_s2))
+
+
+def _usual(lengths_s: Sequence[float]) -> tuple[float, float]:
+    """Return middle and deviation, whatever the turns were that a fault began with (3 in 8 may be none)."""
+    middle_s = median(lengths_s)
+    return middle_s, SD_OF_MEDIAN * median([abs(length_s - middle_s) for length_s in lengths_s])

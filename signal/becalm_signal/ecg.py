@@ -58,6 +58,7 @@ class EcgStage:
         self._flat_range = max(FLAT_UV if unit == "uV" else 0.0, 2.0 * unit_per_count)
         self._flagger = RrFlagger(SignalKind.ECG)
         self._quality = QualityReporter(SignalKind.ECG)
+        self._trust = HeartTrust()
         self._tune(rate_hz)
 
     def _tune(self, rate_hz: float) -> None:
@@ -73,7 +74,6 @@ class EcgStage:
         self._caution = CautionWatch(self._recent)
         self._tails = TailWatch(self._recent)
         self._timing = TimingWatch(self._recent)
-        self._trust = HeartTrust()
         self._levels = QrsLevels(self._recent)
         self._breath_begins = True
         self._origin: int | None = None
@@ -103,6 +103,7 @@ class EcgStage:
         if rate_hz is not None:
             self._tune(rate_hz)
             self._flagger.forget()
+            self._trust.doubt()
         return [*confirmed, *self._quality.change(Reason.SENSOR_LOST, t_ns=t_ns, emitted_ns=emitted_ns)]
 
     def feed(self, samples: Sequence[float], *, first: int, clock: StreamClock) -> list[Output]:
@@ -171,7 +172,12 @@ class EcgStage:
             self._contact.beat(peak.at, is_known=peak.is_known, is_usual=peak.is_usual)
             peak.error_ms = math.hypot(self._plateaus.error_ms(peak.at), self._timing.error_ms(peak.at))
             self._caution.beat(self._plateaus.height, is_cut=self._plateaus.is_cut)
-            told += self._trust.hear(peak)
+            heard = self._trust.hear(peak)
+            if self._ghost and len(heard) > 1:  # how loud it was before says nothing of this heart
+                heard = heard[-2:]
+                since = at - (self._origin or 0) - heard[0].at
+                self._detector.mean_energy.forget(since / self._recent.rate_hz)
+            told += heard
             if self._trust.is_trusted:
                 self._tails.beat(peak.at, height=peak.height, noise=self._contact.noise)
                 if self._tails.recognised_at is not None:

@@ -15,6 +15,8 @@ N_LEAST = 6
 # Without a beat for so many usual intervals; a pause of a heart has no more noise than its beats.
 SILENT_RR = 1.6
 SILENT_LEAST_S = 1.2
+# What was learned finds no beat any more.
+LOST_S = 4.0
 # Noise looks different every time: all of the last five beats look like none before, until two of five do.
 N_JUDGED = 5
 MOSTLY_ODD = 5
@@ -119,8 +121,9 @@ class ContactWatch:
             self._heard = at if self._heard is None else max(self._heard, at)
 
     def has_fallen(self) -> bool:
-        """Whether it is quieter by far than it was with free electrodes, or in noise; told once."""
-        if not self._is_off and self.rose_at is None:
+        """Whether it is quieter by far than it was with free electrodes, in noise, or without a beat; told once."""
+        is_silent = self._last is not None and self._n - self._last > LOST_S * self._rate_hz
+        if not self._is_off and self.rose_at is None and not is_silent:
             self._loudest = 0.0
         fallen = self._loudest > RISEN * self._level
         self._loudest = self._level if fallen else max(self._loudest, self._level)

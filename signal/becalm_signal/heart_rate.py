@@ -19,9 +19,12 @@ N_HEART_RATE_ODD = 10
 # One interval alone, the first after a break, may be two of them or half of one, unless it is near those before the
 # break: a missed beat makes it twice as long, a T wave or an early beat a third shorter.
 MIN_HEARD = 2
-NEAR_SHORT, NEAR_LONG = 0.75, 1.3
+NEAR_SHORT, NEAR_LONG = 0.8, 1.25
 HEARD = frozenset({BeatFlag.OK, BeatFlag.ECTOPIC})
 REPAIRED = frozenset({BeatFlag.MISSED, BeatFlag.EXTRA})
+# One missed beat is two intervals put in. Where more are, what they were measured by may be that of noise before the
+# heart, and none was missed.
+MAX_REPAIRED = 3
 HEART_RATE_STALE_S = 3.0
 # One beat may be hidden; where the next one does not come either, nothing is left that a rate could rest on.
 OVERDUE_BEATS = 2.0
@@ -181,6 +184,9 @@ class HeartRate:
         # What was not heard may have been an early beat: then the ten would count.
         other = heard if any([rr.is_repaired for rr in recent]) else recent
         far_ms = math.hypot(newest - mean, sum([rr.ms for rr in other]) / len(other) - mean)
+        n_repaired = sum([rr.is_repaired for rr in recent])
+        if n_repaired > MAX_REPAIRED:
+            far_ms = math.hypot(far_ms, mean * n / (n - n_repaired / 2) - mean)
         error_ms = math.hypot(Z_95 * math.sqrt(variance / n + (ends_ms / n) ** 2), far_ms)
         if error_ms > MAX_RATE_BOUND_SHARE * mean:
             return Index(reason=Reason.TOO_MANY_ARTEFACTS)

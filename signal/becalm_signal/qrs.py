@@ -87,7 +87,7 @@ class QrsDetector:
         """Begin again after a gap: filters and positions from zero, levels kept."""
         self._decimator.reset()
         self._energy = Energy(self.rate_hz)
-        self._mean_energy = MeanEnergy(self.rate_hz)
+        self.mean_energy = MeanEnergy(self.rate_hz)
         self._humps = HumpFinder(self.rate_hz)
         self.jury.restart()
         self._samples.clear()
@@ -100,13 +100,13 @@ class QrsDetector:
     @property
     def peakiness(self) -> float:
         """Energy of the accepted beats over the mean energy: 3 and more for a heart, below 1.8 for noise."""
-        mean = self._mean_energy.value
+        mean = self.mean_energy.value
         return self._usual.energy / mean if mean > 0.0 else 0.0
 
     def begin_levels(self) -> None:
         """Learn both levels anew from what comes from now on: it is quieter by far than what came."""
         self._forget_levels()
-        self._mean_energy = MeanEnergy(self.rate_hz)
+        self.mean_energy = MeanEnergy(self.rate_hz)
         self._past.clear()
         self._last = None
         self._quiet_since = self._n
@@ -136,7 +136,7 @@ class QrsDetector:
                 begin, done = done, n_due if due >= n_due - 1 else max(done, math.ceil(due)) + 1
                 self._samples += decimated[begin:done]
                 del self._samples[: -self._n_kept]
-                self._mean_energy.feed(energies[begin:done])
+                self.mean_energy.feed(energies[begin:done])
                 self._n = first + done - 1
                 n_taken = n_before + (done - 1) * self._decimator.factor + 1
                 peaks = self._decide(humps.pop(self._n, None))
@@ -279,7 +279,7 @@ class QrsDetector:
         least = 0.4 * max(hump.energy for hump in tops)
         tops = [hump for hump in tops if hump.energy >= least]
         top = median(hump.energy for hump in tops)
-        if self._learned and top < LEAST_TOP * self._mean_energy.value:
+        if self._learned and top < LEAST_TOP * self.mean_energy.value:
             return  # a pause: its noise is no heart
         self._usual.learn(energy=top, slope=median(hump.slope for hump in tops))
         self._noise.clear()

@@ -1,5 +1,6 @@
 """Humps of QRS-band energy: what may be a beat."""
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -91,6 +92,16 @@ class MeanEnergy:
         while len(self._open) >= self._n_segment:
             self._means.append(sum(self._open[: self._n_segment]) / self._n_segment)
             del self._open[: self._n_segment]
+
+    def forget(self, kept_s: float) -> None:
+        """Keep the last of what came.
+
+        Parameters
+        ----------
+        kept_s : so much, to whole half seconds
+        """
+        while len(self._means) > max(1, math.ceil(kept_s / MEAN_SEGMENT_S)):
+            self._means.popleft()
 
     @property
     def value(self) -> float:

@@ -63,6 +63,18 @@ def test_electrodes_off_the_body_of_virtual_people(tmp_path: Path) -> None:
     assert hanging["back_within_5_s_pct"] > 50.0
 
 
+def test_bad_input_of_virtual_people_is_recovered_from(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["bench", "signal", "--quick", "--data", str(tmp_path), "--only", "recovery"])
+    assert done.exit_code == 0, done.output
+    measured = json.loads(done.stdout)["figures"]["recovery"]["measured"]
+    assert set(measured) == {"heart_rate_bpm", "breathing_rate_bpm", "scl_us"}
+    for name, kinds in measured.items():
+        assert set(kinds) == {"all", "nan", "constant", "gap_10_s", "time_backwards", "rate_doubled"}
+        assert all(of["values_told"] > 50 and of["wrong_pct"] < 5.0 for of in kinds.values()), name
+    assert measured["heart_rate_bpm"]["all"]["back_s"]["max"] <= 6.0
+    assert measured["breathing_rate_bpm"]["gap_10_s"]["back_s"]["max"] > 1.0, "no breath can be heard at once"
+
+
 def test_stretches_that_nobody_annotated() -> None:
     assert unannotated([0, S, 9 * S, 10 * S], longer_than_s=5.0) == [(S, 9 * S)]
 

@@ -56,6 +56,19 @@ def test_what_is_usual_is_learned_anew_after_a_dead_lead() -> None:
     assert told[6:] == [None] * 14
 
 
+def test_a_fall_of_noise_is_told_once_where_no_beat_has_come_for_long() -> None:
+    noise = np.random.default_rng(1).normal(0.0, 1.0, 130)
+    for silent_s, is_told in ((2, False), (6, True)):
+        watch = ContactWatch(130.0)
+        watch.feed((20.0 * noise).tolist())
+        watch.beat(65.0, is_known=True)
+        fallen = []
+        for second in range(silent_s + 2):
+            watch.feed(((20.0 if second < silent_s else 1.0) * noise).tolist())
+            fallen.append(watch.has_fallen())
+        assert fallen == [False] * silent_s + [is_told, False]
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_nothing_counts_that_was_found_after_the_last_beat_before_electrodes_came_off(
     make_ecg: Any, make_rr: Any, make_track: Any, run_tracks: Any, seed: int

@@ -171,3 +171,12 @@ def test_a_run_of_beats_twice_as_fast_is_never_told_as_the_rate_before(make_rr: 
     for k, index in enumerate(told[10:], start=10):
         since = [60_000.0 * n / sum(rr_ms[k + 1 - n : k + 1]) for n in (5, 10)]
         assert index.value is None or k in {30, 31} or min(abs(index.value - bpm) for bpm in since) < 6.0
+
+
+def test_where_most_beats_were_missed_none_may_have_been(make_rr: Any, window_of: Any) -> None:
+    """Intervals of noise before a heart half as fast make each of its own look like one with a missed beat in it."""
+    noise = make_rr(30, mean_ms=600.0, rsa_ms=10.0)
+    one, now_ns = window_of([*noise, 1200.0, 605.0])
+    assert one.heart_rate(now_ns).value == pytest.approx(100.0, rel=0.03)
+    two, now_ns = window_of([*noise, 1200.0, 1210.0])
+    assert two.heart_rate(now_ns).reason is Reason.TOO_MANY_ARTEFACTS
