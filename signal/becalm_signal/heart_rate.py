@@ -49,6 +49,8 @@ class _Heard:
     flag: BeatFlag
     error_ms: float | None
     is_repaired: bool = False
+    n_measured: float = 1.0
+    """How many intervals it was measured as: half of one where a beat was put in."""
 
 
 class HeartRate:
@@ -65,6 +67,8 @@ class HeartRate:
 
     def __init__(self, source: SignalKind) -> None:
         self._is_untimed = source in UNTIMED_KINDS
+        # An ECG shows one beat in six hundred too few: what looks like one missed may as well be a pause.
+        self._may_pause = source is SignalKind.ECG
         self._stale_s = self._overdue_s = STRAP_STALE_S if self._is_untimed else HEART_RATE_STALE_S
         self._heard: deque[_Heard] = deque(maxlen=N_HEART_RATE_ODD)
         self._open: Beat | None = None
@@ -100,9 +104,10 @@ class HeartRate:
         if beat.flag in REPAIRED and self._heard and beat.rr_ms is not None and beat.rr_corrected_ms is not None:
             # A missed beat has made one interval of two or three, an extra one two of one.
             n_beats = max(1, round(beat.rr_ms / beat.rr_corrected_ms))
-            self._heard.extend(
-                [_Heard(beat.rr_corrected_ms, BeatFlag.OK, beat.rr_error_ms, is_repaired=True)] * n_beats
+            put_in = _Heard(
+                beat.rr_corrected_ms, BeatFlag.OK, beat.rr_error_ms, is_repaired=True, n_measured=1 / n_beats
             )
+            self._heard.extend([put_in] * n_beats)
         elif beat.flag in HEARD and beat.rr_ms is not None:
             self._heard.append(_Heard(beat.rr_ms, beat.flag, beat.rr_error_ms))
             self._accepted_ns = max(beat.t_ns, self._accepted_ns or beat.t_ns)
@@ -185,8 +190,8 @@ class HeartRate:
         other = heard if any([rr.is_repaired for rr in recent]) else recent
         far_ms = math.hypot(newest - mean, sum([rr.ms for rr in other]) / len(other) - mean)
         n_repaired = sum([rr.is_repaired for rr in recent])
-        if n_repaired > MAX_REPAIRED:
-            far_ms = math.hypot(far_ms, mean * n / (n - n_repaired / 2) - mean)
+        if n_repaired > MAX_REPAIRED or self._may_pause:
+            far_ms = math.hypot(far_ms, mean * n / sum([rr.n_measured for rr in recent]) - mean)
         error_ms = math.hypot(Z_95 * math.sqrt(variance / n + (ends_ms / n) ** 2), far_ms)
         if error_ms > MAX_RATE_BOUND_SHARE * mean:
             return Index(reason=Reason.TOO_MANY_ARTEFACTS)

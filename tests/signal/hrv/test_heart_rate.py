@@ -180,3 +180,18 @@ def test_where_most_beats_were_missed_none_may_have_been(make_rr: Any, window_of
     assert one.heart_rate(now_ns).value == pytest.approx(100.0, rel=0.03)
     two, now_ns = window_of([*noise, 1200.0, 1210.0])
     assert two.heart_rate(now_ns).reason is Reason.TOO_MANY_ARTEFACTS
+
+
+def test_beats_that_a_heart_passed_over_are_not_told_as_beats(make_rr: Any) -> None:
+    rr_ms = [*make_rr(30, mean_ms=850.0), 1650.0, *make_rr(12, mean_ms=850.0, seed=3), *[1600.0] * 6]
+    flagger, window, t_ns = RrFlagger(SignalKind.ECG), BeatWindow(SignalKind.ECG), 0
+    told = []
+    for k, rr in enumerate(rr_ms):
+        t_ns += round(rr * 1e6)
+        for beat in flagger.push(t_ns, rr_ms=rr if k else None, emitted_ns=t_ns):
+            window.apply(beat)
+        told.append(window.heart_rate(t_ns))
+    assert sum(index.value is not None for index in told[10:43]) > 30, "a single pause hides nothing"
+    for k, index in enumerate(told[10:], start=10):
+        true_bpm = [60_000.0 * n / sum(rr_ms[end - n : end]) for n in (4, 5) for end in (k - 1, k, k + 1)]
+        assert index.value is None or min(abs(index.value - bpm) for bpm in true_bpm) <= (index.bound or 0.0) + 2.0
