@@ -131,7 +131,12 @@ def weighed(samples: Sequence[float], taps: Sequence[float] | Kernel) -> list[fl
         return []
     if len(taps) == 3:  # as at the rates of straps: quicker in the open
         a, b, c = taps
-        return [a * x + b * y + c * z for x, y, z in zip(samples, samples[1:], samples[2:], strict=False)]
+        x, y = samples[:2]
+        smooth: list[float] = []
+        for z in samples[2:]:
+            smooth.append(a * x + b * y + c * z)
+            x, y = y, z
+        return smooth
     sums: list[float] = np.correlate(samples, taps, "valid").tolist()
     return sums
 

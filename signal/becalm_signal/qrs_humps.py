@@ -4,12 +4,8 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import sub
-
-import numpy as np
 
 from becalm_signal.filters import band_pass
-from becalm_signal.kernels import weighed
 
 # The mean energy forgets wholly after 4 s: a burst must not make the heart after it look like noise for longer.
 MEAN_SEGMENT_S = 0.5
@@ -40,9 +36,12 @@ class Energy:
     def __init__(self, rate_hz: float) -> None:
         self._band_pass = band_pass(7.0, 22.0, rate_hz=rate_hz)
         self._n_apart = max(1, round(0.012 * rate_hz))
-        self._box = np.ones(max(3, round(0.09 * rate_hz)))
+        self._n_box = max(3, round(0.09 * rate_hz))
         self._band: list[float] = []
-        self._slopes = [0.0] * (len(self._box) - 1)
+        self._slopes = [0.0] * self._n_box
+        self._energy = 0.0
+        self._n_left = self._n_box
+        """How many samples are left until the box is summed afresh."""
 
     def run(self, samples: Sequence[float]) -> tuple[list[float], list[float]]:
         """Take samples.
@@ -57,11 +56,20 @@ class Energy:
         """
         passed = self._band_pass.run(samples)
         band = (self._band or passed[:1] * self._n_apart) + passed
-        slopes = [*self._slopes, *map(abs, map(sub, band[self._n_apart :], band))]
-        # Summed afresh: a running sum drifts by rounding and would remember its start.
-        energies = weighed(slopes, self._box)
-        self._band, self._slopes = band[len(passed) :], slopes[len(passed) :]
-        return energies, slopes[len(self._box) - 1 :]
+        slopes, energy, n_left = self._slopes, self._energy, self._n_left
+        energies: list[float] = []
+        for after, before, oldest in zip(passed, band, slopes, strict=False):  # slopes grow while they are read
+            slope = after - before if after > before else before - after
+            slopes.append(slope)
+            n_left -= 1
+            if n_left:
+                energy += slope - oldest
+            else:  # afresh: a running sum drifts by rounding and would remember its start
+                energy, n_left = sum(slopes[-self._n_box :]), self._n_box
+            energies.append(energy)
+        self._band, self._energy, self._n_left = band[len(passed) :], energy, n_left
+        self._slopes = slopes[len(passed) :]
+        return energies, slopes[self._n_box :]
 
 
 class MeanEnergy:

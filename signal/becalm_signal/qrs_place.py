@@ -133,7 +133,9 @@ def _centre(smooth: Sequence[float]) -> float:
     """Return the mean position of the squared slope, the usual slope of the baseline taken off."""
     slopes = [after - before for before, after in pairwise(smooth)]
     drift = median(slopes)
-    weights = [(slope - drift) ** 2 for slope in slopes]
-    total = sum(weights)
-    moment = sum([k * weight for k, weight in enumerate(weights)])
+    total = moment = 0.0
+    for k, slope in enumerate(slopes):
+        weight = (slope - drift) * (slope - drift)
+        total += weight
+        moment += k * weight
     return moment / total + 0.5 if total > 0.0 else len(slopes) / 2.0
