@@ -41,8 +41,8 @@ STANDING_OUT = 1.2
 ODD = 3.0
 # A quarter of those that may be early is: with their number so many are likely at the most.
 EARLY_AMONG = 0.25
-# Where one was found one more may hide, a minute.
-MINUTE_BEATS = 80.0
+# Where one was found two more may hide, a minute; each adds its square to two differences.
+N_HIDDEN, MINUTE_BEATS = 2.0, 80.0
 # A flag on a difference of fewer deviations than this may be on a sound beat.
 DOUBTED_DEVIATIONS = 4.5
 # Deviation of the intervals of atria without a rhythm.
@@ -125,7 +125,8 @@ def _add_early(told: Differences, window: Sequence[Interval], places: Sequence[i
     is_odd = any([rr.early_ms > ODD * rr.unseen_ms for rr in early])
     told.has_early = is_sure or is_odd or n_found > MANY_EARLY * n
     if n_found:
-        told.unseen = 2.0 * max([rr.unseen_ms for rr in early]) ** 2 * max(1.0, n / MINUTE_BEATS) / n
+        n_hidden = N_HIDDEN * max(1.0, n / MINUTE_BEATS)
+        told.unseen = 2.0 * n_hidden * max([rr.unseen_ms for rr in early]) ** 2 / n
 
 
 def _gained(window: Sequence[Interval], at: int) -> float:

@@ -20,7 +20,7 @@ MAX_BOUND_SHARE = 0.15
 MAX_FLAGGED_SHARE = 0.05
 # What no interval tells from an early beat is told of in the bound: one in a minute may be a heart's own swing. Where
 # early beats are about, less of it may be.
-MAX_EARLY_SHARE = 0.25
+MAX_EARLY_SHARE = 0.3
 MAX_EARLY_SHARE_ABOUT = 0.1
 MIN_PAIRS = 10
 
