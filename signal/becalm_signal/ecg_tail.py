@@ -5,7 +5,8 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from statistics import fmean, stdev
+from operator import mul
+from statistics import fmean, median, stdev
 
 from becalm_signal.ecg_recent import RecentSamples
 from becalm_signal.qrs_course import gain_of
@@ -21,20 +22,25 @@ LEAST_SHARE = 0.009
 MOST_ODD = 14.0
 # What is odder is not learned: one odd tail must not make the next one look usual.
 USUAL = 6.0
+# The smaller a beat, the less odd is a flat line after it. A heart's has at least this share of a wave that would stand
+# out of usual differences by so much, in squares.
+SMALLER, SHOWN, LEAST_WAVE = 0.75, 2.0, 0.25
 N_LEAST = 5
 MAX_KINDS = 4
-# One odd tail may be any beat's, and two in a row those of early beats, which come in pairs and count half.
+# One odd tail may be any beat's, and two in a row those of early beats, which come in pairs and count half. What is
+# less odd, but not usual, counts once it goes on.
 N_STRANGE = 1.5
 EARLY_COUNTS = 0.5
+ODD_COUNTS = 0.3
 # Early is after so much of the mean of the last intervals; of knocks that are nearly even, few come so soon.
 EARLY_SHARE = 0.68
 N_RR = 8
-# Electrodes that lie elsewhere show another heart: so many tails that are alike, after beats as high as each other.
-# Heights of a heart scatter by some 4 %, those of knocks by 20 % and more.
-N_ALIKE = 6
+# Electrodes that lie elsewhere show another heart: so many tails that are alike, after beats as high as each other, and
+# more of those without a wave. Heights of a heart scatter by some 4 %, those of knocks by 20 % and more.
+N_ALIKE, N_ALIKE_FLAT = 8, 16
 # Of a heart too fast for its tails to be read nothing is known any more after so many beats.
 N_UNREAD = 6
-MOST_SCATTER = 0.1
+MOST_SCATTER = 0.08
 
 
 @dataclass(slots=True)
@@ -49,9 +55,23 @@ class _Kind:
 
     @property
     def is_heart(self) -> bool:
-        """Whether its last beats were as high as each other."""
+        """Whether its last beats were as high as each other; without a wave, more of them."""
+        n_needed = N_ALIKE if self._waves(self.heights[-1], noise=1.0) else N_ALIKE_FLAT
         logs = [math.log(abs(height)) for height in self.heights]
-        return len(logs) == N_ALIKE and stdev(logs) < MOST_SCATTER
+        return self.n_heard >= n_needed and len(logs) == N_ALIKE and stdev(logs) < MOST_SCATTER
+
+    def lacks_wave(self, course: Sequence[float], height: float, *, noise: float) -> bool:
+        """Return whether after a beat smaller than usual nothing is seen of the wave that would show."""
+        if abs(height) > SMALLER * median(map(abs, self.heights)):
+            return False
+        waves = self._waves(height, noise=noise)
+        return waves > 0.0 and sum(map(mul, course, self.course)) / height < LEAST_WAVE * waves
+
+    def _waves(self, height: float, *, noise: float) -> float:
+        """Return the square of its course, 0 where it would not stand out of what tails differ by."""
+        square = sum([x * x for x in self.course])
+        least = max(self.square / height**2, self.share, LEAST_SHARE**2) * noise**2
+        return square if square > SHOWN * least * len(self.course) else 0.0
 
     def oddity(self, square: float, height: float) -> float:
         return square / max(self.square, self.share * height**2, (LEAST_SHARE * height) ** 2)
@@ -100,7 +120,7 @@ class TailWatch:
         self._before: tuple[float, float] | None = None
         self._is_early = False
         self.n_strange = 0.0
-        """How many tails in a row were unlike all that are known; those of early beats count half."""
+        """How many tails in a row were unlike all that are known; early beats and less odd tails count less."""
         self.recognised_at: float | None = None
         """The sample of the beat before the newest, if its tail was as usual."""
         self.known_at: float | None = None
@@ -143,12 +163,17 @@ class TailWatch:
             self._kinds.append(_Kind([x / height for x in course]))
         known, square = _nearest(self._kinds, course, height)
         oddity = known.oddity(square, height) / noise**2
+        if known.n_heard > N_LEAST and known.lacks_wave(course, height, noise=noise):
+            self._stray(course, height, noise=noise)
+            return False
         if known.n_heard < N_LEAST or oddity <= USUAL:
             known.learn(course, height, square=square)
         if known.n_heard <= N_LEAST or oddity <= USUAL:
             self.n_strange = 0.0
         elif oddity > MOST_ODD:
             self._stray(course, height, noise=noise)
+        else:
+            self.n_strange += ODD_COUNTS
         return known.n_heard > N_LEAST and oddity * noise**2 <= USUAL
 
     def _stray(self, course: Sequence[float], height: float, *, noise: float) -> None:

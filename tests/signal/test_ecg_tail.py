@@ -8,7 +8,7 @@ import pytest
 from becalm_protocol.derived import Beat, BeatFlag, Metrics, Reason, SignalQuality
 from becalm_protocol.events import SignalKind
 from becalm_signal.ecg_recent import RecentSamples
-from becalm_signal.ecg_tail import N_ALIKE, N_STRANGE, N_UNREAD, TailWatch
+from becalm_signal.ecg_tail import N_ALIKE, N_STRANGE, N_UNREAD, ODD_COUNTS, TailWatch
 
 RATE_HZ = 130.0
 
@@ -47,7 +47,13 @@ def test_two_early_beats_in_a_row_with_tails_of_their_own_are_no_knocks(rr_s: fl
 
 def test_a_tail_a_little_odd_ends_no_doubt() -> None:
     counts = watched([1000.0] * 16, [0.2] * 10 + [0.0] * 2 + [0.125] * 2 + [0.2] * 2)
-    assert counts[11:] == [1, 2, 2, 2, 0]
+    assert counts[11:] == pytest.approx([1, 2, 2 + ODD_COUNTS, 2 + 2 * ODD_COUNTS, 0])
+
+
+def test_small_knocks_have_nothing_of_the_wave_that_small_beats_have() -> None:
+    knocks = [350.0, 420.0, 290.0, 380.0, 310.0, 450.0, 270.0, 400.0, 330.0, 360.0]
+    assert watched([1000.0] * 10 + knocks, [0.08] * 20) == [0] * 20
+    assert min(watched([1000.0] * 10 + knocks, [0.08] * 10 + [0.0] * 10)[12:]) >= N_STRANGE
 
 
 def test_after_a_dead_lead_the_heart_is_learned_anew() -> None:
