@@ -35,6 +35,8 @@ STRAP_STALE_S = 6.5
 # So many beats in a row this much sooner than the last ones are another rhythm: halved by chance it would pass for a
 # beat too many at a time, and what follows it for missed ones. None counts until so many in a row pass for neither.
 RACING_SHARE, N_RACING, N_SETTLED = 0.7, 3, 3
+# An irregular heart (atrial fibrillation: a spread of about 20 %) has such beats in a row in its own rhythm.
+MAX_REGULAR_SPREAD_SHARE = 0.15
 # At rest; and of how many intervals the own spread is known.
 USUAL_SPREAD_MS, N_USUAL = 50.0, 60
 # Where the mean of a few intervals is known no better than this, they are no rhythm (atrial fibrillation: about 20 %).
@@ -133,7 +135,7 @@ class HeartRate:
             self._accepted_ns = beat.t_ns
         is_racing = beat.rr_ms is not None and beat.rr_ms < RACING_SHARE * self._mean_ms
         self._n_racing = self._n_racing + 1 if is_racing else 0
-        if self._n_racing == N_RACING:
+        if self._n_racing == N_RACING and self._is_regular():
             self._n_settled, self._cached = 0, None
         self._open = beat if beat.flag is BeatFlag.OK and beat.rr_ms is not None else None
         if len(self._heard) < MIN_HEARD:
@@ -197,6 +199,9 @@ class HeartRate:
             return Index(reason=Reason.TOO_MANY_ARTEFACTS)
         rate_bpm, self._mean_ms = 60_000.0 / mean, mean
         return Index(value=rate_bpm, bound=rate_bpm * error_ms / mean, sample_ns=newest_ns)
+
+    def _is_regular(self) -> bool:
+        return math.sqrt(self._usual_spread_ms2()) < MAX_REGULAR_SPREAD_SHARE * self._mean_ms
 
     def _is_as_before(self, rr_ms: float) -> bool:
         return self._before_ms is not None and NEAR_SHORT < rr_ms / self._before_ms < NEAR_LONG

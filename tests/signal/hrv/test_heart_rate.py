@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
 from becalm_protocol.derived import Beat, BeatFlag, Index, Reason
@@ -156,8 +157,7 @@ def test_a_mean_of_even_intervals_is_as_unsure_as_its_two_ends(told_of: Any) -> 
     assert told.bound == pytest.approx(75.0 * error_ms / 800.0, rel=0.01)
 
 
-def test_a_run_of_beats_twice_as_fast_is_never_told_as_the_rate_before(make_rr: Any) -> None:
-    rr_ms = [*make_rr(30, mean_ms=800.0), *[400.0] * 6, *make_rr(20, mean_ms=800.0, seed=3)]
+def _told_beat_by_beat(rr_ms: list[float]) -> list[Index]:
     flagger, window, t_ns = RrFlagger(SignalKind.ECG), BeatWindow(SignalKind.ECG), 0
     told = []
     for k, rr in enumerate(rr_ms):
@@ -165,12 +165,24 @@ def test_a_run_of_beats_twice_as_fast_is_never_told_as_the_rate_before(make_rr: 
         for beat in flagger.push(t_ns, rr_ms=rr if k else None, emitted_ns=t_ns):
             window.apply(beat)
         told.append(window.heart_rate(t_ns))
+    return told
+
+
+def test_a_run_of_beats_twice_as_fast_is_never_told_as_the_rate_before(make_rr: Any) -> None:
+    rr_ms = [*make_rr(30, mean_ms=800.0), *[400.0] * 6, *make_rr(20, mean_ms=800.0, seed=3)]
+    told = _told_beat_by_beat(rr_ms)
     assert told[29].value == pytest.approx(75.0, abs=4.0)
     assert all(index.value is None for index in told[32:40])  # from the third beat on until it tells what it is
     assert told[-1].value == pytest.approx(75.0, abs=4.0)
     for k, index in enumerate(told[10:], start=10):
         since = [60_000.0 * n / sum(rr_ms[k + 1 - n : k + 1]) for n in (5, 10)]
         assert index.value is None or k in {30, 31} or min(abs(index.value - bpm) for bpm in since) < 6.0
+
+
+def test_fast_beats_in_a_row_of_an_uneven_heart_are_its_own() -> None:
+    uneven = np.random.default_rng(4).normal(800.0, 140.0, 72).clip(400.0, 1200.0).tolist()
+    told = _told_beat_by_beat([*uneven[:60], 500.0, 490.0, 470.0, *uneven[60:]])
+    assert all(index.value is not None for index in told[58:])
 
 
 def test_where_most_beats_were_missed_none_may_have_been(make_rr: Any, window_of: Any) -> None:
@@ -184,13 +196,7 @@ def test_where_most_beats_were_missed_none_may_have_been(make_rr: Any, window_of
 
 def test_beats_that_a_heart_passed_over_are_not_told_as_beats(make_rr: Any) -> None:
     rr_ms = [*make_rr(30, mean_ms=850.0), 1650.0, *make_rr(12, mean_ms=850.0, seed=3), *[1600.0] * 6]
-    flagger, window, t_ns = RrFlagger(SignalKind.ECG), BeatWindow(SignalKind.ECG), 0
-    told = []
-    for k, rr in enumerate(rr_ms):
-        t_ns += round(rr * 1e6)
-        for beat in flagger.push(t_ns, rr_ms=rr if k else None, emitted_ns=t_ns):
-            window.apply(beat)
-        told.append(window.heart_rate(t_ns))
+    told = _told_beat_by_beat(rr_ms)
     assert sum(index.value is not None for index in told[10:43]) > 30, "a single pause hides nothing"
     for k, index in enumerate(told[10:], start=10):
         true_bpm = [60_000.0 * n / sum(rr_ms[end - n : end]) for n in (4, 5) for end in (k - 1, k, k + 1)]
