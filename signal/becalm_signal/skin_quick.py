@@ -7,6 +7,8 @@ quick one of the skin, as NeuroKit2 simulates it, has lost 58 to 73 % a second a
 
 from collections.abc import Sequence
 
+# A slower sensor takes every rise of the skin in a sample or two.
+SLOWEST_HZ = 3.0
 AT_ONCE_S, AT_ONCE_SHARE = 0.25, 0.65
 """Other responses make no more of their height than this within a quarter of a second."""
 # Bateman functions of 0.3 s up and 3 s down make up to 0.7 of it, and lose 0.17 in the next second; the quickest all of
@@ -41,8 +43,10 @@ def was_electrode(
 
     Returns
     -------
-    True: electrode; False: skin; None: slower than that
+    True: electrode; False: skin; None: slower than that, or the sensor is slower than 3 Hz
     """
+    if rate_hz < SLOWEST_HZ:
+        return None
     n_at_once = max(1, round(AT_ONCE_S * rate_hz))
     since = samples[top:]
     height_us = since[0] - min(samples[: top + 1])

@@ -38,6 +38,17 @@ def test_each_response_is_found_once_with_its_size(make_track: Any, run_tracks: 
     assert all(event.emitted_ns - event.peak_ns < 2_000_000_000 for event in found)
 
 
+@pytest.mark.parametrize("rate_hz", [1.0, 2.0])
+def test_a_sensor_too_slow_to_tell_skin_from_electrode_counts_its_responses(
+    make_track: Any, run_tracks: Any, rate_hz: float
+) -> None:
+    t_s = np.arange(round(100 * rate_hz)) / rate_hz
+    samples = skin(t_s, (20.0, 35.0, 52.0, 80.0), amplitude_us=0.2, noise_us=0.0005)
+    derived = run_tracks(make_track(samples, kind=SignalKind.SKIN_CONDUCTANCE, rate_hz=rate_hz))
+    found_s = [event.onset_ns / 1e9 for event in derived if isinstance(event, SkinResponse)]
+    assert found_s == pytest.approx([20.0, 35.0, 52.0, 80.0], abs=1.0)
+
+
 def test_calm_skin_has_no_responses(make_track: Any, run_tracks: Any) -> None:
     t_s = np.arange(300 * 8) / 8.0
     samples = skin(t_s, (), amplitude_us=0.0) + 0.2 * np.sin(2 * np.pi * t_s / 120.0)

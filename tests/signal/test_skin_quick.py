@@ -37,7 +37,7 @@ def test_the_quickest_responses_that_are_simulated_are_skin(rate_hz: float, seed
         assert told(0.5 * (np.interp(at_s, np.arange(len(pure)) / fine_hz, pure) - 1.0), rate_hz) is False
 
 
-@pytest.mark.parametrize("rate_hz", RATES_HZ)
+@pytest.mark.parametrize("rate_hz", [1.0, 2.0, *RATES_HZ])
 @pytest.mark.parametrize("fall_tau_s", [2.0, 6.0])
 def test_an_ordinary_response_is_not_quick(rate_hz: float, fall_tau_s: float) -> None:
     t_s = np.arange(-round(rate_hz), round(4.0 * rate_hz)) / rate_hz
