@@ -181,13 +181,8 @@ def test_counts_without_a_transfer_are_no_conductance(make_track: Any, run_track
     assert [event for event in derived if isinstance(event, Metrics)][-1].scl_us.value is None
 
 
-def test_the_stage_is_the_same_for_a_thousand_cuts() -> None:
-    rate_hz, rng = 32.0, random.Random(7)
-    t_s = np.arange(round(60 * rate_hz)) / rate_hz
-    samples = skin(t_s, (8.0, 20.0, 22.0), amplitude_us=0.4)
-    samples[round(35 * rate_hz) : round(37 * rate_hz)] = 0.0
-    samples[round(45 * rate_hz) : round(49 * rate_hz)] = 5.2
-    info = StreamInfo(
+def _info(rate_hz: float) -> StreamInfo:
+    return StreamInfo(
         stream_id="skin",
         kind=SignalKind.SKIN_CONDUCTANCE,
         unit="uS",
@@ -196,20 +191,36 @@ def test_the_stage_is_the_same_for_a_thousand_cuts() -> None:
         clock=Clock.SESSION,
         device="test",
     )
+
+
+def test_the_stage_is_the_same_for_a_thousand_cuts() -> None:
+    rate_hz, rng = 32.0, random.Random(7)
+    t_s = np.arange(round(60.3 * rate_hz)) / rate_hz  # no whole number of pieces
+    samples = skin(t_s, (8.0, 20.0, 22.0), amplitude_us=0.4)
+    samples[round(35 * rate_hz) : round(37 * rate_hz)] = 0.0
+    samples[round(45 * rate_hz) : round(49 * rate_hz)] = 5.2
     whole = [round(x, 4) for x in samples.tolist()]
 
     def told(cuts: list[int]) -> list[Output]:
-        stage, clock = SkinStage(rate_hz, unit_per_count=1e-4, unit="uS"), clock_for(info)
+        stage, clock = SkinStage(rate_hz, unit_per_count=1e-4, unit="uS"), clock_for(_info(rate_hz))
         out: list[Output] = []
         for begin, end in itertools.pairwise([0, *cuts, len(whole)]):
             out += stage.feed(whole[begin:end], first=begin, clock=clock)
-        return out
+        return out + stage.finish(clock=clock)
 
     reference = told([])
     assert {type(event) for event in reference} == {SkinLevel, SkinResponse, SkinRecovery, SignalQuality}
     # A thousand cuts, fifty at a time.
     for _ in range(20):
         assert told(sorted(rng.sample(range(1, len(whole)), 50))) == reference
+
+
+def test_what_is_left_of_a_piece_is_told_at_the_end() -> None:
+    stage, clock = SkinStage(32.0, unit_per_count=1e-4, unit="uS"), clock_for(_info(32.0))
+    assert stage.feed([5.0] * 30, first=0, clock=clock) == []  # a piece has 16; the level comes later
+    told = stage.finish(clock=clock)
+    assert [event.emitted_ns for event in told if isinstance(event, SkinLevel)] == [clock.session_ns(29)]
+    assert stage.finish(clock=clock) == []
 
 
 @pytest.mark.parametrize("rate_hz", [8.0, 100.0])
