@@ -15,7 +15,7 @@ from becalm_protocol.derived import (
 )
 from becalm_protocol.events import UNTIMED_KINDS, SignalKind
 from becalm_protocol.units import NS_PER_S
-from becalm_signal.arousal import EVERY_NS, Arousal, ArousalNow, Reading
+from becalm_signal.arousal import EVERY_S, Arousal, ArousalNow, Reading
 from becalm_signal.breath_board import BreathBoard
 from becalm_signal.breath_turns import BreathEvent
 from becalm_signal.hrv import BeatWindow
@@ -30,7 +30,6 @@ HEART = (SignalKind.ECG, SignalKind.RR, SignalKind.PPI, *LIGHTS)
 OF_BREATHS = (BreathTurn, Breath, BreathPause)
 # What speaks of half a minute and more is worked out once a second, arousal every other, and anew where another heart
 # counts, a pacer sets the breath, or what speaks of the moment fails or comes back: nothing is shown longer than known.
-RENEWED_NS = NS_PER_S
 NOTHING_YET = Index(reason=Reason.WARMING_UP)
 NO_SENSOR = Index(reason=Reason.NO_SENSOR)
 
@@ -51,10 +50,9 @@ class Board:
         self._disagrees = False
         # All sources are followed all the time, so that one is ready when another fails.
         self.heart = next((kind for kind in HEART if kind in kinds), SignalKind.RR)
-        self._moment: tuple[int, SignalKind, bool, tuple[Reason | None, ...]] | None = None
+        self._second = -1
+        self._moment: tuple[SignalKind, bool, tuple[Reason | None, ...]] | None = None
         """Of what second, heart and kind of breath these three are, and why what else is told was withheld then."""
-        self._round = 0
-        """Of which two seconds arousal is."""
         self._rmssd = self._responses = NOTHING_YET
         self._now = ArousalNow(index=NOTHING_YET)
 
@@ -134,15 +132,14 @@ class Board:
         breathing = self._guard(self.breath.rate(now_ns, pacing=pacing), self.breath.kinds, lost=lost, strict=True)
         level = self._guard(self._skin.level(now_ns), skin, lost=lost, strict=True)
         reasons = (heart_bpm.reason, breathing.reason, level.reason)
-        moment = (now_ns // RENEWED_NS, self.heart, pacing, reasons)
-        is_due = moment != self._moment
-        is_arousal_due = self._moment is None or moment[1:] != self._moment[1:] or now_ns // EVERY_NS != self._round
-        self._moment, self._round = moment, now_ns // EVERY_NS
-        if is_due:
+        moment, second, before = (self.heart, pacing, reasons), now_ns // NS_PER_S, self._second
+        is_anew = moment != self._moment
+        self._moment, self._second = moment, second
+        if is_anew or second != before:
             self._rmssd, self._responses = beats.rmssd(now_ns), self._skin.response_rate(now_ns)
         rmssd = self._guard(self._rmssd, heart, lost=lost)
         responses = self._guard(self._responses, skin, lost=lost, strict=True)
-        if is_arousal_due:
+        if is_anew or second // EVERY_S != before // EVERY_S:
             plain = {"heart_rate_bpm": heart_bpm, "scr_per_min": responses, "breathing_rate_bpm": breathing}
             readings = self._readings(plain, level=level, rmssd=rmssd)
             self._now = self._arousal.tick(now_ns, readings, pacing=pacing)
