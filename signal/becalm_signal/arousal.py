@@ -13,7 +13,7 @@ from statistics import median
 
 from becalm_protocol.derived import Index, Reason
 from becalm_protocol.units import NS_PER_S
-from becalm_signal.bounds import Z_95
+from becalm_signal.bounds import SD_OF_MEDIAN, Z_95
 
 # How often it is asked for at least, and the baseline grows.
 EVERY_S = 2
@@ -246,7 +246,7 @@ def _points(mean_z: float) -> float:
 
 def _norm(values: list[float], feature: Feature) -> _Norm:
     centre = median(values)
-    spread = 1.4826 * median([abs(v - centre) for v in values])
+    spread = SD_OF_MEDIAN * median([abs(v - centre) for v in values])
     # Smoothing halves an error that lasts as long as it does, and hardly moves one that stays.
     left = feature.memory_s / (feature.memory_s + SMOOTH_S)
     return _Norm(feature, centre, max(feature.floor, spread), left)

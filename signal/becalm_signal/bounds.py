@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 Z_95 = 1.96
 """Half width of a 95 % interval in standard deviations of a normal error."""
+SD_OF_MEDIAN = 1.4826
+"""Standard deviation of a normal error over the median of its sizes."""
 
 
 def of_count(deviation: float) -> float:

@@ -9,7 +9,7 @@ from statistics import median
 
 from becalm_protocol.derived import BreathPhase, BreathTurn
 from becalm_protocol.units import NS_PER_S
-from becalm_signal.bounds import Z_95
+from becalm_signal.bounds import SD_OF_MEDIAN, Z_95
 
 # So many halves of either kind tell what is usual; of the last so many.
 N_KNOWN, N_USUAL = 3, 8
@@ -17,8 +17,6 @@ N_KNOWN, N_USUAL = 3, 8
 SHORT, LONG = 0.55, 1.7
 # Halves vary by no less than this share of theirs: few of them say little of how much they vary.
 LEAST_SD_SHARE = 0.2
-# The standard deviation of a normal error over the median of its sizes.
-SD_OF_MEDIAN = 1.4826
 # As many whole breaths make a rate by themselves.
 N_WHOLE = 3
 

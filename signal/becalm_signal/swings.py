@@ -6,14 +6,14 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from becalm_signal.bounds import SD_OF_MEDIAN
+
 # Two breaths of three intervals: longer models fit a minute's chance.
 ORDER = 6
 # A share of the mean square, so that a very regular heart has a model too.
 RIDGE = 0.01
 # What is off by more deviations than this says nothing of the swings.
 REJECTED = 3.0
-# Normal errors: deviation over median of sizes.
-DEVIATIONS_PER_MEDIAN = 1.4826
 # Counts of 1/1024 s and the places of R peaks.
 MIN_DEVIATION_MS = 2.0
 N_MOST = 80
@@ -88,4 +88,4 @@ def _weights(rows: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _errors(rows: NDArray[np.float64], weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
     errors = rows[:, ORDER] - rows[:, :ORDER] @ weights
-    return errors, DEVIATIONS_PER_MEDIAN * float(np.sort(np.abs(errors))[len(errors) // 2])
+    return errors, SD_OF_MEDIAN * float(np.sort(np.abs(errors))[len(errors) // 2])
