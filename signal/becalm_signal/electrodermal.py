@@ -27,7 +27,7 @@ class SkinStage:
     Notes
     -----
     Delay: level, told twice a second, 2.7 s; a response a second after its peak, its recovery when it comes; half a
-    second more at most until a piece is whole. Warm-up: none.
+    second more at most until a piece is whole. Warm-up: a second.
 
     References
     ----------

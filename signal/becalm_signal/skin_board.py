@@ -24,8 +24,8 @@ class SkinBoard:
 
     Notes
     -----
-    Delay: 2.7 s (level), a second (responses), half a second more at most for a piece. Warm-up: none; 30 s for the
-    rate of responses.
+    Delay: 2.7 s (level), a second (responses), half a second more at most for a piece. Warm-up: a second;
+    30 s for the rate of responses.
 
     References
     ----------

@@ -113,7 +113,7 @@ class SlopeWatch:
 
     def _recovers(self, height_us: float) -> bool:
         """Return whether a rise within one sample has gone back since as the quickest responses do."""
-        _, *falls_us = [before - after for before, after in pairwise(list(self._recent)[-1 - self._n_wait - 1 :])]
+        _, *falls_us = [before - after for before, after in pairwise(list(self._recent)[-self._n_wait - 2 :])]
         return max(falls_us) <= STEEPEST_FALL * height_us and LEAST_LOST <= sum(falls_us) / height_us <= MOST_LOST
 
 
