@@ -1,8 +1,13 @@
 """Humps of energy, and how loud it has been lately."""
 
+import random
+from itertools import chain, pairwise
+
 import pytest
 
-from becalm_signal.qrs_humps import MeanEnergy
+from becalm_signal.qrs_humps import Energy, MeanEnergy
+
+RATE_HZ = 130.0
 
 
 def test_the_mean_is_of_the_last_four_seconds_or_of_what_is_kept_of_them() -> None:
@@ -22,3 +27,17 @@ def test_there_is_no_mean_before_half_a_second() -> None:
     mean = MeanEnergy(100.0)
     mean.feed([1.0] * 49)
     assert mean.value == 0.0
+
+
+def test_the_energy_is_that_of_a_box_whatever_came_before_it_and_however_it_is_cut() -> None:
+    rng = random.Random(3)
+    samples = [rng.gauss(0.0, 10.0) for _ in range(650)]
+    samples[300] = 2e9
+    whole, slopes = Energy(RATE_HZ).run(samples)
+    n_box = round(0.09 * RATE_HZ)
+    for k in range(n_box, len(samples)):
+        off = 1e-5 if k < 450 else 1e-9  # what rounding left of the spike is forgotten with it
+        assert whole[k] == pytest.approx(sum(slopes[k + 1 - n_box : k + 1]), abs=off)
+    cut, ends = Energy(RATE_HZ), sorted(rng.sample(range(1, 650), 40))
+    pieces = [cut.run(samples[begin:end])[0] for begin, end in pairwise([0, *ends, 650])]
+    assert list(chain.from_iterable(pieces)) == whole
