@@ -43,7 +43,7 @@ class Fault:
     lasts_s: float | None = None
     """None: 2 to 12 s; 0: what comes from then on is good, but other than before."""
     label: float = 1.0
-    """The rate that the sensor tells of over its own."""
+    """The rate that the sensor tells of over its own; a wrong one is wrong from the start."""
     is_stamped: bool = True
 
 
@@ -116,11 +116,6 @@ def _nothing(sent: Sent, bad: slice, rng: Rng) -> Sent:
 
 
 GAPS_S = (0.01, 0.1, 0.3, 1.0, 3.0, 10.0, 60.0, 600.0)
-LABELS = (
-    Fault(spoil=_nothing, lasts_s=0.0, label=2.0),
-    Fault(spoil=_nothing, lasts_s=0.0, label=0.77),
-    Fault(spoil=_nothing, lasts_s=0.0, label=2.0, is_stamped=False),
-)
 FAULTS: dict[str, Fault] = {
     "nan": Fault(spoil=_values(lambda counts, _: np.full(len(counts), np.nan))),
     "infinity": Fault(spoil=_values(lambda counts, rng: rng.choice([np.inf, -np.inf], len(counts)))),
@@ -137,8 +132,8 @@ FAULTS: dict[str, Fault] = {
     "rate_doubled": Fault(spoil=_change_rate(2.0), lasts_s=0.0),
     "rate_halved": Fault(spoil=_change_rate(0.5), lasts_s=0.0),
     "rate_doubled_without_stamps": Fault(spoil=_change_rate(2.0), lasts_s=0.0, is_stamped=False),
-    "label_doubled": LABELS[0],
-    "label_at_77_pct": LABELS[1],
-    "label_doubled_without_stamps": LABELS[2],
+    "label_doubled": Fault(spoil=_nothing, lasts_s=0.0, label=2.0),
+    "label_at_77_pct": Fault(spoil=_nothing, lasts_s=0.0, label=0.77),
+    "label_doubled_without_stamps": Fault(spoil=_nothing, lasts_s=0.0, label=2.0, is_stamped=False),
 }
 """Every kind; swapped polarity, time and rates count from the moment at which they change, labels from the start."""

@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from becalm_cli.analyse import run_pipeline
-from becalm_cli.signal_bench.faults import FAULTS, LABELS, Fault, Sent
+from becalm_cli.signal_bench.faults import FAULTS, Fault, Sent
 from becalm_cli.truth import Truth
 from becalm_protocol.derived import Derived, Metrics
 from becalm_protocol.events import Clock, SampleBlock, StreamInfo, value
@@ -79,7 +79,7 @@ def recovery(data: Path, *, quick: bool) -> dict[str, Any]:
 def _befall(body: Body, truth: Truth, name: str, *, fault: Fault, rng: np.random.Generator) -> _Told:
     info, read, noise_sd = SIGNALS[name]
     rate_hz = info.sample_rate_hz or 1.0
-    begin_s = 0.0 if fault in LABELS else BEFORE_S + rng.uniform(0.0, 5.0)
+    begin_s = 0.0 if fault.label != 1.0 else BEFORE_S + rng.uniform(0.0, 5.0)
     lasts_s = fault.lasts_s if fault.lasts_s is not None else rng.uniform(2.0, 12.0)
     end_s = begin_s + lasts_s
     n = round((end_s + AFTER_S) * rate_hz)
