@@ -17,8 +17,10 @@ N_HEART_RATE = 5
 # Accepted intervals alone are 8 bpm off on a real strap where every other beat is early, the ten 3 bpm.
 N_HEART_RATE_ODD = 10
 # One interval alone, the first after a break, may be two of them or half of one, unless it is near those before the
-# break: a missed beat makes it twice as long, a T wave or an early beat a third shorter.
+# break: a missed beat makes it twice as long, a T wave or an early beat a third shorter. After longer breaks than this
+# the heart may have another rate.
 MIN_HEARD = 2
+MAX_BREAK_S = 30.0
 NEAR_SHORT, NEAR_LONG = 0.8, 1.25
 HEARD = frozenset({BeatFlag.OK, BeatFlag.ECTOPIC})
 REPAIRED = frozenset({BeatFlag.MISSED, BeatFlag.EXTRA})
@@ -77,8 +79,8 @@ class HeartRate:
         """The newest beat while it is provisional, if an interval of the rhythm seems to end there."""
         self._usual: deque[float] = deque(maxlen=N_USUAL)
         """The last intervals as they were measured, early and late ones among them, across breaks."""
-        self._before_ms: float | None = None
-        """Mean interval of the last stretch without a break in which a rate was known."""
+        self._before: tuple[int, float] | None = None
+        """End and mean interval in ms of the last stretch without a break in which a rate was known."""
         self._n_racing = 0
         """Beats in a row that came so much sooner."""
         self._mean_ms = 0.0
@@ -98,7 +100,7 @@ class HeartRate:
             return
         if self._open is not None and self._open.beat_idx == beat.beat_idx:
             self._open = None
-        self._confirmed_ns = beat.t_ns
+        before_ns, self._confirmed_ns = self._confirmed_ns, beat.t_ns
         if beat.rr_ms is not None and beat.flag is not BeatFlag.OUT_OF_RANGE:
             self._usual.append(beat.rr_ms)
         if self._n_settled is not None:
@@ -114,7 +116,7 @@ class HeartRate:
             self._heard.append(_Heard(beat.rr_ms, beat.flag, beat.rr_error_ms))
             self._accepted_ns = max(beat.t_ns, self._accepted_ns or beat.t_ns)
         elif beat.rr_ms is None or beat.rr_ms > MAX_RR_MS:  # nobody knows what was in between
-            self._break_off()
+            self._break_off(before_ns)
         self._cached = None
 
     def _settle(self, flag: BeatFlag) -> None:
@@ -124,11 +126,12 @@ class HeartRate:
             self._heard.clear()
         self._n_settled = n_settled if n_settled < N_SETTLED else None
 
-    def _break_off(self) -> None:
-        if len(self._heard) >= MIN_HEARD:
-            self._before_ms = sum([rr.ms for rr in self._heard]) / len(self._heard)
+    def _break_off(self, before_ns: int | None) -> None:
+        if len(self._heard) >= MIN_HEARD and before_ns is not None:
+            self._before = before_ns, sum([rr.ms for rr in self._heard]) / len(self._heard)
         self._heard.clear()
         self._mean_ms = 0.0
+        self._n_racing, self._n_settled = 0, None
 
     def _foresee(self, beat: Beat) -> None:
         if beat.flag in HEARD:
@@ -176,7 +179,7 @@ class HeartRate:
         if len(heard) < MIN_HEARD and self._open is not None and self._open.rr_ms is not None:
             heard.append(_Heard(self._open.rr_ms, self._open.flag, self._open.rr_error_ms))
             newest_ns = self._open.t_ns
-        if not heard or (len(heard) < MIN_HEARD and not self._is_as_before(heard[0].ms)):
+        if not heard or (len(heard) < MIN_HEARD and not self._is_as_before(heard[0].ms, newest_ns)):
             return Index(reason=Reason.TOO_FEW_BEATS)
         recent = heard[-N_HEART_RATE:]
         newest = sum([rr.ms for rr in recent]) / len(recent)
@@ -203,8 +206,12 @@ class HeartRate:
     def _is_regular(self) -> bool:
         return math.sqrt(self._usual_spread_ms2()) < MAX_REGULAR_SPREAD_SHARE * self._mean_ms
 
-    def _is_as_before(self, rr_ms: float) -> bool:
-        return self._before_ms is not None and NEAR_SHORT < rr_ms / self._before_ms < NEAR_LONG
+    def _is_as_before(self, rr_ms: float, t_ns: int | None) -> bool:
+        """Whether an interval that ends here, soon after a break, is near those before it."""
+        if self._before is None or t_ns is None:
+            return False
+        before_ns, before_ms = self._before
+        return t_ns - before_ns < MAX_BREAK_S * NS_PER_S and NEAR_SHORT < rr_ms / before_ms < NEAR_LONG
 
     def _usual_spread_ms2(self) -> float:
         return max(USUAL_SPREAD_MS**2, pvariance(self._usual)) if self._usual else USUAL_SPREAD_MS**2

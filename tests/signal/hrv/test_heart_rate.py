@@ -66,6 +66,17 @@ def test_after_a_break_one_interval_unlike_those_before_is_no_rate_and_two_are(m
     assert told[-1].value == pytest.approx(60_000 / (rr_ms + 5.0))
 
 
+def test_after_a_long_break_the_rate_before_says_nothing_of_one_interval(make_rr: Any) -> None:
+    """A heart at 120 a minute now, whose first beat is missed, is none at 60."""
+    told, _ = _told_after_a_break(make_rr(40), [1000.0, 500.0, 505.0, 500.0], break_ms=60_000.0)
+    assert [index.value is None for index in told[:2]] == [True, True]
+
+
+def test_a_fast_run_before_a_break_holds_nothing_back_after_it(make_rr: Any) -> None:
+    told, _ = _told_after_a_break([*make_rr(30, mean_ms=800.0), 400.0, 400.0, 400.0], [800.0, 805.0, 810.0])
+    assert [index.value is None for index in told[2:]] == [False, False]
+
+
 def test_no_interval_after_a_break_is_taken_for_two(make_rr: Any) -> None:
     told, _ = _told_after_a_break(make_rr(40, mean_ms=650.0, rsa_ms=10.0), [1300.0, 1310.0, 1290.0])
     assert [index.value for index in told if index.value is not None and index.value > 60.0] == []
