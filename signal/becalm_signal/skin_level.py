@@ -31,8 +31,9 @@ ERROR_QUANTILE = 0.95
 FIRST_ERROR_SHARE = 0.03
 # Paste that dries, or a pad that comes loose, takes up to a fifth of the conductance a minute, and nothing in the
 # signal tells this from a skin that calms down: any slow fall of the last two minutes may be it. Rises are of the
-# skin and take nothing back.
+# skin and take nothing back; they hide that electrodes dry on, by up to as much again.
 DRYING_SHARE_PER_S = 0.2 / 60.0
+MOST_HIDDEN = 1.0
 DRYING_S, DRYING_STEP_S = 120, 5
 # An electrode that was moved creeps back, and the level comes after it: what is seen later than that is the skin.
 CREEP_TAU_S = 4.0
@@ -182,7 +183,12 @@ class SkinLevelFilter:
         self._told_us.append(level_us)
         if self._n % (DRYING_STEP_S * self._n_second) == 0:
             self._levels_us.append(level_us)
-            self._dried_until_us = sum([_dried_us(*steps) for steps in pairwise(self._levels_us)])
+            steps = list(pairwise(self._levels_us))
+            falls_us = [_dried_us(*step) for step in steps]
+            n_fell = sum([fall_us > 0.0 for fall_us in falls_us])
+            n_rose = sum([later_us > earlier_us for earlier_us, later_us in steps])
+            hidden = min(MOST_HIDDEN, n_rose / n_fell) if n_fell else 0.0
+            self._dried_until_us = (1.0 + hidden) * sum(falls_us)
         if len(self._told_us) <= HINDSIGHT_S or len(self._past) < (self._past.maxlen or 0):
             return
         self._errors_us.append(abs(self._told_us[0] - self._seen_from(len(self._past) - 1)))

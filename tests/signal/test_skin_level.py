@@ -60,6 +60,16 @@ def test_a_slow_fall_may_be_the_electrodes_and_a_rise_takes_nothing_back() -> No
     assert of[299] == pytest.approx(0.0, abs=0.02)
 
 
+def test_electrodes_that_dry_on_while_the_skin_rises_are_in_the_doubt() -> None:
+    level = SkinLevelFilter(RATE_HZ, least_bound_us=0.01)
+    for at in range(round(100 * RATE_HZ)):
+        t_s = at / RATE_HZ
+        skin_us = 5.0 + (0.02 * (t_s % 40.0) if t_s % 40.0 < 20.0 else 0.4)  # rises for 20 s, rests for 20
+        level.step(skin_us * (1.0 - 0.15 * t_s / 100.0))
+        level.told()
+    assert level.told().dried_us >= 0.8 * 5.4 * 0.15
+
+
 def test_after_bad_contact_the_way_back_to_the_level_before_is_in_the_bound() -> None:
     level = SkinLevelFilter(RATE_HZ, least_bound_us=0.01)
     for _ in range(round(60 * RATE_HZ)):
