@@ -75,12 +75,12 @@ class WorkerProcess:
         self.kill()
         process, writer = self._process, self._writer
         self._process = self._reader = self._writer = None
+        if process is not None:  # first: whoever is cancelled here has asked for it already
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                await asyncio.to_thread(process.wait, REAP_LIMIT_S)
         if writer is not None:
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
-        if process is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                await asyncio.to_thread(process.wait, REAP_LIMIT_S)
 
 
 def own_environment(**more: str) -> dict[str, str]:

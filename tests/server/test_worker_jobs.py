@@ -98,3 +98,15 @@ async def test_a_child_inherits_no_secret(monkeypatch: pytest.MonkeyPatch) -> No
     finally:
         await jobs.close()
     assert told == [None, None, "a word"]
+
+
+async def test_a_close_that_is_cancelled_leaves_no_dead_process_behind() -> None:
+    worker = WorkerProcess("becalm_server.worker_jobs:serve_jobs")
+    await worker.start()
+    process = worker._process
+    assert process is not None
+    closing = asyncio.create_task(worker.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.get_running_loop().shutdown_default_executor()
+    assert process.returncode is not None  # somebody has waited for it
