@@ -21,8 +21,6 @@ BREATH_RANKS: tuple[tuple[SignalKind, ...], ...] = (
 """The best first: a belt hears the chest, a strap's tilt follows it, axis and rhythm of the heart only hint at it."""
 HINTS = frozenset({SignalKind.ECG, SignalKind.RR, SignalKind.PPI})
 """Sources that tell a rate, but neither depth nor which way is in."""
-# A better source that is back must breathe this often before it counts again where the one that counts tells a rate.
-N_RETURN = 3
 # Slower than the first the heart has waves of its own (blood pressure, 4 to 8 a minute, and a little above); faster
 # than the second breath moves it less than its beats waver (Hirsch & Bishop: -21 dB a decade above 7 a minute). Its
 # intervals alone tell such a breath only while a pacer asks for one. Of forty virtual people without a pacer 99 % of
@@ -159,13 +157,13 @@ class BreathBoard:
 
     def _may_take(self, rank: int, now_ns: int, *, unusable: Set[int]) -> bool:
         there = self._windows[rank]
+        breathes = there.breathes(now_ns)
         if self._rank is None or rank == self._rank:
-            return there.breathes(now_ns)
+            return breathes
         here = self._windows[self._rank]
-        if rank < self._rank:
-            is_back = there.breathes(now_ns) and there.n_running >= N_RETURN
-            return is_back or (there.rate(now_ns).value is not None and here.rate(now_ns).value is None)
-        if not there.breathes(now_ns):
+        if rank < self._rank:  # at once, if that tells a rate at all where the one that counts does not
+            return breathes or (there.rate(now_ns).value is not None and here.rate(now_ns).value is None)
+        if not breathes:
             return False
         if self._rank in unusable or here.newest_ns is None:
             return True

@@ -18,7 +18,7 @@ SHORT, LONG = 0.55, 1.7
 # Halves vary by no less than this share of theirs: few of them say little of how much they vary.
 LEAST_SD_SHARE = 0.2
 # As many whole breaths make a rate by themselves.
-N_WHOLE = 3
+N_BREATHS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class HalfBreaths:
         self._lengths_s = {phase: deque[float](maxlen=N_USUAL) for phase in BreathPhase}
         self._usual: Mapping[BreathPhase, tuple[float, float]] | None = None
         """Middle and standard deviation of the halves that begin so, before the break."""
-        self._turns: deque[BreathTurn] = deque(maxlen=2 * N_WHOLE + 1)
+        self._turns: deque[BreathTurn] = deque(maxlen=2 * N_BREATHS + 1)
 
     def turn(self, turn: BreathTurn) -> None:
         """Take the next turn; one of the same kind as the one before does not follow on it.
@@ -88,7 +88,7 @@ class HalfBreaths:
         sd_s = {phase: max(seen_sd_s, LEAST_SD_SHARE * middle_s, sd_s) for phase, (middle_s, sd_s) in usual.items()}
         # The halves heard stand for the last three breaths, which have halves of their own.
         heard_s2 = sum(sd_s[phase] ** 2 for phase, _ in halves) / share**2
-        whole_s2 = sum(one_s**2 for one_s in sd_s.values()) / N_WHOLE
+        whole_s2 = sum(one_s**2 for one_s in sd_s.values()) / N_BREATHS
         return Length(length_s, Z_95 * math.sqrt(heard_s2 + whole_s2))
 
 

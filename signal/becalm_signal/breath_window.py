@@ -9,10 +9,9 @@ from becalm_protocol.limits import MAX_SESSION_NS
 from becalm_protocol.units import NS_PER_S
 from becalm_signal.arousal import Reading
 from becalm_signal.bounds import Z_95, moments, variation
-from becalm_signal.breath_halves import HalfBreaths
+from becalm_signal.breath_halves import N_BREATHS, HalfBreaths
 from becalm_signal.breath_turns import HOLD_BREATHS, HOLD_S, BreathEvent
 
-N_BREATHS = 3
 N_IRREGULARITY = 6
 # What comes out of a heart is this much older than its newest sample (`breath_trace`; a strap is up to 4 s late).
 LAG_S = {SignalKind.ECG: 12.0, SignalKind.RR: 16.0}
@@ -49,8 +48,6 @@ class BreathWindow:
         self._bad_ns = -MAX_SESSION_NS
         """The newest moment at which the signal was bad: a turn before it may be none."""
         self._held = False
-        self.n_running = 0
-        """Whole breaths without a break."""
         self._sum_up()
 
     def apply(self, event: BreathEvent) -> None:
@@ -72,27 +69,22 @@ class BreathWindow:
     def _append(self, event: Breath) -> None:
         period_s = 60.0 / event.breathing_rate_bpm
         if self._end_ns is not None and abs(event.t_ns - self._end_ns) > NS_PER_S // 10:
-            self._begin_anew()  # breaths that do not follow on each other
+            self._periods_s.clear()  # breaths that do not follow on each other
         self._periods_s.append(period_s)
         self._held = False
-        self.n_running += 1
         self._end_ns = event.t_ns + round(period_s * NS_PER_S)
 
     def forget(self, now_ns: int | None = None) -> None:
         """What comes next does not follow on what came; `now_ns`: the signal is bad now."""
         self._halves.forget()
         self._bad_ns = self._bad_ns if now_ns is None else now_ns
-        self._begin_anew()
+        self._periods_s.clear()
         self._sum_up()
 
     def lose(self) -> None:
         """There were breaths too small to be told: what is usual is none of them, either."""
         self._halves = HalfBreaths()
         self.forget()
-
-    def _begin_anew(self) -> None:
-        self._periods_s.clear()
-        self.n_running = 0
 
     def still_for_ns(self, now_ns: int) -> int | None:
         """Return how long ago the last turn was, beyond what a breath may take and the source's own lag."""
