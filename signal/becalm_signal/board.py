@@ -51,8 +51,9 @@ class Board:
         # All sources are followed all the time, so that one is ready when another fails.
         self.heart = next((kind for kind in HEART if kind in kinds), SignalKind.RR)
         self._second = -1
+        """The second of the newest metrics."""
         self._moment: tuple[SignalKind, bool, tuple[Reason | None, ...]] | None = None
-        """Of what second, heart and kind of breath these three are, and why what else is told was withheld then."""
+        """Of what heart and kind of breath what follows is, and why what else is told was withheld then."""
         self._rmssd = self._responses = NOTHING_YET
         self._now = ArousalNow(index=NOTHING_YET)
 
