@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -93,15 +94,8 @@ def _befall(body: Body, truth: Truth, name: str, *, fault: Fault, rng: np.random
 
 
 def _labelled(info: StreamInfo, fault: Fault) -> StreamInfo:
-    return StreamInfo(
-        stream_id=info.stream_id,
-        kind=info.kind,
-        unit=info.unit,
-        unit_per_count=info.unit_per_count,
-        sample_rate_hz=fault.label * (info.sample_rate_hz or 1.0),
-        clock=Clock.DEVICE if fault.is_stamped else Clock.ARRIVAL,
-        device=info.device,
-    )
+    label_hz = fault.label * (info.sample_rate_hz or 1.0)
+    return replace(info, sample_rate_hz=label_hz, clock=Clock.DEVICE if fault.is_stamped else Clock.ARRIVAL)
 
 
 def _blocks(info: StreamInfo, sent: Sent) -> Iterator[SampleBlock]:
