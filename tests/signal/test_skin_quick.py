@@ -1,9 +1,13 @@
 """Quick rises: what stays or springs back was the electrode, what goes as NeuroKit2 simulates it is skin."""
 
+from typing import Any
+
 import neurokit2 as nk
 import numpy as np
 import pytest
 
+from becalm_protocol.derived import SignalQuality, SkinRecovery, SkinResponse
+from becalm_protocol.events import SignalKind
 from becalm_signal.skin_quick import was_electrode
 
 RATES_HZ = (4.0, 8.0, 10.0, 16.0)
@@ -49,3 +53,42 @@ def test_an_ordinary_response_is_not_quick(rate_hz: float, fall_tau_s: float) ->
 def test_a_slow_rise_that_is_gone_at_once_was_the_electrode(rate_hz: float) -> None:
     t_s = since_s(rate_hz)
     assert told(np.where(t_s < 0.0, 0.5 * (1.0 + t_s / TOP_S), 0.0), rate_hz) is True
+
+
+@pytest.mark.parametrize("rate_hz", [8, 10, 32, 100, 1000])
+@pytest.mark.parametrize("amplitude_us", [0.1, 1.0, 5.0])
+def test_the_quick_responses_that_neurokit2_simulates_are_skin(
+    make_track: Any, run_tracks: Any, rate_hz: int, amplitude_us: float
+) -> None:
+    fine_hz, n_seconds, n_responses = 1000, 60, 4
+    pure = nk.eda_simulate(n_seconds, sampling_rate=fine_hz, scr_number=n_responses, noise=0, drift=0, random_state=3)
+    pure = np.asarray(pure) - 1.0
+    parts = pure.reshape(n_responses, -1)
+    peaks = parts.argmax(axis=1)
+    halves = [peak + np.flatnonzero(part[peak:] <= 0.5)[0] for part, peak in zip(parts, peaks, strict=True)]
+    begins_s = np.arange(n_responses) * n_seconds / n_responses
+    whole_us = 5.0 + amplitude_us * pure + np.random.default_rng(2).normal(0.0, 0.002, len(pure))
+    samples = whole_us[:: fine_hz // rate_hz]
+    derived = run_tracks(make_track(samples, kind=SignalKind.SKIN_CONDUCTANCE, rate_hz=fine_hz / (fine_hz // rate_hz)))
+    assert not [event for event in derived if isinstance(event, SignalQuality)]
+    found = [event for event in derived if isinstance(event, SkinResponse)]
+    recovered_ns = [event.recovered_ns for event in derived if isinstance(event, SkinRecovery)]
+    assert [event.peak_ns / 1e9 for event in found] == pytest.approx(list(begins_s + peaks / fine_hz), abs=0.15)
+    assert [event.onset_ns / 1e9 for event in found] == pytest.approx(list(begins_s + peaks / fine_hz - 0.24), abs=0.2)
+    assert [event.amplitude_us for event in found] == pytest.approx([amplitude_us] * n_responses, rel=0.2)
+    assert [t_ns / 1e9 for t_ns in recovered_ns] == pytest.approx(list(begins_s + np.array(halves) / fine_hz), abs=0.25)
+
+
+@pytest.mark.parametrize("amplitude_us", [0.3, 1.0])
+@pytest.mark.parametrize("seed", [1, 3, 4])
+def test_responses_that_are_up_in_one_sample_of_a_slow_sensor_are_found(
+    make_track: Any, run_tracks: Any, seed: int, amplitude_us: float
+) -> None:
+    rate_hz, n_seconds, n_responses = 4, 120, 8
+    unit = nk.eda_simulate(n_seconds, sampling_rate=rate_hz, scr_number=n_responses, noise=0.01, random_state=seed)
+    samples = 5.0 + amplitude_us * np.asarray(unit)
+    derived = run_tracks(make_track(samples, kind=SignalKind.SKIN_CONDUCTANCE, rate_hz=float(rate_hz)))
+    found_s = [event.onset_ns / 1e9 for event in derived if isinstance(event, SkinResponse)]
+    # Each is simulated to begin within a second of its even share of the time; the first has nothing before it.
+    begins_s = np.arange(n_responses) * n_seconds / n_responses
+    assert [at_s for at_s in found_s if at_s > 2.0] == pytest.approx(list(begins_s[1:] + 0.4), abs=0.8)
