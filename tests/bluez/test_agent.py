@@ -58,6 +58,10 @@ class Running:
     def n_beats(self) -> int:
         return self.conductor.report().received.get("rr", 0)
 
+    def listens(self) -> bool:
+        """Whether its setup is done: BlueZ remembers for a while who listened over a link that was lost."""
+        return self.state is not None and self.state.link is LinkState.STREAMING
+
     def has_battery(self, level_pct: int) -> bool:
         return bool(self.state.battery_pct == level_pct)
 
@@ -92,7 +96,7 @@ async def test_after_each_loss_every_notification_is_kept_once(
     strap = bluez.put_on(make_strap())
     async with agent(tmp_path) as running:
         for n in range(3):
-            await until(lambda: running.state is not None and running.state.link is LinkState.STREAMING)
+            await until(running.listens)
             assert strap.listeners.get(strap.char_path(HRM))
             bluez.notify(strap, HRM, beat(1000))
             bluez.notify(strap, HRM, beat(1001))
@@ -111,7 +115,7 @@ async def test_what_comes_before_the_setup_is_done_is_kept(
     strap.first_words[HRM] = [beat(1000), beat(1001)]
     async with agent(tmp_path) as running:
         for n in range(2):
-            await until(lambda: running.state is not None and running.state.link is LinkState.STREAMING)
+            await until(running.listens)
             await until(partial(running.has_beats, 2 * (n + 1)))
             bluez.drop(strap)
             await until(running.has(StreamState.LOST))
@@ -124,7 +128,7 @@ async def test_the_states_of_a_connection_are_told_in_order(
     strap = bluez.put_on(make_strap())
     async with agent(tmp_path) as running:
         for _ in range(2):
-            await until(lambda: strap.listeners.get(strap.char_path(HRM)))
+            await until(running.listens)
             bluez.notify(strap, HRM, beat(1000))
             await until(running.has(StreamState.STREAMING))
             bluez.drop(strap)
