@@ -11,6 +11,7 @@ import websockets
 from websockets.asyncio.client import ClientConnection
 
 from becalm_protocol.codec import decode, encode
+from becalm_protocol.errors import WireError
 from becalm_protocol.events import StreamInfo
 from becalm_protocol.forms import VERSIONS
 from becalm_protocol.handshake import (
@@ -36,25 +37,40 @@ LIMIT_S = 120.0
 
 
 class Peer:
-    """One WebSocket to the server as becalm messages."""
+    """One WebSocket to the server as becalm messages; heartbeats are answered while a test waits for others."""
 
     def __init__(self, connection: ClientConnection, subprotocol: str) -> None:
         self.connection = connection
         self.subprotocol = subprotocol
         self.heard: list[Any] = []
+        self._arrived: asyncio.Queue[Any] = asyncio.Queue()
+        self._listening: asyncio.Task[None] | None = None
 
     async def send(self, *messages: object) -> None:
         for message in messages:
             await self.connection.send(encode(message, subprotocol=self.subprotocol))
 
     async def next(self) -> Any:
-        """The next message; heartbeats are answered on the way."""
-        message: Any = decode(await self.connection.recv(), subprotocol=self.subprotocol)
+        """The next message. Who has never asked for one is silent, as far as the server can tell."""
+        self._listening = self._listening or asyncio.ensure_future(self._listen())
+        message = await self._arrived.get()
+        if isinstance(message, Exception):
+            self._arrived.put_nowait(message)  # nothing comes after it
+            raise message
         self.heard.append(message)
-        if isinstance(message, Ping):
-            with contextlib.suppress(websockets.ConnectionClosed):  # what came before the close is still read
-                await self.send(self.pong(message))
         return message
+
+    async def _listen(self) -> None:
+        """Answer heartbeats until the connection ends, or something comes that is no message."""
+        try:
+            while True:  # bounded by the connection
+                message: Any = decode(await self.connection.recv(), subprotocol=self.subprotocol)
+                self._arrived.put_nowait(message)
+                if isinstance(message, Ping):
+                    with contextlib.suppress(websockets.ConnectionClosed):  # what came before the close is still read
+                        await self.send(self.pong(message))
+        except (websockets.ConnectionClosed, WireError) as exc:  # told where the test asks next
+            self._arrived.put_nowait(exc)
 
     def pong(self, ping: Ping) -> Pong:
         return Pong(sent_ns=ping.sent_ns)
