@@ -19,6 +19,7 @@ from becalm_signal.arousal import EVERY_S, Arousal, ArousalNow, Reading
 from becalm_signal.breath_board import BreathBoard
 from becalm_signal.breath_turns import BreathEvent
 from becalm_signal.hrv import BeatWindow
+from becalm_signal.interval_log import IntervalLog
 from becalm_signal.intervals import is_sound
 from becalm_signal.movement import Movement
 from becalm_signal.ppg import LIGHTS
@@ -61,6 +62,11 @@ class Board:
     def heart_source(self) -> SignalKind | None:
         """Whose beats count now."""
         return self.heart if self.heart in self._kinds else None
+
+    @property
+    def intervals(self) -> IntervalLog:
+        """Of the heart that counts now."""
+        return self._beats[self.heart].intervals
 
     @property
     def breath_source(self) -> SignalKind | None:

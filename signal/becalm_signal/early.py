@@ -120,7 +120,7 @@ class EarlyWatch:
         self._first.append(rr)
         if len(self._first) < MIN_LEARNED:
             return False
-        self._swings = swings(tuple([one.rr_ms for one in self._first]))
+        self._swings = swings([one.rr_ms for one in self._first])
         first, self._first = self._first, []
         return any([self.hear(one) for one in first])
 
@@ -130,7 +130,7 @@ class EarlyWatch:
         self._n_since += 1
         if self._n_since >= RENEWED_EVERY and len(self._newest_ms) >= MIN_LEARNED:
             self._n_since = 0
-            self._swings = swings(tuple(reversed(self._newest_ms)))
+            self._swings = swings([*reversed(self._newest_ms)])
 
     def _judge(self, model: Swings) -> bool:
         for rr in self._guessed:

@@ -1,16 +1,15 @@
 """The heart's indices over 60, 120 and 300 s."""
 
 import math
-from collections import defaultdict
 from collections.abc import Sequence
 
-from becalm_protocol.derived import Beat, Index, Reason
+from becalm_protocol.derived import Index, Reason
 from becalm_protocol.events import SignalKind
 from becalm_protocol.units import NS_PER_S
 from becalm_signal.bounds import Z_95
 from becalm_signal.differences import Differences, differences
-from becalm_signal.hrv import WINDOW_S
-from becalm_signal.interval_log import IntervalLog
+from becalm_signal.hrv import WINDOW_NS, WINDOW_S
+from becalm_signal.interval_log import LONG_NS, LONG_S, IntervalLog
 from becalm_signal.intervals import Interval, jitter_ms, newest_ns
 from becalm_signal.slow_board import LONG_RENEWED_NS, MINUTE_RENEWED_NS, Moment, Renewed
 from becalm_signal.spectrum import WINDOW_S as SPECTRUM_S
@@ -18,7 +17,7 @@ from becalm_signal.spectrum import Bands, SlidingSpectrum
 from becalm_signal.stage import Output
 from becalm_signal.variability import logarithm, time_domain
 
-LONG_S = 300.0
+SPECTRUM_NS = round(SPECTRUM_S * NS_PER_S)
 OF_MINUTE = ("mean_rr_ms", "sdnn_ms", "pnn50_pct", "sd1_ms", "sd2_ms")
 OF_LONG = ("mean_rr_ms", "rmssd_ms", "sdnn_ms", "pnn50_pct")
 OF_BANDS = ("lf_ms2", "hf_ms2", "lf_hf", "lf_peak_hz")
@@ -35,7 +34,7 @@ ALL_WITHHELD = frozenset({Reason.NO_SENSOR, Reason.SENSOR_LOST, Reason.DISAGREES
 
 
 class HeartSection:
-    """Follows the beats of every source, so that one is ready when another fails.
+    """Speaks of the source whose beats count now, from the intervals that are kept of each.
 
     Notes
     -----
@@ -47,21 +46,20 @@ class HeartSection:
     """
 
     def __init__(self) -> None:
-        self._hearts: defaultdict[SignalKind, _Heart] = defaultdict(_Heart)
+        self._hearts: dict[SignalKind, _Heart] = {}
 
     def apply(self, event: Output) -> None:
-        """Take a confirmed beat."""
-        if isinstance(event, Beat) and event.confirmed:
-            self._hearts[event.source].apply(event)
+        """The intervals come with the moment."""
 
     def indices(self, moment: Moment) -> dict[str, Index]:
         """Return the time-domain indices of 60 s and 300 s, and the powers of 120 s."""
         live = moment.metrics.rmssd_ms
-        heart = self._hearts.get(moment.heart) if moment.heart is not None else None
-        if live.reason in ALL_WITHHELD or heart is None:
+        if live.reason in ALL_WITHHELD or moment.heart is None:
             told = dict.fromkeys(_names(), Index(reason=live.reason or Reason.WARMING_UP))
         else:
-            told = {"ln_rmssd": logarithm(live), **heart.indices(moment.now_ns)}
+            if moment.heart not in self._hearts:
+                self._hearts[moment.heart] = _Heart(moment.intervals)
+            told = {"ln_rmssd": logarithm(live), **self._hearts[moment.heart].indices(moment.now_ns)}
         bad = moment.bad.get(moment.heart) if moment.heart is not None else None
         if bad is None:
             return told
@@ -78,18 +76,16 @@ def _long_name(name: str) -> str:
 
 
 class _Heart:
-    """The intervals of one source."""
+    """What is worked out from the intervals of one source."""
 
-    def __init__(self) -> None:
-        self._log = IntervalLog(LONG_S)
+    def __init__(self, intervals: IntervalLog) -> None:
+        self._intervals = intervals
         self._spectrum = SlidingSpectrum()
+        self._newest_ns = -1
+        """Of the intervals in the spectrum."""
         self._minute = Renewed(every_ns=MINUTE_RENEWED_NS)
         self._bands = Renewed(every_ns=LONG_RENEWED_NS)
         self._long = Renewed(every_ns=LONG_RENEWED_NS)
-
-    def apply(self, beat: Beat) -> None:
-        for rr in self._log.apply(beat):
-            self._spectrum.add(rr.t_ns / NS_PER_S, rr.rr_ms)
 
     def indices(self, now_ns: int) -> dict[str, Index]:
         return (
@@ -99,30 +95,34 @@ class _Heart:
         )
 
     def _of_minute(self, now_ns: int) -> dict[str, Index]:
-        minute = time_domain(self._since(now_ns, WINDOW_S), now_ns=now_ns, window_s=WINDOW_S)
+        minute = time_domain(self._intervals.since(now_ns - WINDOW_NS), now_ns=now_ns, window_s=WINDOW_S)
         return {name: minute[name] for name in OF_MINUTE}
 
     def _of_long(self, now_ns: int) -> dict[str, Index]:
-        self._log.forget(now_ns)
-        long = time_domain(self._log.intervals, now_ns=now_ns, window_s=LONG_S)
+        long = time_domain(self._intervals.since(now_ns - LONG_NS), now_ns=now_ns, window_s=LONG_S)
         return {_long_name(name): long[name] for name in OF_LONG}
 
-    def _since(self, now_ns: int, window_s: float) -> list[Interval]:
-        since_ns = now_ns - round(window_s * NS_PER_S)
-        return [rr for rr in self._log.intervals if rr.t_ns > since_ns]
-
     def _powers(self, now_ns: int) -> dict[str, Index]:
-        self._spectrum.forget(now_ns / NS_PER_S - SPECTRUM_S)
-        window = self._since(now_ns, SPECTRUM_S)
+        since_ns = now_ns - SPECTRUM_NS
+        window = self._intervals.since(since_ns)
+        self._slide(window, since_ns=since_ns)
         bands = self._spectrum.bands() if self._spectrum.told_s() >= MIN_TOLD_S else None
         if bands is None:
             told_s = sum(rr.rr_ms for rr in window) / 1000.0
             reason = Reason.TOO_MANY_ARTEFACTS if told_s >= MIN_TOLD_S else Reason.WARMING_UP
             return dict.fromkeys(OF_BANDS, Index(reason=reason))
-        found = differences(window, since_ns=now_ns - round(SPECTRUM_S * NS_PER_S))
+        found = differences(window, since_ns=since_ns)
         if found is None:
             return dict.fromkeys(OF_BANDS, Index(reason=Reason.TOO_FEW_BEATS))
         return _band_indices(bands, found, window)
+
+    def _slide(self, window: list[Interval], *, since_ns: int) -> None:
+        """Bring the spectrum to this window."""
+        for rr in window:
+            if rr.accepted and rr.t_ns > self._newest_ns:
+                self._spectrum.add(rr.t_ns / NS_PER_S, rr.rr_ms)
+                self._newest_ns = rr.t_ns
+        self._spectrum.forget(since_ns / NS_PER_S)
 
 
 def _band_indices(bands: Bands, found: Differences, window: list[Interval]) -> dict[str, Index]:

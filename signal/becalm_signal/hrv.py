@@ -14,6 +14,7 @@ from becalm_signal.interval_log import IntervalLog
 from becalm_signal.intervals import Interval, jitter_ms, newest_ns
 
 WINDOW_S = 60.0
+WINDOW_NS = round(WINDOW_S * NS_PER_S)
 MIN_ACCEPTED_SHARE = 0.8
 MAX_BOUND_SHARE = 0.15
 # What flags may be to blame for: an artefact now and then must not show.
@@ -101,7 +102,7 @@ def rmssd_index(found: Differences, window: Sequence[Interval]) -> Index:
 
 
 class BeatWindow:
-    """The confirmed intervals of the last minute, and heart rate and RMSSD of them.
+    """The confirmed intervals of one source, and heart rate and RMSSD of the last of them.
 
     Notes
     -----
@@ -113,17 +114,20 @@ class BeatWindow:
     """
 
     def __init__(self, source: SignalKind) -> None:
-        self._log = IntervalLog(WINDOW_S)
+        self.intervals = IntervalLog()
         self._rate = HeartRate(source)
         self._is_heard = False
         """Whether a beat was ever confirmed."""
         self._cached: Index | None = None
+        """RMSSD while no interval came or went."""
+        self._n_cached = 0
+        """Intervals behind it."""
 
     def apply(self, beat: Beat) -> None:
         """Take a beat; provisional ones only tell that the heart is still being heard."""
         if beat.confirmed:
             self._is_heard = True
-            self._log.apply(beat)
+            self.intervals.apply(beat)
             self._cached = None
         self._rate.apply(beat)
 
@@ -138,12 +142,13 @@ class BeatWindow:
         any 60 s, and that belongs to the heart): beat jitter adds 6 sigma^2 to the mean square and, through its product
         with the true differences, a normal error of sqrt(6 / n) sigma; what flags and breaks hide: `differences.py`.
         """
-        if self._log.forget(now_ns) or self._cached is None:
-            self._cached = self._rmssd(now_ns - round(WINDOW_S * NS_PER_S))
+        since_ns = now_ns - WINDOW_NS
+        window = self.intervals.since(since_ns)
+        if self._cached is None or len(window) != self._n_cached:
+            self._cached, self._n_cached = self._rmssd(window, since_ns=since_ns), len(window)
         return self._cached
 
-    def _rmssd(self, since_ns: int) -> Index:
-        window = self._log.intervals
+    def _rmssd(self, window: Sequence[Interval], *, since_ns: int) -> Index:
         short = why_short(window, window_s=WINDOW_S)
         if short is not None:
             return Index(reason=short if window or not self._is_heard else Reason.TOO_FEW_BEATS)

@@ -1,4 +1,4 @@
-"""The confirmed intervals of the last so many seconds, as beats bring them."""
+"""The confirmed intervals of the last five minutes, as beats bring them."""
 
 import math
 from collections import deque
@@ -10,25 +10,36 @@ from becalm_signal.early import EarlyWatch
 from becalm_signal.intervals import BEAT_JITTER_MS, Interval, is_placed, is_sound
 from becalm_signal.rhythm import RhythmWatch
 
+LONG_S = 300.0
+LONG_NS = round(LONG_S * NS_PER_S)
 MAX_PER_S = 4.2
 
 
 class IntervalLog:
-    """The confirmed intervals of the last so many seconds. Bounded: at most `MAX_PER_S` of them a second."""
+    """The confirmed intervals of one source. Bounded: at most `MAX_PER_S` of them a second."""
 
-    def __init__(self, window_s: float) -> None:
-        self._window_ns = round(window_s * NS_PER_S)
-        self.intervals: deque[Interval] = deque(maxlen=math.ceil(MAX_PER_S * window_s))
+    def __init__(self) -> None:
+        self._intervals: deque[Interval] = deque(maxlen=math.ceil(MAX_PER_S * LONG_S))
         self._rhythm = RhythmWatch()
         self._early = EarlyWatch()
         self._joined = False
 
-    def apply(self, beat: Beat) -> tuple[Interval, ...]:
-        """Take a confirmed beat; return the intervals that are accepted now, its own and maybe the one before."""
+    def since(self, t_ns: int) -> list[Interval]:
+        """Return the intervals that ended after a moment, in order."""
+        window = []
+        for rr in reversed(self._intervals):
+            if rr.t_ns <= t_ns:
+                break
+            window.append(rr)
+        window.reverse()
+        return window
+
+    def apply(self, beat: Beat) -> None:
+        """Take a confirmed beat."""
         joined, self._joined = self._joined, beat.rr_ms is not None
         if beat.rr_ms is None:
-            return ()
-        before = self.intervals[-1] if joined and self.intervals else None
+            return
+        before = self._intervals[-1] if joined and self._intervals else None
         newest = Interval(
             beat.t_ns,
             beat.rr_ms,
@@ -37,20 +48,19 @@ class IntervalLog:
             # An interval has the errors of two beats.
             max(BEAT_JITTER_MS, (beat.rr_error_ms or 0.0) / math.sqrt(2.0)) ** 2,
         )
-        self.intervals.append(newest)
+        self._intervals.append(newest)
         self._doubt(newest, is_placed=is_placed(beat))
         if self._early.hear(newest):
             self._step_anew()
-        if before is None or not (before.is_sound and newest.is_sound):
-            return ()
-        newest.step_ms = newest.rhythm_ms - before.rhythm_ms
-        told = (newest,) if before.accepted else (before, newest)
-        before.accepted = newest.accepted = True
-        return told
+        if before is not None and before.is_sound and newest.is_sound:
+            newest.step_ms = newest.rhythm_ms - before.rhythm_ms
+            before.accepted = newest.accepted = True
+        while self._intervals[0].t_ns <= beat.t_ns - LONG_NS:
+            self._intervals.popleft()
 
     def _step_anew(self) -> None:
         """Take the differences of what now counts of the intervals."""
-        for before, rr in pairwise(self.intervals):
+        for before, rr in pairwise(self._intervals):
             if rr.step_ms is not None:
                 rr.step_ms = rr.rhythm_ms - before.rhythm_ms
 
@@ -58,14 +68,7 @@ class IntervalLog:
         lost_ns = self._rhythm.hear(newest, is_placed=is_placed)
         if lost_ns is None:
             return
-        for rr in reversed(self.intervals):
+        for rr in reversed(self._intervals):
             if rr.t_ns < lost_ns or (rr.is_irregular and rr is not newest):
                 break
             rr.is_irregular = True
-
-    def forget(self, now_ns: int) -> bool:
-        """Drop what ended before the window; return whether there was such."""
-        intervals, n = self.intervals, len(self.intervals)
-        while intervals and intervals[0].t_ns <= now_ns - self._window_ns:
-            intervals.popleft()
-        return len(intervals) < n

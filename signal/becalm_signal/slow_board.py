@@ -11,6 +11,7 @@ from typing import Protocol
 from becalm_protocol.derived import Index, Metrics, Reason, SlowMetrics
 from becalm_protocol.events import PhaseChange, SignalKind
 from becalm_protocol.units import NS_PER_S
+from becalm_signal.interval_log import IntervalLog
 from becalm_signal.stage import Output
 
 SLOW_TICK_NS = 5 * NS_PER_S
@@ -26,6 +27,8 @@ class Moment:
     now_ns: int
     heart: SignalKind | None
     """Whose beats count now; None: there is no such sensor."""
+    intervals: IntervalLog
+    """Those of that heart."""
     breath: SignalKind | None
     """Whose breaths count now."""
     is_way_known: bool = True

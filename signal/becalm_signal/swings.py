@@ -1,7 +1,7 @@
 """How the next interval follows from those before it: a short autoregressive model of a heart's own swings."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,8 +39,7 @@ class Swings:
     """Of an error of prediction."""
 
 
-@lru_cache(maxsize=8)  # the logs of one and of five minutes learn from the same intervals, one after the other
-def swings(rr_ms: tuple[float, ...]) -> Swings:
+def swings(rr_ms: Sequence[float]) -> Swings:
     """Return the model of the intervals, whose artefacts are left out as far as they stand out.
 
     Parameters

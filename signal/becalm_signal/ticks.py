@@ -214,6 +214,7 @@ class Ticker:
         return Moment(
             now_ns=metrics.t_ns,
             heart=board.heart_source,
+            intervals=board.intervals,
             breath=board.breath_source,
             is_way_known=board.breath.is_way_known,
             metrics=metrics,

@@ -10,7 +10,7 @@ from becalm_signal.interval_log import IntervalLog
 
 def told_of(rr_ms: list[float], *, lost: range) -> Differences:
     """Return the differences of these intervals without those that a break has taken."""
-    log, t_ns = IntervalLog(1000.0), 0
+    log, t_ns = IntervalLog(), 0
     for k, rr in enumerate([900.0, *rr_ms]):
         t_ns += round(rr * 1e6)
         known = rr if k > 0 and k - 1 not in lost else None
@@ -20,7 +20,7 @@ def told_of(rr_ms: list[float], *, lost: range) -> Differences:
                 beat_idx=k, t_ns=t_ns, emitted_ns=t_ns, source=SignalKind.RR, rr_ms=known, flag=flag, confirmed=True
             )
             log.apply(beat)
-    told = differences(log.intervals, since_ns=0)
+    told = differences(log.since(0), since_ns=0)
     assert told is not None
     return told
 

@@ -6,8 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from becalm_protocol.derived import Reason, SlowMetrics
+from becalm_protocol.derived import Beat, BeatFlag, Index, Metrics, Reason, SlowMetrics
 from becalm_protocol.events import SignalKind
+from becalm_signal.heart_section import HeartSection
+from becalm_signal.interval_log import IntervalLog
+from becalm_signal.slow_board import Moment
 
 MINUTE = ("mean_rr_ms", "ln_rmssd", "sdnn_ms", "pnn50_pct", "sd1_ms", "sd2_ms")
 LONG = ("mean_rr_300s_ms", "rmssd_300s_ms", "sdnn_300s_ms", "pnn50_300s_pct")
@@ -48,3 +51,30 @@ def test_without_an_ecg_or_a_strap_there_is_no_sensor(run_tracks: Any, make_trac
     last = [event for event in derived if isinstance(event, SlowMetrics)][-1]
     assert {getattr(last, name).reason for name in (*MINUTE, *LONG, *BANDS)} == {Reason.NO_SENSOR}
     assert last.heart_source is None
+
+
+def test_a_heart_that_counts_only_now_is_told_of_at_once(make_rr: Any) -> None:
+    log, rr_ms = IntervalLog(), make_rr(340)
+    for k, t_ms in enumerate(np.cumsum(rr_ms).tolist()):
+        t_ns = round(t_ms * 1e6)
+        beat = Beat(
+            beat_idx=k,
+            t_ns=t_ns,
+            emitted_ns=t_ns,
+            source=SignalKind.RR,
+            rr_ms=rr_ms[k],
+            flag=BeatFlag.OK,
+            confirmed=True,
+        )
+        log.apply(beat)
+    now_ns = log.since(0)[-1].t_ns
+    live = Metrics(
+        t_ns=now_ns,
+        emitted_ns=now_ns,
+        arousal_from=None,
+        **dict.fromkeys(Metrics.index_names(), Index(value=40.0, bound=2.0)),
+    )
+    moment = Moment(now_ns=now_ns, heart=SignalKind.RR, intervals=log, breath=None, metrics=live, bad={})
+    told = HeartSection().indices(moment)
+    assert {name: index.reason for name, index in told.items()} == dict.fromkeys((*MINUTE, *LONG, *BANDS))
+    assert told["hf_ms2"].value == pytest.approx(40.0**2 / 2, rel=0.25)

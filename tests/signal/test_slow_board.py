@@ -4,6 +4,7 @@ from typing import Any
 
 from becalm_protocol.derived import Beat, BeatFlag, Index, Metrics, Reason, SlowMetrics
 from becalm_protocol.events import SignalKind
+from becalm_signal.interval_log import IntervalLog
 from becalm_signal.slow_board import Moment, Renewed, SlowBoard
 from becalm_signal.stage import Output
 
@@ -27,7 +28,7 @@ class Counting:
 
 def moment(now_ns: int, *, heart: SignalKind | None = SignalKind.ECG) -> Moment:
     live = Metrics(t_ns=now_ns, emitted_ns=now_ns, arousal_from=None, **dict.fromkeys(Metrics.index_names(), NO_SENSOR))
-    return Moment(now_ns=now_ns, heart=heart, breath=None, metrics=live, bad={})
+    return Moment(now_ns=now_ns, heart=heart, intervals=IntervalLog(), breath=None, metrics=live, bad={})
 
 
 def test_each_index_is_that_of_its_section_and_the_rest_says_why_not() -> None:

@@ -10,6 +10,7 @@ import pytest
 from becalm_protocol.derived import Index, Metrics, Reason
 from becalm_protocol.events import Pacer, Phase, PhaseChange
 from becalm_signal.arousal import Arousal, Reading
+from becalm_signal.interval_log import IntervalLog
 from becalm_signal.slow_board import Moment
 from becalm_signal.subsidence import MAX_POINTS, USUAL_FALL, Subsidence, _bound
 
@@ -36,7 +37,15 @@ def moment(second: int, value: float | None, *, bound: float, phase: PhaseChange
         scr_per_min=nothing,
         arousal=arousal,
     )
-    return Moment(now_ns=second * 10**9, heart=None, breath=None, metrics=metrics, phase=phase, bad={})
+    return Moment(
+        now_ns=second * 10**9,
+        heart=None,
+        intervals=IntervalLog(),
+        breath=None,
+        metrics=metrics,
+        phase=phase,
+        bad={},
+    )
 
 
 def live(course: Course, *, seconds: int, bound: float = 3.0, scatter: float = 0.0) -> list[dict[str, Index]]:

@@ -14,28 +14,29 @@ from becalm_signal.neurokit_lane import window_report
 from becalm_signal.variability import NAMES, logarithm, time_domain
 
 
-def log_of(rr_ms: list[float], *, flagged: dict[int, BeatFlag] | None = None, window_s: float = 60.0) -> IntervalLog:
-    """Return a log after these intervals, those at the given places flagged."""
-    log, t_ns = IntervalLog(window_s), 0
+def window_of(
+    rr_ms: list[float], *, flagged: dict[int, BeatFlag] | None = None, window_s: float = 60.0
+) -> list[Interval]:
+    """Return the window that ends with these intervals, those at the given places flagged."""
+    log, t_ns = IntervalLog(), 0
     for k, rr in enumerate([None, *rr_ms]):
         t_ns += round((rr or 0.0) * 1e6)
         flag = BeatFlag.FIRST if rr is None else (flagged or {}).get(k - 1, BeatFlag.OK)
         log.apply(
             Beat(beat_idx=k, t_ns=t_ns, emitted_ns=t_ns, source=SignalKind.RR, rr_ms=rr, flag=flag, confirmed=True)
         )
-    log.forget(t_ns)
-    return log
+    return log.since(t_ns - round(window_s * 1e9))
 
 
-def indices(log: IntervalLog, *, window_s: float = 60.0) -> dict[str, Index]:
-    return time_domain(log.intervals, now_ns=log.intervals[-1].t_ns, window_s=window_s)
+def indices(window: list[Interval], *, window_s: float = 60.0) -> dict[str, Index]:
+    return time_domain(window, now_ns=window[-1].t_ns, window_s=window_s)
 
 
 @pytest.mark.parametrize("window_s", [60.0, 300.0])
 def test_they_equal_neurokit2_on_the_same_beats(make_rr: Any, window_s: float) -> None:
-    log = log_of(make_rr(400, rsa_ms=70.0), window_s=window_s)
-    told = indices(log, window_s=window_s)
-    rr_ms = [rr.rr_ms for rr in log.intervals]
+    window = window_of(make_rr(400, rsa_ms=70.0), window_s=window_s)
+    told = indices(window, window_s=window_s)
+    rr_ms = [rr.rr_ms for rr in window]
     oracle = window_report(rr_ms=rr_ms, beats_s=(np.cumsum(rr_ms) / 1000.0).tolist(), signals=()).indices
     expected = {
         "mean_rr_ms": oracle["HRV_MeanNN"],
@@ -54,10 +55,10 @@ def test_they_equal_neurokit2_on_the_same_beats(make_rr: Any, window_s: float) -
 
 def test_an_early_beat_changes_none_of_them_beyond_its_bound(make_rr: Any) -> None:
     rr_ms = make_rr(120)
-    clean = indices(log_of(rr_ms))
+    clean = indices(window_of(rr_ms))
     early = 0.7 * rr_ms[100]
     spoilt = [*rr_ms[:100], early, rr_ms[101] + rr_ms[100] - early, *rr_ms[102:]]
-    told = indices(log_of(spoilt, flagged={100: BeatFlag.ECTOPIC, 101: BeatFlag.ECTOPIC}))
+    told = indices(window_of(spoilt, flagged={100: BeatFlag.ECTOPIC, 101: BeatFlag.ECTOPIC}))
     for name in NAMES:
         value, bound, true = told[name].value, told[name].bound, clean[name].value
         assert value is not None, name
@@ -72,29 +73,28 @@ def test_a_missing_stretch_widens_every_bound_and_too_long_a_one_withholds(make_
     widths: dict[str, list[float]] = {name: [] for name in NAMES}
     for n_lost in (0, 3, 8):
         lost = dict.fromkeys(range(90, 90 + n_lost), BeatFlag.OUT_OF_RANGE)
-        for name, index in indices(log_of(rr_ms, flagged=lost)).items():
+        for name, index in indices(window_of(rr_ms, flagged=lost)).items():
             widths[name].append(index.bound if index.bound is not None else math.inf)
     for name, (none, some, most) in widths.items():
         assert none < some < most or some == most == math.inf, name
-    told = indices(log_of(rr_ms, flagged=dict.fromkeys(range(80, 100), BeatFlag.OUT_OF_RANGE)))
+    told = indices(window_of(rr_ms, flagged=dict.fromkeys(range(80, 100), BeatFlag.OUT_OF_RANGE)))
     assert {index.reason for index in told.values()} == {Reason.TOO_MANY_ARTEFACTS}
 
 
 def test_what_came_before_the_first_interval_counts_as_missing(make_rr: Any) -> None:
-    log = log_of(make_rr(56), window_s=60.0)
-    now_ns = log.intervals[-1].t_ns
-    alone = time_domain(log.intervals, now_ns=now_ns, window_s=60.0)
-    late: list[Interval] = list(log.intervals)
-    for rr in late:
+    window = window_of(make_rr(56))
+    now_ns = window[-1].t_ns
+    alone = time_domain(window, now_ns=now_ns, window_s=60.0)
+    for rr in window:
         rr.t_ns += 8_000_000_000
-    lacking = time_domain(late, now_ns=now_ns + 8_000_000_000, window_s=60.0)
+    lacking = time_domain(window, now_ns=now_ns + 8_000_000_000, window_s=60.0)
     assert lacking["mean_rr_ms"].value == alone["mean_rr_ms"].value
     assert (lacking["mean_rr_ms"].bound or 0.0) > 10.0 * (alone["mean_rr_ms"].bound or 0.0)
 
 
 def test_an_interval_that_ended_within_the_window_and_is_not_known_counts_as_missing(make_rr: Any) -> None:
-    log = log_of(make_rr(75, rsa_ms=60.0), window_s=60.0)
-    now_ns, window = log.intervals[-1].t_ns, list(log.intervals)
+    window = window_of(make_rr(75, rsa_ms=60.0))
+    now_ns = window[-1].t_ns
     whole = time_domain(window, now_ns=now_ns, window_s=60.0)
     window[1].joined = False  # a break ended at its beginning, and what was before it is lost
     cut = time_domain(window[1:], now_ns=now_ns, window_s=60.0)
@@ -109,10 +109,10 @@ def test_an_interval_that_ended_within_the_window_and_is_not_known_counts_as_mis
 def test_an_early_beat_that_no_flag_caught_is_within_the_bounds(make_rr: Any) -> None:
     rr_ms = make_rr(120, rsa_ms=80.0)
     spoilt = [*rr_ms[:100], 0.72 * rr_ms[100], *rr_ms[101:]]
-    log = log_of(spoilt)
-    told = indices(log)
-    sound = [rr.rr_ms for rr in log.intervals if rr.rr_ms != spoilt[100]]
-    steps = np.diff([rr.rr_ms for rr in log.intervals])
+    window = window_of(spoilt)
+    told = indices(window)
+    sound = [rr.rr_ms for rr in window if rr.rr_ms != spoilt[100]]
+    steps = np.diff([rr.rr_ms for rr in window])
     sound_steps = steps[np.abs(steps) < 150.0]
     assert len(sound_steps) == len(steps) - 2
     true = {
@@ -133,19 +133,19 @@ def test_a_rhythm_that_was_lost_before_the_window_began_is_still_doubted(make_rr
     irregular = (850.0 * np.exp(0.22 * rng.normal(size=40))).tolist()
     rr_ms = [*make_rr(60), *irregular, 1700.0, *make_rr(66, seed=2)]
     flagged = {k: BeatFlag.ECTOPIC for k in range(60, 100) if abs(rr_ms[k] - 850.0) > 120.0}
-    log = log_of(rr_ms, flagged=flagged | {100: BeatFlag.MISSED}, window_s=60.0)
-    sound = log_of(rr_ms, window_s=60.0)
-    assert log.intervals[0].rr_ms == sound.intervals[0].rr_ms == 1700.0
-    told, true = indices(log)["sdnn_ms"], indices(sound)["sdnn_ms"].value
+    window = window_of(rr_ms, flagged=flagged | {100: BeatFlag.MISSED})
+    sound = window_of(rr_ms)
+    assert window[0].rr_ms == sound[0].rr_ms == 1700.0
+    told, true = indices(window)["sdnn_ms"], indices(sound)["sdnn_ms"].value
     assert true is not None
     assert told.value is None or abs(told.value - true) <= (told.bound or 0.0)
-    alone = indices(log_of(rr_ms[60:], flagged={40: BeatFlag.MISSED}, window_s=60.0))["sdnn_ms"]
+    alone = indices(window_of(rr_ms[60:], flagged={40: BeatFlag.MISSED}))["sdnn_ms"]
     assert alone.value is not None  # a rhythm that was never seen lost: one missed beat
 
 
 def test_too_short_and_too_steady_are_withheld(make_rr: Any) -> None:
-    assert {index.reason for index in indices(log_of(make_rr(40))).values()} == {Reason.WARMING_UP}
-    steady = indices(log_of([800.0] * 100))
+    assert {index.reason for index in indices(window_of(make_rr(40))).values()} == {Reason.WARMING_UP}
+    steady = indices(window_of([800.0] * 100))
     assert steady["mean_rr_ms"].value == 800.0
     assert steady["sdnn_ms"].reason is Reason.NOISY
     assert steady["rmssd_ms"].reason is Reason.NOISY
@@ -159,5 +159,5 @@ def test_the_logarithm_keeps_the_wider_half_of_the_interval() -> None:
 
 
 def test_an_interval_alone_among_flags_is_not_accepted() -> None:
-    log = log_of([800.0] * 10, flagged={3: BeatFlag.ECTOPIC, 5: BeatFlag.ECTOPIC})
-    assert [rr.accepted for rr in log.intervals] == [True, True, True, False, False, False, True, True, True, True]
+    window = window_of([800.0] * 10, flagged={3: BeatFlag.ECTOPIC, 5: BeatFlag.ECTOPIC})
+    assert [rr.accepted for rr in window] == [True, True, True, False, False, False, True, True, True, True]
