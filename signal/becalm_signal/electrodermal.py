@@ -7,9 +7,11 @@ from becalm_protocol.events import SignalKind
 from becalm_signal.clock import StreamClock
 from becalm_signal.kernels import Decimator
 from becalm_signal.skin_contact import SkinContact
+from becalm_signal.skin_drying import DryingWatch
 from becalm_signal.skin_jerk import JerkWatch
 from becalm_signal.skin_level import SkinLevelFilter
-from becalm_signal.skin_responses import MIN_AMPLITUDE_US, NOISE_SDS, Found, ResponseFinder, Told
+from becalm_signal.skin_responses import NOISE_SDS, Found, ResponseFinder, Told
+from becalm_signal.skin_rises import MIN_AMPLITUDE_US
 from becalm_signal.stage import Output, QualityReporter, SkinLevel
 
 # Responses rise over 0.5-5 s: 10 samples a second place their onset.
@@ -38,6 +40,7 @@ class SkinStage:
         self._scale_us = SCALES_US.get(unit)
         self._count_us = unit_per_count * (self._scale_us or 1.0)
         self._quality = QualityReporter(SignalKind.SKIN_CONDUCTANCE)
+        self._drying = DryingWatch()
         self._tune(rate_hz)
         self._begin()
 
@@ -132,7 +135,7 @@ class SkinStage:
                     emitted_ns=emitted_ns,
                     level_us=told_level.level_us,
                     bound_us=told_level.bound_us,
-                    dried_us=told_level.dried_us,
+                    dried_us=self._drying.step(emitted_ns, told_level.level_us),
                     sees_responses=NOISE_SDS * level.noise_us <= MIN_AMPLITUDE_US,
                 )
             )

@@ -1,14 +1,14 @@
 """The level of skin conductance a little ago, and how far it may be off.
 
-Five things widen its bound: the future that is still unknown, the noise, its own errors of the last minute as seen
-later, how far it is from where it was before a stretch of bad contact, and whatever of a slow fall the electrodes may
-have made.
+Four things widen its bound: the future that is still unknown, the noise, its own errors of the last minute as seen
+later, and how far it is from where it was before a stretch of bad contact. What electrodes may have taken from it by
+drying: `skin_drying`.
 """
 
 import math
 from collections import deque
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import islice
 
 from becalm_signal.bounds import Z_95
 from becalm_signal.filters import OnePole, low_pass
@@ -29,12 +29,6 @@ MIN_ERRORS = 10
 ERROR_QUANTILE = 0.95
 # Before a person's own errors are known: 99 % of errors are below this share of the level on three real recordings.
 FIRST_ERROR_SHARE = 0.03
-# Paste that dries, or a pad that comes loose, takes up to a fifth of the conductance a minute, and nothing in the
-# signal tells this from a skin that calms down: any slow fall of the last two minutes may be it. Rises are of the
-# skin and take nothing back; they hide that electrodes dry on, by up to as much again.
-DRYING_SHARE_PER_S = 0.2 / 60.0
-MOST_HIDDEN = 1.0
-DRYING_S, DRYING_STEP_S = 120, 5
 # An electrode that was moved creeps back, and the level comes after it: what is seen later than that is the skin.
 CREEP_TAU_S = 4.0
 NOISE_S = 3.0
@@ -56,8 +50,6 @@ class ToldLevel:
     level_us: float
     bound_us: float
     """Half width of a 95 % interval of what lies between the electrodes."""
-    dried_us: float
-    """How much higher the skin itself may be, if the electrodes made what the level has lost slowly."""
     age_s: float
 
 
@@ -85,16 +77,13 @@ class SkinLevelFilter:
         # A second-order Butterworth low-pass passes 1.11 times its cutoff of white noise.
         self._white_share = min(1.0, math.sqrt(2.22 * CLEAN_HZ / rate_hz))
         self._errors_us: deque[float] = deque(maxlen=ERRORS_S)
-        self._levels_us: deque[float] = deque(maxlen=DRYING_S // DRYING_STEP_S)
         self._creep = math.exp(-1.0 / (CREEP_TAU_S * rate_hz))
         self._newest_us: float | None = None
         """The level that was told last."""
-        self._dried_until_us = 0.0
-        """What the electrodes may have made from level to level of these."""
         self.restart()
 
     def restart(self) -> None:
-        """Begin again after a gap; how wrong the level was until then, and what it lost, is remembered."""
+        """Begin again after a gap; how wrong the level was until then is remembered."""
         self._before_us = self._newest_us
         """The level before a stretch that said nothing."""
         self._moved_us = 0.0
@@ -152,12 +141,8 @@ class SkinLevelFilter:
         return ToldLevel(
             level_us=level_us,
             bound_us=self._least_bound_us + noise_us + unknown_us + error_us + self._moved_us * self._creep**self._n,
-            dried_us=self._dried_us(level_us),
             age_s=n_later / self._rate_hz + CLEAN_DELAY_S,
         )
-
-    def _dried_us(self, now_us: float) -> float:
-        return self._dried_until_us + (_dried_us(self._levels_us[-1], now_us) if self._levels_us else 0.0)
 
     def _seen_from(self, n_later: int) -> float:
         """Return the level of so many samples ago: smoothed backwards over what came since."""
@@ -179,26 +164,10 @@ class SkinLevelFilter:
         """Once a second: what a level told eight seconds ago was as seen from both sides."""
         if self._n < self._n_age:
             return
-        level_us = self._seen_from(self._n_age)
-        self._told_us.append(level_us)
-        if self._n % (DRYING_STEP_S * self._n_second) == 0:
-            self._levels_us.append(level_us)
-            steps = list(pairwise(self._levels_us))
-            falls_us = [_dried_us(*step) for step in steps]
-            n_fell = sum([fall_us > 0.0 for fall_us in falls_us])
-            n_rose = sum([later_us > earlier_us for earlier_us, later_us in steps])
-            hidden = min(MOST_HIDDEN, n_rose / n_fell) if n_fell else 0.0
-            self._dried_until_us = (1.0 + hidden) * sum(falls_us)
+        self._told_us.append(self._seen_from(self._n_age))
         if len(self._told_us) <= HINDSIGHT_S or len(self._past) < (self._past.maxlen or 0):
             return
         self._errors_us.append(abs(self._told_us[0] - self._seen_from(len(self._past) - 1)))
         if len(self._errors_us) >= MIN_ERRORS:
             worst = sorted(self._errors_us)
             self._error_us = worst[int(ERROR_QUANTILE * len(worst))]
-
-
-def _dried_us(earlier_us: float, later_us: float) -> float:
-    """Return how much of a fall between two levels the electrodes may have made."""
-    if earlier_us <= later_us:
-        return 0.0
-    return max(0.0, min(earlier_us - later_us, DRYING_SHARE_PER_S * DRYING_STEP_S * earlier_us))

@@ -10,32 +10,14 @@ from dataclasses import dataclass
 from becalm_signal.skin_jerk import LEAST_RATE_HZ, corner
 from becalm_signal.skin_level import CLEAN_DELAY_S
 from becalm_signal.skin_quick import was_electrode
+from becalm_signal.skin_rises import MAX_RISE_S, MIN_AMPLITUDE_US, MIN_RISE_S, MIN_STEEPEST_US_S, Rise, RiseFinder
 
-# Absolute, in uS: a threshold relative to the window's largest response finds 67 a minute on calm skin.
-MIN_AMPLITUDE_US = 0.05
-MIN_RISE_S = 0.5
-MAX_RISE_S = 5.0
-# 0.05 uS in 5 s is the slowest response; drift is slower. Its steepest part is steeper than its mean.
-MIN_SLOPE_US_S = 0.01
-MIN_STEEPEST_US_S = 0.05
-# A response begins where the slope first comes up to this share of its steepest.
-FOOT_SHARE = 0.15
-# A peak stands when nothing higher came for so long.
-HOLD_S = 0.3
 # Sweat comes faster than it dries: half recovery takes 2 to 10 s (Boucsein 2012), and 0.5 s in the quickest that is
 # simulated (NeuroKit2). What has lost three quarters of its height a second later, in a fall about as steep as its
 # rise, was a bump of noise or motion. The fall that was under way before the response is no part of this.
 JUDGED_AFTER_S = 1.0
 MAX_LOST_SHARE = 0.75
 MAX_FALL_SHARE = 0.7
-BACKGROUND_S = 0.5
-# A level that has risen for so long before a rise goes on by itself: its own share of the rise is no response.
-RISING_S = 2.0
-# A second response on the flank of a first: the rise all but stops, and sets off anew.
-LEDGE_SHARE = 0.3
-RENEWED_SHARE = 0.5
-# On a level that rises by itself a response has no peak: it is over when it is slow so long after its steepest.
-OVER_S = 2.0
 # From trough to peak noise reaches some five standard deviations in a minute; a response must be larger.
 NOISE_SDS = 6.0
 # Of the few samples around a top the highest lies above it by up to so many standard deviations of their noise.
@@ -60,36 +42,6 @@ Told = Found | tuple[Found, float]
 """A response; or a response told before, and where half of its amplitude is lost."""
 
 
-@dataclass(slots=True)
-class _Rise:
-    """A rise under way: where it began, where it was steepest, how high it came."""
-
-    foot: int
-    foot_us: float
-    before_us_s: float
-    """Slope of the background before it."""
-    by_itself_us_s: float
-    """How fast the level was rising by itself before it."""
-    drying_us_s: float
-    """And how fast it was falling."""
-    peak: int
-    peak_us: float
-    steep: int
-    steep_us: float
-    steep_us_s: float
-    slow: int
-    slow_us: float
-    slow_us_s: float
-    """Least slope since the steepest."""
-    fall_us_s: float = 0.0
-    """Steepest fall since the peak."""
-
-    def onset(self, rate_hz: float) -> float:
-        """Return where the steepest tangent leaves the level of the foot: noise moves a foot, hardly a tangent."""
-        back = (self.steep_us - self.foot_us) / self.steep_us_s * rate_hz
-        return max(float(self.foot), self.steep - back)
-
-
 class ResponseFinder:
     """Onset and peak of responses, trough to peak: at least 0.05 uS, 0.5 to 5 s from foot to peak.
 
@@ -107,26 +59,17 @@ class ResponseFinder:
         self._n_slope, self._corner_share = corner(rate_hz)
         self._is_slow = rate_hz < LEAST_RATE_HZ
         self._delay = CLEAN_DELAY_S * rate_hz
-        self._hold = max(1, round(HOLD_S * rate_hz))
-        self._judged_after = max(self._hold, round(JUDGED_AFTER_S * rate_hz))
-        self._step_min = MIN_SLOPE_US_S / rate_hz
-        self._over = round(OVER_S * rate_hz)
-        self._background = max(1, round(BACKGROUND_S * rate_hz))
-        self._rising = max(1, round(RISING_S * rate_hz))
-        # The longest rise, its background and the wait after its peak.
-        n_past = round((MAX_RISE_S + 2.0) * rate_hz)
-        self._past: deque[float] = deque(maxlen=n_past)
-        self._raw: deque[float] = deque(maxlen=n_past)
+        self._judged_after = max(1, round(JUDGED_AFTER_S * rate_hz))
+        self._rises = RiseFinder(rate_hz)
+        self._raw: deque[float] = deque(maxlen=self._rises.past.maxlen)
         self.restart()
 
     def restart(self) -> None:
         """Begin again after a gap."""
-        self._rise: _Rise | None = None
-        self._past.clear()
+        self._rises.restart()
         self._raw.clear()
-        self._pending: deque[_Rise] = deque(maxlen=MAX_PENDING)
+        self._pending: deque[Rise] = deque(maxlen=MAX_PENDING)
         self._recovering: tuple[Found, float] | None = None
-        self._n = -1
 
     def step(self, y: float, *, raw: float, noise_us: float = 0.0, raw_noise_us: float = 0.0) -> list[Told]:
         """Take one cleaned sample.
@@ -141,87 +84,23 @@ class ResponseFinder:
         -------
         what became certain: responses, and recoveries of earlier ones
         """
-        self._n += 1
         self._raw.append(raw)
-        past = self._past
-        before = past[-1] if past else y
-        past.append(y)
-        slope_us_s = (y - before) * self._rate_hz
-        if self._rise is not None:
-            self._follow(self._rise, y, slope_us_s=slope_us_s)
-        elif slope_us_s > MIN_SLOPE_US_S:
-            self._begin(self._n - 1, before, y=y, slope_us_s=slope_us_s)
+        rise = self._rises.step(y)
+        if rise is not None:
+            self._pending.append(rise)
         told: list[Told] = []
         if self._pending:
-            told += self._judge(y, slope_us_s, noise_us=noise_us, raw_noise_us=raw_noise_us)
+            told += self._judge(y, noise_us=noise_us, raw_noise_us=raw_noise_us)
         if self._recovering is not None:
             told += self._recover(y, *self._recovering)
         return told
 
-    # ---------------------------------------------------------------------------------------------------- a rise
-    def _begin(self, foot: int, foot_us: float, *, y: float, slope_us_s: float) -> None:
-        at = (self._n, y, slope_us_s)
-        self._rise = _Rise(foot, foot_us, 0.0, 0.0, 0.0, self._n, y, *at, *at)
-
-    def _follow(self, rise: _Rise, y: float, *, slope_us_s: float) -> None:
-        if y > rise.peak_us + self._step_min:
-            rise.peak, rise.peak_us = self._n, y
-            if self._sets_off_anew(rise, slope_us_s):
-                rise.peak, rise.peak_us = rise.slow, rise.slow_us
-                self._end(rise)
-                self._begin(rise.slow, rise.slow_us, y=y, slope_us_s=slope_us_s)
-                return
-        elif self._n - rise.peak >= self._hold or y <= rise.peak_us - MIN_AMPLITUDE_US / 2.0:
-            self._end(rise)
-            self._rise = None
-            return
-        if slope_us_s > rise.steep_us_s:
-            rise.steep, rise.steep_us, rise.steep_us_s = self._n, y, slope_us_s
-            rise.slow, rise.slow_us, rise.slow_us_s = self._n, y, slope_us_s
-        elif slope_us_s < rise.slow_us_s:
-            rise.slow, rise.slow_us, rise.slow_us_s = self._n, y, slope_us_s
-        if self._n - rise.steep >= self._over and rise.slow_us_s < LEDGE_SHARE * rise.steep_us_s:
-            rise.peak, rise.peak_us = rise.slow, rise.slow_us
-            self._end(rise)
-            self._begin(self._n, y, y=y, slope_us_s=slope_us_s)
-
-    @staticmethod
-    def _sets_off_anew(rise: _Rise, slope_us_s: float) -> bool:
-        return (
-            rise.slow_us_s < LEDGE_SHARE * rise.steep_us_s
-            and slope_us_s > RENEWED_SHARE * rise.steep_us_s
-            and rise.slow_us - rise.foot_us >= MIN_AMPLITUDE_US
-        )
-
-    def _end(self, rise: _Rise) -> None:
-        """Move the foot to where the response itself begins: what crept upwards before it is the level."""
-        newest = len(self._past) - 1
-        at = rise.steep - self._n + newest
-        first = max(1, rise.foot - self._n + newest)
-        if at < first or rise.steep_us_s < MIN_STEEPEST_US_S:
-            return
-        slowest = FOOT_SHARE * rise.steep_us_s / self._rate_hz
-        while at > first and self._past[at] - self._past[at - 1] > slowest:
-            at -= 1
-        rise.foot, rise.foot_us = self._n - newest + at, self._past[at]
-        rise.before_us_s = self._slope_us_s(at, over=self._background)
-        longer_us_s = self._slope_us_s(at, over=self._rising)
-        rise.by_itself_us_s = max(0.0, min(rise.before_us_s, longer_us_s))
-        rise.drying_us_s = max(0.0, -rise.before_us_s, -longer_us_s)
-        self._pending.append(rise)
-
-    def _slope_us_s(self, at: int, *, over: int) -> float:
-        """Return the mean slope before a place in the past."""
-        earlier = max(0, at - over)
-        return (self._past[at] - self._past[earlier]) / (at - earlier) * self._rate_hz if at > earlier else 0.0
-
-    # -------------------------------------------------------------------------------------------------- judgement
-    def _judge(self, y: float, slope_us_s: float, *, noise_us: float, raw_noise_us: float) -> list[Told]:
+    def _judge(self, y: float, *, noise_us: float, raw_noise_us: float) -> list[Told]:
         """Let go of what falls as it rose; give out what has lasted."""
         out: list[Told] = []
         for rise in tuple(self._pending):
-            rise.fall_us_s = max(rise.fall_us_s, -slope_us_s)
-            if self._n - rise.peak < self._judged_after:
+            rise.fall_us_s = max(rise.fall_us_s, -self._rises.slope_us_s)
+            if self._rises.n - rise.peak < self._judged_after:
                 continue
             self._pending.remove(rise)
             top, top_us = self._top(rise, noise_us=raw_noise_us)
@@ -235,16 +114,16 @@ class ResponseFinder:
 
     def _look_back(self, found: Found, peak: int, *, half_us: float) -> list[Told]:
         """Return the half recovery of a quick response, which has come by now; else wait for it."""
-        since_us = list(self._past)[peak - self._n - 1 :]
+        since_us = list(self._rises.past)[peak - self._rises.n - 1 :]
         at = next((at for at, past_us in enumerate(since_us) if past_us <= half_us), None)
         if at is None:
             self._recovering = (found, half_us)
             return []
         return [(found, peak + at - _past_half(since_us[max(0, at - 1)], since_us[at], half_us=half_us) - self._delay)]
 
-    def _top(self, rise: _Rise, *, noise_us: float) -> tuple[float, float]:
+    def _top(self, rise: Rise, *, noise_us: float) -> tuple[float, float]:
         """Return where the top is and how high: of the samples as they came, if these stand out above cleaned ones."""
-        oldest = self._n - len(self._raw) + 1
+        oldest = self._rises.n - len(self._raw) + 1
         steep = min(rise.steep, rise.peak)  # noise on the top may be steeper than all that led up to it
         first, last = (max(0, round(at - self._delay) - oldest) for at in (steep, rise.peak))
         raw_us, at = max((self._raw[at], at) for at in range(first, last + 1))
@@ -252,7 +131,7 @@ class ResponseFinder:
             return float(oldest + at), raw_us - TOP_SDS * noise_us
         return rise.peak - self._delay, rise.peak_us
 
-    def _is_large(self, rise: _Rise, *, amplitude_us: float, noise_us: float) -> bool:
+    def _is_large(self, rise: Rise, *, amplitude_us: float, noise_us: float) -> bool:
         """Return whether a rise stands out of noise and drift, and takes as long as responses do."""
         # To half a sample at either end.
         rise_s, step_s = (rise.peak - rise.foot) / self._rate_hz, 1.0 / self._rate_hz
@@ -263,9 +142,9 @@ class ResponseFinder:
             return False
         return rise.steep_us_s >= MIN_STEEPEST_US_S + rise.before_us_s
 
-    def _is_skin(self, rise: _Rise, y: float, *, noise_us: float) -> bool:
+    def _is_skin(self, rise: Rise, y: float, *, noise_us: float) -> bool:
         """Return whether a rise came and goes as sweat does, not as an electrode or a bump of noise."""
-        oldest = self._n - len(self._raw) + 1
+        oldest = self._rises.n - len(self._raw) + 1
         # The cleaned signal is late by two or three samples.
         first = max(0, rise.foot - oldest - round(MIN_RISE_S * self._rate_hz))
         raw = list(self._raw)[first:]
@@ -278,7 +157,7 @@ class ResponseFinder:
         if is_known is not None:
             return not is_known
         drying_us_s = max(0.0, -rise.before_us_s)
-        lost_us = rise.peak_us - y - drying_us_s * (self._n - rise.peak) / self._rate_hz
+        lost_us = rise.peak_us - y - drying_us_s * (self._rises.n - rise.peak) / self._rate_hz
         fall_us_s = rise.fall_us_s - drying_us_s
         return lost_us <= MAX_LOST_SHARE * height_us or fall_us_s <= MAX_FALL_SHARE * (rise.steep_us_s + drying_us_s)
 
@@ -287,11 +166,11 @@ class ResponseFinder:
         return not self._is_slow and max(steps, default=0.0) > self._corner_share * (max(risen) - min(risen))
 
     def _recover(self, y: float, found: Found, half_us: float) -> list[Told]:
-        if self._n - found.peak > MAX_RECOVERY_S * self._rate_hz:
+        if self._rises.n - found.peak > MAX_RECOVERY_S * self._rate_hz:
             self._recovering = None
         elif y <= half_us:
             self._recovering = None
-            return [(found, self._n - _past_half(self._past[-2], y, half_us=half_us) - self._delay)]
+            return [(found, self._rises.n - _past_half(self._rises.past[-2], y, half_us=half_us) - self._delay)]
         return []
 
 

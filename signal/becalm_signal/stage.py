@@ -33,7 +33,7 @@ class SkinLevel:
     bound_us: float
     """Half width of a 95 % interval of what lies between the electrodes."""
     dried_us: float
-    """How much higher the skin itself may be, if the electrodes made what the level has lost slowly."""
+    """How much higher the skin itself may be, if the electrodes dry."""
     sees_responses: bool
     """The noise is small enough to tell the smallest response from it."""
 
