@@ -5,7 +5,9 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from operator import sub
 
+# At 130 Hz; of a slow signal's samples fewer: a narrow QRS has three at 65 Hz.
 MOST_SAMPLES = 3
+MOST_S = 0.03
 # Steps beside a spike, and the step that it leaves behind, over its edges. With the shares below, eight of 82,000 beats
 # of MIT-BIH (at 360, 250 and 130 Hz) are so abrupt; with 0.25, fifty of one record are.
 QUIET_SHARE = 0.15
@@ -36,6 +38,7 @@ class SpikeGate:
 
     def __init__(self, rate_hz: float) -> None:
         self._n_segment = max(1, round(SEGMENT_S * rate_hz))
+        self._n_most = max(1, min(MOST_SAMPLES, int(MOST_S * rate_hz)))
         self._steepest: deque[float] = deque(maxlen=N_SEGMENTS)
         self.restart()
 
@@ -118,7 +121,7 @@ class SpikeGate:
             if at > done:
                 yield self._run(known, steps, done, at), None
                 done = at
-            width, n_seen = _seen(known[at - 1 : at + MOST_SAMPLES + 2], steepest=steepest)
+            width, n_seen = _seen(known[at - 1 : at + self._n_most + 2], n_most=self._n_most, steepest=steepest)
             if n_seen is None:
                 break
             last = at + n_seen
@@ -148,14 +151,14 @@ class SpikeGate:
         return known[first:last]
 
 
-def _seen(around: Sequence[float], *, steepest: float) -> tuple[int, int | None]:
+def _seen(around: Sequence[float], *, n_most: int, steepest: float) -> tuple[int, int | None]:
     """Return the width of the spike after the first of some samples, 0 for none, and after how many it was known.
 
     None: there are too few samples to tell.
     """
     heights = [x - around[0] for x in around[1:]]
     n_seen = 0
-    for width in range(1, MOST_SAMPLES + 1):
+    for width in range(1, n_most + 1):
         n_seen = max(n_seen, width)
         if len(heights) <= width:
             return 0, None

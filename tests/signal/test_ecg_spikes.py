@@ -72,6 +72,19 @@ def test_spikes_are_no_beats_of_a_virtual_person(
     assert sum(min(abs(found_s - t_s)) > 0.05 for t_s in true_s) <= 1
 
 
+@pytest.mark.parametrize("person", range(4))
+def test_a_narrow_beat_of_few_samples_is_no_spike(make_track: Any, run_tracks: Any, person: int) -> None:
+    body = Body.from_seed(45_000 + person)
+    body.until((SECONDS + 2) * 1_000_000_000)
+    t_ns = np.rint(np.arange(SECONDS * 65.0) * 1e9 / 65.0).astype(np.int64)
+    samples = np.asarray(body.ecg_uv(t_ns)) + np.random.default_rng(person).normal(0.0, 8.0, len(t_ns))
+    derived = run_tracks(make_track(samples, kind=SignalKind.ECG, rate_hz=65.0))
+    found_s = np.array([beat.t_ns / 1e9 for beat in derived if isinstance(beat, Beat) and beat.confirmed])
+    true_s = np.array([beat.t_ns / 1e9 for beat in body.beats()])
+    true_s = true_s[(true_s > 8.0) & (true_s < SECONDS - 2.0)]
+    assert sum(min(abs(found_s - t_s)) > 0.05 for t_s in true_s) == 0
+
+
 @pytest.mark.parametrize("record", ["100", "119", "222"])
 def test_spikes_between_real_beats_change_no_more_than_one(
     data_folder: Any, read_columns: Any, match_f1: Any, make_track: Any, run_tracks: Any, record: str
