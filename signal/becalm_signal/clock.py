@@ -87,16 +87,13 @@ def clock_for(info: StreamInfo) -> StreamClock:
 class RecordingClock:
     """Sample n is exactly n periods after sample 0. Error: the recording's own, and at most 0.5 us of rounding."""
 
+    is_rate_known = True
+
     def __init__(self, rate_hz: float) -> None:
         self.rate_hz = rate_hz
         self.rate_since = -math.inf
         self._offset_ns = 0
         self._anchored = False
-
-    @property
-    def is_rate_known(self) -> bool:
-        """Return True: see `StreamClock`."""
-        return True
 
     def accept(self, block: SampleBlock) -> bool:
         """Anchor at the first block after the start or a gap."""

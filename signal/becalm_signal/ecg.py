@@ -142,7 +142,8 @@ class EcgStage:
             taken = samples[done:n_taken]
             done = n_taken
             self._contact.feed(taken)
-            out += self._doubt(clock)
+            if self._contact.rose_at is not None and self._quality.reason is None:
+                out += self._doubt(self._contact.rose_at, clock=clock)
             self._recent.feed(taken)
             judged = self._watch.feed(taken)
             if judged:
@@ -153,12 +154,10 @@ class EcgStage:
                     break
         return done
 
-    def _doubt(self, clock: StreamClock) -> list[Output]:
+    def _doubt(self, rose_at: int, *, clock: StreamClock) -> list[Output]:
         """Tell of noise that came at once, before it is known whether beats go on in it."""
-        if self._contact.rose_at is None or self._quality.reason is not None:
-            return []
         self._is_doubted = True
-        rose_ns = clock.session_ns((self._origin or 0) + self._contact.rose_at)
+        rose_ns = clock.session_ns((self._origin or 0) + rose_at)
         emitted_ns = rose_ns if self._heard is None else clock.session_ns(self._heard)
         return self._quality.change(Reason.NOISY, t_ns=rose_ns, emitted_ns=emitted_ns)
 

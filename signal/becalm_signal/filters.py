@@ -234,8 +234,9 @@ class OnePole:
         -------
         the smoothed sample, in that unit
         """
-        self.value = x if self.value is None else self.value + self._alpha * (x - self.value)
-        return self.value
+        value = self.value
+        self.value = value = x if value is None else value + self._alpha * (x - value)
+        return value
 
     def run(self, samples: Sequence[float]) -> list[float]:
         """Return what `step` would of each sample.

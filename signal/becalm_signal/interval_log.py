@@ -1,8 +1,9 @@
 """The confirmed intervals of the last five minutes, as beats bring them."""
 
 import math
-from collections import deque
+from bisect import bisect_right
 from itertools import pairwise
+from operator import attrgetter
 
 from becalm_protocol.derived import Beat
 from becalm_protocol.units import NS_PER_S
@@ -12,27 +13,25 @@ from becalm_signal.rhythm import RhythmWatch
 
 LONG_S = 300.0
 LONG_NS = round(LONG_S * NS_PER_S)
-MAX_PER_S = 4.2
+MAX_INTERVALS = round(4.2 * LONG_S)
+_end_ns = attrgetter("t_ns")
 
 
 class IntervalLog:
-    """The confirmed intervals of one source. Bounded: at most `MAX_PER_S` of them a second."""
+    """The confirmed intervals of one source. Bounded: at most `MAX_INTERVALS` of them."""
 
     def __init__(self) -> None:
-        self._intervals: deque[Interval] = deque(maxlen=math.ceil(MAX_PER_S * LONG_S))
+        self._intervals: list[Interval] = []
         self._rhythm = RhythmWatch()
         self._early = EarlyWatch()
         self._joined = False
 
     def since(self, t_ns: int) -> list[Interval]:
         """Return the intervals that ended after a moment, in order."""
-        window = []
-        for rr in reversed(self._intervals):
-            if rr.t_ns <= t_ns:
-                break
-            window.append(rr)
-        window.reverse()
-        return window
+        return self._intervals[self._n_ended(t_ns) :]
+
+    def _n_ended(self, t_ns: int) -> int:
+        return bisect_right(self._intervals, t_ns, key=_end_ns)
 
     def apply(self, beat: Beat) -> None:
         """Take a confirmed beat."""
@@ -55,8 +54,8 @@ class IntervalLog:
         if before is not None and before.is_sound and newest.is_sound:
             newest.step_ms = newest.rhythm_ms - before.rhythm_ms
             before.accepted = newest.accepted = True
-        while self._intervals[0].t_ns <= beat.t_ns - LONG_NS:
-            self._intervals.popleft()
+        n_kept = min(MAX_INTERVALS, len(self._intervals) - self._n_ended(beat.t_ns - LONG_NS))
+        del self._intervals[: len(self._intervals) - n_kept]
 
     def _step_anew(self) -> None:
         """Take the differences of what now counts of the intervals."""

@@ -254,15 +254,17 @@ class Lane:
         return self._stage.restart(t_ns=t_ns, emitted_ns=emitted_ns, rate_hz=rate_hz)
 
     def _pass(self, t_ns: int) -> None:
-        self.watermark_ns = max(t_ns, self.watermark_ns or 0)
+        mark_ns = self.watermark_ns or 0
+        self.watermark_ns = t_ns if t_ns > mark_ns else mark_ns
 
     def _drawn(self, run: tuple[float, ...], *, at: int) -> Waveform:
-        first_ns, last_ns = self.clock.session_ns(at), self.clock.session_ns(at + len(run) - 1)
+        n_steps, clock, info = len(run) - 1, self.clock, self.info
+        first_ns, last_ns = clock.session_ns(at), clock.session_ns(at + n_steps)
         self._pass(last_ns)
-        period_ns = (last_ns - first_ns) / (len(run) - 1) if len(run) > 1 else 0.0
+        period_ns = (last_ns - first_ns) / n_steps if n_steps else 0.0
         return Waveform(
-            stream_id=self.info.stream_id,
-            kind=self.info.kind,
+            stream_id=info.stream_id,
+            kind=info.kind,
             t_ns=first_ns,
             sample_period_ns=period_ns if period_ns > 0.0 else NS_PER_S / self.rate_hz,
             values=run,

@@ -241,7 +241,7 @@ class Ticker:
         return False
 
     def _lost(self, now_ns: int) -> frozenset[SignalKind]:
-        silent = {lane for lane in self._lanes if not lane.waited_for and lane.is_stale(now_ns)}
+        silent = [lane for lane in self._lanes if not lane.waited_for and lane.is_stale(now_ns)]
         if not silent and not self._straps_lost:
             return NOTHING_LOST
         heard = {lane.info.kind for lane in self._lanes if lane not in silent}
