@@ -118,7 +118,7 @@ def _add_early(told: Differences, window: Sequence[Interval], places: Sequence[i
     errors_ms2 = [rr.rhythm_error_ms**2 for rr in early]
     told.mean_square += 2.0 * sum(errors_ms2) / n
     told.repairing = math.sqrt(sum([4.0 * error * square + 8.0 * error**2 for error in errors_ms2])) / n
-    told.outlying = _outlying([_gained(window, at) for at in places if window[at].early_ms > 0.0]) / n
+    told.outlying = outlying([_gained(window, at) for at in places if window[at].early_ms > 0.0]) / n
     told.outliers_ms = tuple([rr.rhythm_ms for rr in early if rr.accepted])
     is_sure = sum(errors_ms2) > 0.0
     n_found = sum([rr.early_ms > STANDING_OUT * rr.unseen_ms or rr.rhythm_error_ms > 0.0 for rr in early])
@@ -140,8 +140,17 @@ def _gained(window: Sequence[Interval], at: int) -> float:
     return max(0.0, gained)
 
 
-def _outlying(gained: Sequence[float]) -> float:
-    """Return the most that so many beats are likely to have added, of which a share is early."""
+def outlying(gained: Sequence[float]) -> float:
+    """Return the most that beats which may be early are likely to have added: a share of them is.
+
+    Parameters
+    ----------
+    gained : what each has added if it was early
+
+    Returns
+    -------
+    in the unit of these
+    """
     most = sum(gained)
     spread = Z_95 * math.sqrt(EARLY_AMONG * (1.0 - EARLY_AMONG) * sum([one * one for one in gained]))
     return min(most, EARLY_AMONG * most + spread)

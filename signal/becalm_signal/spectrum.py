@@ -1,11 +1,9 @@
-"""Power of the heart's swings by frequency: a Lomb-Scargle periodogram that slides along with the beats.
+"""Power of the heart's swings by frequency: a Lomb-Scargle periodogram of one window of intervals.
 
 Intervals come unevenly and with holes, and nothing is interpolated (Lomb 1976, 10.1007/BF00648343; Scargle 1982,
-10.1086/160554; for heart rate Laguna, Moody, Mark 1998, 10.1109/10.678605). The sums that it is made of grow and shrink
-by one interval at a time; a straight line is taken off the intervals first.
+10.1086/160554; for heart rate Laguna, Moody, Mark 1998, 10.1109/10.678605). A straight line is taken off them first.
 """
 
-from collections import deque
 from dataclasses import dataclass
 from operator import mul
 
@@ -19,13 +17,10 @@ CYCLES = range(5, 49)
 LF_WEIGHTS = tuple(1.0 if k < 18 else 0.5 if k == 18 else 0.0 for k in CYCLES)
 HF_WEIGHTS = tuple(0.0 if k < 18 else 0.5 if k in {18, 48} else 1.0 for k in CYCLES)
 N_LF = 14
-MAX_INTERVALS = 600
-# Counted together: one interval costs nearly as much as ten.
-MAX_UNCOUNTED = 64
 
 Floats = npt.NDArray[np.float64]
 Lines = npt.NDArray[np.complex128]
-_TURNS_PER_S = 2j * np.pi * np.array(CYCLES) / WINDOW_S
+_TURN_PER_S = 2j * np.pi / WINDOW_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,21 +32,13 @@ class Bands:
     lf_peak_hz: float
 
 
-@dataclass(slots=True, kw_only=True)
-class _Line:
-    """The straight line through the intervals, and the intervals beside it."""
+class Spectrum:
+    """The swings in a window of intervals.
 
-    at_s: float
-    level_ms: float
-    slope_ms_per_s: float
-    after_s: Floats
-    """When the intervals end, from `at_s` on."""
-    beside_ms: Floats
-    """How much longer than the line they are."""
-
-
-class SlidingSpectrum:
-    """Intervals of the last 120 s, in ms at times in s.
+    Parameters
+    ----------
+    t_s : their ends in s, in order, shape (n_beats,); at least two
+    rr_ms : their lengths in ms, shape (n_beats,)
 
     Notes
     -----
@@ -62,39 +49,13 @@ class SlidingSpectrum:
     Lomb 1976, DOI 10.1007/BF00648343; Scargle 1982, DOI 10.1086/160554; Laguna et al. 1998, DOI 10.1109/10.678605.
     """
 
-    def __init__(self) -> None:
-        self._times_s: deque[float] = deque()
-        self._rr_ms: deque[float] = deque()
-        self._of_ones: Lines = np.zeros(len(CYCLES), dtype=complex)
-        self._of_values, self._of_times, self._of_squares = (self._of_ones.copy() for _ in range(3))
-        self._uncounted: list[tuple[float, float, float]] = []
-        """Intervals that the sums have still to gain (sign 1) or to lose (-1)."""
-
-    def add(self, t_s: float, rr_ms: float) -> None:
-        """Take the next interval, at its end.
-
-        Parameters
-        ----------
-        t_s : its end in s
-        rr_ms : its length in ms
-        """
-        if len(self._times_s) >= MAX_INTERVALS:
-            self._drop()
-        self._times_s.append(t_s)
-        self._rr_ms.append(rr_ms)
-        self._note(t_s, rr_ms, sign=1.0)
-
-    def forget(self, until_s: float) -> None:
-        """Drop the intervals that ended by then."""
-        while self._times_s and self._times_s[0] <= until_s:
-            self._drop()
-
-    def _drop(self) -> None:
-        self._note(self._times_s.popleft(), self._rr_ms.popleft(), sign=-1.0)
-
-    def told_s(self) -> float:
-        """Return how much time the intervals take."""
-        return sum(self._rr_ms) / 1000.0
+    def __init__(self, t_s: Floats, rr_ms: Floats) -> None:
+        self._n = len(t_s)
+        self._told_s = float(rr_ms.sum()) / 1000.0
+        self._after_s = t_s - float(t_s.sum()) / self._n
+        spread = float((self._after_s * self._after_s).sum())
+        slope_ms_per_s = float((self._after_s * rr_ms).sum()) / spread if spread > 0.0 else 0.0
+        self._beside_ms = rr_ms - 1000.0 * self._told_s / self._n - slope_ms_per_s * self._after_s
 
     def powers_ms2(self) -> list[float]:
         """Return the power at each whole number of cycles a window: together the variance.
@@ -103,93 +64,56 @@ class SlidingSpectrum:
         -------
         in ms^2, shape (44,)
         """
-        return self._powers_ms2(self._line())
+        turn: Lines = np.exp(_TURN_PER_S * self._after_s)
+        turns = np.empty((len(CYCLES), self._n), dtype=complex)
+        turns[0] = turn ** CYCLES[0]
+        turns[1:] = turn
+        np.multiply.accumulate(turns, axis=0, out=turns)
+        scale = 2.0 / self._n * min(1.0, self._told_s / WINDOW_S)
+        return [scale * power for power in self._periodogram(turns)]
 
-    def _powers_ms2(self, line: _Line) -> list[float]:
-        self._count()
-        n = len(self._times_s)
-        scale = 2.0 / n * min(1.0, self.told_s() / WINDOW_S)
-        after = self._of_times - line.at_s * self._of_ones
-        values: Lines = self._of_values - line.level_ms * self._of_ones - line.slope_ms_per_s * after
-        return [scale * power for power in _periodogram(values, self._of_squares, n)]
-
-    def bands(self) -> Bands | None:
-        """Return what the window holds, or None for fewer than ten intervals."""
-        if len(self._times_s) < 10:
-            return None
-        line = self._line()
-        powers = self._powers_ms2(line)
+    def bands(self) -> Bands:
+        """Return the powers of the bands and the peak of the lower one."""
+        powers = self.powers_ms2()
         best = max(range(N_LF), key=powers.__getitem__)
         return Bands(
             lf_ms2=sum(map(mul, powers, LF_WEIGHTS)),
             hf_ms2=sum(map(mul, powers, HF_WEIGHTS)),
-            lf_peak_hz=self._peak_hz(CYCLES[best], line),
+            lf_peak_hz=self._peak_hz(CYCLES[best]),
         )
 
-    def periodogram(self, frequency_hz: float) -> float:
+    def periodogram(self, cycles: list[float]) -> list[float]:
         """Return Scargle's periodogram (not normalised).
 
         Parameters
         ----------
-        frequency_hz : any
+        cycles : any numbers of cycles a window
 
         Returns
         -------
-        in ms^2
+        in ms^2, one each
         """
-        return self._powers_at([frequency_hz], self._line())[0]
+        return self._periodogram(np.exp(_TURN_PER_S * np.multiply.outer(cycles, self._after_s)))
 
-    def _powers_at(self, frequencies_hz: list[float], line: _Line) -> list[float]:
-        turns: Lines = np.exp(2j * np.pi * np.multiply.outer(frequencies_hz, line.after_s))
-        return _periodogram((line.beside_ms * turns).sum(axis=1), (turns * turns).sum(axis=1), len(self._times_s))
-
-    def _peak_hz(self, cycles: int, line: _Line) -> float:
+    def _peak_hz(self, cycles: int) -> float:
         """Return the top of a parabola, a quarter of a bin to either side of the highest half bin about this one."""
         halves = [cycles - 0.5, float(cycles), cycles + 0.5]
-        powers = self._powers_at([half / WINDOW_S for half in halves], line)
+        powers = self.periodogram(halves)
         top = max(range(len(halves)), key=powers.__getitem__)
         middle, at = halves[top], powers[top]
-        left, right = self._powers_at([(middle - 0.25) / WINDOW_S, (middle + 0.25) / WINDOW_S], line)
+        left, right = self.periodogram([middle - 0.25, middle + 0.25])
         bend = left - 2.0 * at + right
         shift = 0.125 * (left - right) / bend if bend < 0.0 else 0.0
         return (middle + max(-0.25, min(0.25, shift))) / WINDOW_S
 
-    def _note(self, t_s: float, rr_ms: float, *, sign: float) -> None:
-        self._uncounted.append((t_s, rr_ms, sign))
-        if len(self._uncounted) >= MAX_UNCOUNTED:
-            self._count()
-
-    def _count(self) -> None:
-        """Bring the sums up to date."""
-        if not self._uncounted:
-            return
-        times_s, rr_ms, signs = np.array(self._uncounted).T
-        self._uncounted.clear()
-        turns = np.exp(np.multiply.outer(_TURNS_PER_S, np.fmod(times_s, WINDOW_S)))
-        signed = signs * turns
-        self._of_ones += signed.sum(axis=1)
-        self._of_values += (rr_ms * signed).sum(axis=1)
-        self._of_times += (times_s * signed).sum(axis=1)
-        self._of_squares += (signed * turns).sum(axis=1)
-
-    def _line(self) -> _Line:
-        n = len(self._times_s)
-        times_s, rr_ms = np.fromiter(self._times_s, float, n), np.fromiter(self._rr_ms, float, n)
-        at_s, level_ms = float(times_s.sum()) / n, float(rr_ms.sum()) / n
-        after_s = times_s - at_s
-        spread = float((after_s * after_s).sum())
-        rise = float((after_s * rr_ms).sum())
-        slope_ms_per_s = rise / spread if spread > 0.0 else 0.0
-        beside_ms = rr_ms - level_ms - slope_ms_per_s * after_s
-        return _Line(at_s=at_s, level_ms=level_ms, slope_ms_per_s=slope_ms_per_s, after_s=after_s, beside_ms=beside_ms)
-
-
-def _periodogram(values: Lines, squares: Lines, n: int) -> list[float]:
-    """Return Scargle's estimate from the sums of y z and of z z, z on the unit circle."""
-    size = np.abs(squares)
-    turned = values * np.exp(-0.5j * np.angle(squares))
-    cosines, sines = (n + size) / 2.0, (n - size) / 2.0
-    power = turned.real**2 / cosines
-    seen = sines > 1e-6 * n
-    powers: list[float] = (0.5 * (power + np.where(seen, turned.imag**2 / np.where(seen, sines, 1.0), power))).tolist()
-    return powers
+    def _periodogram(self, turns: Lines) -> list[float]:
+        """Return Scargle's estimate for each row of places on the unit circle."""
+        values, squares = (turns * self._beside_ms).sum(axis=1), (turns * turns).sum(axis=1)
+        size = np.abs(squares)
+        turned = values * np.exp(-0.5j * np.angle(squares))
+        cosines, sines = (self._n + size) / 2.0, (self._n - size) / 2.0
+        power = turned.real**2 / cosines
+        seen = sines > 1e-6 * self._n
+        across = np.where(seen, turned.imag**2 / np.where(seen, sines, 1.0), power)
+        powers: list[float] = (0.5 * (power + across)).tolist()
+        return powers

@@ -6,11 +6,12 @@ much the heart itself varies from one window to the next.
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 from becalm_protocol.derived import Index, Reason
 from becalm_protocol.units import NS_PER_S
 from becalm_signal.bounds import Z_95, of_count
-from becalm_signal.differences import IRREGULAR_SHARE, MIN_SPREAD, NEIGHBOURS, Differences, differences
+from becalm_signal.differences import IRREGULAR_SHARE, MIN_SPREAD, NEIGHBOURS, Differences, differences, outlying
 from becalm_signal.holes import Hole
 from becalm_signal.hrv import MAX_BOUND_SHARE, MIN_PAIRS, rmssd_index, why_short
 from becalm_signal.intervals import Interval, jitter_ms, newest_ns
@@ -59,7 +60,7 @@ def time_domain(window: Sequence[Interval], *, now_ns: int, window_s: float) -> 
         "mean_rr_ms": told.mean(),
         "rmssd_ms": rmssd,
         "sdnn_ms": sdnn,
-        "pnn50_pct": _pnn50(found, told),
+        "pnn50_pct": _pnn50(found, told, window),
         "sd1_ms": sd1,
         "sd2_ms": _sd2(sdnn, sd1),
     }
@@ -140,30 +141,46 @@ class _Spread:
         return Index(value=value, bound=bound, sample_ns=self.sample_ns)
 
 
-def _pnn50(found: Differences, told: _Spread) -> Index:
-    """Bound: differences so near 50 ms that jitter may have moved them across, and those that were left out."""
+def _pnn50(found: Differences, told: _Spread, window: Sequence[Interval]) -> Index:
+    """Bound: differences that jitter or early beats may have moved across 50 ms, and those that were left out."""
     n = len(found.steps_ms)
-    jitter_ms = math.sqrt(3.0) * told.jitter_ms
-    beyond_ms = [abs(step) - PNN50_MS for step in found.steps_ms]
-    near = sum([_swapped(ms, jitter_ms) for ms in beyond_ms if abs(ms) <= 5.0 * jitter_ms])
-    beyond = sum([ms > 0.0 for ms in beyond_ms])
+    jitter_ms2 = 3.0 * told.jitter_ms**2
+    near = sum([_swapped(before, rr, jitter_ms2) for before, rr in pairwise(window) if rr.step_ms is not None])
+    beyond = sum([abs(step) > PNN50_MS for step in found.steps_ms])
     left_out = sum(hole.n_beats(told.mean_ms) + 1 for hole in found.holes)
     share = (beyond + 1.0) / (n + 2.0)
     doubted = sum(abs(step) > PNN50_MS for hole in found.holes for step in hole.doubted_steps_ms() if any(hole.doubted))
     doubted += sum(hole.n_unseen(told.mean_ms) for hole in found.holes if hole.is_irregular)
+    carried = outlying(_carried(window)) / n
     missing = NEIGHBOURS * math.sqrt(left_out * share * (1.0 - share))
     bound_pct = 100.0 * (
-        math.hypot(of_count(math.sqrt(near)) / n, Z_95 * missing / (n + left_out)) + doubted / (n + left_out)
+        math.hypot(of_count(math.sqrt(near)) / n, Z_95 * missing / (n + left_out), carried) + doubted / (n + left_out)
     )
     value_pct = 100.0 * beyond / n
     if bound_pct > max(MAX_PNN50_BOUND_PCT, MAX_BOUND_SHARE * value_pct):
-        return Index(reason=Reason.TOO_MANY_ARTEFACTS if left_out else Reason.NOISY)
+        return Index(reason=Reason.TOO_MANY_ARTEFACTS if left_out or carried else Reason.NOISY)
     return Index(value=value_pct, bound=bound_pct, sample_ns=told.sample_ns)
 
 
-def _swapped(beyond_ms: float, jitter_ms: float) -> float:
+def _carried(window: Sequence[Interval]) -> list[int]:
+    """Return how many differences each beat that may be early has carried across the limit."""
+    carried: list[int] = []
+    for before, rr in pairwise(window):
+        if rr.early_ms > 0.0:
+            carried.append(0)
+        if carried and rr.step_ms is not None:
+            without_ms = rr.step_ms + rr.early_ms - before.early_ms
+            carried[-1] += (abs(rr.step_ms) > PNN50_MS) != (abs(without_ms) > PNN50_MS)
+    return carried
+
+
+def _swapped(before: Interval, rr: Interval, jitter_ms2: float) -> float:
     """Return the variance of the side of the limit on which a difference lies."""
-    wrong = 0.5 * math.erfc(abs(beyond_ms) / (math.sqrt(2.0) * jitter_ms))
+    sd_ms = math.sqrt(jitter_ms2 + before.rhythm_error_ms**2 + rr.rhythm_error_ms**2)
+    beyond_ms = abs(abs(rr.step_ms or 0.0) - PNN50_MS)
+    if beyond_ms > 5.0 * sd_ms:
+        return 0.0
+    wrong = 0.5 * math.erfc(beyond_ms / (math.sqrt(2.0) * sd_ms))
     return wrong * (1.0 - wrong)
 
 

@@ -5,27 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.signal.windows import window_of
 
-from becalm_protocol.derived import Beat, BeatFlag, Index, Reason
-from becalm_protocol.events import SignalKind
-from becalm_signal.interval_log import IntervalLog
+from becalm_protocol.derived import BeatFlag, Index, Reason
 from becalm_signal.intervals import Interval
 from becalm_signal.neurokit_lane import window_report
 from becalm_signal.variability import NAMES, logarithm, time_domain
-
-
-def window_of(
-    rr_ms: list[float], *, flagged: dict[int, BeatFlag] | None = None, window_s: float = 60.0
-) -> list[Interval]:
-    """Return the window that ends with these intervals, those at the given places flagged."""
-    log, t_ns = IntervalLog(), 0
-    for k, rr in enumerate([None, *rr_ms]):
-        t_ns += round((rr or 0.0) * 1e6)
-        flag = BeatFlag.FIRST if rr is None else (flagged or {}).get(k - 1, BeatFlag.OK)
-        log.apply(
-            Beat(beat_idx=k, t_ns=t_ns, emitted_ns=t_ns, source=SignalKind.RR, rr_ms=rr, flag=flag, confirmed=True)
-        )
-    return log.since(t_ns - round(window_s * 1e9))
 
 
 def indices(window: list[Interval], *, window_s: float = 60.0) -> dict[str, Index]:
@@ -161,3 +146,16 @@ def test_the_logarithm_keeps_the_wider_half_of_the_interval() -> None:
 def test_an_interval_alone_among_flags_is_not_accepted() -> None:
     window = window_of([800.0] * 10, flagged={3: BeatFlag.ECTOPIC, 5: BeatFlag.ECTOPIC})
     assert [rr.accepted for rr in window] == [True, True, True, False, False, False, True, True, True, True]
+
+
+def test_what_early_beats_may_have_carried_across_the_limit_is_in_the_bound_of_pnn50(make_rr: Any) -> None:
+    """Beats early by a tenth, which no flag catches, among differences that the breath makes just as large."""
+    n_told = 0
+    for seed in range(12):
+        rr_ms = make_rr(200, rsa_ms=70.0, seed=seed)
+        true = indices(window_of(rr_ms))["pnn50_pct"].value
+        assert true is not None
+        told = indices(window_of([rr - 110.0 * (k == 170) for k, rr in enumerate(rr_ms)]))["pnn50_pct"]
+        n_told += told.value is not None
+        assert told.value is None or abs(told.value - true) <= (told.bound or 0.0)
+    assert n_told >= 6
