@@ -211,7 +211,8 @@ class EcgStage:
         peakiness = self._detector.peakiness
         if peakiness > 0.0:
             self._ghost = peakiness < (HEART_ABOVE if self._ghost else GHOST_BELOW)
-        contact = self._contact.judge()
+        # Rails are louder than any free electrode: they say nothing of the contact.
+        contact = None if self._watch.reason in DEAD else self._contact.judge()
         no_heart = self._ghost or self._trust.is_refused
         strange = Reason.POOR_CONTACT if self._tails.is_strange else None
         reason = self._watch.reason or contact or strange or (Reason.NOISY if no_heart else None)

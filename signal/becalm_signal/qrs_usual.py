@@ -9,6 +9,9 @@ N_RR = 9
 N_BEATS = 8
 # The largest P and T waves have a third of the energy of their QRS; below a quarter is no beat of the same heart.
 MISTAKEN_SHARE = 0.25
+# Two of the last ones that are alike and so much larger are the heart: the others are its T waves, what a rail had left
+# of it, or noise.
+GROWN, ALIKE = 10.0, 1.5
 
 
 class Usual:
@@ -57,6 +60,11 @@ class Usual:
         """
         if rr is not None:
             self._rr.append(rr)
+        largest = max(self._energies, default=0.0)
+        smaller, larger = sorted((hump.energy, largest))
+        if smaller > GROWN * self.energy > 0.0 and larger < ALIKE * smaller:
+            self.learn(energy=largest, slope=self._slopes[self._energies.index(largest)])
+            self._rr.clear()
         self._take(hump.energy, hump.slope)
 
     def withdraw(self) -> int:

@@ -102,3 +102,12 @@ def test_a_fault_is_recovered_from(
     assert shown(derived, "scl_us", from_s=END_S + 5, to_s=END_S + 5.3)
     # After rails, or breaths eight times as deep, ordinary ones are found again within half a minute or more.
     assert factor > 2 or shown(derived, "breathing_rate_bpm", from_s=breath_s, to_s=breath_s + 0.3)
+
+
+@pytest.mark.parametrize("name", ["from rail to rail", "clipped to nothing"])
+def test_a_heart_rate_is_back_within_four_seconds_of_a_rail(
+    body: dict[SignalKind, Counts], run_events: Callable[..., list[Derived]], name: str
+) -> None:
+    derived = run_events([info(SignalKind.ECG)], spoilt({SignalKind.ECG: body[SignalKind.ECG]}, FAULTS[name][0]))
+    assert wrong(derived) == []
+    assert shown(derived, "heart_rate_bpm", from_s=END_S, to_s=END_S + 4.0)
