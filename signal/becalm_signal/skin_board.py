@@ -17,6 +17,11 @@ LONGEST_STEP_NS = NS_PER_S
 MAX_LEVELS = 640
 # Of ten responses one or two are missed or merged with their neighbour, and one is made up (virtual people).
 WRONG_SHARE = 0.3
+# What hides responses - movement, a hand at the electrode - rouses as well: there may have been as many as in somebody
+# aroused (5 a minute and more: Dawson 2007, DOI 10.1017/CBO9780511546396.007), whatever the rest of the minute shows.
+HIDDEN_PER_NS = 5.0 / WINDOW_NS
+# A response is known a second after its peak, half a second more until a piece is whole: next to a break it is lost.
+LOST_AT_BREAK_NS = 3 * NS_PER_S // 2
 
 
 class SkinBoard:
@@ -51,7 +56,7 @@ class SkinBoard:
                 self._began_ns = event.emitted_ns
             elif event.sees_responses:
                 step_ns = event.emitted_ns - self._level.emitted_ns
-                self._see(event.emitted_ns, step_ns if step_ns <= LONGEST_STEP_NS else 0)
+                self._see(event.emitted_ns, step_ns if step_ns <= LONGEST_STEP_NS else -LOST_AT_BREAK_NS)
             self._level = event
             bound_us = event.bound_us + event.dried_us
             self._told = Index(value=event.level_us, bound=bound_us, sample_ns=event.t_ns)
@@ -107,6 +112,6 @@ class SkinBoard:
         while self._peaks_ns and self._peaks_ns[0] <= since_ns:
             self._peaks_ns.popleft()
         n = sum([since_ns < peak_ns <= now_ns for peak_ns in self._peaks_ns])
-        hidden = (n + 1.0) * max(0, window_ns - seen_ns) / seen_ns
+        hidden = max((n + 1.0) / seen_ns, HIDDEN_PER_NS) * max(0, window_ns - seen_ns)
         bound = max(1.0, of_count(math.sqrt(WRONG_SHARE * (n + 1.0) + hidden)))
         return Index(value=n * WINDOW_NS / seen_ns, bound=bound * WINDOW_NS / window_ns, sample_ns=level.emitted_ns)

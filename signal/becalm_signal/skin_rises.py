@@ -25,6 +25,8 @@ LEDGE_SHARE = 0.3
 RENEWED_SHARE = 0.5
 # On a level that rises by itself a response has no peak: it is over when it is slow so long after its steepest.
 OVER_S = 2.0
+# Where it rises steeply, as in fright, it is never slow: later a slower slope is enough; without one it rose by itself.
+LONGEST_S, SLOWED_SHARE = 3.0, 0.6
 PAST_S = MAX_RISE_S + 2.0
 """The longest rise, its background and the wait after its peak."""
 
@@ -64,7 +66,7 @@ class RiseFinder:
 
     Notes
     -----
-    Delay: 0.3 s after the peak, 2 s after the steepest where there is none. Warm-up: none.
+    Delay: 0.3 s after the peak, 2 to 3 s after the steepest where there is none. Warm-up: none.
 
     References
     ----------
@@ -76,6 +78,8 @@ class RiseFinder:
         self._hold = max(1, round(HOLD_S * rate_hz))
         self._step_min = MIN_SLOPE_US_S / rate_hz
         self._over = round(OVER_S * rate_hz)
+        self._longest = round(LONGEST_S * rate_hz)
+        self._n_most = round(MAX_RISE_S * rate_hz)
         self._background = max(1, round(BACKGROUND_S * rate_hz))
         self._rising = max(1, round(RISING_S * rate_hz))
         self.past: deque[float] = deque(maxlen=round(PAST_S * rate_hz))
@@ -130,9 +134,13 @@ class RiseFinder:
             rise.slow, rise.slow_us, rise.slow_us_s = self.n, y, slope_us_s
         elif slope_us_s < rise.slow_us_s:
             rise.slow, rise.slow_us, rise.slow_us_s = self.n, y, slope_us_s
-        if self.n - rise.steep >= self._over and rise.slow_us_s < LEDGE_SHARE * rise.steep_us_s:
+        since = self.n - rise.steep
+        is_long = since >= self._longest
+        if since >= self._over and rise.slow_us_s < (SLOWED_SHARE if is_long else LEDGE_SHARE) * rise.steep_us_s:
             self._begin(self.n, y, y=y)
             return self._ended(rise, is_at_slow=True)
+        if is_long:
+            self._begin(self.n, y, y=y)
         return None
 
     def _sets_off_anew(self, rise: Rise) -> bool:
@@ -143,21 +151,24 @@ class RiseFinder:
         )
 
     def _ended(self, rise: Rise, *, is_at_slow: bool = False) -> Rise | None:
-        """Move the foot to where the response itself begins: what crept upwards before it is the level."""
+        """Move the foot to where the response itself begins, or is slowest: what crept upwards before is the level."""
         if is_at_slow:
             rise.peak, rise.peak_us = rise.slow, rise.slow_us
         oldest = self.n - len(self.past) + 1
         at = rise.steep - oldest
-        first = max(1, rise.foot - oldest)
+        first = max(1, rise.foot - oldest, rise.peak - oldest - self._n_most)
         if at < first or rise.steep_us_s < MIN_STEEPEST_US_S:
             return None
-        slowest = FOOT_SHARE * rise.steep_us_s / self._rate_hz
-        while at > first and self.past[at] - self.past[at - 1] > slowest:
+        steps_us = [self.past[k] - self.past[k - 1] for k in range(first, at + 1)]
+        least_us, foot_us = min(steps_us), FOOT_SHARE * rise.steep_us_s / self._rate_hz
+        is_never_slow = least_us > foot_us
+        while at > first and steps_us[at - first] > max(least_us, foot_us):
             at -= 1
         rise.foot, rise.foot_us = oldest + at, self.past[at]
         rise.before_us_s = self._slope_us_s(at, over=self._background)
         longer_us_s = self._slope_us_s(at, over=self._rising)
-        rise.by_itself_us_s = max(0.0, min(rise.before_us_s, longer_us_s))
+        by_itself = max if is_never_slow else min
+        rise.by_itself_us_s = max(0.0, by_itself(rise.before_us_s, longer_us_s))
         rise.drying_us_s = max(0.0, -rise.before_us_s, -longer_us_s)
         return rise
 

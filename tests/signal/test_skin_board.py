@@ -62,6 +62,27 @@ def test_time_that_was_not_seen_widens_the_bound_and_is_left_out() -> None:
     assert hidden.bound > 1.3 * seen.bound
 
 
+def test_what_hides_responses_may_rouse_as_well() -> None:
+    board = SkinBoard()
+    watch(board, 0, 60)
+    now_ns = watch(board, 80, 100)  # three responses were hidden from 60 to 80 s, none was seen
+    told = board.response_rate(now_ns)
+    assert told.value == 0.0
+    assert told.bound is not None
+    assert told.bound >= 3.0
+
+
+def test_the_moments_before_a_break_are_not_seen() -> None:
+    whole, broken = SkinBoard(), SkinBoard()
+    for board in (whole, broken):
+        board.apply(response(50.0))
+    watch(broken, 0, 60)
+    now_ns = watch(broken, 62, 80)
+    watch(whole, 0, 80)
+    assert whole.response_rate(now_ns).value == pytest.approx(1.0, rel=0.01)
+    assert broken.response_rate(now_ns).value == pytest.approx(60.0 / 56.25, rel=0.01)
+
+
 def test_noise_withholds_the_rate_alone_and_silence_both() -> None:
     board = SkinBoard()
     now_ns = watch(board, 0, 60, sees_responses=False)
