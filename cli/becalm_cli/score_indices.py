@@ -34,7 +34,7 @@ def score_slow(tally: Tally, tick: SlowMetrics, *, truth: Truth, kinds: Sequence
     for name, step in SLOW_INDICES.items():
         index: Index = getattr(tick, name)
         at_ns = tick.t_ns if index.sample_ns is None else index.sample_ns
-        true = slow_index(truth, name, at_ns, tick_ns=tick.t_ns)
+        true = None if index.value is None else slow_index(truth, name, at_ns, tick_ns=tick.t_ns)
         count_index(tally, name, index, true=true, kinds=kinds, step=step)
 
 

@@ -10,7 +10,7 @@ import pytest
 from becalm_cli.score_indices import report_index, score_slow
 from becalm_cli.tally import Tally
 from becalm_cli.truth import Truth
-from becalm_cli.truth_slow import SLOW_INDICES, rsa_ms, slow_index, variability
+from becalm_cli.truth_slow import SLOW_INDICES, powers, rsa_ms, slow_index, variability
 from becalm_protocol.derived import Index, Reason, SlowMetrics
 from becalm_protocol.units import NS_PER_S, ns_from_s
 from becalm_simulator.body import Body
@@ -57,6 +57,18 @@ def test_what_an_early_beat_touches_is_left_out_and_too_little_has_no_value() ->
     with_early = heartbeats([*steady[:30], 0.7, 1.06, *steady[30:]], early=30)
     assert variability(with_early, window_s=60.0)["rmssd_ms"] == pytest.approx(20.0)
     assert variability(heartbeats(steady[:40]), window_s=60.0) == {}
+
+
+def test_powers_are_those_of_the_swings_without_early_beats() -> None:
+    t_s, rr_s = 0.0, []
+    while t_s < 120.0:
+        swing_ms = 40.0 * math.sin(2 * math.pi * 0.25 * t_s) + 20.0 * math.sin(2 * math.pi * 0.1 * t_s)
+        rr_s.append((900.0 + swing_ms) / 1000.0)
+        t_s += rr_s[-1]
+    found = powers(heartbeats([*rr_s[:60], rr_s[60] - 0.3, rr_s[61] + 0.3, *rr_s[62:]], early=60))
+    assert found["hf_ms2"] == pytest.approx(40.0**2 / 2, rel=0.1)
+    assert found["lf_ms2"] == pytest.approx(20.0**2 / 2, rel=0.1)
+    assert found["lf_hf"] == pytest.approx(found["lf_ms2"] / found["hf_ms2"])
 
 
 def test_windows_reach_back_as_far_as_their_names_say(truth: Truth) -> None:
