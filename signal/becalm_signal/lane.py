@@ -199,7 +199,9 @@ class Lane:
         out = self._restart(lost_ns, emitted_ns=first_ns, rate_hz=rate_hz)
         if rate_hz is None:
             return out
-        again = self._hear_again()
+        # A turn about the change is not seen whole: of a chest it would begin a breath of a wrong length.
+        is_turning = self.info.kind in OF_CHEST and self.clock.rate_since > -math.inf
+        again = [] if is_turning else self._hear_again()
         return [*out, *told_late(again, after_ns=self._told_ns, lost_ns=lost_ns, now_ns=max(before_ns, first_ns) + 1)]
 
     def _hear_again(self) -> list[Output]:
