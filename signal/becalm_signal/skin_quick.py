@@ -31,7 +31,8 @@ def was_electrode(
 ) -> bool | None:
     """Return whether a quick rise was a jerk of the electrode; None for a rise that was not quick.
 
-    What falls by nearly half of its height at once was the electrode, however it rose. Delay: a second after the top.
+    What falls by nearly half of its height at once was the electrode, however it rose. What the level lost by itself
+    meanwhile is no part of height or fall. Delay: a second after the top.
 
     Parameters
     ----------
@@ -49,14 +50,16 @@ def was_electrode(
         return None
     n_at_once = max(1, round(AT_ONCE_S * rate_hz))
     since = samples[top:]
-    height_us = since[0] - min(samples[: top + 1])
+    foot_us, foot = min((sample_us, at) for at, sample_us in enumerate(samples[: top + 1]))
+    height_us = since[0] - foot_us + drying_us_s * (top - foot) / rate_hz
     fall_us = max((before - after for before, after in zip(since, since[n_at_once:], strict=False)), default=0.0)
     doubt_us = NOISE_SDS * noise_us
     if fall_us - drying_us_s * AT_ONCE_S - doubt_us > MOST_LOST_AT_ONCE * height_us:
         return True
-    at_once = _largest_rise(samples, top, over=n_at_once) / height_us
+    at_once = (_largest_rise(samples, top, over=n_at_once) + drying_us_s * n_at_once / rate_hz) / height_us
     n_whole = max(2, round(WHOLE_S * rate_hz))
-    is_whole = _largest_rise(samples, top, over=n_whole) + noise_us >= WHOLE_SHARE * height_us
+    whole_us = _largest_rise(samples, top, over=n_whole) + drying_us_s * n_whole / rate_hz
+    is_whole = whole_us + noise_us >= WHOLE_SHARE * height_us
     if not is_whole and at_once <= AT_ONCE_SHARE + noise_us / height_us:
         return None
     seen = since[round(SEEN_AFTER_S[0] * rate_hz) : round(SEEN_AFTER_S[1] * rate_hz) + 1] or since[-1:]

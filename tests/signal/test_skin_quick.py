@@ -92,3 +92,11 @@ def test_responses_that_are_up_in_one_sample_of_a_slow_sensor_are_found(
     # Each is simulated to begin within a second of its even share of the time; the first has nothing before it.
     begins_s = np.arange(n_responses) * n_seconds / n_responses
     assert [at_s for at_s in found_s if at_s > 2.0] == pytest.approx(list(begins_s[1:] + 0.4), abs=0.8)
+
+
+def test_what_the_level_loses_meanwhile_makes_no_electrode_of_a_small_response() -> None:
+    # 0.1 uS of `nk.eda_simulate` at 4 Hz, and on a level that falls by 0.01 uS/s.
+    pure_us = [0.0, 0.0, 0.0105, 0.1, 0.0645, 0.045, 0.0335, 0.026, 0.0215]
+    falling_us = [4.0 + us - 0.0025 * at for at, us in enumerate(pure_us)]
+    assert was_electrode(pure_us, 3, rate_hz=4.0, noise_us=0.0, drying_us_s=0.0) is False
+    assert was_electrode(falling_us, 3, rate_hz=4.0, noise_us=0.0, drying_us_s=0.0086) is False
