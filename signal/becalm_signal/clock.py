@@ -4,7 +4,6 @@
 Both take fractional positions and need `accept(block)` first, once for every block, in order.
 """
 
-import math
 from typing import Protocol
 
 from becalm_protocol.events import Clock, SampleBlock, StreamInfo
@@ -26,10 +25,6 @@ class StreamClock(Protocol):
     @property
     def rate_hz(self) -> float:
         """The rate that samples are counted at."""
-
-    @property
-    def rate_since(self) -> float:
-        """The position from which on that rate holds, of samples accepted before it was found, too."""
 
     def accept(self, block: SampleBlock) -> bool:
         """Learn from the next block; False: the clock jumped, nothing before this block can be compared with it."""
@@ -91,7 +86,6 @@ class RecordingClock:
 
     def __init__(self, rate_hz: float) -> None:
         self.rate_hz = rate_hz
-        self.rate_since = -math.inf
         self._offset_ns = 0
         self._anchored = False
 

@@ -9,9 +9,8 @@ from becalm_protocol.handshake import Waveform
 from becalm_protocol.limits import MAX_SESSION_NS
 from becalm_protocol.units import NS_PER_MS, NS_PER_S
 from becalm_signal.clock import clock_for
-from becalm_signal.lane_past import PAST_S, Past, told_late
 from becalm_signal.packet_clock import RATE_LIMIT
-from becalm_signal.stage import STALE_NS, Output, Stage, moment_ns
+from becalm_signal.stage import STALE_NS, Output, Stage
 
 # Shorter holes are bridged by a straight line (a QRS hidden in one is 60-100 ms wide: its neighbours still stand).
 MAX_BRIDGE_NS = 150 * NS_PER_MS
@@ -86,10 +85,6 @@ class Lane:
         self._is_lost = False
         self._n_repeated = 0
         self._broken = False
-        self._past = Past()
-        self._n_past = int(PAST_S * self.rate_hz)
-        self._told_ns = -MAX_SESSION_NS
-        """The newest that was told while the rate was known."""
 
     def feed(self, block: SampleBlock) -> tuple[list[Output], list[Waveform]]:
         """Take a block.
@@ -125,8 +120,6 @@ class Lane:
         drawn: list[Waveform] = []
         for at, run in ((first, samples),) if is_whole else _finite_runs(samples, first=first):
             out += self._hear(run, at=at)
-            if self.info.clock is not Clock.SESSION:
-                self._past.keep(at, run, n_kept=self._n_past)
             drawn.append(self._drawn(run, at=at))
         if not is_whole:
             out += self._miss(self._next)
@@ -134,8 +127,6 @@ class Lane:
                 self._pass(self.clock.session_ns(self._next - 1))
         if self.began_ns is None:
             self.began_ns = self.clock.session_ns(first)
-        if out and self.clock.is_rate_known:
-            self._told_ns = max(self._told_ns, moment_ns(out[-1]))
         return out, drawn
 
     def gap(self, gap: Gap) -> list[Output]:
@@ -178,7 +169,6 @@ class Lane:
         self._gap_ns = 0
         if is_broken:
             self.clock.restart()
-            self._past.clear()
         was_known = self.clock.is_rate_known
         is_broken = not self.clock.accept(block) or is_broken
         self._broken = False
@@ -195,23 +185,7 @@ class Lane:
         if not was_known:
             self.unsure_until_ns = max(before_ns, first_ns)
         self._is_lost = True
-        rate_hz, lost_ns = self._new_rate_hz(), min(before_ns, first_ns)
-        out = self._restart(lost_ns, emitted_ns=first_ns, rate_hz=rate_hz)
-        if rate_hz is None:
-            return out
-        # A turn about the change is not seen whole: of a chest it would begin a breath of a wrong length.
-        is_turning = self.info.kind in OF_CHEST and self.clock.rate_since > -math.inf
-        again = [] if is_turning else self._hear_again()
-        return [*out, *told_late(again, after_ns=self._told_ns, lost_ns=lost_ns, now_ns=max(before_ns, first_ns) + 1)]
-
-    def _hear_again(self) -> list[Output]:
-        """Hand what came at a new rate before that was known to the stage that begins with it."""
-        out: list[Output] = []
-        for n, (at, run) in enumerate(self._past.since(self.clock.rate_since)):
-            if n == 0:
-                self._heard = at
-            out += self._hear(run, at=at)
-        return out
+        return self._restart(min(before_ns, first_ns), emitted_ns=first_ns, rate_hz=self._new_rate_hz())
 
     def _new_rate_hz(self) -> float | None:
         """Return the rate where the clock has found another than was known."""

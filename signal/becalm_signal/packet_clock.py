@@ -5,7 +5,6 @@ Session time is relative to the smallest latency of the link, which nobody on th
 the clock starts anew.
 """
 
-import math
 from collections import deque
 
 from becalm_protocol import limits
@@ -58,8 +57,6 @@ class PacketClock:
         self._period_ns = NS_PER_S / rate_hz
         self._drifts = (drift_sd, drift_limit)
         self._knots: deque[tuple[int, float, float, float]] = deque(maxlen=1024)
-        self.rate_since = -math.inf
-        """The position from which on that rate holds."""
         self._begin_envelope()
 
     @property
@@ -132,9 +129,7 @@ class DeviceClock(PacketClock):
     def accept(self, block: SampleBlock) -> bool:
         """Take the stamp, or count samples where it is odd; False: time may have passed that was not seen."""
         if self._counter is not None:
-            fits = self._counter.accept(block)
-            self.rate_since = self._counter.rate_since
-            return fits
+            return self._counter.accept(block)
         last = block.first_sample_idx + len(block.counts) - 1
         fits = True
         if self._knots:
@@ -144,9 +139,8 @@ class DeviceClock(PacketClock):
                 return True
             period_ns = self._pace.feed(block)
             fits = period_ns is None and self._count(block, last=last, expected_ns=expected_ns)
-            if period_ns is not None:
-                self.rate_since = self._pace.since if self._is_known else -math.inf
-                self._period_ns, self._is_known = period_ns, True
+            self._period_ns = period_ns or self._period_ns
+            self._is_known = self._is_known or period_ns is not None
         if self._counter is not None:
             self._counter.accept(block)
         elif not fits or not self._knots:
@@ -248,7 +242,6 @@ class ArrivalClock(PacketClock):
         self._watched_ns += step_ns
         share = self._watch.feed(self._watched_ns, block.received_ns)
         if share:
-            self.rate_since = last + 1 - (self._watched_ns - self._watch.since_ns) / self._period_ns
             self._begin_envelope()
             self.restart()
             self._period_ns *= 1.0 + share

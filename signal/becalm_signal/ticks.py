@@ -13,6 +13,8 @@ from becalm_protocol.derived import (
     Metrics,
     Reason,
     SignalQuality,
+    SkinRecovery,
+    SkinResponse,
 )
 from becalm_protocol.events import UNTIMED_KINDS, Clock, Phase, PhaseChange, SignalKind
 from becalm_protocol.units import NS_PER_S
@@ -22,7 +24,7 @@ from becalm_signal.board import Board
 from becalm_signal.breath_turns import BreathEvent
 from becalm_signal.lane import MAX_FILLED_NS, Lane
 from becalm_signal.slow_board import SLOW_TICK_NS, Moment, SlowBoard
-from becalm_signal.stage import Inward, Output, moment_ns
+from becalm_signal.stage import Inward, Output
 from becalm_signal.strap import StrapChoice
 
 TICK_NS = 250_000_000
@@ -33,6 +35,7 @@ MAX_WAITING = 50_000
 MAX_PHASES = 256
 
 # Named once: a union made anew for every event costs more than the question that it is for.
+OF_RESPONSES = (SkinResponse, SkinRecovery)
 OF_BREATHS = (BreathTurn, Breath, BreathPause)
 
 OF_RATES = (Beat, *OF_BREATHS)
@@ -70,7 +73,7 @@ class Ticker:
     def put(self, outputs: Iterable[Output], *, order: int, early_ns: int | None = None) -> None:
         """Keep the outputs of stage number `order`; `early_ns`: they count from this time on already."""
         for event in outputs:
-            t_ns = moment_ns(event)
+            t_ns = event.onset_ns if isinstance(event, OF_RESPONSES) else event.t_ns
             emitted_ns = event.emitted_ns if early_ns is None else min(early_ns, event.emitted_ns)
             if isinstance(event, Beat) and event.source in UNTIMED_KINDS:
                 emitted_ns += 1  # untimed: whether it came just before or just after a sample must not matter
