@@ -3,49 +3,89 @@
 import math
 from collections import deque
 from collections.abc import Sequence
-from statistics import fmean, stdev
+from dataclasses import dataclass, field
+from functools import partial
+from operator import mul
+from statistics import fmean, median, stdev
 
 from becalm_signal.ecg_recent import RecentSamples
-from becalm_signal.ecg_tail_kind import TailKind, nearest_kind
-from becalm_signal.qrs_course import MAX_SHAPES
-from becalm_signal.qrs_shapes import Shape
+from becalm_signal.qrs_course import gain_of
 
 # From the end of a QRS to the end of a usual T wave, in boxes of this width, which quiets mains.
 BEGIN_S, END_S, BOX_S = 0.08, 0.38, 0.025
 # How long before its R peak the next QRS begins.
 NEXT_S = 0.06
+# A box varies by no less than this share of the R peak.
+LEAST_SHARE = 0.009
 # Mean square by which a tail differs from those before it over the usual one. Of worn hearts 99 of 100 are below 5 to
 # 11 (a record with many kinds of beats: 47), of knocked electrodes 19 of 20 of those unlike all before are above 22.
 MOST_ODD = 14.0
 # What is odder is not learned: one odd tail must not make the next one look usual.
 USUAL = 6.0
+# The smaller a beat, the less odd is a flat line after it. A heart's has at least this share of a wave that would stand
+# out of usual differences by so much, in squares.
+SMALLER, SHOWN, LEAST_WAVE = 0.75, 2.0, 0.25
+N_LEAST = 5
 MAX_KINDS = 4
 # One odd tail may be any beat's, and two in a row those of early beats, which come in pairs and count half. What is
 # less odd, but not usual, counts once it goes on.
 N_STRANGE = 1.5
 EARLY_COUNTS = 0.5
 ODD_COUNTS = 0.3
-# A QRS that looks like none of this heart is a second sign: with an odd tail one beat is enough, and where no wave
-# shows three are. A tail that the next beat came into tells nothing, and its QRS little.
-FOREIGN_COUNTS, FOREIGN_ALONE_COUNTS, UNREAD_COUNTS = 0.5, 0.5, 0.1
-# Less so of a heart that has shown such beats, one or two at a time among its own; of a hundred beats ago it counts
-# a third.
-N_PASSING, PASSED_FADE = 2, 0.99
-# Electrodes come off once in tens of beats; what comes oftener for longer is another look of this heart (paced beats).
-MOST_BOUTS, BOUT_FADE = 4.0, 0.97
-# So many new QRS in a row of a heart without a wave to be missed are how it looks now.
-N_NEW_LOOK = 12
-# A heart may change for good, or have many looks (paced beats). So many in doubt in a row are learned anew: knocks that
-# go on for longer cannot be told from it. A heart that did so is doubted less by new QRS.
-MOST_DOUBTED = 30
 # Early is after so much of the mean of the last intervals; of knocks that are nearly even, few come so soon.
 EARLY_SHARE = 0.68
 N_RR = 8
-# Another heart beats this evenly; one that does not needs more beats. Knocks by hand scatter by 10 % and more.
-EVEN_RR, N_UNEVEN = 0.08, 24
-# Of a heart too fast for its tails to be read nothing is known any more after so many beats; of a new QRS, after twice
-# as many.
+# Electrodes that lie elsewhere show another heart: so many tails that are alike, after beats as high as each other, and
+# more of those without a wave. Heights of a heart scatter by some 4 %, those of knocks by 20 % and more.
+N_ALIKE, N_ALIKE_FLAT = 8, 16
+# Of a heart too fast for its tails to be read nothing is known any more after so many beats.
 N_UNREAD = 6
+MOST_SCATTER = 0.08
+
+
+@dataclass(slots=True)
+class _Kind:
+    """A kind of tail: its running mean over the height of its beat, and what single ones differ by, in both units."""
+
+    course: list[float]
+    share: float = 0.0
+    square: float = 0.0
+    n_heard: int = 1
+    heights: deque[float] = field(default_factory=partial(deque, maxlen=N_ALIKE))
+
+    @property
+    def is_heart(self) -> bool:
+        """Whether its last beats were as high as each other; without a wave, more of them."""
+        n_needed = N_ALIKE if self._waves(self.heights[-1], noise=1.0) else N_ALIKE_FLAT
+        logs = [math.log(abs(height)) for height in self.heights]
+        return self.n_heard >= n_needed and len(logs) == N_ALIKE and stdev(logs) < MOST_SCATTER
+
+    def lacks_wave(self, course: Sequence[float], height: float, *, noise: float) -> bool:
+        """Return whether after a beat smaller than usual nothing is seen of the wave that would show."""
+        if abs(height) > SMALLER * median(map(abs, self.heights)):
+            return False
+        waves = self._waves(height, noise=noise)
+        return waves > 0.0 and sum(map(mul, course, self.course)) / height < LEAST_WAVE * waves
+
+    def _waves(self, height: float, *, noise: float) -> float:
+        """Return the square of its course, 0 where it would not stand out of what tails differ by."""
+        square = sum([x * x for x in self.course])
+        least = max(self.square / height**2, self.share, LEAST_SHARE**2) * noise**2
+        return square if square > SHOWN * least * len(self.course) else 0.0
+
+    def oddity(self, square: float, height: float) -> float:
+        return square / max(self.square, self.share * height**2, (LEAST_SHARE * height) ** 2)
+
+    def learn(self, course: Sequence[float], height: float, *, square: float) -> None:
+        gain = gain_of(float(self.n_heard))
+        self.square += gain * (square - self.square)
+        self.share += gain * (square / height**2 - self.share)
+        self.course = [a + gain * (b / height - a) for a, b in zip(self.course, course, strict=True)]
+        self.n_heard += 1
+        self.heights.append(height)
+
+    def square_to(self, course: Sequence[float], height: float) -> float:
+        return sum([(a - height * b) ** 2 for a, b in zip(course, self.course, strict=True)]) / len(course)
 
 
 class TailWatch:
@@ -70,20 +110,14 @@ class TailWatch:
 
     def begin_anew(self) -> None:
         """Forget this heart: after a dead lead it may look otherwise, and in other noise."""
-        self._kinds: list[TailKind] = []
-        self._others: deque[TailKind] = deque(maxlen=MAX_KINDS)
-        self._own: deque[Shape] = deque(maxlen=2 * MAX_SHAPES)
-        """Shapes of QRS whose tails were this heart's."""
+        self._kinds: list[_Kind] = []
+        self._others: deque[_Kind] = deque(maxlen=MAX_KINDS)
         self._rr: deque[float] = deque(maxlen=N_RR)
-        self._n_run = self._n_new_look = 0
-        """How many tails in a row were not as usual, and of how many of them only the QRS was new."""
-        self._bouts = self._passed = 0.0
-        """How many longer runs, and how many beats of shorter ones, came among its own lately."""
         self.restart()
 
     def restart(self) -> None:
         """Begin again after a gap: kinds are kept."""
-        self._before: tuple[float, float, Shape | None] | None = None
+        self._before: tuple[float, float] | None = None
         self._is_early = False
         self.n_strange = 0.0
         """How many tails in a row were unlike all that are known; early beats and less odd tails count less."""
@@ -91,7 +125,7 @@ class TailWatch:
         """The sample of the beat before the newest, if its tail was as usual."""
         self.known_at: float | None = None
         """The sample of the last beat whose tail was known."""
-        self._n_unread = 0.0
+        self._n_unread = 0
         """How many tails in a row the next beat came into."""
 
     @property
@@ -99,7 +133,7 @@ class TailWatch:
         """Whether what comes is no heart as far as its tails tell."""
         return self.n_strange >= N_STRANGE
 
-    def beat(self, at: float, *, height: float, noise: float, shape: Shape | None) -> None:
+    def beat(self, at: float, *, height: float, noise: float) -> None:
         """Take the next beat.
 
         Parameters
@@ -107,108 +141,52 @@ class TailWatch:
         at : its sample since the restart
         height : of its QRS, in the unit of the signal
         noise : how many times louder it is than usual, at least 1
-        shape : what its QRS looks like; None where too little of it was seen
         """
-        before, self._before = self._before, (at, height, shape)
+        before, self._before = self._before, (at, height)
         self.recognised_at = None
         if before is None or before[1] == 0.0:
             return
-        before_at, before_height, before_shape = before
-        course = self._course(before_at, at)
-        if course is None:
-            self._pass_over(is_foreign=self._is_foreign(before_shape))
-        else:
-            self._n_unread = 0.0
-            if self._judge(course, before_height, noise=noise, shape=before_shape):
-                self.recognised_at = before_at
-            if self._n_run >= MOST_DOUBTED:
-                self._learn_anew(before_shape)
-        if self.n_strange == 0.0:
-            self.known_at = before_at
-        self._is_early = at - before_at < EARLY_SHARE * fmean([*self._rr, at - before_at])
-        self._rr.append(at - before_at)
-
-    def _pass_over(self, *, is_foreign: bool) -> None:
-        """Take a beat whose tail the next one came into."""
-        self._n_unread += 0.5 if is_foreign else 1.0
-        if is_foreign:
-            self.n_strange += UNREAD_COUNTS / (1.0 + self._passed)
+        course = self._course(before[0], at)
+        self._n_unread = self._n_unread + 1 if course is None else 0
+        if course is not None and self._judge(course, before[1], noise=noise):
+            self.recognised_at = before[0]
         if self._n_unread >= N_UNREAD:
             self.n_strange = 0.0
+        if self.n_strange == 0.0:
+            self.known_at = before[0]
+        self._is_early = at - before[0] < EARLY_SHARE * fmean([*self._rr, at - before[0]])
+        self._rr.append(at - before[0])
 
-    def _judge(self, course: Sequence[float], height: float, *, noise: float, shape: Shape | None) -> bool:
+    def _judge(self, course: Sequence[float], height: float, *, noise: float) -> bool:
         """Return whether a tail is as usual, however loud it is."""
         if not self._kinds:
-            self._kinds.append(TailKind([x / height for x in course]))
-        known, square = nearest_kind(self._kinds, course, height)
+            self._kinds.append(_Kind([x / height for x in course]))
+        known, square = _nearest(self._kinds, course, height)
         oddity = known.oddity(square, height) / noise**2
-        if not known.is_learned:
+        if known.n_heard > N_LEAST and known.lacks_wave(course, height, noise=noise):
+            self._stray(course, height, noise=noise)
+            return False
+        if known.n_heard < N_LEAST or oddity <= USUAL:
             known.learn(course, height, square=square)
-            self._recognise(shape)
-            return known.is_learned and oddity * noise**2 <= USUAL
-        lacks = known.lacks_wave(course, height, noise=noise)
-        is_foreign = self._is_foreign(shape)
-        if oddity > USUAL or lacks:
-            is_odd = lacks or oddity > MOST_ODD
-            counts = (1.0 if is_odd else ODD_COUNTS) + (FOREIGN_COUNTS / (1.0 + self._passed) if is_foreign else 0.0)
-            self._doubt(counts)
-            if is_odd:
-                self._liken(course, height, noise=noise, shape=shape)
-            return False
-        if self.n_strange >= 1.0 and not is_foreign and known.tells_nothing(course, height, noise=noise):
-            self._n_run += 1
-            return False
-        if is_foreign and not known.has_wave(course, height, noise=noise):
-            self._doubt(FOREIGN_ALONE_COUNTS / (1.0 + self._passed))
-            self._liken(course, height, noise=noise, shape=shape)
-            self._n_new_look += 1
-            if self._n_new_look >= N_NEW_LOOK:
-                self._recognise(shape)
-            return oddity * noise**2 <= USUAL
-        known.learn(course, height, square=square)
-        self._recognise(shape)
-        return oddity * noise**2 <= USUAL
-
-    def _is_foreign(self, shape: Shape | None) -> bool:
-        return bool(self._own) and shape is not None and all([own is not shape for own in self._own])
-
-    def _recognise(self, shape: Shape | None) -> None:
-        """Take a beat as this heart's; what came between its beats for long was no other heart's."""
-        self.n_strange = 0.0
-        is_bout = self._n_run > N_PASSING
-        if is_bout and self._bouts < MOST_BOUTS:
-            self._others.clear()
+        if known.n_heard <= N_LEAST or oddity <= USUAL:
+            self.n_strange = 0.0
+        elif oddity > MOST_ODD:
+            self._stray(course, height, noise=noise)
         else:
-            self._passed += self._n_run
-        self._bouts = BOUT_FADE * self._bouts + is_bout
-        self._passed *= PASSED_FADE
-        self._n_run = self._n_new_look = 0
-        if shape is not None and all([own is not shape for own in self._own]):
-            self._own.append(shape)
+            self.n_strange += ODD_COUNTS
+        return known.n_heard > N_LEAST and oddity * noise**2 <= USUAL
 
-    def _doubt(self, counts: float) -> None:
-        self.n_strange += counts * (EARLY_COUNTS if self._is_early else 1.0)
-        self._n_run += 1
-
-    def _liken(self, course: Sequence[float], height: float, *, noise: float, shape: Shape | None) -> None:
-        """Compare a tail with the others in doubt: so many alike are another heart."""
-        other, square = nearest_kind(self._others, course, height) if self._others else (None, 0.0)
+    def _stray(self, course: Sequence[float], height: float, *, noise: float) -> None:
+        self.n_strange += EARLY_COUNTS if self._is_early else 1.0
+        other, square = _nearest(self._others, course, height) if self._others else (None, 0.0)
         if other is None or other.oddity(square, height) > MOST_ODD * noise * noise:
-            self._others.append(TailKind([x / height for x in course]))
+            self._others.append(_Kind([x / height for x in course]))
             return
         other.learn(course, height, square=square)
-        if other.n_heard >= MOST_DOUBTED or (other.is_heart and (self._is_even() or other.n_heard > N_UNEVEN)):
+        if other.is_heart:
             self._others.remove(other)
             self._kinds = [*self._kinds, other][-MAX_KINDS:]
-            self._recognise(shape)
-
-    def _learn_anew(self, shape: Shape | None) -> None:
-        self._passed += self._n_run
-        self._kinds.clear()
-        self._recognise(shape)
-
-    def _is_even(self) -> bool:
-        return len(self._rr) == N_RR and stdev([math.log(rr) for rr in self._rr]) < EVEN_RR
+            self.n_strange = 0.0
 
     def _course(self, at: float, until: float) -> list[float] | None:
         first = round(at) + self._begin
@@ -219,3 +197,10 @@ class TailWatch:
         boxes = [sum(part[k : k + self._n_box]) / self._n_box for k in range(0, len(part), self._n_box)]
         mean = sum(boxes) / len(boxes)
         return [box - mean for box in boxes]
+
+
+def _nearest(kinds: Sequence[_Kind], course: Sequence[float], height: float) -> tuple[_Kind, float]:
+    """Return the kind that a tail is least odd among, and the mean square by which it differs."""
+    squares = [kind.square_to(course, height) for kind in kinds]
+    nearest = min(range(len(kinds)), key=lambda k: kinds[k].oddity(squares[k], height))
+    return kinds[nearest], squares[nearest]

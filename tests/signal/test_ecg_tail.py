@@ -8,23 +8,17 @@ import pytest
 from becalm_protocol.derived import Beat, BeatFlag, Metrics, Reason, SignalQuality
 from becalm_protocol.events import SignalKind
 from becalm_signal.ecg_recent import RecentSamples
-from becalm_signal.ecg_tail import MOST_DOUBTED, N_NEW_LOOK, N_STRANGE, N_UNREAD, ODD_COUNTS, TailWatch
-from becalm_signal.ecg_tail_kind import N_ALIKE
-from becalm_signal.qrs_shapes import Shape
+from becalm_signal.ecg_tail import N_ALIKE, N_STRANGE, N_UNREAD, ODD_COUNTS, TailWatch
 
 RATE_HZ = 130.0
-OWN, NEW = Shape([1.0], 1.0, 1.0), Shape([-1.0], 1.0, -1.0)
 
 
-def watched(
-    heights: list[float], t_shares: list[float], rr_s: list[float] | None = None, *, shapes: list[Shape] | None = None
-) -> list[float]:
+def watched(heights: list[float], t_shares: list[float], rr_s: list[float] | None = None) -> list[float]:
     """Return how many tails in a row were strange by each beat of such R and T waves; `rr_s`: what follows each."""
     recent, rng = RecentSamples(RATE_HZ), np.random.default_rng(1)
     watch, counts, at = TailWatch(recent), [], 0
-    rr_s, shapes = rr_s or [1.0] * len(heights), shapes or [OWN] * len(heights)
-    for height, share, rr, shape in zip(heights, t_shares, rr_s, shapes, strict=True):
-        watch.beat(float(at), height=height, noise=1.0, shape=shape)
+    for height, share, rr in zip(heights, t_shares, rr_s or [1.0] * len(heights), strict=True):
+        watch.beat(float(at), height=height, noise=1.0)
         counts.append(watch.n_strange)
         since_s = np.arange(round(rr * RATE_HZ)) / RATE_HZ
         tail = share * np.exp(-0.5 * ((since_s - 0.27) / 0.04) ** 2)
@@ -62,48 +56,6 @@ def test_small_knocks_have_nothing_of_the_wave_that_small_beats_have() -> None:
     assert min(watched([1000.0] * 10 + knocks, [0.08] * 10 + [0.0] * 10)[12:]) >= N_STRANGE
 
 
-def test_high_knocks_have_nothing_of_the_wave_that_high_beats_have() -> None:
-    knocks = [3000.0, 2500.0, 3400.0, 2800.0, 3200.0, 2600.0]
-    assert watched([1000.0] * 10 + knocks, [0.04] * 16) == [0] * 16
-    assert min(watched([1000.0] * 10 + knocks, [0.04] * 10 + [0.0] * 6)[12:]) >= N_STRANGE
-
-
-def test_one_knock_that_looks_like_no_beat_is_enough_but_not_of_a_heart_that_has_such_beats() -> None:
-    tails = [0.2] * 10 + [0.0] + [0.2] * 4
-    assert max(watched([1000.0] * 15, tails, shapes=[OWN] * 10 + [NEW] + [OWN] * 4)) >= N_STRANGE
-    assert max(watched([1000.0] * 15, tails)) < N_STRANGE
-    had = watched([1000.0] * 50, ([0.2] * 9 + [0.0]) * 5, shapes=([OWN] * 9 + [NEW]) * 5)
-    assert max(had[20:]) < N_STRANGE
-
-
-def test_of_a_heart_without_a_t_wave_beats_of_a_new_look_are_doubted_for_a_while() -> None:
-    n_new = N_NEW_LOOK + 4
-    counts = watched([1000.0] * (10 + n_new), [0.0] * (10 + n_new), shapes=[OWN] * 10 + [NEW] * n_new)
-    assert counts[10] == 0
-    assert max(counts) >= N_STRANGE
-    assert counts[-1] == 0
-
-
-def test_a_small_knock_that_tells_nothing_ends_no_doubt() -> None:
-    counts = watched([1000.0] * 12 + [60.0] * 4, [0.05] * 10 + [0.0] * 6)
-    assert min(counts[12:]) >= N_STRANGE
-
-
-def test_knocks_before_the_known_heart_are_no_other_heart() -> None:
-    tails = [0.2] * 10 + ([-0.3] * 6 + [0.2] * 4) * 4
-    assert [count for count in watched([1000.0] * 50, tails)[16::10]] == [6.0] * 4
-
-
-def test_a_heart_that_never_looks_alike_is_learned_anew() -> None:
-    rng = np.random.default_rng(3)
-    n_other = MOST_DOUBTED + 12
-    tails = [0.2] * 10 + (-0.3 * rng.uniform(0.5, 2.0, n_other)).tolist()
-    heights = [1000.0] * 10 + (1000.0 * rng.uniform(0.5, 2.0, n_other)).tolist()
-    counts = watched(heights, tails)
-    assert max(counts) >= N_STRANGE
-    assert counts[10 + MOST_DOUBTED + 2] == 0
-
-
 def test_after_a_dead_lead_the_heart_is_learned_anew() -> None:
     recent, rng = RecentSamples(RATE_HZ), np.random.default_rng(2)
     watch, t_s = TailWatch(recent), np.arange(130) / RATE_HZ
@@ -111,7 +63,7 @@ def test_after_a_dead_lead_the_heart_is_learned_anew() -> None:
     for n in range(22):
         if n == 11:
             watch.begin_anew()
-        watch.beat(130.0 * n, height=1000.0, noise=1.0, shape=OWN)
+        watch.beat(130.0 * n, height=1000.0, noise=1.0)
         usual.append(watch.n_strange == 0)
         recognised.append(watch.recognised_at)
         share = 0.2 if n < 11 else -0.3
@@ -122,8 +74,7 @@ def test_after_a_dead_lead_the_heart_is_learned_anew() -> None:
 
 
 def test_a_heart_that_is_another_is_learned() -> None:
-    n_other = N_ALIKE + 3
-    counts = watched([1000.0] * (10 + n_other), [0.2] * 10 + [-0.3] * n_other)
+    counts = watched([1000.0] * 20, [0.2] * 10 + [-0.3] * 10)
     assert max(counts) <= N_ALIKE
     assert counts[-1] == 0
 
@@ -132,7 +83,7 @@ def test_a_heart_too_fast_for_its_tails_to_be_read_is_not_held_strange() -> None
     watch, counts = TailWatch(RecentSamples(RATE_HZ)), []
     watch.n_strange = 2
     for n in range(1, N_UNREAD + 3):
-        watch.beat(45.0 * n, height=1000.0, noise=1.0, shape=OWN)
+        watch.beat(45.0 * n, height=1000.0, noise=1.0)
         counts.append(watch.n_strange)
     assert counts == [2] * N_UNREAD + [0] * 2
 
