@@ -50,6 +50,8 @@ class DryingWatch:
         what the electrodes may have taken from the skin's own until then, in uS
         """
         levels = self._levels
+        if levels and t_ns < levels[-1][0]:
+            levels.clear()  # time begins anew
         if not levels or t_ns - levels[-1][0] >= DUE_NS:
             levels.append((t_ns, level_us))
             while t_ns - levels[0][0] > LONGEST_NS + NS_PER_S:

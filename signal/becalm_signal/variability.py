@@ -13,7 +13,7 @@ from becalm_protocol.units import NS_PER_S
 from becalm_signal.bounds import Z_95, of_count
 from becalm_signal.differences import IRREGULAR_SHARE, MIN_SPREAD, NEIGHBOURS, Differences, differences, outlying
 from becalm_signal.holes import Hole
-from becalm_signal.hrv import MAX_BOUND_SHARE, MIN_PAIRS, rmssd_index, why_short
+from becalm_signal.hrv import MAX_BOUND_SHARE, MAX_EARLY_SHARE, MAX_EARLY_SHARE_ABOUT, MIN_PAIRS, rmssd_index, why_short
 from becalm_signal.intervals import Interval, jitter_ms, newest_ns
 from becalm_signal.packet_clock import CRYSTAL_SD
 
@@ -151,20 +151,23 @@ def _pnn50(found: Differences, told: _Spread, window: Sequence[Interval]) -> Ind
     share = (beyond + 1.0) / (n + 2.0)
     doubted = sum(abs(step) > PNN50_MS for hole in found.holes for step in hole.doubted_steps_ms() if any(hole.doubted))
     doubted += sum(hole.n_unseen(told.mean_ms) for hole in found.holes if hole.is_irregular)
-    carried = outlying(_carried(window)) / n
     missing = NEIGHBOURS * math.sqrt(left_out * share * (1.0 - share))
     bound_pct = 100.0 * (
-        math.hypot(of_count(math.sqrt(near)) / n, Z_95 * missing / (n + left_out), carried) + doubted / (n + left_out)
+        math.hypot(of_count(math.sqrt(near)) / n, Z_95 * missing / (n + left_out)) + doubted / (n + left_out)
     )
+    carried_pct = 100.0 * outlying(_carried(window)) / n
+    most_carried = MAX_EARLY_SHARE_ABOUT if found.has_early else MAX_EARLY_SHARE
     value_pct = 100.0 * beyond / n
+    if carried_pct > max(MAX_PNN50_BOUND_PCT, most_carried * value_pct):
+        return Index(reason=Reason.TOO_MANY_ARTEFACTS)
     if bound_pct > max(MAX_PNN50_BOUND_PCT, MAX_BOUND_SHARE * value_pct):
-        return Index(reason=Reason.TOO_MANY_ARTEFACTS if left_out or carried else Reason.NOISY)
-    return Index(value=value_pct, bound=bound_pct, sample_ns=told.sample_ns)
+        return Index(reason=Reason.TOO_MANY_ARTEFACTS if left_out else Reason.NOISY)
+    return Index(value=value_pct, bound=math.hypot(bound_pct, carried_pct), sample_ns=told.sample_ns)
 
 
 def _carried(window: Sequence[Interval]) -> list[int]:
     """Return how many differences each beat that may be early has carried across the limit."""
-    carried: list[int] = []
+    carried = [0] if window[0].early_ms > 0.0 else []
     for before, rr in pairwise(window):
         if rr.early_ms > 0.0:
             carried.append(0)

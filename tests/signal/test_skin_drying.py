@@ -42,3 +42,10 @@ def test_no_more_is_taken_for_drying_than_electrodes_can_lose() -> None:
 def test_electrodes_dry_on_where_nothing_is_measured() -> None:
     told_us = dried_us(lambda t_s: 5.0 * (1.0 - 0.15 * t_s / 90.0), seconds=90, hidden=range(30, 70))
     assert told_us[-1] == pytest.approx(5.0 * 0.15, rel=0.25)
+
+
+def test_time_that_runs_back_takes_nothing_away() -> None:
+    watch = DryingWatch()
+    for t_s in range(150, 0, -10):
+        assert watch.step(ns_from_s(float(t_s)), 5.0 - 0.01 * t_s) >= 0.0
+    assert watch.step(ns_from_s(15.0), 4.5) > 0.0
