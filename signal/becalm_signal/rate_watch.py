@@ -13,6 +13,8 @@ N_STEPS = 5
 ALIKE = 2.0
 # Within this share the label is right, and the clock learns the rest.
 LEAST_SHARE = 0.05
+# No sensor is this much quicker than its label; what comes quicker are arrivals that jump.
+MOST_QUICKER = -0.98
 # Quickest packets so far apart tell that it is; so many steps that it may not be.
 CONFIRMING_NS = 1_500 * NS_PER_MS
 N_DOUBTING = 3
@@ -59,6 +61,8 @@ class RateWatch:
         by what share samples take longer than the label says; 0.0 while it may be right
         """
         late_ns = received_ns - counted_ns
+        if received_ns < self._began_ns:
+            self.restart()  # arrivals begin anew
         if not self._stretches or received_ns - self._began_ns >= STRETCH_NS:
             self.is_right = self._is_right()
             share = self._share()
@@ -94,7 +98,7 @@ class RateWatch:
         last = list(self._stretches)[-1 - n_steps :]
         steps = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in pairwise(last) if b[0] > a[0]]
         sizes = [abs(step) for step in steps]
-        one_way = len(steps) == n_steps and (min(steps) > 0.0 or max(steps) < 0.0)
+        one_way = len(steps) == n_steps and (min(steps) > 0.0 or MOST_QUICKER < min(steps) <= max(steps) < 0.0)
         return one_way and min(sizes) >= LEAST_SHARE and max(sizes) <= ALIKE * min(sizes)
 
 

@@ -118,3 +118,19 @@ def test_a_doubt_about_a_rate_that_changed_lasts_until_it_is_corrected() -> None
     doubted = known_hz.index(None, 300)
     told_again = next(rate_hz for rate_hz in known_hz[doubted:] if rate_hz is not None)
     assert told_again == pytest.approx(104.0, rel=0.02)
+
+
+def test_arrivals_that_begin_anew_earlier_are_heard() -> None:
+    watch = RateWatch()
+    for n in range(1, 8):
+        watch.feed(n * 0.25 * S, round((4_000.0 + 0.25 * n) * S))
+    assert not watch.is_right
+    for n in range(8, 40):
+        assert watch.feed(n * 0.25 * S, round((400.0 + 0.25 * n) * S)) == 0.0
+    assert watch.is_right
+
+
+def test_arrivals_that_jump_to_and_fro_are_no_rate() -> None:
+    watch = RateWatch()
+    shares = [watch.feed(n * 0.25 * S, round((100.0 + (0.5 * n if n % 2 else -0.25 * n)) * S)) for n in range(80)]
+    assert min(shares) > -0.98
