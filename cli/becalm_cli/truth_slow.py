@@ -37,12 +37,12 @@ def slow_index(truth: Truth, name: str, t_ns: int, *, tick_ns: int) -> float | N
         return rsa_ms(truth, t_ns)
     if name in {"lf_ms2", "hf_ms2", "lf_hf"}:
         since_ns = tick_ns - tick_ns % LONG_RENEWED_NS - BANDS_S * NS_PER_S
-        return powers(_beats(truth, since_ns, t_ns)).get(name)
+        return powers(_beats(truth, since_ns, t_ns + BEAT_NS)).get(name)
     window = "_300s" if "_300s" in name else ""
     if name != LIVE:  # told again until it is renewed
         tick_ns -= tick_ns % (LONG_RENEWED_NS if window else MINUTE_RENEWED_NS)
     since_ns = tick_ns - WINDOW_S[window] * NS_PER_S
-    found = variability(_beats(truth, since_ns, t_ns), window_s=WINDOW_S[window])
+    found = variability(_beats(truth, since_ns, t_ns + BEAT_NS), window_s=WINDOW_S[window])
     return found.get(name.replace(window, "") if window else name)
 
 
@@ -51,7 +51,7 @@ def variability(beats: Sequence[HeartBeat], *, window_s: float) -> dict[str, flo
 
     An interval counts when neither of its ends is an early beat; a pair when both its intervals count.
     """
-    accepted = [beat.kind not in EARLY and before.kind not in EARLY for before, beat in itertools.pairwise(beats)]
+    accepted = _accepted(beats)
     rr_ms = [1000.0 * beat.rr_s for beat in beats[1:]]
     told_ms = [rr for rr, counts in zip(rr_ms, accepted, strict=True) if counts]
     steps_ms = [rr_ms[i + 1] - rr_ms[i] for i, both in enumerate(itertools.pairwise(accepted)) if all(both)]
@@ -103,7 +103,7 @@ def rsa_ms(truth: Truth, t_ns: int) -> float | None:
     inhale_ns = truth.inhale_ns[: bisect_right(truth.inhale_ns, t_ns + TURN_NS)][-N_RSA_BREATHS - 1 :]
     swings_ms = []
     for start_ns, end_ns in itertools.pairwise(inhale_ns):
-        breath = _beats(truth, start_ns, end_ns - BEAT_NS)
+        breath = _beats(truth, start_ns, end_ns)
         rr_ms = [1000.0 * beat.rr_s for beat in _sound(breath)]
         if len(rr_ms) >= MIN_BEATS_OF_BREATH:
             swings_ms.append(max(rr_ms) - min(rr_ms))
@@ -114,16 +114,21 @@ def _sum(a: Sequence[float], b: Sequence[float]) -> float:
     return math.fsum(map(mul, a, b))
 
 
-def _beats(truth: Truth, since_ns: int, t_ns: int) -> Sequence[HeartBeat]:
+def _beats(truth: Truth, since_ns: int, until_ns: int) -> Sequence[HeartBeat]:
     """Return the beats whose intervals ended within, after the one that the first of them began with."""
     first = bisect_right(truth.beats, since_ns, key=_when)
-    last = bisect_right(truth.beats, t_ns + BEAT_NS, key=_when)
+    last = bisect_right(truth.beats, until_ns, key=_when)
     return truth.beats[max(0, first - 1) : last]
 
 
 def _sound(beats: Sequence[HeartBeat]) -> list[HeartBeat]:
     """Return those that end an interval between two beats that were not early."""
-    return [beat for before, beat in itertools.pairwise(beats) if beat.kind not in EARLY and before.kind not in EARLY]
+    return list(itertools.compress(beats[1:], _accepted(beats)))
+
+
+def _accepted(beats: Sequence[HeartBeat]) -> list[bool]:
+    """Return of each interval whether neither of its ends is an early beat."""
+    return [beat.kind not in EARLY and before.kind not in EARLY for before, beat in itertools.pairwise(beats)]
 
 
 def _when(beat: HeartBeat) -> int:
