@@ -127,7 +127,8 @@ class SkinStage:
         clean_us = level.step(sample)
         told = self._responses.step(clean_us, raw=sample, noise_us=level.noise_us, raw_noise_us=level.raw_noise_us)
         out: list[Output] = [self._tell(each, clock=clock, emitted_ns=emitted_ns) for each in told] if told else []
-        if (self._n - self._base) % self._n_level == self._n_level - 1:
+        since = self._n - self._base + 1
+        if since % self._n_level == 0:
             told_level = level.told()
             out.append(
                 SkinLevel(
@@ -137,6 +138,7 @@ class SkinStage:
                     bound_us=told_level.bound_us,
                     dried_us=self._drying.step(emitted_ns, told_level.level_us),
                     sees_responses=NOISE_SDS * level.noise_us <= MIN_AMPLITUDE_US,
+                    is_first=since == self._n_level,
                 )
             )
         return out

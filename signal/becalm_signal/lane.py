@@ -17,6 +17,9 @@ MAX_BRIDGE_NS = 150 * NS_PER_MS
 # A chest takes 2 to 15 s for a breath: a line over a second moves a turn by half of that at most, which shows as uneven
 # breaths, and so in the bound of their rate.
 MAX_BREATH_BRIDGE_NS = NS_PER_S
+# Sweat takes half a second and more to rise (Boucsein 2012): its line over less than that is straight. A jerk within is
+# still there in half a second, as no rise of the skin is; and 4 Hz may lose a sample.
+MAX_SKIN_BRIDGE_NS = 300 * NS_PER_MS
 OF_CHEST = frozenset(
     {
         SignalKind.RESPIRATION,
@@ -42,7 +45,9 @@ def bridge_ns(kind: SignalKind) -> int:
     -------
     in ns, of what is missing between two samples
     """
-    return MAX_BREATH_BRIDGE_NS if kind in OF_CHEST else MAX_BRIDGE_NS
+    if kind in OF_CHEST:
+        return MAX_BREATH_BRIDGE_NS
+    return MAX_SKIN_BRIDGE_NS if kind is SignalKind.SKIN_CONDUCTANCE else MAX_BRIDGE_NS
 
 
 class Lane:
@@ -50,7 +55,8 @@ class Lane:
 
     Notes
     -----
-    Delay: none but that of its stage. Warm-up: none. Holes up to 150 ms (belt and tilt of a chest: 1 s) are bridged.
+    Delay: none but that of its stage. Warm-up: none. Holes up to 150 ms are bridged (skin: 0.3 s; belt and tilt of a
+    chest: 1 s).
 
     References
     ----------

@@ -12,8 +12,6 @@ from becalm_signal.stage import STALE_NS, SkinLevel
 WINDOW_NS = 60 * NS_PER_S
 # Shorter windows are scaled to a minute only from here on: one response in 10 s says nothing.
 LEAST_SEEN_NS = 30 * NS_PER_S
-# Levels come some two times a second; a longer pause was not seen.
-LONGEST_STEP_NS = NS_PER_S
 MAX_LEVELS = 640
 # Of ten responses one or two are missed or merged with their neighbour, and one is made up (virtual people).
 WRONG_SHARE = 0.3
@@ -56,7 +54,7 @@ class SkinBoard:
                 self._began_ns = event.emitted_ns
             elif event.sees_responses:
                 step_ns = event.emitted_ns - self._level.emitted_ns
-                self._see(event.emitted_ns, step_ns if step_ns <= LONGEST_STEP_NS else -LOST_AT_BREAK_NS)
+                self._see(event.emitted_ns, -LOST_AT_BREAK_NS if event.is_first else step_ns)
             self._level = event
             bound_us = event.bound_us + event.dried_us
             self._told = Index(value=event.level_us, bound=bound_us, sample_ns=event.t_ns)

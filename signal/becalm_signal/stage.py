@@ -36,6 +36,8 @@ class SkinLevel:
     """How much higher the skin itself may be, if the electrodes dry."""
     sees_responses: bool
     """The noise is small enough to tell the smallest response from it."""
+    is_first: bool
+    """Nothing before it belongs to it: a response that was under way is lost."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from becalm_protocol.derived import Derived, Metrics, Reason, SignalQuality
+from becalm_protocol.derived import Derived, Metrics, Reason, SignalQuality, SkinResponse
 from becalm_protocol.events import Gap, GapReason, SampleBlock, SignalKind
 from becalm_protocol.handshake import Waveform
 from becalm_signal.fingerprint import events_sha256
@@ -76,8 +76,7 @@ def test_a_sample_that_is_no_number_is_bridged_where_one_that_is_missing_is(
     derived = run_events([track.info], blocks)
     assert events_sha256(derived) == events_sha256(run_events([track.info], without(blocks)))
     qualities = [event for event in derived if isinstance(event, SignalQuality) and event.t_ns > 20 * NS]
-    if kind is not SignalKind.SKIN_CONDUCTANCE:  # one sample of 8 Hz is no short hole
-        assert all(event.reason is not Reason.SENSOR_LOST for event in qualities)
+    assert all(event.reason is not Reason.SENSOR_LOST for event in qualities)
 
 
 INDICES = {
@@ -88,7 +87,7 @@ INDICES = {
 
 
 @pytest.mark.parametrize("kind", INDICES)
-@pytest.mark.parametrize("hole_s", [0.3, 2.0, 12.0])
+@pytest.mark.parametrize("hole_s", [0.4, 2.0, 12.0])
 @pytest.mark.parametrize("number", NO_NUMBERS)
 def test_a_long_run_of_no_numbers_is_told_of_at_once_and_recovered_from(
     tracks: Any, cut_blocks: Any, run_events: Any, kind: SignalKind, hole_s: float, number: float
@@ -99,12 +98,48 @@ def test_a_long_run_of_no_numbers_is_told_of_at_once_and_recovered_from(
     derived: list[Derived] = run_events([track.info], cut_blocks(spoilt, [13] * len(spoilt.counts)))
     told = [event for event in derived if isinstance(event, SignalQuality) and event.t_ns > 20 * NS]
     assert (told[0].reason, told[-1].reason) == (Reason.SENSOR_LOST, None)
-    assert AT_S * NS - 10**8 <= told[0].t_ns <= told[0].emitted_ns <= AT_S * NS + NS // 4
+    assert AT_S * NS - 10**8 <= told[0].t_ns <= told[0].emitted_ns <= AT_S * NS + 4 * NS // 10
     back_ns = round((AT_S + hole_s + 5.0) * NS)
     ticks = [(event.t_ns, getattr(event, INDICES[kind])) for event in derived if isinstance(event, Metrics)]
     assert next(index.value for t_ns, index in ticks if t_ns >= back_ns) is not None
     if hole_s > 5.0:
         assert all(index.value is None for t_ns, index in ticks if (AT_S + 4) * NS < t_ns < (AT_S + hole_s) * NS)
+
+
+@pytest.mark.parametrize("rate_hz", [4.0, 8.0, 32.0])
+@pytest.mark.parametrize("every", [2, 3, 7])
+def test_skin_that_loses_single_samples_all_the_time_is_told_as_if_it_had_lost_none(
+    make_track: Any, cut_blocks: Any, run_events: Any, rate_hz: float, every: int
+) -> None:
+    t_s = np.arange(round(100 * rate_hz)) / rate_hz
+    onsets_s = (30.0, 45.0, 70.0)
+    since_s = [np.clip(t_s - onset_s, 0.0, None) for onset_s in onsets_s]
+    true_us = 5.0 + sum(0.4 * (np.exp(-since / 4.0) - np.exp(-since / 0.8)) for since in since_s)
+    noise_us = np.random.default_rng(6).normal(0.0, 0.002, len(t_s))
+    whole = make_track(true_us + noise_us, kind=SignalKind.SKIN_CONDUCTANCE, rate_hz=rate_hz)
+    counts = [math.nan if at % every == 1 else count for at, count in enumerate(whole.counts)]
+    derived = run_events([whole.info], cut_blocks(replace(whole, counts=counts), [9] * len(counts)))
+    found_s = [event.onset_ns / NS for event in derived if isinstance(event, SkinResponse)]
+    assert found_s == pytest.approx(onsets_s, abs=0.7)
+    of_whole = run_events([whole.info], cut_blocks(whole, [9] * len(counts)))
+    levels_us, true_levels_us = (
+        [event.scl_us.value for event in told if isinstance(event, Metrics) and 5 * NS < event.t_ns < 99 * NS]
+        for told in (derived, of_whole)
+    )
+    assert levels_us == pytest.approx(true_levels_us, abs=0.01)
+
+
+def test_responses_are_not_counted_where_skin_breaks_off_all_the_time(
+    make_track: Any, cut_blocks: Any, run_events: Any
+) -> None:
+    """Half a second is lost in every two: the level is told, but no response lasts from one hole to the next."""
+    skin = 5.0 + np.random.default_rng(6).normal(0.0, 0.002, 100 * 8)
+    track = make_track(skin, kind=SignalKind.SKIN_CONDUCTANCE, rate_hz=8.0)
+    counts = [math.nan if at % 16 < 4 else count for at, count in enumerate(track.counts)]
+    derived = run_events([track.info], cut_blocks(replace(track, counts=counts), [4] * len(counts)))
+    ticks = [event for event in derived if isinstance(event, Metrics)]
+    assert ticks[-1].scl_us.value == pytest.approx(5.0, abs=0.1)
+    assert all(tick.scr_per_min.value is None for tick in ticks)
 
 
 @pytest.mark.parametrize("breaths_bpm", [4.0, 8.0, 14.0, 30.0])

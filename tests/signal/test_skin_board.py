@@ -9,9 +9,15 @@ from becalm_signal.stage import SkinLevel
 STEP_NS = 250_000_000
 
 
-def level(t_ns: int, *, sees_responses: bool = True) -> SkinLevel:
+def level(t_ns: int, *, sees_responses: bool = True, is_first: bool = False, dried_us: float = 0.0) -> SkinLevel:
     return SkinLevel(
-        t_ns=t_ns, emitted_ns=t_ns, level_us=5.0, bound_us=0.1, dried_us=0.0, sees_responses=sees_responses
+        t_ns=t_ns - 2_700_000_000,
+        emitted_ns=t_ns,
+        level_us=5.0,
+        bound_us=0.1,
+        dried_us=dried_us,
+        sees_responses=sees_responses,
+        is_first=is_first,
     )
 
 
@@ -20,9 +26,10 @@ def response(peak_s: float) -> SkinResponse:
     return SkinResponse(onset_ns=peak_ns - 1_000_000_000, peak_ns=peak_ns, emitted_ns=peak_ns, amplitude_us=0.2)
 
 
-def watch(board: SkinBoard, begin_s: int, end_s: int, *, sees_responses: bool = True) -> int:
-    for t_ns in range(begin_s * 10**9, end_s * 10**9, STEP_NS):
-        board.apply(level(t_ns, sees_responses=sees_responses))
+def watch(board: SkinBoard, begin_s: int, end_s: int, *, sees_responses: bool = True, is_broken: bool = False) -> int:
+    begin_ns = begin_s * 10**9
+    for t_ns in range(begin_ns, end_s * 10**9, STEP_NS):
+        board.apply(level(t_ns, sees_responses=sees_responses, is_first=is_broken and t_ns == begin_ns))
     return end_s * 10**9
 
 
@@ -65,7 +72,7 @@ def test_time_that_was_not_seen_widens_the_bound_and_is_left_out() -> None:
 def test_what_hides_responses_may_rouse_as_well() -> None:
     board = SkinBoard()
     watch(board, 0, 60)
-    now_ns = watch(board, 80, 100)  # three responses were hidden from 60 to 80 s, none was seen
+    now_ns = watch(board, 80, 100, is_broken=True)  # three responses were hidden from 60 to 80 s, none was seen
     told = board.response_rate(now_ns)
     assert told.value == 0.0
     assert told.bound is not None
@@ -77,7 +84,7 @@ def test_the_moments_before_a_break_are_not_seen() -> None:
     for board in (whole, broken):
         board.apply(response(50.0))
     watch(broken, 0, 60)
-    now_ns = watch(broken, 62, 80)
+    now_ns = watch(broken, 62, 80, is_broken=True)
     watch(whole, 0, 80)
     assert whole.response_rate(now_ns).value == pytest.approx(1.0, rel=0.01)
     assert broken.response_rate(now_ns).value == pytest.approx(60.0 / 56.25, rel=0.01)
@@ -94,9 +101,7 @@ def test_noise_withholds_the_rate_alone_and_silence_both() -> None:
 
 def test_the_doubt_about_electrodes_is_in_what_is_shown_but_not_in_what_arousal_weighs() -> None:
     board = SkinBoard()
-    board.apply(
-        SkinLevel(t_ns=7_300_000_000, emitted_ns=10**10, level_us=5.0, bound_us=0.1, dried_us=0.4, sees_responses=True)
-    )
+    board.apply(level(10**10, dried_us=0.4))
     told, weighed = board.level(10**10), board.reading()
     assert told.bound == pytest.approx(0.5)
     assert told.sample_ns == 7_300_000_000
