@@ -19,6 +19,8 @@ BEND_TAU_S = 1.5
 USUAL_TAU_S = 60.0
 ROUGH, SMOOTH = 0.3, 0.15
 SUDDEN, OVER = 3.0, 2.0
+# Where movement may have become usual (below), and it moves again: such a bend leaves no breath to be seen.
+DROWNED, HALF_DROWNED = 0.6, 0.4
 # A sharper bend says no more than this one, and would be remembered for as long as a rail is far away.
 MOST = 2.0
 # One bend says nothing of what is usual.
@@ -109,6 +111,8 @@ class MotionWatch:
         self._usual = OnePole(tau_s=USUAL_TAU_S, rate_hz=rate_hz)
         self._lasting = OnePole(tau_s=LASTING_TAU_S, rate_hz=rate_hz)
         self._n_bent = self._n_moving = 0
+        self._was_long = False
+        """Whether it has moved for so long that movement may have become what is usual."""
         self._swing = 0.0
         """The usual swing before the body moved: that of rails and of movement itself is no breath."""
         self.is_moving = False
@@ -154,9 +158,11 @@ class MotionWatch:
         usual = bend if self._usual.value is None else self._usual.value
         sudden = SUDDEN * usual
         if self.is_moving:
-            self.is_moving = bend > SMOOTH * swing and bend > OVER * usual
+            drowns = self._was_long and bend > HALF_DROWNED * swing
+            self.is_moving = bend > SMOOTH * swing and (bend > OVER * usual or drowns)
         else:
-            self.is_moving = bend > sudden and 0.0 < ROUGH * swing < bend
+            drowns = self._was_long and bend > DROWNED * swing
+            self.is_moving = 0.0 < ROUGH * swing < bend and (bend > sudden or drowns)
         if sharp > 0.0 and not self.is_moving:  # a sensor that rests on one value says nothing of what is usual
             self._usual.step(sudden if sudden < bend else bend)  # the jerk of a rail is not usual for minutes
         return self.is_moving
@@ -170,6 +176,7 @@ class MotionWatch:
         self.restart()
         self._usual.reset()
         self._n_bent = 0
+        self._was_long = True
 
 
 class JumpWatch:

@@ -57,6 +57,18 @@ def test_what_lasts_is_movement_only_where_it_hides_breath() -> None:
         assert told[25 * 105 :].all() if is_movement else not told[25 * 105 :].any()
 
 
+def test_who_moves_again_after_movement_became_usual_is_moving() -> None:
+    rng = np.random.default_rng(5)
+    t_s = np.arange(25 * 145) / 25.0
+    moves = ((t_s > 60.0) & (t_s < 120.0)) | (t_s > 125.0)
+    size = np.where(t_s < 120.0, 0.35, 0.9)
+    shown = np.sin(2 * np.pi * 0.25 * t_s) + rng.normal(0.0, 0.01, len(t_s)) + moves * rng.normal(0.0, size)
+    watch = MotionWatch(25.0)
+    told = np.array([watch.step(float(x), swing=2.0) for x in shown])
+    assert not told[25 * 105 : 25 * 125].any()
+    assert told[25 * 130 :].all()
+
+
 def jumps_s(samples: list[float], *, rate_hz: float, swing: float) -> list[float]:
     watch = JumpWatch(rate_hz)
     found = []
