@@ -3,7 +3,7 @@
 import math
 from collections import deque
 
-from becalm_protocol.derived import Breath, BreathPause, BreathTurn, Index, Reason
+from becalm_protocol.derived import Breath, BreathPause, BreathPhase, BreathTurn, Index, Reason
 from becalm_protocol.events import SignalKind
 from becalm_protocol.limits import MAX_SESSION_NS
 from becalm_protocol.units import NS_PER_S
@@ -18,6 +18,8 @@ LAG_S = {SignalKind.ECG: 12.0, SignalKind.RR: 16.0}
 # Breaths that change their length at once (a pacer begins) are still breaths; a bound as large as the rate is none.
 MAX_BOUND_SHARE, MAX_HALVES_BOUND_SHARE = 1.0, 0.6
 UNEVEN = 2.5
+# A breath that ends so much earlier than another begins is not the one before it.
+MAX_APART_NS = NS_PER_S // 10
 # A turn is placed to this share of a breath (virtual people at rest: half within 0.01, 95 % within 0.04).
 TURN_SD_SHARE = 0.02
 # What a heart tells is within this share of the true rate in 95 % of windows (BIDMC; intervals alone: virtual people).
@@ -41,6 +43,10 @@ class BreathWindow:
         self._lag_s = LAG_S.get(source, 0.0)
         self._periods_s: deque[float] = deque(maxlen=N_IRREGULARITY)
         self._end_ns: int | None = None
+        self._begun_ns: int | None = None
+        """Begin of the newest inhalation: where no breath ended, what came before is not of those that come."""
+        self._is_new = True
+        """Whether something came since all was summed up."""
         self.newest_ns: int | None = None
         """Time of the newest turn."""
         self.kind = source
@@ -48,7 +54,6 @@ class BreathWindow:
         self._bad_ns = -MAX_SESSION_NS
         """The newest moment at which the signal was bad: a turn before it may be none."""
         self._held = False
-        self._sum_up()
 
     def apply(self, event: BreathEvent) -> None:
         """Take a turn, a breath or a pause."""
@@ -60,15 +65,17 @@ class BreathWindow:
             return
         if isinstance(event, BreathTurn):
             self.newest_ns = event.t_ns
+            if event.phase is BreathPhase.IN:
+                self._begun_ns = event.t_ns
             if event.t_ns > self._bad_ns:
                 self._halves.turn(event)
         else:
             self._append(event)
-        self._sum_up()
+        self._is_new = True
 
     def _append(self, event: Breath) -> None:
         period_s = 60.0 / event.breathing_rate_bpm
-        if self._end_ns is not None and abs(event.t_ns - self._end_ns) > NS_PER_S // 10:
+        if self._end_ns is not None and abs(event.t_ns - self._end_ns) > MAX_APART_NS:
             self._periods_s.clear()  # breaths that do not follow on each other
         self._periods_s.append(period_s)
         self._held = False
@@ -79,7 +86,7 @@ class BreathWindow:
         self._halves.forget()
         self._bad_ns = self._bad_ns if now_ns is None else now_ns
         self._periods_s.clear()
-        self._sum_up()
+        self._is_new = True
 
     def lose(self) -> None:
         """There were breaths too small to be told: what is usual is none of them, either."""
@@ -88,6 +95,7 @@ class BreathWindow:
 
     def still_for_ns(self, now_ns: int) -> int | None:
         """Return how long ago the last turn was, beyond what a breath may take and the source's own lag."""
+        self._sum_up()
         if self.newest_ns is None:
             return None
         return now_ns - self.newest_ns - self._allowed_ns
@@ -95,7 +103,7 @@ class BreathWindow:
     def breathes(self, now_ns: int) -> bool:
         """Whether there are breaths enough for a rate, and no hold."""
         still_ns = self.still_for_ns(now_ns)
-        return still_ns is not None and still_ns <= 0 and len(self._periods_s) >= N_BREATHS
+        return still_ns is not None and still_ns <= 0 and len(self._last_s) == N_BREATHS
 
     def rate(self, now_ns: int) -> Index:
         """Return the rate of the last three breaths in 1/min.
@@ -112,15 +120,22 @@ class BreathWindow:
 
     def irregularity(self) -> Reading | None:
         """Return the coefficient of variation of the last six breaths."""
+        self._sum_up()
         return self._irregularity
 
     # ----------------------------------------------------------------- what changes with a breath and not with a tick
     def _sum_up(self) -> None:
-        last = list(self._periods_s)[-N_BREATHS:]
+        if not self._is_new:
+            return
+        self._is_new = False
+        begun_ns, end_ns = self._begun_ns, self._end_ns
+        is_torn = begun_ns is not None and end_ns is not None and begun_ns > end_ns + MAX_APART_NS
+        periods_s = [] if is_torn else list(self._periods_s)
+        self._last_s = last = periods_s[-N_BREATHS:]
         mean_s = sum(last) / len(last) if last else 0.0
         self._allowed_ns = round((max(HOLD_S, HOLD_BREATHS * mean_s) + self._lag_s) * NS_PER_S)
         self._rate = self._rate_of(last, mean_s=mean_s)
-        self._irregularity = self._irregularity_of(self._periods_s)
+        self._irregularity = Reading(*variation(periods_s)) if len(periods_s) == N_IRREGULARITY else None
 
     def _rate_of(self, last: list[float], *, mean_s: float) -> Index:
         if len(last) < N_BREATHS:
@@ -141,9 +156,3 @@ class BreathWindow:
             return Index(reason=Reason.NO_BREATH if self._held else Reason.WARMING_UP)
         rate_bpm = 60.0 / length.s
         return Index(value=rate_bpm, bound=rate_bpm * length.error_s / length.s, sample_ns=self.newest_ns)
-
-    @staticmethod
-    def _irregularity_of(periods: deque[float]) -> Reading | None:
-        if len(periods) < N_IRREGULARITY:
-            return None
-        return Reading(*variation(periods))
