@@ -4,12 +4,12 @@ Every time is session time (`t_ns`: nanoseconds since the session began, on the 
 says otherwise. `sensor_ns` is the sensor's own clock, never corrected here.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar, dataclass_transform
 
 from becalm_protocol import limits
+from becalm_protocol.slots import set_by_slot
 
 T = TypeVar("T")
 
@@ -17,8 +17,7 @@ T = TypeVar("T")
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def value(cls: type[T]) -> type[T]:
     """Make a frozen, slotted, keyword-only dataclass: the one shape of every event and message."""
-    make: Callable[[type[T]], type[T]] = dataclass(frozen=True, slots=True, kw_only=True)
-    return make(cls)
+    return set_by_slot(dataclass(frozen=True, slots=True, kw_only=True)(cls))
 
 
 def require(condition: bool, field: str, expected: str, got: object) -> None:
