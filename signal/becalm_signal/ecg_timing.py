@@ -95,12 +95,11 @@ class TimingWatch:
     def _course(self, at: float) -> list[float]:
         """Return the smoothed samples around a place, without their straight line, of length 1."""
         whole = math.floor(at)
-        here, there = 1.0 - (at - whole), at - whole
-        taps = [there * a + here * b for a, b in pairwise([0.0, *self._taps, 0.0])]
         ahead = self._step * self._reach + len(self._taps) // 2
         part = self._recent.between(whole - ahead, whole + ahead + 2)
         part += [0.0] * (2 * ahead + 2 - len(part))
-        return self._leveller.course(weighed(part, taps)[:: self._step])
+        smooth, share = weighed(part, self._taps), at - whole
+        return self._leveller.course([a + share * (b - a) for a, b in pairwise(smooth)][:: self._step])
 
 
 def _weight(shape: _Shape) -> float:

@@ -40,8 +40,8 @@ class Energy:
         self._band: list[float] = []
         self._slopes = [0.0] * self._n_box
         self._energy = 0.0
-        self._n_left = self._n_box
-        """How many samples are left until the box is summed afresh."""
+        self._n_afresh = self._n_left = round(rate_hz)
+        """How many samples are left until the box is summed afresh, once a second."""
 
     def run(self, samples: Sequence[float]) -> tuple[list[float], list[float]]:
         """Take samples.
@@ -65,7 +65,7 @@ class Energy:
             if n_left:
                 energy += slope - oldest
             else:  # afresh: a running sum drifts by rounding and would remember its start
-                energy, n_left = sum(slopes[-self._n_box :]), self._n_box
+                energy, n_left = sum(slopes[-self._n_box :]), self._n_afresh
             energies.append(energy)
         self._band, self._energy, self._n_left = band[len(passed) :], energy, n_left
         self._slopes = slopes[len(passed) :]

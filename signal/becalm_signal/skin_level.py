@@ -9,6 +9,7 @@ import math
 from collections import deque
 from dataclasses import dataclass
 from itertools import islice
+from operator import mul
 
 from becalm_signal.bounds import Z_95
 from becalm_signal.filters import OnePole, low_pass
@@ -74,6 +75,9 @@ class SkinLevelFilter:
         self._keep = math.exp(-1.0 / (LEVEL_TAU_S * rate_hz))
         self._n_second = max(1, round(rate_hz))
         self._n_age = round(LEVEL_AGE_S * rate_hz)
+        n_past = self._n_age + HINDSIGHT_S * self._n_second
+        self._weights = [(1.0 - self._keep) * self._keep**n for n in range(n_past - 1, -1, -1)]
+        """Of what came since a moment, the newest first, if as much has come as is kept: the end of them for less."""
         # A second-order Butterworth low-pass passes 1.11 times its cutoff of white noise.
         self._white_share = min(1.0, math.sqrt(2.22 * CLEAN_HZ / rate_hz))
         self._errors_us: deque[float] = deque(maxlen=ERRORS_S)
@@ -90,7 +94,7 @@ class SkinLevelFilter:
         """How far from it the level has been since."""
         self._clean = low_pass(CLEAN_HZ, rate_hz=self._rate_hz)
         self._slow = OnePole(tau_s=LEVEL_TAU_S, rate_hz=self._rate_hz)
-        self._past: deque[float] = deque(maxlen=self._n_age + HINDSIGHT_S * self._n_second + 1)
+        self._past: deque[float] = deque(maxlen=len(self._weights) + 1)
         self._told_us: deque[float] = deque(maxlen=HINDSIGHT_S + 1)
         self._raw: deque[float] = deque(maxlen=3)
         self._bends: deque[float] = deque(maxlen=max(LEAST_NOISE, round(NOISE_S * self._rate_hz)))
@@ -146,12 +150,11 @@ class SkinLevelFilter:
 
     def _seen_from(self, n_later: int) -> float:
         """Return the level of so many samples ago: smoothed backwards over what came since."""
-        keep, take = self._keep, 1.0 - self._keep
         # As if the cleaned signal went on where it is, smoothed both ways.
-        smooth = (self.clean_us + self.slow_us) / 2.0
-        for slow_us in islice(reversed(self._past), 1, n_later + 1):
-            smooth = keep * smooth + take * slow_us
-        return smooth
+        ahead_us = (self.clean_us + self.slow_us) / 2.0
+        weights = self._weights[len(self._weights) - n_later :]
+        behind_us: float = sum(map(mul, weights, islice(reversed(self._past), 1, None)))
+        return self._keep**n_later * ahead_us + behind_us
 
     def _learn_noise(self) -> None:
         if len(self._bends) >= FIRST_NOISE:
