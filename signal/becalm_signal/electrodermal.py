@@ -67,16 +67,16 @@ class SkinStage:
         self._decimator.reset()
         self._contact.restart()
         self._jerks.restart()
-        self._begin_filters(base=0)
+        self._begin_filters(base=0, has_moved=False)
         self._origin: int | None = None
         self._next = 0
         self._waiting: list[float] = []
         """In uS, from position `_next` on: no whole piece yet."""
         self._n = -1
 
-    def _begin_filters(self, *, base: int) -> None:
+    def _begin_filters(self, *, base: int, has_moved: bool) -> None:
         self._level.restart()
-        self._responses.restart()
+        self._responses.restart(has_moved=has_moved)
         self._base = base
 
     def feed(self, samples: Sequence[float], *, first: int, clock: StreamClock) -> list[Output]:
@@ -119,7 +119,7 @@ class SkinStage:
 
     def _change(self, reason: Reason | None, *, t_ns: int, emitted_ns: int) -> list[Output]:
         if reason is None:
-            self._begin_filters(base=self._n + 1)
+            self._begin_filters(base=self._n + 1, has_moved=self._quality.reason is Reason.MOTION)
         return self._quality.change(reason, t_ns=t_ns, emitted_ns=emitted_ns)
 
     def _advance(self, at: int, sample: float, *, clock: StreamClock, emitted_ns: int) -> list[Output]:

@@ -4,6 +4,7 @@ They are found in cleaned samples. Cleaning rounds the top of a quick one: where
 above it by more than noise does, they tell height and peak.
 """
 
+import math
 from collections import deque
 from dataclasses import dataclass
 
@@ -24,6 +25,9 @@ NOISE_SDS = 6.0
 TOP_SDS = 2.0
 # Cleaning rings after a jerk: a rise is there in the samples as they came, too, and higher.
 LEAST_RAW_SHARE = 0.8
+# What an electrode lost by a jerk comes back as it springs or creeps back, or a hand lets go: that is no response.
+# Twice `skin_level.CREEP_TAU_S` leaves a seventh of it, and for two of these seconds nothing is told.
+RETURN_S = 6.0
 # Later than this another response, or drift, has taken over.
 MAX_RECOVERY_S = 30.0
 MAX_PENDING = 4
@@ -62,10 +66,15 @@ class ResponseFinder:
         self._judged_after = max(1, round(JUDGED_AFTER_S * rate_hz))
         self._rises = RiseFinder(rate_hz)
         self._raw: deque[float] = deque(maxlen=self._rises.past.maxlen)
+        self._n_second = max(1, round(rate_hz))
+        self._n_return = round(RETURN_S * rate_hz)
+        self._before_us = -math.inf
+        """What the electrode showed before it moved."""
         self.restart()
 
-    def restart(self) -> None:
-        """Begin again after a gap."""
+    def restart(self, *, has_moved: bool = False) -> None:
+        """Begin again after a gap or bad contact; where the electrode moved, what rises now may be its way back."""
+        self._before_us = self._shown_us() if has_moved else -math.inf
         self._rises.restart()
         self._raw.clear()
         self._pending: deque[Rise] = deque(maxlen=MAX_PENDING)
@@ -106,11 +115,16 @@ class ResponseFinder:
             top, top_us = self._top(rise, noise_us=raw_noise_us)
             amplitude_us = top_us - rise.foot_us
             is_large = self._is_large(rise, amplitude_us=amplitude_us, noise_us=noise_us)
-            if is_large and self._is_skin(rise, y, noise_us=raw_noise_us):
+            if is_large and not self._comes_back(rise) and self._is_skin(rise, y, noise_us=raw_noise_us):
                 found = Found(rise.onset(self._rate_hz) - self._delay, top, amplitude_us)
                 out.append(found)
                 out += self._look_back(found, rise.peak, half_us=top_us - amplitude_us / 2.0)
         return out
+
+    def _shown_us(self) -> float:
+        """Return the highest of the last second, or what was shown before that if it may still come back."""
+        latest_us = max(list(self._rises.past)[-self._n_second :], default=-math.inf)
+        return max(latest_us, self._before_us) if self._rises.n < self._n_return else latest_us
 
     def _look_back(self, found: Found, peak: int, *, half_us: float) -> list[Told]:
         """Return the half recovery of a quick response, which has come by now; else wait for it."""
@@ -141,6 +155,10 @@ class ResponseFinder:
         if not MIN_RISE_S - step_s <= rise_s <= MAX_RISE_S + step_s:
             return False
         return rise.steep_us_s >= MIN_STEEPEST_US_S + rise.before_us_s
+
+    def _comes_back(self, rise: Rise) -> bool:
+        """Return whether it only brings back what the electrode lost as it moved."""
+        return rise.foot < self._n_return and rise.peak_us < self._before_us + MIN_AMPLITUDE_US
 
     def _is_skin(self, rise: Rise, y: float, *, noise_us: float) -> bool:
         """Return whether a rise came and goes as sweat does, not as an electrode or a bump of noise."""

@@ -260,6 +260,33 @@ def test_no_level_is_wrong_in_trouble_and_it_is_back_within_five_seconds(
     assert min(at_s for at_s, level in told if at_s > 28.0 and level.value is not None) <= 33.0
 
 
+@pytest.mark.parametrize("rate_hz", [4.0, 8.0, 10.0, 32.0])
+@pytest.mark.parametrize("lasts_s", [0.0, 0.5, 2.0, 5.0])
+@pytest.mark.parametrize("back_s", [0.3, 0.8])
+def test_an_electrode_that_springs_back_after_a_jerk_down_is_no_response(
+    make_track: Any, run_tracks: Any, rate_hz: float, lasts_s: float, back_s: float
+) -> None:
+    t_s = np.arange(round(150 * rate_hz)) / rate_hz
+    lost = np.zeros(len(t_s))
+    for at_s in np.arange(15.3, 140.0, 14.1):
+        lost += np.where(t_s >= at_s, np.exp(-np.clip(t_s - at_s - lasts_s, 0.0, None) / back_s), 0.0)
+    for size_us in (0.6, 2.0):
+        samples = skin(t_s, (), amplitude_us=0.0) - size_us * lost
+        derived = run_tracks(make_track(samples, kind=SignalKind.SKIN_CONDUCTANCE, rate_hz=rate_hz))
+        assert not [event for event in derived if isinstance(event, SkinResponse)]
+
+
+def test_a_response_soon_after_a_jerk_is_told_where_it_rises_above_what_was_there_before(
+    make_track: Any, run_tracks: Any
+) -> None:
+    t_s = np.arange(60 * 8) / 8.0
+    sprung = np.where(t_s >= 30.0, np.exp(-np.clip(t_s - 30.0, 0.0, None) / 0.8), 0.0)
+    samples = skin(t_s, (35.0,), amplitude_us=0.4) - sprung
+    derived = run_tracks(make_track(samples, kind=SignalKind.SKIN_CONDUCTANCE, rate_hz=8.0))
+    found_s = [event.onset_ns / 1e9 for event in derived if isinstance(event, SkinResponse)]
+    assert found_s == pytest.approx([35.0], abs=0.5)
+
+
 @pytest.mark.parametrize("rate_hz", [4.0, 8.0, 10.0])
 @pytest.mark.parametrize("lasts_s", [2.0, 6.0])
 def test_an_electrode_that_jerks_up_and_stays_is_no_response(
