@@ -17,7 +17,7 @@ NAMES = ("lf_ms2", "hf_ms2", "lf_hf", "lf_peak_hz")
 MIN_TOLD_S = 62.5
 MAX_BOUND_SHARE = 0.3
 # What no interval tells from an early beat (`hrv.py`): twice as much of a square.
-MAX_EARLY_SHARE, MAX_EARLY_SHARE_ABOUT = 0.6, 0.2
+MAX_EARLY_SHARE = 0.6
 # Edges of the bands in Hz, and how long intervals in a hole go together in them.
 LF_HZ, HF_HZ = (0.04, 0.15), (0.15, 0.4)
 LF_ALIKE_S, HF_ALIKE_S = 10.0, 4.0
@@ -74,9 +74,8 @@ class _Doubts:
         self._noise_ms2 = 2.0 * jitter_ms(told) ** 2 + sum([rr.rhythm_error_ms**2 for rr in told]) / self._n
         doubted = [rr - 1000.0 * self._mean_s for hole in found.holes for rr in hole.doubted_ms()]
         self._doubted_ms2 = sum([rr * rr for rr in doubted]) / self._n
-        early = outlying([rr.early_ms**2 for rr in told if rr.early_ms > 0.0])
+        early = outlying([rr.early_ms**2 for rr in told if rr.early_ms > 0.0], has_early=found.has_early)
         self._early_ms2 = early / self._n + found.unseen / 2.0
-        self._most_early = MAX_EARLY_SHARE_ABOUT if found.has_early else MAX_EARLY_SHARE
         self._missing_s = [hole.length_ms / 1000.0 for hole in found.holes]
         # At its beginning a window is only shorter: nothing leaks.
         inside = [hole for hole in found.holes if hole.before_ms is not None or hole.inside_ms]
@@ -97,7 +96,7 @@ class _Doubts:
         early_ms2 = self._early_ms2 * white + Z_95 * self._beside_ms2(power_ms2, self._early_ms2)
         if bound_ms2 > MAX_BOUND_SHARE * power_ms2:
             return Index(reason=Reason.TOO_MANY_ARTEFACTS if self._missing_s else Reason.NOISY)
-        if early_ms2 > self._most_early * power_ms2:
+        if early_ms2 > MAX_EARLY_SHARE * power_ms2:
             return Index(reason=Reason.TOO_MANY_ARTEFACTS)
         return Index(value=power_ms2, bound=math.hypot(bound_ms2, early_ms2), sample_ns=self._sample_ns)
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from becalm_signal.bounds import Z_95, moments
+from becalm_signal.early import STANDING_OUT
 from becalm_signal.holes import Hole, holes
 from becalm_signal.intervals import Interval
 
@@ -33,15 +34,15 @@ MIN_SPREAD = math.sqrt(2.0)
 # heart is moved by much of what moves electrodes.
 MIN_STRETCHES = 12
 NOT_AT_RANDOM = 1.4
-# Early beats are about where one is sure, or more than so many in a hundred intervals may be early: swings alone make
-# one in 200 look so, of those that stand out by a fifth more than what may.
+# Early beats are about where they stood out before, one is sure, or more than so many in a hundred intervals may be
+# early: swings alone make one in 200 look so, of those that stand out by a fifth more than what may.
 MANY_EARLY = 0.08
-STANDING_OUT = 1.2
 # Or one stands out by 7.5 deviations: hardly a swing does.
 ODD = 3.0
-# A quarter of those that may be early is: with their number so many are likely at the most.
+# A quarter of those that may be early is: with their number so many are likely at the most. All may be where early
+# beats are about.
 EARLY_AMONG = 0.25
-# Where one was found two more may hide, a minute; each adds its square to two differences.
+# Where one was found, or they are about, two more may hide, a minute; each adds its square to two differences.
 N_HIDDEN, MINUTE_BEATS = 2.0, 80.0
 # A flag on a difference of fewer deviations than this may be on a sound beat.
 DOUBTED_DEVIATIONS = 4.5
@@ -68,8 +69,12 @@ class Differences:
     """Accepted intervals that may begin or end at early beats."""
     outlying: float = 0.0
     """What they add to the mean square."""
+    n_hidden: float = 0.0
+    """How many early beats no swing may be told from."""
+    unseen_ms: float = 0.0
+    """What these have taken."""
     unseen: float = 0.0
-    """What early beats may add that no swing is told from."""
+    """And added to the mean square."""
     has_early: bool = False
     """Early beats are about."""
     sampling: float = 0.0
@@ -104,7 +109,8 @@ def differences(window: Sequence[Interval], *, since_ns: int) -> Differences | N
         return None
     squares = [step * step for step in steps_ms]
     told = Differences(steps_ms=tuple(steps_ms), mean_square=sum(squares) / n)
-    if early := [at for at, rr in enumerate(window) if rr.early_ms or rr.rhythm_error_ms]:
+    early = [at for at, rr in enumerate(window) if rr.early_ms or rr.rhythm_error_ms]
+    if early or window[-1].is_early_about:
         _add_early(told, window, early)
     if found:
         accepted_ms = [rr.rhythm_ms for rr in window if rr.accepted]
@@ -118,15 +124,17 @@ def _add_early(told: Differences, window: Sequence[Interval], places: Sequence[i
     errors_ms2 = [rr.rhythm_error_ms**2 for rr in early]
     told.mean_square += 2.0 * sum(errors_ms2) / n
     told.repairing = math.sqrt(sum([4.0 * error * square + 8.0 * error**2 for error in errors_ms2])) / n
-    told.outlying = outlying([_gained(window, at) for at in places if window[at].early_ms > 0.0]) / n
     told.outliers_ms = tuple([rr.rhythm_ms for rr in early if rr.accepted])
     is_sure = sum(errors_ms2) > 0.0
     n_found = sum([rr.early_ms > STANDING_OUT * rr.unseen_ms or rr.rhythm_error_ms > 0.0 for rr in early])
     is_odd = any([rr.early_ms > ODD * rr.unseen_ms for rr in early])
-    told.has_early = is_sure or is_odd or n_found > MANY_EARLY * n
-    if n_found:
-        n_hidden = N_HIDDEN * max(1.0, n / MINUTE_BEATS)
-        told.unseen = 2.0 * n_hidden * max([rr.unseen_ms for rr in early]) ** 2 / n
+    told.has_early = window[-1].is_early_about or is_sure or is_odd or n_found > MANY_EARLY * n
+    gained = [_gained(window, at) for at in places if window[at].early_ms > 0.0]
+    told.outlying = outlying(gained, has_early=told.has_early) / n
+    if n_found or told.has_early:
+        told.n_hidden = N_HIDDEN * max(1.0, n / MINUTE_BEATS)
+        told.unseen_ms = math.sqrt(sum([rr.unseen_ms**2 for rr in window]) / len(window))
+        told.unseen = 2.0 * told.n_hidden * told.unseen_ms**2 / n
 
 
 def _gained(window: Sequence[Interval], at: int) -> float:
@@ -140,18 +148,21 @@ def _gained(window: Sequence[Interval], at: int) -> float:
     return max(0.0, gained)
 
 
-def outlying(gained: Sequence[float]) -> float:
-    """Return the most that beats which may be early are likely to have added: a share of them is.
+def outlying(gained: Sequence[float], *, has_early: bool) -> float:
+    """Return the most that beats which may be early are likely to have added.
 
     Parameters
     ----------
     gained : what each has added if it was early
+    has_early : early beats are about: all of them may be, elsewhere a share of them is
 
     Returns
     -------
     in the unit of these
     """
     most = sum(gained)
+    if has_early:
+        return most
     spread = Z_95 * math.sqrt(EARLY_AMONG * (1.0 - EARLY_AMONG) * sum([one * one for one in gained]))
     return min(most, EARLY_AMONG * most + spread)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 from operator import mul
 
+from becalm_protocol.units import NS_PER_S
 from becalm_signal.intervals import Interval
 from becalm_signal.swings import N_MOST, ORDER, Swings, swings
 
@@ -26,6 +27,11 @@ RENEWED_EVERY = 24
 DOUBTED = 2.5
 SURE_PAIR = 6.0
 SURE_SINGLE = 9.0
+# Early beats are about where so many in five minutes stand out by a fifth more than what may be one: of the swings of
+# most hearts fewer do.
+N_ABOUT = 3
+ABOUT_NS = 300 * NS_PER_S
+STANDING_OUT = 1.2
 # What is left over of four squared errors may be 10 (49 in 50 are less), and a fifth of what a large one exceeds 4 by.
 MAX_LEFT = 10.0
 LEFT_SHARE = 0.2
@@ -81,6 +87,10 @@ class EarlyWatch:
         self._errors_ms: deque[float] = deque(maxlen=N_AFTER + 1)
         self._guessed: tuple[Interval, ...] = ()
         self._taken: Interval | None = None
+        self._unseen_ms = 0.0
+        """An early beat that has taken less than this is not told from a swing."""
+        self._found_ns: deque[int] = deque(maxlen=N_ABOUT)
+        """When the last early beats that stand out were."""
 
     def hear(self, rr: Interval) -> bool:
         """Take an interval.
@@ -93,6 +103,8 @@ class EarlyWatch:
         -------
         whether an early beat among the last few has become sure, so that another length counts of them
         """
+        rr.unseen_ms = self._unseen_ms
+        rr.is_early_about = len(self._found_ns) == N_ABOUT and rr.t_ns - self._found_ns[0] <= ABOUT_NS
         if not rr.joined:
             self._break()
         model = self._swings
@@ -120,7 +132,7 @@ class EarlyWatch:
         self._first.append(rr)
         if len(self._first) < MIN_LEARNED:
             return False
-        self._swings = swings([one.rr_ms for one in self._first])
+        self._renew([one.rr_ms for one in self._first])
         first, self._first = self._first, []
         return any([self.hear(one) for one in first])
 
@@ -130,7 +142,12 @@ class EarlyWatch:
         self._n_since += 1
         if self._n_since >= RENEWED_EVERY and len(self._newest_ms) >= MIN_LEARNED:
             self._n_since = 0
-            self._swings = swings([*reversed(self._newest_ms)])
+            self._renew([*reversed(self._newest_ms)])
+
+    def _renew(self, rr_ms: Sequence[float]) -> None:
+        model = self._swings = swings(rr_ms)
+        weight = sum([one * one for one in model.single[: N_AFTER + 1]])
+        self._unseen_ms = DOUBTED * model.deviation_ms / math.sqrt(weight)
 
     def _judge(self, model: Swings) -> bool:
         for rr in self._guessed:
@@ -162,12 +179,9 @@ class EarlyWatch:
 
     def _mark(self, found: _Found, *, model: Swings) -> bool:
         """Write into the intervals what was found; what is settled is taken back if it is sure."""
-        unseen_ms = DOUBTED * model.deviation_ms / math.sqrt(sum([one * one for one in model.single[: N_AFTER + 1]]))
         shares = [(self._open[found.at], 1.0)]
         if found.is_pair:
             shares.append((self._open[found.at + 1], -1.0))
-        for rr, _ in shares:
-            rr.unseen_ms = unseen_ms
         is_settled = found.at == 0 and len(self._open) == N_AFTER + 1
         if is_settled and found.is_sure:
             for back, (rr, share) in enumerate(shares):
@@ -180,6 +194,8 @@ class EarlyWatch:
                 rr.early_ms = share * found.early_ms
         if is_settled:
             self._taken = shares[-1][0]
+            if found.early_ms > STANDING_OUT * self._unseen_ms:
+                self._found_ns.append(self._open[0].t_ns)
         else:
             self._guessed = tuple([rr for rr, _ in shares])
         return is_settled and found.is_sure

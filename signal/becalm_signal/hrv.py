@@ -19,10 +19,8 @@ MIN_ACCEPTED_SHARE = 0.8
 MAX_BOUND_SHARE = 0.15
 # What flags may be to blame for: an artefact now and then must not show.
 MAX_FLAGGED_SHARE = 0.05
-# What no interval tells from an early beat is told of in the bound: one in a minute may be a heart's own swing. Where
-# early beats are about, less of it may be.
+# What no interval tells from an early beat is told of in the bound: one in a minute may be a heart's own swing.
 MAX_EARLY_SHARE = 0.3
-MAX_EARLY_SHARE_ABOUT = 0.1
 MIN_PAIRS = 10
 
 
@@ -89,10 +87,8 @@ def rmssd_index(found: Differences, window: Sequence[Interval]) -> Index:
     inflated = value - math.sqrt(max(0.0, mean - 6.0 * sigma_ms**2))
     jitter = inflated + Z_95 * math.sqrt(6.0 / len(found.steps_ms)) * sigma_ms
     flagged = Z_95 * found.repairing / (2.0 * value) + (math.sqrt(mean + found.doubted) - value)
-    outlying = value - math.sqrt(max(0.0, mean - found.outlying))
     early = value - math.sqrt(max(0.0, mean - found.outlying - found.unseen))
-    most_outlying = MAX_EARLY_SHARE_ABOUT if found.has_early else MAX_EARLY_SHARE
-    if flagged > MAX_FLAGGED_SHARE * value or outlying > most_outlying * value or early > MAX_EARLY_SHARE * value:
+    if flagged > MAX_FLAGGED_SHARE * value or early > MAX_EARLY_SHARE * value:
         return Index(reason=Reason.TOO_MANY_ARTEFACTS)
     bound = math.hypot(jitter, flagged, Z_95 * found.sampling / (2.0 * value))
     if bound > MAX_BOUND_SHARE * value:

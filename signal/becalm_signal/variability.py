@@ -13,7 +13,7 @@ from becalm_protocol.units import NS_PER_S
 from becalm_signal.bounds import Z_95, of_count
 from becalm_signal.differences import IRREGULAR_SHARE, MIN_SPREAD, NEIGHBOURS, Differences, differences, outlying
 from becalm_signal.holes import Hole
-from becalm_signal.hrv import MAX_BOUND_SHARE, MAX_EARLY_SHARE, MAX_EARLY_SHARE_ABOUT, MIN_PAIRS, rmssd_index, why_short
+from becalm_signal.hrv import MAX_BOUND_SHARE, MAX_EARLY_SHARE, MIN_PAIRS, rmssd_index, why_short
 from becalm_signal.intervals import Interval, jitter_ms, newest_ns
 from becalm_signal.packet_clock import CRYSTAL_SD
 
@@ -101,6 +101,7 @@ class _Spread:
         self.n_unseen = sum(hole.n_unseen(self.mean_ms) for hole in found.holes if hole.is_irregular)
         self.unseen_ms2 = self.n_unseen * (IRREGULAR_SHARE * self.mean_ms) ** 2
         self._outliers_ms = found.outliers_ms
+        self._hidden_ms2 = found.unseen / 2.0  # of a square once, of a difference's twice
 
     def _n_beats(self, hole: Hole) -> int:
         return hole.n_beats(self.mean_ms)
@@ -129,9 +130,9 @@ class _Spread:
         return self._index(value, math.hypot(jitter, missing) + doubted + self._outlying(value))
 
     def _outlying(self, value: float) -> float:
-        """Return how far the deviation may be moved by leaving any of the intervals at early beats out."""
+        """Return how far the deviation may be moved by leaving any of the intervals at early beats out, seen or not."""
         gained = [((rr - self.mean_ms) ** 2 - self.variance) / (self.n - 1) for rr in self._outliers_ms]
-        less = self.variance - sum([one for one in gained if one > 0.0])
+        less = self.variance - sum([one for one in gained if one > 0.0]) - self._hidden_ms2
         more = self.variance - sum([one for one in gained if one < 0.0])
         return max(value - math.sqrt(max(0.0, less)), math.sqrt(more) - value)
 
@@ -155,14 +156,14 @@ def _pnn50(found: Differences, told: _Spread, window: Sequence[Interval]) -> Ind
     bound_pct = 100.0 * (
         math.hypot(of_count(math.sqrt(near)) / n, Z_95 * missing / (n + left_out)) + doubted / (n + left_out)
     )
-    carried_pct = 100.0 * outlying(_carried(window)) / n
-    most_carried = MAX_EARLY_SHARE_ABOUT if found.has_early else MAX_EARLY_SHARE
+    carried_pct = 100.0 * outlying(_carried(window), has_early=found.has_early) / n
+    hidden_pct = 100.0 * _hidden(found) / n if found.has_early else 0.0
     value_pct = 100.0 * beyond / n
-    if carried_pct > max(MAX_PNN50_BOUND_PCT, most_carried * value_pct):
+    if carried_pct > max(MAX_PNN50_BOUND_PCT, MAX_EARLY_SHARE * value_pct):
         return Index(reason=Reason.TOO_MANY_ARTEFACTS)
     if bound_pct > max(MAX_PNN50_BOUND_PCT, MAX_BOUND_SHARE * value_pct):
         return Index(reason=Reason.TOO_MANY_ARTEFACTS if left_out else Reason.NOISY)
-    return Index(value=value_pct, bound=math.hypot(bound_pct, carried_pct), sample_ns=told.sample_ns)
+    return Index(value=value_pct, bound=math.hypot(bound_pct, carried_pct + hidden_pct), sample_ns=told.sample_ns)
 
 
 def _carried(window: Sequence[Interval]) -> list[int]:
@@ -175,6 +176,12 @@ def _carried(window: Sequence[Interval]) -> list[int]:
             without_ms = rr.step_ms + rr.early_ms - before.early_ms
             carried[-1] += (abs(rr.step_ms) > PNN50_MS) != (abs(without_ms) > PNN50_MS)
     return carried
+
+
+def _hidden(found: Differences) -> float:
+    """Return how many differences the early beats that no swing is told from have carried across the limit."""
+    carried = [(abs(step + found.unseen_ms) > PNN50_MS) - (abs(step) > PNN50_MS) for step in found.steps_ms]
+    return 2.0 * found.n_hidden * max(carried.count(1), carried.count(-1)) / len(carried)
 
 
 def _swapped(before: Interval, rr: Interval, jitter_ms2: float) -> float:
