@@ -96,7 +96,8 @@ class SkinContact:
         if x != self._last:
             # How often neighbours are equal; a run counts for a second at most, so that a rail teaches nothing.
             n_equal = self._n_equal if self._n_equal < self._n_second else self._n_second
-            self._equal = (1.0 - (1.0 - self._equal) * (1.0 - self._share) ** n_equal) * (1.0 - self._share)
+            equal = 1.0 - (1.0 - self._equal) * (1.0 - self._share) ** n_equal if n_equal else self._equal
+            self._equal = equal * (1.0 - self._share)
             step_us = x - (x if self._last is None else self._last)
             self._bends_us.append(abs(step_us - self._step_before_us))
             self._step_before_us = step_us

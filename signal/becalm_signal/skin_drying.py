@@ -6,7 +6,6 @@ electrodes dry on: its steeper falls show how fast they may, for all the time.
 """
 
 from collections import deque
-from itertools import pairwise
 
 from becalm_protocol.units import NS_PER_S, ns_from_s
 
@@ -35,6 +34,8 @@ class DryingWatch:
 
     def __init__(self) -> None:
         self._levels: deque[tuple[int, float]] = deque()
+        self._falls: deque[float] = deque()
+        """How fast the level fell from each of these to the next."""
         self._share_per_s = 0.0
 
     def step(self, t_ns: int, level_us: float) -> float:
@@ -52,15 +53,19 @@ class DryingWatch:
         levels = self._levels
         if levels and t_ns < levels[-1][0]:
             levels.clear()  # time begins anew
+            self._falls.clear()
         if not levels or t_ns - levels[-1][0] >= DUE_NS:
+            if levels:
+                self._falls.append(_fallen_share_per_s(levels[-1], (t_ns, level_us)))
             levels.append((t_ns, level_us))
             while t_ns - levels[0][0] > LONGEST_NS + NS_PER_S:
                 levels.popleft()
+                self._falls.popleft()
             self._learn()
         return self._share_per_s * (t_ns - levels[0][0]) / NS_PER_S * level_us
 
     def _learn(self) -> None:
-        falls = sorted((_fallen_share_per_s(*step) for step in pairwise(self._levels)), reverse=True)
+        falls = sorted(self._falls, reverse=True)
         n_steeper = round(STEEPER_SHARE * len(falls)) or 1
         self._share_per_s = sum(falls[:n_steeper]) / n_steeper
 
