@@ -31,18 +31,12 @@ PAST_S = MAX_RISE_S + 2.0
 """The longest rise, its background and the wait after its peak."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Rise:
     """One rise: where it began, where it was steepest, how high it came."""
 
     foot: int
     foot_us: float
-    before_us_s: float
-    """Slope of the background before it."""
-    by_itself_us_s: float
-    """How fast the level was rising by itself before it."""
-    drying_us_s: float
-    """And how fast it was falling."""
     peak: int
     peak_us: float
     steep: int
@@ -52,6 +46,12 @@ class Rise:
     slow_us: float
     slow_us_s: float
     """Least slope since the steepest."""
+    before_us_s: float = 0.0
+    """Slope of the background before it."""
+    by_itself_us_s: float = 0.0
+    """How fast the level was rising by itself before it."""
+    drying_us_s: float = 0.0
+    """And how fast it was falling."""
     fall_us_s: float = 0.0
     """Steepest fall since the peak."""
 
@@ -116,8 +116,19 @@ class RiseFinder:
         return None
 
     def _begin(self, foot: int, foot_us: float, *, y: float) -> None:
-        at = (self.n, y, self.slope_us_s)
-        self._rise = Rise(foot, foot_us, 0.0, 0.0, 0.0, self.n, y, *at, *at)
+        n, slope_us_s = self.n, self.slope_us_s
+        self._rise = Rise(
+            foot=foot,
+            foot_us=foot_us,
+            peak=n,
+            peak_us=y,
+            steep=n,
+            steep_us=y,
+            steep_us_s=slope_us_s,
+            slow=n,
+            slow_us=y,
+            slow_us_s=slope_us_s,
+        )
 
     def _follow(self, rise: Rise, y: float) -> Rise | None:
         slope_us_s = self.slope_us_s
