@@ -8,6 +8,8 @@ from collections import deque
 from itertools import pairwise
 from statistics import median
 
+from becalm_signal.skin_quick import LOST_IN_HALF_S, MOST_LOST_AT_ONCE
+
 # Steeper than this an electrode moved (Kleckner 2018, 10.1109/TBME.2017.2758643): over so long, for a jerk is there at
 # once, and a slope over single samples of a fast sensor would be its noise.
 MAX_SLOPE_US_S = 10.0
@@ -19,8 +21,6 @@ LEAST_RISE_S = 0.14
 MOST_SHARE = 0.95
 AROUND_S = 0.25
 """The height is that within so long before and after."""
-# Below 5 Hz those, too, are up in one step; they lose 42 to 54 % in half a second, and no more than 36 % at once.
-LEAST_LOST, MOST_LOST, STEEPEST_FALL = 0.35, 0.62, 0.45
 # Sweat dries slowly: half of a response is lost in 2 s and more (Boucsein 2012). What falls faster than by this share a
 # second of all that the signal has moved by within ten is the electrode. Three real recordings stay below 0.65.
 MAX_FALL_SHARE_PER_S = 0.7
@@ -114,7 +114,8 @@ class SlopeWatch:
     def _recovers(self, height_us: float) -> bool:
         """Return whether a rise within one sample has gone back since as the quickest responses do."""
         _, *falls_us = [before - after for before, after in pairwise(list(self._recent)[-self._n_wait - 2 :])]
-        return max(falls_us) <= STEEPEST_FALL * height_us and LEAST_LOST <= sum(falls_us) / height_us <= MOST_LOST
+        least, most = LOST_IN_HALF_S
+        return max(falls_us) <= MOST_LOST_AT_ONCE * height_us and least <= sum(falls_us) / height_us <= most
 
 
 class JerkWatch:

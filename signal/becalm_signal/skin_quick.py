@@ -20,6 +20,8 @@ WHOLE_S, WHOLE_SHARE, LEAST_LOST_BY_WHOLE = 0.5, 0.97, 0.25
 MOST_LOST = 0.78
 MOST_LOST_AT_ONCE = 0.45
 """What any response loses at most within a quarter of a second: 0.42 of those, sampled four times a second."""
+LOST_IN_HALF_S = (0.35, 0.62)
+"""What the quickest lose in half a second, sampled so slowly that they are up in one step: 42 to 54 %."""
 NOISE_SDS = 2.0
 """A top is the highest of some samples, and the next one may be low."""
 SEEN_AFTER_S = (0.75, 1.25)
@@ -32,7 +34,9 @@ def was_electrode(
     """Return whether a quick rise was a jerk of the electrode; None for a rise that was not quick.
 
     What falls by nearly half of its height at once was the electrode, however it rose. What the level lost by itself
-    meanwhile is no part of height or fall. Delay: a second after the top.
+    meanwhile is no part of height or of too much fall; of too little it is, in favour of the skin: how fast a level
+    falls is badly known from the second before, and quick responses lose hardly more than they must. Delay: a second
+    after the top.
 
     Parameters
     ----------
