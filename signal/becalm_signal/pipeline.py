@@ -151,7 +151,7 @@ class Pipeline:
             lane.status(event.state)
         else:
             return ()
-        return (*out, *self._ticker.advance())
+        return (*out, *self._ticker.advance(lane.watermark_ns))
 
     def finish(self) -> tuple[Derived | Waveform, ...]:
         """Settle the tail at the end of a recording: open beats, last ticks."""
@@ -193,7 +193,7 @@ class Pipeline:
             self._ticker.strap(strap.kind, lost=event.state is StreamState.LOST)
             if event.state is StreamState.LOST:
                 out += self._keep_strap(strap.restart(emitted_ns=event.received_ns))
-        return [*out, *self._ticker.advance(heard_ns=event.received_ns)]
+        return [*out, *self._ticker.advance(event.received_ns)]
 
     def _keep_strap(self, outputs: Sequence[Output]) -> list[Derived | Waveform]:
         """Beats of a strap come out at once, but with an ECG about only where a tick finds the ECG unusable."""

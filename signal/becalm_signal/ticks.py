@@ -58,6 +58,8 @@ class Ticker:
         self._slow = slow
         self._heap: list[Waiting] = []
         self._n_put = 0
+        self._newest_ns: int | None = None
+        """Up to here something was heard."""
         self._next_ns: int | None = None
         self._phases: list[PhaseChange] = []
         self._wishes: list[BreathWish] = []
@@ -98,13 +100,11 @@ class Ticker:
         """Note whether a sensor's own intervals are to be had."""
         (self._straps_lost.add if lost else self._straps_lost.discard)(kind)
 
-    def advance(self, *, heard_ns: int | None = None) -> list[Derived]:
-        """Compute all ticks that wait for nobody; `heard_ns`: the latest notification of a strap."""
-        newest_ns, next_ns = heard_ns, self._next_ns
-        for lane in self._lanes:
-            mark_ns = lane.watermark_ns
-            if mark_ns is not None and (newest_ns is None or mark_ns > newest_ns):
-                newest_ns = mark_ns
+    def advance(self, heard_ns: int | None) -> list[Derived]:
+        """Compute all ticks that wait for nobody; `heard_ns`: up to here the stream was heard that has just spoken."""
+        newest_ns, next_ns = self._newest_ns, self._next_ns
+        if heard_ns is not None and (newest_ns is None or heard_ns > newest_ns):
+            self._newest_ns = newest_ns = heard_ns
         if newest_ns is None or (next_ns is not None and newest_ns < next_ns):
             return []
         limit_ns = newest_ns
