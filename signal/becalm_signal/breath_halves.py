@@ -10,6 +10,7 @@ from statistics import median
 from becalm_protocol.derived import BreathPhase, BreathTurn
 from becalm_protocol.units import NS_PER_S
 from becalm_signal.bounds import SD_OF_MEDIAN, Z_95
+from becalm_signal.turn_finder import LEAST_HALF_S
 
 # So many halves of either kind tell what is usual; of the last so many.
 N_KNOWN, N_USUAL = 3, 8
@@ -58,7 +59,9 @@ class HalfBreaths:
             self.forget()
         if self._turns:
             before = self._turns[-1]
-            self._lengths_s[before.phase].append((turn.t_ns - before.t_ns) / NS_PER_S)
+            length_s = (turn.t_ns - before.t_ns) / NS_PER_S
+            if length_s > LEAST_HALF_S:
+                self._lengths_s[before.phase].append(length_s)
         self._turns.append(turn)
 
     def forget(self) -> None:
@@ -89,7 +92,9 @@ class HalfBreaths:
         # The halves heard stand for the last three breaths, which have halves of their own.
         heard_s2 = sum(sd_s[phase] ** 2 for phase, _ in halves) / share**2
         whole_s2 = sum(one_s**2 for one_s in sd_s.values()) / N_BREATHS
-        return Length(length_s, Z_95 * math.sqrt(heard_s2 + whole_s2))
+        # Those of them that were not heard may have been of the usual length still.
+        unheard = max(0.0, 1.0 - share / N_BREATHS)
+        return Length(length_s, math.hypot(Z_95 * math.sqrt(heard_s2 + whole_s2), unheard * (length_s - usual_s)))
 
 
 def _usual(lengths_s: Sequence[float]) -> tuple[float, float]:

@@ -47,6 +47,33 @@ def test_more_halves_tell_more() -> None:
     assert errors_s == sorted(errors_s, reverse=True)
 
 
+def test_a_longer_half_may_be_the_first_of_its_length() -> None:
+    lengths = []
+    for half_s in (1.6, 2.4):
+        halves = known()
+        for turn in turns([half_s], from_s=60.0):
+            halves.turn(turn)
+        length = halves.length()
+        assert length is not None
+        lengths.append(length)
+    usual, longer = lengths
+    assert longer.s == pytest.approx(6.0)
+    assert longer.error_s > 1.4 * usual.error_s
+    assert longer.s - longer.error_s < (4.0 + 4.0 + 6.0) / 3.0
+
+
+def test_what_no_chest_does_is_not_usual() -> None:
+    halves = HalfBreaths()
+    for turn in turns([1.6, 2.4] * 5 + [0.04] * 11):
+        halves.turn(turn)
+    halves.forget()
+    for turn in turns([1.6], from_s=60.0):
+        halves.turn(turn)
+    length = halves.length()
+    assert length is not None
+    assert length.s == pytest.approx(4.0, rel=0.05)
+
+
 @pytest.mark.parametrize("half_s", [0.7, 3.0, 5.6])
 def test_a_half_unlike_those_before_is_no_half(half_s: float) -> None:
     halves = known()
