@@ -23,6 +23,8 @@ SUDDEN, OVER = 3.0, 2.0
 DROWNED, HALF_DROWNED = 0.6, 0.4
 # A sharper bend says no more than this one, and would be remembered for as long as a rail is far away.
 MOST = 2.0
+# Without a sharp bend for so long it is over.
+OVER_S = 1.0
 # One bend says nothing of what is usual.
 WARM_S = 2.0
 # What has lasted for so long and lets breaths be seen is no movement: the usual was learnt from a belt that lay about.
@@ -105,15 +107,16 @@ class MotionWatch:
         self._n = max(1, round(BEND_S * rate_hz))
         self._n_warm = round(WARM_S * rate_hz)
         self._n_long = round(LONG_S * rate_hz)
+        self._n_over = round(OVER_S * rate_hz)
         self._n_past = 2 * self._n + 1
         self._past: deque[float] = deque(maxlen=self._n_past)
         self._bend = OnePole(tau_s=BEND_TAU_S, rate_hz=rate_hz)
         self._usual = OnePole(tau_s=USUAL_TAU_S, rate_hz=rate_hz)
         self._lasting = OnePole(tau_s=LASTING_TAU_S, rate_hz=rate_hz)
-        self._n_bent = self._n_moving = 0
+        self._n_bent = self._n_moving = self._n_calm = 0
         self._was_long = False
         """Whether it has moved for so long that movement may have become what is usual."""
-        self._swing = 0.0
+        self.swing = 0.0
         """The usual swing before the body moved: that of rails and of movement itself is no breath."""
         self.is_moving = False
 
@@ -145,11 +148,11 @@ class MotionWatch:
                 self._forget()
                 return False
         else:
-            self._swing = swing
+            self.swing = swing
             if self._n_moving:
                 self._n_moving = 0
                 self._lasting.reset()
-        swing = self._swing
+        swing = self.swing
         bend = self._bend.step(MOST * swing if 0.0 < MOST * swing < sharp else sharp)
         if sharp > 0.0:
             self._n_bent += 1
@@ -158,14 +161,23 @@ class MotionWatch:
         usual = bend if self._usual.value is None else self._usual.value
         sudden = SUDDEN * usual
         if self.is_moving:
-            drowns = self._was_long and bend > HALF_DROWNED * swing
-            self.is_moving = bend > SMOOTH * swing and (bend > OVER * usual or drowns)
-        else:
-            drowns = self._was_long and bend > DROWNED * swing
-            self.is_moving = 0.0 < ROUGH * swing < bend and (bend > sudden or drowns)
+            self.is_moving = self._goes_on(sharp, bend, usual=usual)
+        elif 0.0 < ROUGH * swing < bend:
+            self.is_moving = bend > sudden or (self._was_long and bend > DROWNED * swing)
+            self._n_calm = 0
         if sharp > 0.0 and not self.is_moving:  # a sensor that rests on one value says nothing of what is usual
             self._usual.step(sudden if sudden < bend else bend)  # the jerk of a rail is not usual for minutes
         return self.is_moving
+
+    def _goes_on(self, sharp: float, bend: float, *, usual: float) -> bool:
+        """Whether movement has neither faded nor been over for a second, which the smoothing would hold on to."""
+        swing = self.swing
+        self._n_calm = 0 if sharp > SMOOTH * swing and sharp > OVER * usual else self._n_calm + 1
+        if self._n_calm >= self._n_over:
+            self._bend.reset()
+            return False
+        drowns = self._was_long and bend > HALF_DROWNED * swing
+        return bend > SMOOTH * swing and (bend > OVER * usual or drowns)
 
     def _is_usual(self, sharp: float, *, swing: float) -> bool:
         """Whether what was taken for movement has lasted for long, and breath is seen through it."""

@@ -95,7 +95,8 @@ class BreathWindow:
 
     def still_for_ns(self, now_ns: int) -> int | None:
         """Return how long ago the last turn was, beyond what a breath may take and the source's own lag."""
-        self._sum_up()
+        if self._is_new:
+            self._sum_up()
         if self.newest_ns is None:
             return None
         return now_ns - self.newest_ns - self._allowed_ns
@@ -120,13 +121,12 @@ class BreathWindow:
 
     def irregularity(self) -> Reading | None:
         """Return the coefficient of variation of the last six breaths."""
-        self._sum_up()
+        if self._is_new:
+            self._sum_up()
         return self._irregularity
 
     # ----------------------------------------------------------------- what changes with a breath and not with a tick
     def _sum_up(self) -> None:
-        if not self._is_new:
-            return
         self._is_new = False
         begun_ns, end_ns = self._begun_ns, self._end_ns
         is_torn = begun_ns is not None and end_ns is not None and begun_ns > end_ns + MAX_APART_NS

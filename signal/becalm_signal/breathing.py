@@ -104,8 +104,6 @@ class BreathingStage:
         self._tune(rate_hz)
         self._origin: int | None = None
         self._bad_since: int | None = None
-        self._was_flat = False
-        """Whether the last bad stretch ended flat: what comes next jumps."""
 
     def _tune(self, rate_hz: float) -> None:
         """Begin with samples of this rate."""
@@ -204,16 +202,15 @@ class BreathingStage:
         """Forget drift and usual swing after a long bad stretch, or a jerk that moved the level (a belt came loose)."""
         if self._quality.reason is not None:
             self._bad_since = at if self._bad_since is None else self._bad_since
-            self._was_flat = self._quality.reason is Reason.FLAT
             return False
         began, self._bad_since = self._bad_since, None
         swing = 0.0 if self._turns.known_swing else self._swing_before
         if began is None and not 0.0 < FAR_SWINGS * swing < abs(self._level):
             return False
         is_long = began is not None and at - began >= AFRESH_S * self._rate_hz * self._decimator.factor
-        if began is not None and not is_long and abs(self._level) <= JUMP_SWINGS * self._turns.usual_swing:
-            if self._was_flat:
-                self._turns.doubt()
+        reach = JUMP_SWINGS * (self._motion.swing or self._turns.usual_swing)
+        if began is not None and not is_long and max(abs(self._level), self._turns.usual_swing) <= reach:
+            self._turns.doubt()
             return False
         self._swing_before = self._turns.known_swing
         self._decimator.reset()

@@ -10,6 +10,8 @@ from becalm_signal.kernels import parabola_vertex
 
 # A turn counts once the signal has come back by this share of the usual swing.
 HYSTERESIS_SHARE = 0.3
+# Quicker nobody breathes: what a fault begins with says nothing of what is usual.
+LEAST_HALF_S = 0.3
 # Before the first breaths are known the usual swing is taken from the spread: a sine swings 2.8 standard deviations.
 SWING_PER_SD = 2.8
 N_SWINGS = 8
@@ -110,6 +112,8 @@ class TurnFinder:
         """Take that what came until now was no breath: a turn counts if the wave is seen on its way there."""
         self._must_see = True
         self._begun = (self._n, self._before[1])
+        self._turn = None
+        self.hid_breath = False
 
     def heed_noise(self, range_now: float) -> None:
         """Ask at least this much of every turn from now on: what the noise of the sensor is known to be by now."""
@@ -203,7 +207,8 @@ class TurnFinder:
         is_seen = self._is_seen(extreme, needed=needed)
         self._must_see = True
         turn = Turned(self._rested_at(extreme), extreme.sign * extreme.far, extreme.sign > 0.0, is_seen)
-        if self._turn is not None:
+        half_s = (turn.at - self._turn.at) / self._rate_hz if self._turn is not None else 0.0
+        if self._turn is not None and half_s > LEAST_HALF_S:
             swing = abs(turn.level - self._turn.level)
             hidden = max(extreme.hidden / HIDDEN_SHARE, extreme.hidden_slow / SLOW_HIDDEN_SHARE)
             self.hid_breath = hidden > max(self._floor / HIDDEN_SHARE, swing)
@@ -212,7 +217,7 @@ class TurnFinder:
             self._swings.append(swing)
             self.usual_swing = median(self._swings)
             self.known_swing = self.usual_swing if len(self._swings) >= N_KNOWN else 0.0
-            self._halves_s.append((turn.at - self._turn.at) / self._rate_hz)
+            self._halves_s.append(half_s)
         self._turn = turn if is_seen else None
         self._needed = max(self._floor, HYSTERESIS_SHARE * self.usual_swing)
         self._patient_until = turn.at + PATIENCE_S * self._rate_hz

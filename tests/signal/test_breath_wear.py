@@ -69,6 +69,18 @@ def test_who_moves_again_after_movement_became_usual_is_moving() -> None:
     assert told[25 * 130 :].all()
 
 
+@pytest.mark.parametrize("size", [0.6, 2.0, 200.0])
+def test_movement_is_over_a_second_after_its_last_jerk(size: float) -> None:
+    rng = np.random.default_rng(6)
+    t_s = np.arange(25 * 75) / 25.0
+    moves = (t_s > 60.0) & (t_s < 68.0)
+    shown = np.sin(2 * np.pi * 0.25 * t_s) + rng.normal(0.0, 0.01, len(t_s)) + moves * rng.normal(0.0, size, len(t_s))
+    watch = MotionWatch(25.0)
+    told = np.array([watch.step(float(x), swing=2.0) for x in shown])
+    assert told[25 * 63 : 25 * 68].all()
+    assert not told[round(25 * 69.5) :].any()
+
+
 def jumps_s(samples: list[float], *, rate_hz: float, swing: float) -> list[float]:
     watch = JumpWatch(rate_hz)
     found = []

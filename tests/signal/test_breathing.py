@@ -154,6 +154,24 @@ def test_both_rails_are_movement_until_they_end_and_are_forgotten_then(
     assert all(rate == pytest.approx(12.0, abs=1.0) for _, rate in later)
 
 
+@pytest.mark.parametrize("rails", [False, True])
+@pytest.mark.parametrize(("lasts_s", "period_s"), [(3.0, 3.2), (4.0, 4.0), (9.0, 4.4), (12.0, 5.5)])
+def test_after_noise_or_rails_the_rate_is_back_within_two_breaths(
+    make_track: Any, run_tracks: Any, lasts_s: float, period_s: float, rails: bool
+) -> None:
+    rng = np.random.default_rng(round(10 * period_s))
+    t_s = np.arange(25 * 110) / 25.0
+    samples = np.sin(2 * np.pi * t_s / period_s) + rng.normal(0.0, 0.01, len(t_s))
+    bad = (t_s >= 60.0) & (t_s < 60.0 + lasts_s)
+    flips = 2e4 * np.where(np.arange(len(t_s)) % 2, 1.0, -1.0)
+    samples[bad] = (flips if rails else rng.normal(0.0, 3.0, len(t_s)))[bad]
+    ticks = [e for e in breathe(make_track, run_tracks, samples, 25.0) if isinstance(e, Metrics)]
+    after = [(e.t_ns / 1e9 - 60.0 - lasts_s, e.breathing_rate_bpm) for e in ticks if e.t_ns > (60.5 + lasts_s) * 1e9]
+    told = [(since_s, index) for since_s, index in after if index.value is not None and index.bound is not None]
+    assert told[0][0] < 2.0 * period_s
+    assert all(abs((index.value or 0.0) - 60.0 / period_s) <= (index.bound or 0.0) for _, index in told)
+
+
 @pytest.mark.parametrize(("flat_s", "from_s"), [(6, 0), (60, 60)])
 @pytest.mark.parametrize("noise", [0.02, 0.1, 0.3])
 def test_nothing_usual_is_learnt_from_a_belt_that_rests_on_one_value(
