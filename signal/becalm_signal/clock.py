@@ -26,6 +26,10 @@ class StreamClock(Protocol):
     def rate_hz(self) -> float:
         """The rate that samples are counted at."""
 
+    @property
+    def rate_since(self) -> float | None:
+        """Where samples began to come at another rate, if the newest block told of one; minus infinity: always."""
+
     def accept(self, block: SampleBlock) -> bool:
         """Learn from the next block; False: the clock jumped, nothing before this block can be compared with it."""
 
@@ -56,6 +60,18 @@ class StreamClock(Protocol):
         in whole ns
         """
 
+    def position(self, t_ns: int) -> float:
+        """Return the position whose session time this is.
+
+        Parameters
+        ----------
+        t_ns : session time in ns
+
+        Returns
+        -------
+        in samples since the start, also between two
+        """
+
     def error_ns(self, at: float) -> float:
         """Return how unsure `session_ns` is, the link's smallest latency left out.
 
@@ -83,6 +99,7 @@ class RecordingClock:
     """Sample n is exactly n periods after sample 0. Error: the recording's own, and at most 0.5 us of rounding."""
 
     is_rate_known = True
+    rate_since = None
 
     def __init__(self, rate_hz: float) -> None:
         self.rate_hz = rate_hz
@@ -111,6 +128,10 @@ class RecordingClock:
         """Return nanoseconds."""
         t_ns = self._offset_ns + round(at * NS_PER_S / self.rate_hz)
         return t_ns if -MAX_SESSION_NS <= t_ns <= MAX_SESSION_NS else session_time(t_ns)
+
+    def position(self, t_ns: int) -> float:
+        """Return samples."""
+        return (t_ns - self._offset_ns) * self.rate_hz / NS_PER_S
 
     def error_ns(self, at: float) -> float:  # noqa: ARG002 - the same everywhere
         """Return the rounding of the anchor."""

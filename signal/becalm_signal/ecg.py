@@ -103,7 +103,6 @@ class EcgStage:
         if rate_hz is not None:
             self._tune(rate_hz)
             self._flagger.forget()
-            self._trust.doubt()
         return [*confirmed, *self._quality.change(Reason.SENSOR_LOST, t_ns=t_ns, emitted_ns=emitted_ns)]
 
     def feed(self, samples: Sequence[float], *, first: int, clock: StreamClock) -> list[Output]:

@@ -6,10 +6,12 @@ from itertools import groupby
 
 from becalm_protocol.events import Clock, Gap, SampleBlock, SignalKind, StreamInfo, StreamState
 from becalm_protocol.handshake import Waveform
-from becalm_protocol.limits import MAX_SESSION_NS
 from becalm_protocol.units import NS_PER_MS, NS_PER_S
 from becalm_signal.clock import clock_for
+from becalm_signal.lane_held import Held, without_rates
+from becalm_signal.lane_past import PAST_S, Past, told_late
 from becalm_signal.packet_clock import RATE_LIMIT
+from becalm_signal.ppg import LIGHTS
 from becalm_signal.stage import STALE_NS, Output, Stage
 
 # Shorter holes are bridged by a straight line (a QRS hidden in one is 60-100 ms wide: its neighbours still stand).
@@ -28,6 +30,8 @@ OF_CHEST = frozenset(
         SignalKind.ACCELERATION_Z,
     }
 )
+# A heart rate has five seconds to be back; a breath is not heard sooner.
+HEARD_AGAIN = frozenset({SignalKind.ECG, *LIGHTS})
 # A hole longer than this is no stretch of session to fill with withheld values.
 MAX_FILLED_NS = 900 * NS_PER_S
 # Positions that run backwards are repeats, unless they go on doing so: then the sensor counts from zero again.
@@ -72,8 +76,6 @@ class Lane:
         self.began_ns: int | None = None
         self.resumed_ns: int | None = None
         """Where the newest hole too long to fill ends."""
-        self.unsure_until_ns = -MAX_SESSION_NS
-        """Up to here the rate was never known, or it turned out to be wrong."""
         self.begins_anew = True
         """Whether the newest block does not follow on what came: a hole too long to bridge, or its clock broke."""
         self.waited_for = info.clock is Clock.SESSION
@@ -91,6 +93,9 @@ class Lane:
         self._is_lost = False
         self._n_repeated = 0
         self._broken = False
+        self._held = Held()
+        self._past = Past()
+        self._hears_again = info.kind in HEARD_AGAIN and info.clock is not Clock.SESSION and stage is not None
 
     def feed(self, block: SampleBlock) -> tuple[list[Output], list[Waveform]]:
         """Take a block.
@@ -117,15 +122,18 @@ class Lane:
             else:
                 counts, first = counts[n_known:], self._next
         self._n_repeated = 0
-        out = self._keep_time(block, first)
+        told = self._keep_time(block, first)
         self._next = first + len(counts)
         self.waited_for = True
         scale = self.info.unit_per_count
         samples = tuple([count * scale for count in counts])
         is_whole = math.isfinite(sum(samples))
+        out: list[Output] = []
         drawn: list[Waveform] = []
         for at, run in ((first, samples),) if is_whole else _finite_runs(samples, first=first):
             out += self._hear(run, at=at)
+            if self._hears_again:
+                self._past.keep(at, run, n_kept=int(PAST_S * self.rate_hz))
             drawn.append(self._drawn(run, at=at))
         if not is_whole:
             out += self._miss(self._next)
@@ -133,7 +141,7 @@ class Lane:
                 self._pass(self.clock.session_ns(self._next - 1))
         if self.began_ns is None:
             self.began_ns = self.clock.session_ns(first)
-        return out, drawn
+        return told + self._tell(out, at=first), drawn
 
     def gap(self, gap: Gap) -> list[Output]:
         """Take a hole that the agent or a reader told of."""
@@ -141,7 +149,7 @@ class Lane:
         if missing_ns <= self._bridge_ns or self._next is None:
             self._gap_ns = max(self._gap_ns, missing_ns)
             return []
-        out = self._restart(gap.start_ns, emitted_ns=max(gap.end_ns, gap.start_ns))
+        out = self._tell(self._restart(gap.start_ns, emitted_ns=max(gap.end_ns, gap.start_ns)), at=self._next - 1)
         self._broken = True
         self.clock.restart()
         if self.watermark_ns is not None:
@@ -160,7 +168,15 @@ class Lane:
 
     def finish(self) -> list[Output]:
         """Give out the stage's tail."""
-        return self._stage.finish(clock=self.clock) if self._stage is not None and self._next is not None else []
+        if self._stage is None or self._next is None:
+            return []
+        return self._tell(self._stage.finish(clock=self.clock), at=self._next - 1)
+
+    def _tell(self, outputs: list[Output], *, at: int) -> list[Output]:
+        """Return what may be told with the sample at a position."""
+        if self.info.clock is Clock.SESSION:
+            return outputs
+        return self._past.pass_on(self._held.pass_on(outputs, clock=self.clock, at=at), clock=self.clock)
 
     # ---------------------------------------------------------------------------------------------------- joining
     def _counts_anew(self, n_samples: int) -> bool:
@@ -175,6 +191,7 @@ class Lane:
         self._gap_ns = 0
         if is_broken:
             self.clock.restart()
+            self._past.clear()
         was_known = self.clock.is_rate_known
         is_broken = not self.clock.accept(block) or is_broken
         self._broken = False
@@ -188,10 +205,27 @@ class Lane:
         # A clock that begins anew may be behind the old one: what follows must not count before this.
         first_ns = self.clock.session_ns(first)
         self._resume(first_ns, before_ns=before_ns)
-        if not was_known:
-            self.unsure_until_ns = max(before_ns, first_ns)
         self._is_lost = True
-        return self._restart(min(before_ns, first_ns), emitted_ns=first_ns, rate_hz=self._new_rate_hz())
+        lost_ns = min(before_ns, first_ns)
+        out = self._restart(lost_ns, emitted_ns=first_ns, rate_hz=self._new_rate_hz())
+        if not was_known:
+            self._held.drop()
+            out = without_rates(out)
+        out = self._tell(out, at=first)
+        return out + self._hear_again(first, lost_ns=lost_ns, now_ns=max(before_ns, first_ns) + 1)
+
+    def _hear_again(self, first: int, *, lost_ns: int, now_ns: int) -> list[Output]:
+        """Hand what came at a new rate before that was known to the stage that begins with it."""
+        since = self.clock.rate_since
+        self._past.turn(is_back=since is not None, clock=self.clock)
+        if since is None:
+            return []
+        again: list[Output] = []
+        for n, (at, run) in enumerate(self._past.since(since)):
+            if n == 0:
+                self._heard = at
+            again += self._hear(run, at=at)
+        return self._tell(told_late(again, lost_ns=lost_ns, now_ns=now_ns), at=first)
 
     def _new_rate_hz(self) -> float | None:
         """Return the rate where the clock has found another than was known."""

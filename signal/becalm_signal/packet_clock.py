@@ -11,7 +11,8 @@ from becalm_protocol import limits
 from becalm_protocol.events import SampleBlock
 from becalm_protocol.units import NS_PER_MS, NS_PER_S
 from becalm_signal.envelope import Envelope
-from becalm_signal.rate_watch import OddPace, RateWatch
+from becalm_signal.odd_pace import OddPace
+from becalm_signal.rate_watch import RateWatch
 
 # Crystals of worn sensors are within 100 ppm, most within 50; twice that is the fastest honest drift.
 CRYSTAL_SD = 50e-6
@@ -57,6 +58,8 @@ class PacketClock:
         self._period_ns = NS_PER_S / rate_hz
         self._drifts = (drift_sd, drift_limit)
         self._knots: deque[tuple[int, float, float, float]] = deque(maxlen=1024)
+        self.rate_since: float | None = None
+        """Where samples began to come at another rate, if the newest block told of one; minus infinity: always."""
         self._begin_envelope()
 
     @property
@@ -70,28 +73,33 @@ class PacketClock:
 
     def stream_ns(self, at: float) -> float:
         """Return nanoseconds on the stream's own clock."""
-        return self._between(at, 1)
+        return self._between(at, 1, slope=self._period_ns)
 
     def session_ns(self, at: float) -> int:
         """Return nanoseconds of session time."""
-        return session_time(self._between(at, 2))
+        return session_time(self._between(at, 2, slope=self._period_ns))
+
+    def position(self, t_ns: int) -> float:
+        """Return the position at a session time."""
+        return self._between(t_ns, 0, by=2, slope=1.0 / self._period_ns)
 
     def error_ns(self, at: float) -> float:
         """Return the half width of a 95 % interval of `session_ns`, the link's smallest latency left out."""
-        return max(0.0, self._between(at, 3, outside=0.0))
+        return max(0.0, self._between(at, 3, slope=0.0))
 
     def _begin_envelope(self) -> None:
         drift_sd, drift_limit = self._drifts
         self._envelope = Envelope(drift_sd=drift_sd, drift_limit=drift_limit)
 
-    def _between(self, at: float, column: int, *, outside: float = 1.0) -> float:
+    def _between(self, x: float, column: int, *, by: int = 0, slope: float) -> float:
+        """Return a column where the one to go by is x; outside of the packets it changes by a slope."""
         later = self._knots[-1]
         for knot in reversed(self._knots):
-            if knot[0] < at and later[0] > knot[0]:
-                share = (at - knot[0]) / (later[0] - knot[0])
+            if knot[by] < x and later[by] > knot[by]:
+                share = (x - knot[by]) / (later[by] - knot[by])
                 return knot[column] + share * (later[column] - knot[column])
             later = knot
-        return later[column] + outside * (at - later[0]) * self._period_ns
+        return later[column] + slope * (x - later[by])
 
     def _add(self, last: int, *, stream_ns: float, clock_ns: float, received_ns: int) -> None:
         """Place a packet; `clock_ns`: its time as the envelope counts it."""
@@ -129,7 +137,10 @@ class DeviceClock(PacketClock):
     def accept(self, block: SampleBlock) -> bool:
         """Take the stamp, or count samples where it is odd; False: time may have passed that was not seen."""
         if self._counter is not None:
-            return self._counter.accept(block)
+            fits = self._counter.accept(block)
+            self.rate_since = self._counter.rate_since
+            return fits
+        self.rate_since = None
         last = block.first_sample_idx + len(block.counts) - 1
         fits = True
         if self._knots:
@@ -139,8 +150,13 @@ class DeviceClock(PacketClock):
                 return True
             period_ns = self._pace.feed(block)
             fits = period_ns is None and self._count(block, last=last, expected_ns=expected_ns)
-            self._period_ns = period_ns or self._period_ns
-            self._is_known = self._is_known or period_ns is not None
+            if period_ns is not None:
+                if abs(period_ns - self._period_ns) > RATE_LIMIT * self._period_ns:
+                    before_ns = self._period_ns if self._is_known else None
+                    self.rate_since = self._pace.since(period_ns, before_ns=before_ns)
+                self._period_ns, self._is_known = period_ns, True
+        else:
+            self._pace.restart(block)
         if self._counter is not None:
             self._counter.accept(block)
         elif not fits or not self._knots:
@@ -168,7 +184,7 @@ class DeviceClock(PacketClock):
             self._period_ns += PERIOD_SHARE * off_ns / n_samples
         self._odd_ns, self._n_odd = None, 0
         self._is_known = True
-        self._pace.restart()
+        self._pace.restart(block)
         self._envelope.feed(stream_ns, block.received_ns)
         last = block.first_sample_idx + len(block.counts) - 1
         self._add(last, stream_ns=stream_ns, clock_ns=stream_ns, received_ns=block.received_ns)
@@ -241,7 +257,9 @@ class ArrivalClock(PacketClock):
         clock_ns = self._counted_ns + step_ns
         self._watched_ns += step_ns
         share = self._watch.feed(self._watched_ns, block.received_ns)
+        self.rate_since = None
         if share:
+            self.rate_since = last + 1 - (self._watched_ns - self._watch.since_ns) / self._period_ns
             self._begin_envelope()
             self.restart()
             self._period_ns *= 1.0 + share

@@ -1,16 +1,17 @@
-"""Does a stream come at the rate of its label? Told from arrivals, or from stamps that are odd in the same way."""
+"""Does a stream come at the rate of its label? Told from arrivals alone."""
 
+import math
 from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
-from becalm_protocol.events import SampleBlock
 from becalm_protocol.units import NS_PER_MS
 
-# The quickest packet of such a stretch stands for it: a late one says nothing of the rate.
-STRETCH_NS = 1_000 * NS_PER_MS
-# So many steps between quickest packets, all one way and all alike, are a rate: a stall is one step, its burst another.
-N_STEPS = 5
+# Steps that are alike are a rate.
 ALIKE = 2.0
+# So are packets that are no farther from a line than by this share of what it rises or falls: jitter makes some 30 ms.
+MOST_BENT = 0.1
 # Within this share the label is right, and the clock learns the rest.
 LEAST_SHARE = 0.05
 # No sensor is this much quicker than its label; what comes quicker are arrivals that jump.
@@ -18,10 +19,94 @@ MOST_QUICKER = -0.98
 # Quickest packets so far apart tell that it is; so many steps that it may not be.
 CONFIRMING_NS = 1_500 * NS_PER_MS
 N_DOUBTING = 3
-# So many odd stamps at one pace, which is that of their arrivals too, are a sensor that changed its rate.
-N_ODD = 4
-SAME_PACE = 0.02
-ARRIVAL_PACE = 0.3
+# So many of the stretches before are remembered: a slow drain after a stall goes on for less.
+N_KEPT = 30
+# What is quicker than its label is soon earlier than packets ever were, by so much of what it has gained; what a link
+# sends late after a stall never is.
+BELOW_SHARE = 0.5
+# What is told of a rate counts from the packet that told it, if that came as those before.
+MOST_ASTRAY_NS = 250 * NS_PER_MS
+
+Packet = tuple[float, float]
+"""What was counted by then, and how late it came."""
+
+
+def _are_alike(packets: Sequence[Packet]) -> bool:
+    """Whether every step between packets tells that the label is off, none twice as much as another."""
+    steps = _steps(packets)
+    sizes = [abs(step) for step in steps]
+    return _are_one_way(steps) and min(sizes) >= LEAST_SHARE and max(sizes) <= ALIKE * min(sizes)
+
+
+def _are_straight(packets: Sequence[Packet]) -> bool:
+    """Whether packets come later and later, or ever sooner, evenly: all near the line from the first to the last."""
+    if not _are_one_way(_steps(packets)):
+        return False
+    (then_ns, late_then_ns), (now_ns, late_now_ns) = packets[0], packets[-1]
+    slope = (late_now_ns - late_then_ns) / (now_ns - then_ns)
+    astray = [abs(late_ns - late_then_ns - slope * (at_ns - then_ns)) for at_ns, late_ns in packets]
+    return max(astray) <= MOST_BENT * abs(late_now_ns - late_then_ns)
+
+
+def _steps(packets: Sequence[Packet]) -> list[float]:
+    return [(b[1] - a[1]) / (b[0] - a[0]) if b[0] > a[0] else 0.0 for a, b in pairwise(packets)]
+
+
+def _are_one_way(steps: Sequence[float]) -> bool:
+    return min(steps) > 0.0 or MOST_QUICKER < min(steps) <= max(steps) < 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Way:
+    """How steps between quickest packets are taken for a rate: a stall is one step, its burst another."""
+
+    stretch_ns: int
+    """The quickest packet of such a stretch stands for it: a late one says nothing of the rate."""
+    n_steps: int
+    n_mixed: int
+    """In so many of the first the rate may have changed."""
+    least_share: float
+    are_even: Callable[[Sequence[Packet]], bool]
+
+
+SLOW = _Way(stretch_ns=1_000 * NS_PER_MS, n_steps=5, n_mixed=1, least_share=LEAST_SHARE, are_even=_are_alike)
+# A rate that is far off is told sooner: over a shorter row that is straight.
+SURE = _Way(stretch_ns=450 * NS_PER_MS, n_steps=7, n_mixed=2, least_share=0.15, are_even=_are_straight)
+
+
+class _Stretches:
+    """The quickest packets of the last stretches."""
+
+    def __init__(self, way: _Way, *, n_kept: int) -> None:
+        self.way = way
+        self.packets: deque[Packet] = deque(maxlen=n_kept)
+        self.began_ns = 0
+
+    def take(self, newest: Packet, *, received_ns: int) -> bool:
+        """Take a packet into the open stretch; False: it begins the next one, and is taken by `begin`."""
+        packets = self.packets
+        if not packets or received_ns - self.began_ns >= self.way.stretch_ns:
+            return False
+        if newest[1] < packets[-1][1]:
+            packets[-1] = newest
+        return True
+
+    def begin(self, newest: Packet, *, received_ns: int) -> None:
+        """Begin a stretch with this packet."""
+        self.packets.append(newest)
+        self.began_ns = received_ns
+
+    def row(self, n_steps: int | None = None) -> list[Packet]:
+        """Return the ends of the last steps, if all of these tell alike that the label is wrong."""
+        packets, way = self.packets, self.way
+        n_steps = n_steps or way.n_steps
+        if len(packets) <= n_steps:
+            return []
+        then, now = packets[-1 - n_steps], packets[-1]
+        if abs(now[1] - then[1]) < way.least_share * (now[0] - then[0]):
+            return []
+        last = list(packets)[-1 - n_steps :]
+        return last if way.are_even(last) else []
 
 
 class RateWatch:
@@ -29,7 +114,7 @@ class RateWatch:
 
     Notes
     -----
-    Delay and Warm-up: some 7 s.
+    Delay and Warm-up: some 7 s; some 4 s of a label that is too high by a fifth or more, and of a rate that rises so.
 
     References
     ----------
@@ -37,15 +122,18 @@ class RateWatch:
     """
 
     def __init__(self, *, is_right: bool = False) -> None:
-        self._stretches: deque[tuple[float, float]] = deque(maxlen=N_STEPS + 1)
-        self._first: tuple[float, float] | None = None
-        self._began_ns = 0
+        self._first: Packet | None = None
         self.is_right = is_right
         """Whether the label is known to be right by now: some 3 s from the beginning."""
+        self._was_right = is_right
+        self.since_ns = -math.inf
+        """The counted time since which the rate found last holds."""
+        self.restart()
 
     def restart(self) -> None:
         """Begin again: what is counted from now on cannot be compared with what was."""
-        self._stretches.clear()
+        self._slow = _Stretches(SLOW, n_kept=N_KEPT)
+        self._sure = _Stretches(SURE, n_kept=SURE.n_steps + 2)
         self._first = None
 
     def feed(self, counted_ns: float, received_ns: int) -> float:
@@ -60,88 +148,64 @@ class RateWatch:
         -------
         by what share samples take longer than the label says; 0.0 while it may be right
         """
-        late_ns = received_ns - counted_ns
-        if received_ns < self._began_ns:
+        if received_ns < self._slow.began_ns:
             self.restart()  # arrivals begin anew
-        if not self._stretches or received_ns - self._began_ns >= STRETCH_NS:
+        share, newest = 0.0, (counted_ns, received_ns - counted_ns)
+        if not self._sure.take(newest, received_ns=received_ns):
+            share = self._share(self._sure, newest)
+            self._sure.begin(newest, received_ns=received_ns)
+        if not self._slow.take(newest, received_ns=received_ns):
             self.is_right = self._is_right()
-            share = self._share()
-            self._stretches.append((counted_ns, late_ns))
-            self._began_ns = received_ns
-            return share
-        if late_ns < self._stretches[-1][1]:
-            self._stretches[-1] = (counted_ns, late_ns)
-        return 0.0
+            share = share or self._share(self._slow, newest)
+            self._slow.begin(newest, received_ns=received_ns)
+        if share:
+            self.is_right = self._was_right = True
+        return share
 
     def _is_right(self) -> bool:
         if self.is_right:
-            self._first = None  # a doubt that comes later is not about what was confirmed
-            return not self._is_off(N_DOUBTING)
-        if not self._stretches:
+            self._first, self._was_right = None, True  # a doubt that comes later is not about what was confirmed
+            return not self._slow.row(N_DOUBTING)
+        packets = list(self._slow.packets)[-1 - SLOW.n_steps :]
+        if not packets:
             return False
-        self._first = self._first or self._stretches[0]
-        now_ns, late_now_ns = self._stretches[-1]
-        return any(
-            now_ns - then_ns >= CONFIRMING_NS and abs(late_now_ns - late_then_ns) < LEAST_SHARE * (now_ns - then_ns)
-            for then_ns, late_then_ns in (self._first, *self._stretches)
-        )
+        self._first = self._first or packets[0]
+        if any(abs(step) > SURE.least_share for step in _steps(packets[-3:])):
+            return False  # a hole may hide for a moment that all else is off
+        return any(_confirm(then, packets[-1]) for then in (self._first, *packets))
 
-    def _share(self) -> float:
-        if not self._is_off(N_STEPS):
+    def _share(self, stretches: _Stretches, newest: Packet) -> float:
+        row = stretches.row()
+        if not row or self._is_drain(row) or (stretches is self._sure and not self._is_sure(row)):
             return 0.0
-        self.is_right = True
-        (then_ns, late_then_ns), (now_ns, late_now_ns) = self._stretches[1], self._stretches[-1]
-        return (late_now_ns - late_then_ns) / (now_ns - then_ns)  # in the first step the rate may have changed
+        if self._was_right or len(stretches.packets) > len(row):
+            row = row[stretches.way.n_mixed :]
+            self.since_ns = row[0][0]
+        else:
+            self.since_ns = -math.inf
+        (then_ns, late_then_ns), (now_ns, late_now_ns) = row[0], row[-1]
+        share = (late_now_ns - late_then_ns) / (now_ns - then_ns)
+        if abs(newest[1] - late_now_ns - share * (newest[0] - now_ns)) > MOST_ASTRAY_NS:
+            self.since_ns = newest[0]  # it is after a hole, or late: it tells no time of what came before
+        return share
 
-    def _is_off(self, n_steps: int) -> bool:
-        """Whether all of the last steps tell alike that the label is wrong."""
-        last = list(self._stretches)[-1 - n_steps :]
-        steps = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in pairwise(last) if b[0] > a[0]]
-        sizes = [abs(step) for step in steps]
-        one_way = len(steps) == n_steps and (min(steps) > 0.0 or MOST_QUICKER < min(steps) <= max(steps) < 0.0)
-        return one_way and min(sizes) >= LEAST_SHARE and max(sizes) <= ALIKE * min(sizes)
+    def _is_sure(self, row: Sequence[Packet]) -> bool:
+        """Whether a row cannot be a link that slows for some seconds, or catches up."""
+        rises = row[-1][1] > row[0][1]
+        return not self._was_right if rises else self._floor_ns(row) is not None
+
+    def _is_drain(self, row: Sequence[Packet]) -> bool:
+        gained_ns, floor_ns = row[0][1] - row[-1][1], self._floor_ns(row)
+        return gained_ns > 0.0 and floor_ns is not None and row[-1][1] > floor_ns - BELOW_SHARE * gained_ns
+
+    def _floor_ns(self, row: Sequence[Packet]) -> float | None:
+        """Return how late the newest packets that told that the label is right were before a row; None: none did."""
+        before = [packet for packet in self._slow.packets if packet[0] < row[0][0]]
+        pairs = zip(reversed(before), reversed(before[:-2]), strict=False)
+        return next((min(now[1], then[1]) for now, then in pairs if _confirm(then, now)), None)
 
 
-class OddPace:
-    """Stamps that do not fit the rate, but each other: fed with packets in a row whose stamps are odd.
-
-    Notes
-    -----
-    Delay and Warm-up: four packets.
-
-    References
-    ----------
-    Definition of becalm: docs/indices.md.
-    """
-
-    def __init__(self) -> None:
-        self._packets: deque[tuple[int, int, int]] = deque(maxlen=N_ODD)
-
-    def restart(self) -> None:
-        """Begin again: the row is broken."""
-        self._packets.clear()
-
-    def feed(self, block: SampleBlock) -> float | None:
-        """Take a packet whose stamp is odd.
-
-        Parameters
-        ----------
-        block : with the sensor's stamp in ns
-
-        Returns
-        -------
-        the period that it and the packets before agree on, in ns; None where they do not
-        """
-        if block.sensor_ns is None:
-            self._packets.clear()
-            return None
-        self._packets.append((block.first_sample_idx + len(block.counts), block.sensor_ns, block.received_ns))
-        if len(self._packets) < N_ODD or any(b[0] <= a[0] for a, b in pairwise(self._packets)):
-            return None
-        paces = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in pairwise(self._packets)]
-        first, last = self._packets[0], self._packets[-1]
-        arrival_ns = (last[2] - first[2]) / (last[0] - first[0])
-        pace_ns = (last[1] - first[1]) / (last[0] - first[0])
-        if pace_ns <= 0.0 or max(paces) - min(paces) > 2.0 * SAME_PACE * pace_ns:
-            return None
-        return pace_ns if abs(arrival_ns - pace_ns) <= ARRIVAL_PACE * pace_ns else None
+def _confirm(then: Packet, now: Packet) -> bool:
+    """Whether two packets tell that the label is right."""
+    apart_ns = now[0] - then[0]
+    return apart_ns >= CONFIRMING_NS and abs(now[1] - then[1]) < LEAST_SHARE * apart_ns

@@ -77,6 +77,25 @@ Inward = (SkinLevel, BreathHint, BreathsHidden, BeltJump)
 """Outputs for the indices only."""
 
 
+# Named once: a union made anew for every event costs more than the question that it is for.
+OF_BREATHS = (BreathTurn, Breath, BreathPause)
+OF_RESPONSES = (SkinResponse, SkinRecovery)
+
+
+def moment_ns(event: Output) -> int:
+    """Return the moment that an output is of.
+
+    Parameters
+    ----------
+    event : with its time, a skin response with its onset
+
+    Returns
+    -------
+    session time in ns
+    """
+    return event.onset_ns if isinstance(event, OF_RESPONSES) else event.t_ns
+
+
 class Stage(Protocol):
     """One signal's own processing: samples in, events out, the same whatever the cut."""
 

@@ -1,20 +1,14 @@
 """When a tick may be computed, and from what: stage outputs merged by emission time behind the slowest stream."""
 
 import heapq
-from collections import deque
 from collections.abc import Iterable
 
 from becalm_protocol.derived import (
     Beat,
-    Breath,
-    BreathPause,
-    BreathTurn,
     Derived,
     Metrics,
     Reason,
     SignalQuality,
-    SkinRecovery,
-    SkinResponse,
 )
 from becalm_protocol.events import UNTIMED_KINDS, Clock, Phase, PhaseChange, SignalKind
 from becalm_protocol.units import NS_PER_S
@@ -24,7 +18,7 @@ from becalm_signal.board import Board
 from becalm_signal.breath_turns import BreathEvent
 from becalm_signal.lane import MAX_FILLED_NS, Lane
 from becalm_signal.slow_board import SLOW_TICK_NS, Moment, SlowBoard
-from becalm_signal.stage import Inward, Output
+from becalm_signal.stage import OF_BREATHS, Inward, Output, moment_ns
 from becalm_signal.strap import StrapChoice
 
 TICK_NS = 250_000_000
@@ -33,13 +27,6 @@ MAX_LEAD_LIVE_NS = 3 * NS_PER_S
 MAX_LEAD_RECORDING_NS = 3_600 * NS_PER_S
 MAX_WAITING = 50_000
 MAX_PHASES = 256
-
-# Named once: a union made anew for every event costs more than the question that it is for.
-OF_RESPONSES = (SkinResponse, SkinRecovery)
-OF_BREATHS = (BreathTurn, Breath, BreathPause)
-
-OF_RATES = (Beat, *OF_BREATHS)
-"""What is only as right as the sample rate of its source."""
 
 NOTHING_LOST: frozenset[SignalKind] = frozenset()
 
@@ -66,16 +53,12 @@ class Ticker:
         self._straps_lost: set[SignalKind] = set()
         self._straps = StrapChoice()
         self._anchor = Anchor()
-        self._live: dict[SignalKind | None, Lane] = {}
-        self._live |= {lane.info.kind: lane for lane in reversed(lanes) if lane.info.clock is not Clock.SESSION}
-        self._waiting: deque[Output] = deque(maxlen=MAX_WAITING)
-        """What waits until arrivals tell that its source's rate is that of its label; if it is not it is dropped."""
         self._ecg = [lane for lane in lanes if lane.info.kind is SignalKind.ECG]
 
     def put(self, outputs: Iterable[Output], *, order: int, early_ns: int | None = None) -> None:
         """Keep the outputs of stage number `order`; `early_ns`: they count from this time on already."""
         for event in outputs:
-            t_ns = event.onset_ns if isinstance(event, OF_RESPONSES) else event.t_ns
+            t_ns = moment_ns(event)
             emitted_ns = event.emitted_ns if early_ns is None else min(early_ns, event.emitted_ns)
             if isinstance(event, Beat) and event.source in UNTIMED_KINDS:
                 emitted_ns += 1  # untimed: whether it came just before or just after a sample must not matter
@@ -159,7 +142,8 @@ class Ticker:
         """Apply what counts by now; strap beats held back behind an ECG come out where the ECG cannot be used."""
         out: list[Derived] = []
         self._listen(now_ns)
-        for popped in self._due(now_ns):
+        while self._heap and self._heap[0][0] <= now_ns:
+            popped = heapq.heappop(self._heap)[-1]
             if isinstance(popped, Inward):
                 self._board.apply(popped)
                 continue
@@ -177,24 +161,6 @@ class Ticker:
         if now_ns % SLOW_TICK_NS == 0:
             out.append(self._slow.metrics(self._moment(metrics, phase=phase, lost=lost)))
         return out
-
-    def _due(self, now_ns: int) -> list[Output]:
-        """Return what counts by now."""
-        heap, due = self._heap, list(self._waiting)
-        self._waiting.clear()
-        while heap and heap[0][0] <= now_ns:
-            due.append(heapq.heappop(heap)[-1])
-        return [event for event in due if self._counts(event)]
-
-    def _counts(self, event: Output) -> bool:
-        """Whether it counts at once; what is as right as its source's rate waits for that, or is dropped."""
-        lane = self._live.get(event.source) if isinstance(event, OF_RATES) else None
-        if lane is None:
-            return True
-        if not lane.clock.is_rate_known:
-            self._waiting.append(event)
-            return False
-        return event.emitted_ns > lane.unsure_until_ns
 
     def _apply(self, event: Output) -> list[Derived]:
         """Let an output count; return it where it had to wait for that: a breath, whose source is chosen here."""

@@ -1,6 +1,7 @@
 """A wrong rate is told from arrivals; nothing that a radio does is taken for one."""
 
 import itertools
+import math
 import random
 
 import pytest
@@ -45,6 +46,65 @@ def test_a_wrong_label_is_found_within_ten_seconds(packet_s: float, label: float
             break
     assert share == pytest.approx(label - 1.0, abs=0.04)
     assert t_ns <= 10 * S
+
+
+@pytest.mark.parametrize("packet_s", [0.04, 0.25, 0.56])
+@pytest.mark.parametrize("label", [1.25, 2.0, 4.0])
+def test_a_label_that_is_far_too_high_is_found_sooner(packet_s: float, label: float) -> None:
+    found_s = []
+    for seed in range(20):
+        watch = RateWatch()
+        for t_ns, at_ns in arrivals(seed, seconds=20, packet_s=packet_s):
+            if watch.feed(t_ns / label, at_ns):
+                found_s.append(at_ns / S)
+                break
+    assert len(found_s) == 20
+    assert sorted(found_s)[10] <= 6.0
+
+
+@pytest.mark.parametrize("packet_s", [0.04, 0.25, 0.56])
+@pytest.mark.parametrize("factor", [1.25, 2.0])
+def test_a_rate_that_rises_under_way_is_found_sooner(packet_s: float, factor: float) -> None:
+    found_s = []
+    for seed in range(20):
+        watch, radio = RateWatch(), random.Random(seed)
+        for n in range(round(40 / packet_s)):
+            t_s = (n + 1) * packet_s
+            counted_s = t_s + max(0.0, t_s - 20.0) * (factor - 1.0)
+            share = watch.feed(counted_s * S, round((t_s + radio.expovariate(1.0 / 0.01)) * S))
+            if share:
+                assert t_s > 20.0
+                assert 1.0 / (1.0 + share) == pytest.approx(factor, rel=0.05)
+                found_s.append(t_s - 20.0)
+                break
+    assert len(found_s) == 20
+    assert sorted(found_s)[10] <= 6.0
+
+
+@pytest.mark.parametrize("packet_s", [0.04, 0.25, 0.56])
+@pytest.mark.parametrize("drift", [0.97, 1.0, 1.03])
+@pytest.mark.parametrize(("stall_s", "speed"), [(2.0, 1.5), (3.0, 1.4), (4.0, 1.5), (4.0, 2.0), (8.0, 2.0)])
+def test_a_link_that_catches_up_slowly_is_no_rate(packet_s: float, drift: float, stall_s: float, speed: float) -> None:
+    watch, radio, free_s = RateWatch(), random.Random(5), 0.0
+    for n in range(round(90 / packet_s)):
+        t_s = (n + 1) * packet_s
+        ready_s = t_s + radio.expovariate(1.0 / 0.005)
+        for stalled_s in (20.0, 55.0):
+            ready_s = max(ready_s, stalled_s + stall_s) if stalled_s <= t_s < stalled_s + stall_s else ready_s
+        free_s = max(ready_s, free_s + packet_s / speed * radio.uniform(0.95, 1.05))
+        assert watch.feed(t_s * drift * S, round(free_s * S)) == 0.0
+    assert watch.is_right
+
+
+def test_a_hole_does_not_make_a_wrong_label_right() -> None:
+    for hole_s in (0.5, 1.0, 1.5, 2.0, 2.5):
+        watch = RateWatch()
+        for n in range(1, 60):
+            late_s = hole_s if n > 6 else 0.0
+            share = watch.feed(0.5 * n * S, round((0.25 * n + late_s) * S))
+            assert share or not watch.is_right
+            if share:
+                break
 
 
 @pytest.mark.parametrize("packet_s", [0.04, 0.25, 0.56])
@@ -105,6 +165,42 @@ def test_time_is_right_soon_after_a_rate_changes_under_way(kind: Clock, true_hz:
         if block.received_ns > after[0].received_ns + 10 * S:
             assert clock.stream_ns(last) - clock.stream_ns(last - N) == pytest.approx(N * S / true_hz, rel=0.03)
             assert clock.session_ns(last) == pytest.approx(block.received_ns, abs=0.3 * S)
+
+
+@pytest.mark.parametrize("kind", [Clock.DEVICE, Clock.ARRIVAL])
+@pytest.mark.parametrize("true_hz", [65.0, 260.0])
+def test_a_clock_knows_since_when_a_rate_holds(kind: Clock, true_hz: float) -> None:
+    clock = DeviceClock(130.0) if kind is Clock.DEVICE else ArrivalClock(130.0)
+    before = blocks(130.0, seconds=20.0)
+    n_before = before[-1].first_sample_idx + N
+    for block in before:
+        assert clock.accept(block)
+    for block in blocks(true_hz, seconds=10.0, at=n_before, t0_s=n_before / 130.0):
+        clock.accept(block)
+        if clock.rate_since is not None:
+            assert clock.rate_hz == pytest.approx(true_hz, rel=0.03)
+            assert n_before <= clock.rate_since <= min(n_before + 1.5 * true_hz, block.first_sample_idx - N)
+            assert clock.accept(block)
+            assert clock.rate_since is None
+            return
+    pytest.fail("the rate was not found")
+
+
+@pytest.mark.parametrize("kind", [Clock.DEVICE, Clock.ARRIVAL])
+def test_a_label_that_was_never_right_says_so_of_everything_that_came(kind: Clock) -> None:
+    clock = DeviceClock(260.0) if kind is Clock.DEVICE else ArrivalClock(260.0)
+    since = [clock.rate_since for block in blocks(130.0, seconds=6.0) if not clock.accept(block)]
+    assert clock.rate_hz == pytest.approx(130.0, rel=0.03)
+    assert since[-1] == (0 if kind is Clock.DEVICE else -math.inf)
+
+
+@pytest.mark.parametrize("kind", [Clock.DEVICE, Clock.ARRIVAL])
+def test_positions_and_times_are_each_others_inverse(kind: Clock) -> None:
+    clock = DeviceClock(130.0) if kind is Clock.DEVICE else ArrivalClock(130.0)
+    for block in blocks(132.0, seconds=20.0):
+        clock.accept(block)
+    for at in (-100, 5, 1_000, 1_234.5, 2_000, 4_000):
+        assert clock.position(clock.session_ns(at)) == pytest.approx(at, abs=1e-3)
 
 
 def test_a_doubt_about_a_rate_that_changed_lasts_until_it_is_corrected() -> None:

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from becalm_protocol.derived import Derived, Index, Metrics, Reason, SignalQuality
+from becalm_protocol.derived import Beat, Derived, Index, Metrics, Reason, SignalQuality
 from becalm_protocol.events import Clock, SampleBlock, SignalKind, StreamInfo
 
 Counts = NDArray[np.int64]
@@ -100,6 +101,14 @@ def shown(derived: Iterable[Derived], name: str, *, from_s: float, to_s: float) 
     return [index.value for tick in ticks if (index := getattr(tick, name)).value is not None]
 
 
+def told_beats(derived: Iterable[Derived]) -> list[Beat]:
+    """Return the confirmed beats; each is later than the one before, and too far from it to be the same."""
+    beats = [event for event in derived if isinstance(event, Beat) and event.confirmed]
+    assert [(a.t_ns / S, b.t_ns / S) for a, b in pairwise(beats) if b.t_ns - a.t_ns < 0.3 * S] == []
+    assert all(beat.emitted_ns > beat.t_ns for beat in beats)
+    return beats
+
+
 def check_label(
     body: dict[SignalKind, Counts], run_events: Callable[..., list[Derived]], *, label: float, clock: Clock
 ) -> None:
@@ -107,6 +116,7 @@ def check_label(
     events = sorted((e for kind, counts in body.items() for e in packets(kind, counts)), key=lambda e: e.received_ns)
     derived = run_events([info(kind, clock, label=label) for kind in STREAMS], events)
     assert [text for text in wrong(derived, after_s=0.0) if "scl" not in text] == []
+    told_beats(derived)
     assert shown(derived, "heart_rate_bpm", from_s=20, to_s=21)
     assert shown(derived, "heart_rate_bpm", from_s=60, to_s=61)
     assert shown(derived, "breathing_rate_bpm", from_s=60, to_s=61)

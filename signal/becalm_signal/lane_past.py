@@ -1,0 +1,121 @@
+"""The last seconds of a live stream: heard once more where they turn out to have come at another rate."""
+
+import math
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from becalm_protocol.derived import Beat, SignalQuality
+from becalm_protocol.limits import MAX_SESSION_NS
+from becalm_protocol.units import NS_PER_MS
+from becalm_signal.clock import StreamClock
+from becalm_signal.stage import Output, moment_ns
+
+# What tells of another rate takes so long, mostly, and its first packets were no sooner.
+PAST_S = 8.0
+# Two sounds of one beat are no farther apart, two beats are.
+SAME_NS = 200 * NS_PER_MS
+
+Run = tuple[float, ...]
+
+
+class Past:
+    """Keeps runs of samples at their positions, and which was the newest beat that was told for good.
+
+    Notes
+    -----
+    Delay and Warm-up: none.
+
+    References
+    ----------
+    Definition of becalm: docs/indices.md.
+    """
+
+    def __init__(self) -> None:
+        self._runs: deque[tuple[int, Run]] = deque()
+        self._told: tuple[int, float] | None = None
+        self._after_ns = -MAX_SESSION_NS
+        """Up to here all was told before."""
+
+    def clear(self) -> None:
+        """Forget everything: what comes does not follow on it."""
+        self._runs.clear()
+
+    def keep(self, at: int, run: Run, *, n_kept: int) -> None:
+        """Take a run, and forget those that ended long before it.
+
+        Parameters
+        ----------
+        at : position of its first sample
+        run : samples in the unit of the signal, shape (n_samples,)
+        n_kept : before so many samples
+        """
+        self._runs.append((at, run))
+        while self._runs[0][0] < at - n_kept:
+            self._runs.popleft()
+
+    def since(self, position: float) -> Iterator[tuple[int, Run]]:
+        """Yield position and samples of each run, without those before a position.
+
+        Parameters
+        ----------
+        position : in samples since the start
+        """
+        for at, run in self._runs:
+            n_before = math.ceil(position - at) if position > at else 0
+            if n_before < len(run):
+                yield at + n_before, run[n_before:]
+
+    def turn(self, *, is_back: bool, clock: StreamClock) -> None:
+        """Begin anew: back where beats were told already, to tell none of them twice, or where nothing was told.
+
+        Parameters
+        ----------
+        is_back : whether what is kept is heard once more
+        clock : by which a position may have another time than when its beat was told
+        """
+        self._after_ns = -MAX_SESSION_NS
+        if is_back and self._told is not None:
+            t_ns, at = self._told
+            self._after_ns = max(t_ns, clock.session_ns(at)) + SAME_NS
+
+    def pass_on(self, outputs: list[Output], *, clock: StreamClock) -> list[Output]:
+        """Return what was not told before, and note its newest confirmed beat.
+
+        Parameters
+        ----------
+        outputs : in the order in which they are told
+        clock : that their times are by
+
+        Returns
+        -------
+        those that are new
+        """
+        if outputs and self._after_ns > -MAX_SESSION_NS:
+            outputs = [e for e in outputs if isinstance(e, SignalQuality) or moment_ns(e) > self._after_ns]
+        for event in reversed(outputs):
+            if isinstance(event, Beat) and event.confirmed:
+                self._told = event.t_ns, clock.position(event.t_ns)
+                break
+        return outputs
+
+
+def told_late(outputs: Iterable[Output], *, lost_ns: int, now_ns: int) -> list[Output]:
+    """Return what a stage says of samples that it heard once more: known now only.
+
+    Parameters
+    ----------
+    outputs : as the stage says them
+    lost_ns : from when on the stage was said to be lost
+    now_ns : the moment, session time in ns
+
+    Returns
+    -------
+    the outputs, emitted now
+    """
+    return [
+        replace(event, t_ns=max(lost_ns, event.t_ns), emitted_ns=max(now_ns, event.emitted_ns))
+        if isinstance(event, SignalQuality)
+        else replace(event, emitted_ns=max(now_ns, event.emitted_ns))
+        for event in outputs
+    ]

@@ -1,0 +1,75 @@
+"""What came is kept for some seconds, and said once more without saying anything twice."""
+
+import math
+
+from becalm_protocol.derived import Beat, BeatFlag, Reason, SignalQuality
+from becalm_protocol.events import SampleBlock, SignalKind
+from becalm_signal.clock import RecordingClock
+from becalm_signal.lane_past import SAME_NS, Past, told_late
+from becalm_signal.stage import Output, moment_ns
+
+S = 1_000_000_000
+
+
+def beat(t_ns: int) -> Beat:
+    return Beat(beat_idx=0, t_ns=t_ns, emitted_ns=t_ns + 1, source=SignalKind.ECG, flag=BeatFlag.FIRST, confirmed=True)
+
+
+def clock(rate_hz: float) -> RecordingClock:
+    """Return a clock by which sample 0 is at 0."""
+    one = RecordingClock(rate_hz)
+    one.accept(SampleBlock(stream_id="ecg", received_ns=0, first_sample_idx=0, sensor_ns=0, counts=(0,)))
+    return one
+
+
+def test_runs_are_given_out_from_a_position_on() -> None:
+    past = Past()
+    past.keep(0, (0.0, 1.0, 2.0), n_kept=100)
+    past.keep(5, (5.0, 6.0), n_kept=100)
+    assert list(past.since(-math.inf)) == [(0, (0.0, 1.0, 2.0)), (5, (5.0, 6.0))]
+    assert list(past.since(1.5)) == [(2, (2.0,)), (5, (5.0, 6.0))]
+    assert list(past.since(4)) == [(5, (5.0, 6.0))]
+    assert list(past.since(7)) == []
+
+
+def test_what_is_old_or_does_not_belong_to_what_comes_is_forgotten() -> None:
+    past = Past()
+    for at in range(0, 50, 10):
+        past.keep(at, tuple(map(float, range(at, at + 10))), n_kept=20)
+    assert [at for at, _ in past.since(-math.inf)] == [20, 30, 40]
+    past.clear()
+    assert list(past.since(-math.inf)) == []
+
+
+def test_a_beat_that_was_told_is_known_by_its_position_where_its_time_becomes_another() -> None:
+    past = Past()
+    assert past.pass_on([beat(10 * S)], clock=clock(130.0)) == [beat(10 * S)]
+    past.turn(is_back=True, clock=clock(65.0))  # the same sample is at 20 s
+    told: list[Output] = [beat(10 * S), beat(20 * S), beat(20 * S + SAME_NS + 1)]
+    assert past.pass_on(told, clock=clock(65.0)) == told[2:]
+
+
+def test_no_beat_is_told_before_one_whose_time_was_too_late() -> None:
+    past = Past()
+    past.pass_on([beat(10 * S)], clock=clock(130.0))
+    past.turn(is_back=True, clock=clock(260.0))
+    told: list[Output] = [beat(5 * S), beat(10 * S), beat(11 * S)]
+    assert past.pass_on(told, clock=clock(260.0)) == told[2:]
+
+
+def test_where_nothing_is_heard_again_time_may_begin_anew() -> None:
+    past = Past()
+    past.pass_on([beat(10 * S)], clock=clock(130.0))
+    past.turn(is_back=True, clock=clock(65.0))
+    past.turn(is_back=False, clock=clock(130.0))
+    assert past.pass_on([beat(3 * S)], clock=clock(130.0)) == [beat(3 * S)]
+
+
+def test_what_is_heard_once_more_is_known_now_only() -> None:
+    quality = SignalQuality(t_ns=3, emitted_ns=3, kind=SignalKind.ECG, reason=Reason.NOISY)
+    told = told_late([beat(5), quality, beat(30)], lost_ns=8, now_ns=20)
+    assert [(type(e), moment_ns(e), e.emitted_ns) for e in told] == [
+        (Beat, 5, 20),
+        (SignalQuality, 8, 20),
+        (Beat, 30, 31),
+    ]
