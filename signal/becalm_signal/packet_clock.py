@@ -237,6 +237,7 @@ class ArrivalClock(PacketClock):
     def __init__(self, rate_hz: float, *, is_rate_known: bool = False) -> None:
         super().__init__(rate_hz, drift_sd=RATE_SD, drift_limit=RATE_LIMIT)
         self._counted_ns = 0.0
+        self._received_ns: int | None = None
         self._watch = RateWatch(is_right=is_rate_known)
         self._watched_ns = 0.0
         """Counted on where a break was taken for lost samples: a wrong rate looks like many of them."""
@@ -272,6 +273,9 @@ class ArrivalClock(PacketClock):
         self._counted_ns = clock_ns
         self._envelope.feed(clock_ns, block.received_ns)
         stream_ns = before[1] + step_ns * (1.0 + self._envelope.drift)
+        if block.received_ns == self._received_ns:
+            self._knots.pop()  # one packet in several blocks: it is known by its last sample
+        self._received_ns = block.received_ns
         self._add(last, stream_ns=stream_ns, clock_ns=clock_ns, received_ns=block.received_ns)
         return True
 
@@ -286,6 +290,6 @@ class ArrivalClock(PacketClock):
         self._begin_envelope()
 
     def _begin(self, last: int, *, received_ns: int) -> None:
-        self._counted_ns = 0.0
+        self._counted_ns, self._received_ns = 0.0, received_ns
         self._envelope.feed(0.0, received_ns)
         self._add(last, stream_ns=0.0, clock_ns=0.0, received_ns=received_ns)

@@ -223,3 +223,15 @@ def test_arrivals_teach_the_true_rate() -> None:
         clock.accept(block(k, 1, sensor_ns=None, received_ns=true_ns + 15_000_000 + round(rng.expovariate(1 / 20e6))))
     assert clock.stream_ns(1499) - clock.stream_ns(1399) == pytest.approx(10.1 * NS, rel=2e-3)
     assert abs(clock.session_ns(1499) - 1499 * 1.01 * NS / 10.0 - 15e6) < 150e6
+
+
+@pytest.mark.parametrize("n_piece", [1, 7, 20])
+def test_a_packet_that_comes_in_pieces_at_once_is_one_packet(n_piece: int) -> None:
+    whole, cut = ArrivalClock(130.0), ArrivalClock(130.0)
+    for packet in strap_packets()[:40]:
+        whole.accept(packet)
+        for at in range(0, len(packet.counts), n_piece):
+            piece = packet.counts[at : at + n_piece]
+            cut.accept(replace(packet, first_sample_idx=packet.first_sample_idx + at, counts=piece))
+        middle = packet.first_sample_idx + len(packet.counts) // 2
+        assert cut.session_ns(middle) == pytest.approx(whole.session_ns(middle), abs=15e6)
