@@ -96,6 +96,14 @@ class _Stretches:
         self.packets.append(newest)
         self.began_ns = received_ns
 
+    def is_early(self) -> bool:
+        """Whether the newest came clearly sooner than any before: no link does that, time is counted wrong."""
+        if len(self.packets) < 2:
+            return False
+        *before, newest = self.packets
+        drift_ns = LEAST_SHARE * (newest[0] - before[-1][0])
+        return newest[1] < min(late_ns for _, late_ns in before) - MOST_ASTRAY_NS - drift_ns
+
     def row(self, n_steps: int | None = None) -> list[Packet]:
         """Return the ends of the last steps, if all of these tell alike that the label is wrong."""
         packets, way = self.packets, self.way
@@ -165,7 +173,7 @@ class RateWatch:
     def _is_right(self) -> bool:
         if self.is_right:
             self._first, self._was_right = None, True  # a doubt that comes later is not about what was confirmed
-            return not self._slow.row(N_DOUBTING)
+            return not (self._slow.is_early() or self._slow.row(N_DOUBTING))
         packets = list(self._slow.packets)[-1 - SLOW.n_steps :]
         if not packets:
             return False

@@ -96,6 +96,20 @@ def test_a_link_that_catches_up_slowly_is_no_rate(packet_s: float, drift: float,
     assert watch.is_right
 
 
+def test_a_slow_link_that_was_taken_for_a_rate_is_doubted_as_soon_as_it_is_none() -> None:
+    clock, free_s, doubted_s = ArrivalClock(130.0), 0.0, []
+    for n in range(N, 60 * 130, N):
+        free_s = max(n / 130.0, free_s + (2.0 if free_s < 8.0 else 0.1) * N / 130.0)
+        clock.accept(
+            SampleBlock(stream_id="ecg", received_ns=round(free_s * S), first_sample_idx=n - N, counts=(0,) * N)
+        )
+        if clock.rate_hz < 100.0 and free_s > 8.5 and not clock.is_rate_known:
+            doubted_s.append(free_s)
+        assert clock.rate_hz > 100.0 or free_s < 10.0 or not clock.is_rate_known
+    assert doubted_s
+    assert clock.rate_hz == pytest.approx(130.0, rel=0.05)
+
+
 def test_a_hole_does_not_make_a_wrong_label_right() -> None:
     for hole_s in (0.5, 1.0, 1.5, 2.0, 2.5):
         watch = RateWatch()
