@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from becalm_protocol.derived import PIPELINE_VERSION
+
 PROBLEM = "application/problem+json"
 
 
@@ -53,6 +55,12 @@ async def test_every_body_has_an_example(document: dict[str, Any]) -> None:
             for kind, media in answer.get("content", {}).items():
                 if kind == "application/json":
                     assert has_example(document, media), (name, status)
+
+
+async def test_examples_show_the_pipeline_that_runs(document: dict[str, Any]) -> None:
+    examples = [schema.get("example") for schema in document["components"]["schemas"].values()]
+    shown = {one["pipeline_version"] for one in examples if isinstance(one, dict) and "pipeline_version" in one}
+    assert shown == {PIPELINE_VERSION}
 
 
 async def test_every_refusal_is_documented_with_its_type(document: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from becalm_protocol.derived import PIPELINE_VERSION
 from becalm_server.bodies.examples import shown
 
 _PERCENTILES = {"p50": 1.2, "p99": 8.9}
@@ -28,7 +29,8 @@ class HealthBody(BaseModel):
 
     model_config = shown(
         {
-            "status": "ok", "trouble": None, "version": "0.1.0", "pipeline_version": "2", "database_version": "18.1",
+            "status": "ok", "trouble": None, "version": "0.1.0", "pipeline_version": PIPELINE_VERSION,
+            "database_version": "18.1",
             "timescale": "absent: this PostgreSQL does not offer TimescaleDB; everything works without it",
             "agent_connected": True, "session_id": None,
             "clients": {"clients": 1, "depth": 0, "peak": 3, "dropped": 0, "conflated": 0},

@@ -5,7 +5,7 @@ from typing import Any, Generic, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from becalm_protocol.derived import BeatFlag, Metrics, Reason
+from becalm_protocol.derived import PIPELINE_VERSION, BeatFlag, Metrics, Reason
 from becalm_protocol.events import Clock, GapReason, SignalKind
 from becalm_server.archive.doubts import Doubt
 from becalm_server.bodies.examples import CREATED_AT, SESSION_ID, STREAM_ID, example_of, shown
@@ -225,7 +225,7 @@ class ReportBody(BaseModel):
 
     model_config = shown(
         {
-            "session_id": SESSION_ID, "pipeline_version": "2", "created_at": "2026-11-22T08:21:07Z",
+            "session_id": SESSION_ID, "pipeline_version": PIPELINE_VERSION, "created_at": "2026-11-22T08:21:07Z",
             "body": {"hrv": {"HRV_RMSSD": 41.5}, "withheld": {}},
         }
     )  # fmt: skip

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, Field
 
+from becalm_protocol.derived import PIPELINE_VERSION
 from becalm_protocol.handshake import Source
 from becalm_server.bodies.examples import CREATED_AT, SESSION_ID, example_of, shown
 from becalm_server.bodies.recordings import IndexBody
@@ -25,7 +26,7 @@ class TrendRow(BaseModel):
         {
             "session_id": SESSION_ID, "source": "live", "created_at": CREATED_AT,
             "started_at": "2026-11-22T08:00:01.250000Z", "duration_s": 1260.0, "baseline_s": 60.0,
-            "pipeline_version": "2", "n_intervals": 1390, "accepted_share": 0.985,
+            "pipeline_version": PIPELINE_VERSION, "n_intervals": 1390, "accepted_share": 0.985,
             "subsidence": {"value": 7.4, "bound": 3.1, "sample_ns": 1_259_000_000_000},
             "indices": {"rmssd_ms": {"baseline": {"n": 48, "mean": 38.0, "median": 37.5},
                                      "practice": {"n": 1180, "mean": 43.1, "median": 42.6}}},
