@@ -1,7 +1,6 @@
 """Time-domain indices: NeuroKit2's on the same beats, with bounds that keep, withheld where too little is known."""
 
 import math
-from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -164,20 +163,16 @@ def test_what_early_beats_may_have_carried_across_the_limit_is_in_the_bound_of_p
 
 def test_where_early_beats_were_heard_for_minutes_more_may_hide_in_the_swings(make_rr: Any) -> None:
     """One beat of thirty early by 8 to 15 %: most stand out of nothing."""
-    n_told: Counter[str] = Counter()
-    n_missed: Counter[str] = Counter()
+    n_told = n_missed = 0
     for seed in range(40):
         rng = np.random.default_rng(seed)
         rr_ms = np.array(make_rr(400, rsa_ms=25.0, seed=seed)) + rng.normal(0.0, 22.0, 400)
         is_early = rng.random(400) < 1.0 / 30.0
         spoilt = rr_ms * np.where(is_early, 1.0 - rng.uniform(0.08, 0.15, 400), 1.0)
         window = window_of(spoilt.tolist())
-        steps = np.abs(np.diff(rr_ms[-len(window) :]))
-        true = {"pnn50_pct": 100.0 * np.mean(steps > 50.0), "rmssd_ms": np.sqrt(np.mean(steps**2))}
-        for name, value in true.items():
-            told = indices(window)[name]
-            n_told[name] += told.value is not None
-            n_missed[name] += told.value is not None and abs(told.value - value) > (told.bound or 0.0)
-    assert n_told["pnn50_pct"] >= 20
-    assert n_missed["pnn50_pct"] <= 0.05 * n_told["pnn50_pct"]
-    assert n_missed["rmssd_ms"] <= 0.1 * n_told["rmssd_ms"]
+        true = float(100.0 * np.mean(np.abs(np.diff(rr_ms[-len(window) :])) > 50.0))
+        told = indices(window)["pnn50_pct"]
+        n_told += told.value is not None
+        n_missed += told.value is not None and abs(told.value - true) > (told.bound or 0.0)
+    assert n_told >= 20
+    assert n_missed <= 0.05 * n_told
