@@ -133,7 +133,7 @@ def _add_early(told: Differences, window: Sequence[Interval], places: Sequence[i
     told.outlying = outlying(gained, has_early=told.has_early) / n
     if n_found or told.has_early:
         told.n_hidden = N_HIDDEN * max(1.0, n / MINUTE_BEATS)
-        told.unseen_ms = window[-1].unseen_ms
+        told.unseen_ms = math.sqrt(sum([rr.unseen_ms**2 for rr in window]) / len(window))
         told.unseen = 2.0 * told.n_hidden * told.unseen_ms**2 / n
 
 
