@@ -217,7 +217,7 @@ class Lane:
     def _hear_again(self, first: int, *, lost_ns: int, now_ns: int) -> list[Output]:
         """Hand what came at a new rate before that was known to the stage that begins with it."""
         since = self.clock.rate_since
-        self._past.turn(is_back=since is not None, clock=self.clock)
+        self._past.rewind(is_back=since is not None, clock=self.clock)
         if since is None:
             return []
         again: list[Output] = []

@@ -13,6 +13,8 @@ from becalm_signal.stage import Output, moment_ns
 
 # What tells of another rate takes so long, mostly, and its first packets were no sooner.
 PAST_S = 8.0
+# A beat is confirmed one or two beats later.
+N_OPEN = 8
 # Two sounds of one beat are no farther apart, two beats are.
 SAME_NS = 200 * NS_PER_MS
 
@@ -33,13 +35,18 @@ class Past:
 
     def __init__(self) -> None:
         self._runs: deque[tuple[int, Run]] = deque()
+        self._heard: deque[tuple[int, float]] = deque(maxlen=N_OPEN)
+        """Number and position of the newest beats, by the clock that they were heard by."""
         self._told: tuple[int, float] | None = None
+        """Time and position of the newest beat that was told for good."""
         self._after_ns = -MAX_SESSION_NS
         """Up to here all was told before."""
 
     def clear(self) -> None:
-        """Forget everything: what comes does not follow on it."""
+        """Forget everything: what comes does not follow on it, and its positions may begin from zero."""
         self._runs.clear()
+        self._heard.clear()
+        self._told = None
 
     def keep(self, at: int, run: Run, *, n_kept: int) -> None:
         """Take a run, and forget those that ended long before it.
@@ -66,7 +73,7 @@ class Past:
             if n_before < len(run):
                 yield at + n_before, run[n_before:]
 
-    def turn(self, *, is_back: bool, clock: StreamClock) -> None:
+    def rewind(self, *, is_back: bool, clock: StreamClock) -> None:
         """Begin anew: back where beats were told already, to tell none of them twice, or where nothing was told.
 
         Parameters
@@ -80,7 +87,7 @@ class Past:
             self._after_ns = max(t_ns, clock.session_ns(at)) + SAME_NS
 
     def pass_on(self, outputs: list[Output], *, clock: StreamClock) -> list[Output]:
-        """Return what was not told before, and note its newest confirmed beat.
+        """Return what was not told before, and note its beats.
 
         Parameters
         ----------
@@ -93,10 +100,12 @@ class Past:
         """
         if outputs and self._after_ns > -MAX_SESSION_NS:
             outputs = [e for e in outputs if isinstance(e, SignalQuality) or moment_ns(e) > self._after_ns]
-        for event in reversed(outputs):
-            if isinstance(event, Beat) and event.confirmed:
-                self._told = event.t_ns, clock.position(event.t_ns)
-                break
+        for event in outputs:
+            if isinstance(event, Beat) and not event.confirmed:
+                self._heard.append((event.beat_idx, clock.position(event.t_ns)))
+            elif isinstance(event, Beat):  # by now the clock may be another than when it was heard
+                at = next((at for beat_idx, at in self._heard if beat_idx == event.beat_idx), None)
+                self._told = event.t_ns, clock.position(event.t_ns) if at is None else at
         return outputs
 
 

@@ -32,6 +32,8 @@ MAX_ODD = 8
 # Counted samples that would have waited longer than this in the radio were not sent: some in between are lost.
 MAX_COUNTED_WAIT_NS = 5 * NS_PER_S
 PERIOD_SHARE = 0.05
+# So soon no beat is told yet that it would move back to place the very first packet anew, as its last piece comes.
+MOVABLE_NS = 2 * NS_PER_S
 
 
 def session_time(t_ns: float) -> int:
@@ -239,6 +241,8 @@ class ArrivalClock(PacketClock):
         self._counted_ns = 0.0
         self._received_ns: int | None = None
         self._watch = RateWatch(is_right=is_rate_known)
+        self._n_movable = 0 if is_rate_known else round(MOVABLE_NS / self._period_ns)
+        self._last_movable = 0
         self._watched_ns = 0.0
         """Counted on where a break was taken for lost samples: a wrong rate looks like many of them."""
 
@@ -249,6 +253,7 @@ class ArrivalClock(PacketClock):
 
     def accept(self, block: SampleBlock) -> bool:
         """Extend the even scale by this block and learn its period from the arrival."""
+        self.rate_since = None
         last = block.first_sample_idx + len(block.counts) - 1
         if not self._knots:
             self._begin(last, received_ns=block.received_ns)
@@ -258,7 +263,6 @@ class ArrivalClock(PacketClock):
         clock_ns = self._counted_ns + step_ns
         self._watched_ns += step_ns
         share = self._watch.feed(self._watched_ns, block.received_ns)
-        self.rate_since = None
         if share:
             self.rate_since = last + 1 - (self._watched_ns - self._watch.since_ns) / self._period_ns
             self._begin_envelope()
@@ -273,7 +277,7 @@ class ArrivalClock(PacketClock):
         self._counted_ns = clock_ns
         self._envelope.feed(clock_ns, block.received_ns)
         stream_ns = before[1] + step_ns * (1.0 + self._envelope.drift)
-        if block.received_ns == self._received_ns:
+        if block.received_ns == self._received_ns and (len(self._knots) > 1 or last <= self._last_movable):
             self._knots.pop()  # one packet in several blocks: it is known by its last sample
         self._received_ns = block.received_ns
         self._add(last, stream_ns=stream_ns, clock_ns=clock_ns, received_ns=block.received_ns)
@@ -286,10 +290,11 @@ class ArrivalClock(PacketClock):
 
     def _begin_anew(self) -> None:
         super().restart()
+        self._n_movable = 0
         self._period_ns *= 1.0 + self._envelope.drift
         self._begin_envelope()
 
     def _begin(self, last: int, *, received_ns: int) -> None:
-        self._counted_ns, self._received_ns = 0.0, received_ns
+        self._counted_ns, self._received_ns, self._last_movable = 0.0, received_ns, last + self._n_movable
         self._envelope.feed(0.0, received_ns)
         self._add(last, stream_ns=0.0, clock_ns=0.0, received_ns=received_ns)

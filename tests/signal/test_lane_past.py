@@ -11,8 +11,10 @@ from becalm_signal.stage import Output, moment_ns
 S = 1_000_000_000
 
 
-def beat(t_ns: int) -> Beat:
-    return Beat(beat_idx=0, t_ns=t_ns, emitted_ns=t_ns + 1, source=SignalKind.ECG, flag=BeatFlag.FIRST, confirmed=True)
+def beat(t_ns: int, *, confirmed: bool = True) -> Beat:
+    return Beat(
+        beat_idx=0, t_ns=t_ns, emitted_ns=t_ns + 1, source=SignalKind.ECG, flag=BeatFlag.FIRST, confirmed=confirmed
+    )
 
 
 def clock(rate_hz: float) -> RecordingClock:
@@ -44,7 +46,7 @@ def test_what_is_old_or_does_not_belong_to_what_comes_is_forgotten() -> None:
 def test_a_beat_that_was_told_is_known_by_its_position_where_its_time_becomes_another() -> None:
     past = Past()
     assert past.pass_on([beat(10 * S)], clock=clock(130.0)) == [beat(10 * S)]
-    past.turn(is_back=True, clock=clock(65.0))  # the same sample is at 20 s
+    past.rewind(is_back=True, clock=clock(65.0))  # the same sample is at 20 s
     told: list[Output] = [beat(10 * S), beat(20 * S), beat(20 * S + SAME_NS + 1)]
     assert past.pass_on(told, clock=clock(65.0)) == told[2:]
 
@@ -52,7 +54,7 @@ def test_a_beat_that_was_told_is_known_by_its_position_where_its_time_becomes_an
 def test_no_beat_is_told_before_one_whose_time_was_too_late() -> None:
     past = Past()
     past.pass_on([beat(10 * S)], clock=clock(130.0))
-    past.turn(is_back=True, clock=clock(260.0))
+    past.rewind(is_back=True, clock=clock(260.0))
     told: list[Output] = [beat(5 * S), beat(10 * S), beat(11 * S)]
     assert past.pass_on(told, clock=clock(260.0)) == told[2:]
 
@@ -60,9 +62,25 @@ def test_no_beat_is_told_before_one_whose_time_was_too_late() -> None:
 def test_where_nothing_is_heard_again_time_may_begin_anew() -> None:
     past = Past()
     past.pass_on([beat(10 * S)], clock=clock(130.0))
-    past.turn(is_back=True, clock=clock(65.0))
-    past.turn(is_back=False, clock=clock(130.0))
+    past.rewind(is_back=True, clock=clock(65.0))
+    past.rewind(is_back=False, clock=clock(130.0))
     assert past.pass_on([beat(3 * S)], clock=clock(130.0)) == [beat(3 * S)]
+
+
+def test_a_beat_that_is_confirmed_by_another_clock_has_the_position_where_it_was_heard() -> None:
+    past = Past()
+    past.pass_on([beat(10 * S, confirmed=False)], clock=clock(130.0))
+    past.pass_on([beat(10 * S)], clock=clock(65.0))
+    past.rewind(is_back=True, clock=clock(65.0))
+    assert past.pass_on([beat(20 * S)], clock=clock(65.0)) == []
+
+
+def test_positions_before_a_break_say_nothing_of_those_after_it() -> None:
+    past = Past()
+    past.pass_on([beat(60 * S, confirmed=False), beat(60 * S)], clock=clock(130.0))
+    past.clear()
+    past.rewind(is_back=True, clock=clock(65.0))  # positions from zero: that of the beat would be at 120 s
+    assert past.pass_on([beat(64 * S)], clock=clock(65.0)) == [beat(64 * S)]
 
 
 def test_what_is_heard_once_more_is_known_now_only() -> None:

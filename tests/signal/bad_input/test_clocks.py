@@ -21,7 +21,7 @@ from tests.signal.bad_input.conftest import (
 )
 
 from becalm_protocol.derived import Derived
-from becalm_protocol.events import Clock, Gap, GapReason, SampleBlock, SignalKind
+from becalm_protocol.events import Clock, Gap, GapReason, RawEvent, SampleBlock, SignalKind
 
 
 @pytest.mark.parametrize("clock", Clock)
@@ -162,6 +162,40 @@ def test_a_link_that_catches_up_slowly_changes_no_rate(
     derived = run_events([info(SignalKind.ECG, Clock.ARRIVAL)], events)
     assert wrong(derived, after_s=0.0) == []
     assert len(told_beats(derived)) >= 86  # of 90
+
+
+@pytest.mark.parametrize("stall_s", [4.0, 6.0, 8.0])
+def test_what_a_link_brings_at_one_moment_after_a_stall_moves_no_beat_back(
+    body: dict[SignalKind, Counts], run_events: Callable[..., list[Derived]], stall_s: float
+) -> None:
+    events = [
+        dataclasses.replace(e, received_ns=max(e.received_ns, round((BEGIN_S + stall_s) * S)))
+        if e.received_ns > BEGIN_S * S
+        else e
+        for e in packets(SignalKind.ECG, body[SignalKind.ECG])
+    ]
+    derived = run_events([info(SignalKind.ECG, Clock.ARRIVAL)], events)
+    assert wrong(derived, after_s=0.0) == []
+    assert len(told_beats(derived)) >= 82  # of 90
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+def test_positions_from_zero_at_another_rate_after_a_gap_silence_no_heart(
+    body: dict[SignalKind, Counts], run_events: Callable[..., list[Derived]], factor: float
+) -> None:
+    counts = body[SignalKind.ECG]
+    events: list[RawEvent] = list(packets(SignalKind.ECG, counts[: BEGIN_S * 130]))
+    gap = {"start_ns": BEGIN_S * S, "end_ns": (BEGIN_S + 3) * S, "received_ns": (BEGIN_S + 3) * S}
+    events.append(Gap(stream_id="ecg", reason=GapReason.LINK_LOST, **gap))
+    at = np.arange(0, 40 * 130, 1.0 / factor)
+    again = np.rint(np.interp(at, np.arange(len(counts)), counts)).astype(np.int64)
+    for event in packets(SignalKind.ECG, again):
+        ns = (BEGIN_S + 3) * S + round((event.sensor_ns or 0) / factor)
+        events.append(dataclasses.replace(event, sensor_ns=ns, received_ns=ns + 20_000_000))
+    derived = run_events([info(SignalKind.ECG, Clock.DEVICE)], events)
+    assert wrong(derived, after_s=0.0) == []
+    told_beats(derived)
+    assert shown(derived, "heart_rate_bpm", from_s=BEGIN_S + 9, to_s=BEGIN_S + 10)
 
 
 BACKWARDS: dict[str, Callable[[SampleBlock], dict[str, Any]]] = {
