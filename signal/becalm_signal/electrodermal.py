@@ -137,11 +137,14 @@ class SkinStage:
                     level_us=told_level.level_us,
                     bound_us=told_level.bound_us,
                     dried_us=self._drying.step(emitted_ns, told_level.level_us),
-                    sees_responses=NOISE_SDS * level.noise_us <= MIN_AMPLITUDE_US,
+                    sees_responses=self._sees_responses(),
                     is_first=since == self._n_level,
                 )
             )
         return out
+
+    def _sees_responses(self) -> bool:
+        return NOISE_SDS * self._level.noise_us <= MIN_AMPLITUDE_US and not self._responses.may_come_back
 
     def _tell(self, told: Told, *, clock: StreamClock, emitted_ns: int) -> SkinResponse | SkinRecovery:
         if isinstance(told, Found):

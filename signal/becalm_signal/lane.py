@@ -19,8 +19,8 @@ MAX_BRIDGE_NS = 150 * NS_PER_MS
 # A chest takes 2 to 15 s for a breath: a line over a second moves a turn by half of that at most, which shows as uneven
 # breaths, and so in the bound of their rate.
 MAX_BREATH_BRIDGE_NS = NS_PER_S
-# Sweat takes half a second and more to rise (Boucsein 2012): its line over less than that is straight. A jerk within is
-# still there in half a second, as no rise of the skin is; and 4 Hz may lose a sample.
+# Sweat takes half a second and more to rise (Boucsein 2012): its line over less than that is straight, and 4 Hz
+# may lose a sample. A jerk of up to 0.2 uS within may look like a response at 4 or 5 Hz: the line takes its corner off.
 MAX_SKIN_BRIDGE_NS = 300 * NS_PER_MS
 OF_CHEST = frozenset(
     {

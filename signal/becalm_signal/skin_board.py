@@ -52,9 +52,10 @@ class SkinBoard:
         elif isinstance(event, SkinLevel):
             if self._level is None:
                 self._began_ns = event.emitted_ns
+            elif event.is_first:
+                self._see(event.emitted_ns, -LOST_AT_BREAK_NS)
             elif event.sees_responses:
-                step_ns = event.emitted_ns - self._level.emitted_ns
-                self._see(event.emitted_ns, -LOST_AT_BREAK_NS if event.is_first else step_ns)
+                self._see(event.emitted_ns, event.emitted_ns - self._level.emitted_ns)
             self._level = event
             bound_us = event.bound_us + event.dried_us
             self._told = Index(value=event.level_us, bound=bound_us, sample_ns=event.t_ns)

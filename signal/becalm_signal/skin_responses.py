@@ -7,7 +7,9 @@ above it by more than noise does, they tell height and peak.
 import math
 from collections import deque
 from dataclasses import dataclass
+from statistics import median
 
+from becalm_signal.skin_contact import SETTLE_S
 from becalm_signal.skin_jerk import LEAST_RATE_HZ, corner
 from becalm_signal.skin_level import CLEAN_DELAY_S
 from becalm_signal.skin_quick import was_electrode
@@ -25,9 +27,12 @@ NOISE_SDS = 6.0
 TOP_SDS = 2.0
 # Cleaning rings after a jerk: a rise is there in the samples as they came, too, and higher.
 LEAST_RAW_SHARE = 0.8
-# What an electrode lost by a jerk comes back as it springs or creeps back, or a hand lets go: that is no response.
-# Twice `skin_level.CREEP_TAU_S` leaves a seventh of it, and for two of these seconds nothing is told.
+# What an electrode lost by a jerk comes back as it springs or creeps back, or a hand lets go: that is no response. So
+# long after the jerk (1.5 times `skin_level.CREEP_TAU_S`) a rise is this way back if it brings back as large a share as
+# this of what is lost, or was under way as soon as the electrode had come to rest.
 RETURN_S = 6.0
+RETURNED_SHARE = 0.75
+UNDER_WAY_S = 0.5
 # Later than this another response, or drift, has taken over.
 MAX_RECOVERY_S = 30.0
 MAX_PENDING = 4
@@ -67,7 +72,8 @@ class ResponseFinder:
         self._rises = RiseFinder(rate_hz)
         self._raw: deque[float] = deque(maxlen=self._rises.past.maxlen)
         self._n_second = max(1, round(rate_hz))
-        self._n_return = round(RETURN_S * rate_hz)
+        self._n_return = round((RETURN_S - SETTLE_S) * rate_hz)
+        self._n_under_way = round(UNDER_WAY_S * rate_hz)
         self._before_us = -math.inf
         """What the electrode showed before it moved."""
         self.restart()
@@ -121,9 +127,19 @@ class ResponseFinder:
                 out += self._look_back(found, rise.peak, half_us=top_us - amplitude_us / 2.0)
         return out
 
+    @property
+    def may_come_back(self) -> bool:
+        """Whether the electrode has not yet back what it lost: a response could be taken for its way back."""
+        lost_us = self._before_us - self._rises.past[-1] if self._rises.past else self._before_us
+        return self._rises.n < self._n_return and lost_us > MIN_AMPLITUDE_US / 2.0
+
     def _shown_us(self) -> float:
-        """Return the highest of the last second, or what was shown before that if it may still come back."""
-        latest_us = max(list(self._rises.past)[-self._n_second :], default=-math.inf)
+        """Return what was shown before now, or before that if it may still come back.
+
+        A jerk is known within half a second: it is the median of the second before that.
+        """
+        sure_us = list(self._rises.past)[: -(self._n_second // 2) - 1][-self._n_second :]
+        latest_us = median(sure_us) if sure_us else -math.inf
         return max(latest_us, self._before_us) if self._rises.n < self._n_return else latest_us
 
     def _look_back(self, found: Found, peak: int, *, half_us: float) -> list[Told]:
@@ -158,7 +174,10 @@ class ResponseFinder:
 
     def _comes_back(self, rise: Rise) -> bool:
         """Return whether it only brings back what the electrode lost as it moved."""
-        return rise.foot < self._n_return and rise.peak_us < self._before_us + MIN_AMPLITUDE_US
+        lost_us, left_us = self._before_us - rise.foot_us, self._before_us - rise.peak_us
+        if rise.foot >= self._n_return or lost_us <= MIN_AMPLITUDE_US / 2.0 or left_us <= -MIN_AMPLITUDE_US:
+            return False
+        return rise.foot <= self._n_under_way or left_us < (1.0 - RETURNED_SHARE) * lost_us
 
     def _is_skin(self, rise: Rise, y: float, *, noise_us: float) -> bool:
         """Return whether a rise came and goes as sweat does, not as an electrode or a bump of noise."""

@@ -35,7 +35,7 @@ class SkinLevel:
     dried_us: float
     """How much higher the skin itself may be, if the electrodes dry."""
     sees_responses: bool
-    """The noise is small enough to tell the smallest response from it."""
+    """The smallest response can be told: from the noise, and from an electrode that comes back after a jerk."""
     is_first: bool
     """Nothing before it belongs to it: a response that was under way is lost."""
 

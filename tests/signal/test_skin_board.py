@@ -90,6 +90,15 @@ def test_the_moments_before_a_break_are_not_seen() -> None:
     assert broken.response_rate(now_ns).value == pytest.approx(60.0 / 56.25, rel=0.01)
 
 
+def test_the_moments_before_a_break_are_not_seen_either_where_responses_are_hidden_after_it() -> None:
+    board = SkinBoard()
+    board.apply(response(50.0))
+    watch(board, 0, 60)
+    watch(board, 62, 66, sees_responses=False, is_broken=True)
+    now_ns = watch(board, 66, 80)
+    assert board.response_rate(now_ns).value == pytest.approx(60.0 / 52.5, rel=0.01)
+
+
 def test_noise_withholds_the_rate_alone_and_silence_both() -> None:
     board = SkinBoard()
     now_ns = watch(board, 0, 60, sees_responses=False)
