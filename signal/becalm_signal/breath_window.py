@@ -2,6 +2,7 @@
 
 import math
 from collections import deque
+from typing import NamedTuple
 
 from becalm_protocol.derived import Breath, BreathPause, BreathPhase, BreathTurn, Index, Reason
 from becalm_protocol.events import SignalKind
@@ -26,6 +27,17 @@ TURN_SD_SHARE = 0.02
 HINT_SHARE = 0.33
 
 
+class _Sum(NamedTuple):
+    """What changes with a breath and not with a tick."""
+
+    is_enough: bool
+    """There are breaths enough for a rate."""
+    allowed_ns: int
+    """What a breath may take, and the source's own lag."""
+    rate_bpm: Index
+    irregularity: Reading | None
+
+
 class BreathWindow:
     """The last breaths of one source.
 
@@ -45,8 +57,8 @@ class BreathWindow:
         self._end_ns: int | None = None
         self._begun_ns: int | None = None
         """Begin of the newest inhalation: where no breath ended, what came before is not of those that come."""
-        self._is_new = True
-        """Whether something came since all was summed up."""
+        self._told: _Sum | None = None
+        """None where something came since all was summed up."""
         self.newest_ns: int | None = None
         """Time of the newest turn."""
         self.kind = source
@@ -71,7 +83,7 @@ class BreathWindow:
                 self._halves.turn(event)
         else:
             self._append(event)
-        self._is_new = True
+        self._told = None
 
     def _append(self, event: Breath) -> None:
         period_s = 60.0 / event.breathing_rate_bpm
@@ -86,7 +98,7 @@ class BreathWindow:
         self._halves.forget()
         self._bad_ns = self._bad_ns if now_ns is None else now_ns
         self._periods_s.clear()
-        self._is_new = True
+        self._told = None
 
     def lose(self) -> None:
         """There were breaths too small to be told: what is usual is none of them, either."""
@@ -95,16 +107,12 @@ class BreathWindow:
 
     def still_for_ns(self, now_ns: int) -> int | None:
         """Return how long ago the last turn was, beyond what a breath may take and the source's own lag."""
-        if self._is_new:
-            self._sum_up()
-        if self.newest_ns is None:
-            return None
-        return now_ns - self.newest_ns - self._allowed_ns
+        return None if self.newest_ns is None else now_ns - self.newest_ns - self._sum().allowed_ns
 
     def breathes(self, now_ns: int) -> bool:
         """Whether there are breaths enough for a rate, and no hold."""
         still_ns = self.still_for_ns(now_ns)
-        return still_ns is not None and still_ns <= 0 and len(self._last_s) == N_BREATHS
+        return still_ns is not None and still_ns <= 0 and self._sum().is_enough
 
     def rate(self, now_ns: int) -> Index:
         """Return the rate of the last three breaths in 1/min.
@@ -117,25 +125,27 @@ class BreathWindow:
             return Index(reason=Reason.WARMING_UP)
         if still_ns > 0:
             return Index(reason=Reason.NOISY if self._lag_s > 0.0 else Reason.NO_BREATH)
-        return self._rate
+        return self._sum().rate_bpm
 
     def irregularity(self) -> Reading | None:
         """Return the coefficient of variation of the last six breaths."""
-        if self._is_new:
-            self._sum_up()
-        return self._irregularity
+        return self._sum().irregularity
 
     # ----------------------------------------------------------------- what changes with a breath and not with a tick
-    def _sum_up(self) -> None:
-        self._is_new = False
+    def _sum(self) -> _Sum:
+        if self._told is None:
+            self._told = self._sum_up()
+        return self._told
+
+    def _sum_up(self) -> _Sum:
         begun_ns, end_ns = self._begun_ns, self._end_ns
         is_torn = begun_ns is not None and end_ns is not None and begun_ns > end_ns + MAX_APART_NS
         periods_s = [] if is_torn else list(self._periods_s)
-        self._last_s = last = periods_s[-N_BREATHS:]
+        last = periods_s[-N_BREATHS:]
         mean_s = sum(last) / len(last) if last else 0.0
-        self._allowed_ns = round((max(HOLD_S, HOLD_BREATHS * mean_s) + self._lag_s) * NS_PER_S)
-        self._rate = self._rate_of(last, mean_s=mean_s)
-        self._irregularity = Reading(*variation(periods_s)) if len(periods_s) == N_IRREGULARITY else None
+        allowed_ns = round((max(HOLD_S, HOLD_BREATHS * mean_s) + self._lag_s) * NS_PER_S)
+        irregularity = Reading(*variation(periods_s)) if len(periods_s) == N_IRREGULARITY else None
+        return _Sum(len(last) == N_BREATHS, allowed_ns, self._rate_of(last, mean_s=mean_s), irregularity)
 
     def _rate_of(self, last: list[float], *, mean_s: float) -> Index:
         if len(last) < N_BREATHS:
