@@ -34,15 +34,17 @@ MIN_SPREAD = math.sqrt(2.0)
 # heart is moved by much of what moves electrodes.
 MIN_STRETCHES = 12
 NOT_AT_RANDOM = 1.4
-# Early beats are about where they stood out before, one is sure, or more than so many in a hundred intervals may be
-# early: swings alone make one in 200 look so, of those that stand out by a fifth more than what may.
+# Early beats are about where so many stood out in five minutes (swings alone make two), one is sure, or more than so
+# many in a hundred intervals stand out. From three on, which
+# is soon chance, the bound of pNN50 alone has others in it.
+N_ABOUT, N_MAY_HIDE = 5, 3
 MANY_EARLY = 0.08
 # Or one stands out by 7.5 deviations: hardly a swing does.
 ODD = 3.0
 # A quarter of those that may be early is: with their number so many are likely at the most. All may be where early
 # beats are about.
 EARLY_AMONG = 0.25
-# Where one was found, or they are about, two more may hide, a minute; each adds its square to two differences.
+# Two more may hide, a minute; each adds its square to two differences.
 N_HIDDEN, MINUTE_BEATS = 2.0, 80.0
 # A flag on a difference of fewer deviations than this may be on a sound beat.
 DOUBTED_DEVIATIONS = 4.5
@@ -70,11 +72,11 @@ class Differences:
     outlying: float = 0.0
     """What they add to the mean square."""
     n_hidden: float = 0.0
-    """How many early beats no swing may be told from."""
+    """How many early beats no swing may be told from, where some stood out for minutes."""
     unseen_ms: float = 0.0
     """What these have taken."""
     unseen: float = 0.0
-    """And added to the mean square."""
+    """And added to the mean square, where one stands out or they are about."""
     has_early: bool = False
     """Early beats are about."""
     sampling: float = 0.0
@@ -110,7 +112,7 @@ def differences(window: Sequence[Interval], *, since_ns: int) -> Differences | N
     squares = [step * step for step in steps_ms]
     told = Differences(steps_ms=tuple(steps_ms), mean_square=sum(squares) / n)
     early = [at for at, rr in enumerate(window) if rr.early_ms or rr.rhythm_error_ms]
-    if early or window[-1].is_early_about:
+    if early or window[-1].n_early_about >= N_MAY_HIDE:
         _add_early(told, window, early)
     if found:
         accepted_ms = [rr.rhythm_ms for rr in window if rr.accepted]
@@ -128,13 +130,15 @@ def _add_early(told: Differences, window: Sequence[Interval], places: Sequence[i
     is_sure = sum(errors_ms2) > 0.0
     n_found = sum([rr.early_ms > STANDING_OUT * rr.unseen_ms or rr.rhythm_error_ms > 0.0 for rr in early])
     is_odd = any([rr.early_ms > ODD * rr.unseen_ms for rr in early])
-    told.has_early = window[-1].is_early_about or is_sure or is_odd or n_found > MANY_EARLY * n
+    told.has_early = window[-1].n_early_about >= N_ABOUT or is_sure or is_odd or n_found > MANY_EARLY * n
     gained = [_gained(window, at) for at in places if window[at].early_ms > 0.0]
     told.outlying = outlying(gained, has_early=told.has_early) / n
-    if n_found or told.has_early:
-        told.n_hidden = N_HIDDEN * max(1.0, n / MINUTE_BEATS)
-        told.unseen_ms = math.sqrt(sum([rr.unseen_ms**2 for rr in window]) / len(window))
-        told.unseen = 2.0 * told.n_hidden * told.unseen_ms**2 / n
+    n_hidden = N_HIDDEN * max(1.0, n / MINUTE_BEATS)
+    told.unseen_ms = math.sqrt(sum([rr.unseen_ms**2 for rr in window]) / len(window))
+    if told.has_early or window[-1].n_early_about >= N_MAY_HIDE:
+        told.n_hidden = n_hidden
+    if told.has_early or n_found:
+        told.unseen = 2.0 * n_hidden * told.unseen_ms**2 / n
 
 
 def _gained(window: Sequence[Interval], at: int) -> float:

@@ -27,11 +27,10 @@ RENEWED_EVERY = 24
 DOUBTED = 2.5
 SURE_PAIR = 6.0
 SURE_SINGLE = 9.0
-# Early beats are about where so many in five minutes stand out by a fifth more than what may be one: of the swings of
-# most hearts fewer do.
-N_ABOUT = 3
-ABOUT_NS = 300 * NS_PER_S
+# What stands out does so by a fifth more than what may be an early beat: of swings alone one interval in 200, so two in
+# five minutes.
 STANDING_OUT = 1.2
+ABOUT_NS = 300 * NS_PER_S
 # What is left over of four squared errors may be 10 (49 in 50 are less), and a fifth of what a large one exceeds 4 by.
 MAX_LEFT = 10.0
 LEFT_SHARE = 0.2
@@ -89,8 +88,8 @@ class EarlyWatch:
         self._taken: Interval | None = None
         self._unseen_ms = 0.0
         """An early beat that has taken less than this is not told from a swing."""
-        self._found_ns: deque[int] = deque(maxlen=N_ABOUT)
-        """When the last early beats that stand out were."""
+        self._found_ns: deque[int] = deque()
+        """When those of the last minutes were that stood out."""
 
     def hear(self, rr: Interval) -> bool:
         """Take an interval.
@@ -104,7 +103,7 @@ class EarlyWatch:
         whether an early beat among the last few has become sure, so that another length counts of them
         """
         rr.unseen_ms = self._unseen_ms
-        rr.is_early_about = len(self._found_ns) == N_ABOUT and rr.t_ns - self._found_ns[0] <= ABOUT_NS
+        rr.n_early_about = self._n_about(rr.t_ns)
         if not rr.joined:
             self._break()
         model = self._swings
@@ -120,6 +119,11 @@ class EarlyWatch:
         self._open.append(rr)
         self._errors_ms.append(self._newest_ms[0] - foretold_ms)
         return self._judge(model)
+
+    def _n_about(self, now_ns: int) -> int:
+        while self._found_ns and now_ns - self._found_ns[0] > ABOUT_NS:
+            self._found_ns.popleft()
+        return len(self._found_ns)
 
     def _break(self) -> None:
         self._n_run = 0
@@ -194,7 +198,7 @@ class EarlyWatch:
                 rr.early_ms = share * found.early_ms
         if is_settled:
             self._taken = shares[-1][0]
-            if found.early_ms > STANDING_OUT * self._unseen_ms:
+            if found.early_ms > STANDING_OUT * self._open[0].unseen_ms:
                 self._found_ns.append(self._open[0].t_ns)
         else:
             self._guessed = tuple([rr for rr, _ in shares])

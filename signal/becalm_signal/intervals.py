@@ -68,8 +68,8 @@ class Interval:
     """How much longer it would have been without a beat that may have been early."""
     unseen_ms: float = 0.0
     """An early beat that has taken less than this is not told from a swing."""
-    is_early_about: bool = False
-    """Early beats stood out in the minutes before it."""
+    n_early_about: int = 0
+    """How many early beats stood out in the five minutes before it."""
 
     def __post_init__(self) -> None:
         self.rhythm_ms = self.rr_ms

@@ -101,7 +101,7 @@ class _Spread:
         self.n_unseen = sum(hole.n_unseen(self.mean_ms) for hole in found.holes if hole.is_irregular)
         self.unseen_ms2 = self.n_unseen * (IRREGULAR_SHARE * self.mean_ms) ** 2
         self._outliers_ms = found.outliers_ms
-        self._hidden_ms2 = found.unseen / 2.0  # of a square once, of a difference's twice
+        self._hidden_ms2 = found.unseen / 2.0 if found.has_early else 0.0  # of a square once, of a difference's twice
 
     def _n_beats(self, hole: Hole) -> int:
         return hole.n_beats(self.mean_ms)
@@ -157,7 +157,7 @@ def _pnn50(found: Differences, told: _Spread, window: Sequence[Interval]) -> Ind
         math.hypot(of_count(math.sqrt(near)) / n, Z_95 * missing / (n + left_out)) + doubted / (n + left_out)
     )
     carried_pct = 100.0 * outlying(_carried(window), has_early=found.has_early) / n
-    hidden_pct = 100.0 * _hidden(found) / n if found.has_early else 0.0
+    hidden_pct = 100.0 * _hidden(found) / n if found.n_hidden else 0.0
     value_pct = 100.0 * beyond / n
     if carried_pct > max(MAX_PNN50_BOUND_PCT, MAX_EARLY_SHARE * value_pct):
         return Index(reason=Reason.TOO_MANY_ARTEFACTS)

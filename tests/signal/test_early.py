@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from becalm_signal.differences import N_ABOUT
 from becalm_signal.early import MIN_LEARNED, N_AFTER, EarlyWatch
 from becalm_signal.intervals import Interval
 
@@ -56,6 +57,14 @@ def test_hearts_without_early_beats_are_left_alone() -> None:
     assert sum(rr.early_ms > 0.0 for rr in heard) < 0.025 * len(heard)
     assert not any(rr.rhythm_error_ms for rr in heard)
     assert all(rr.rhythm_ms == rr.rr_ms for rr in heard)
+
+
+def test_what_stands_out_of_swings_alone_is_soon_three_in_five_minutes_but_hardly_five() -> None:
+    n_about = [hear(heart(seed, 400))[-1].n_early_about for seed in range(100, 160)]
+    assert sum(n >= N_ABOUT for n in n_about) <= 2
+    rng = np.random.default_rng(7)
+    spoilt = [np.array(heart(seed, 400)) * (1.0 - 0.14 * (rng.random(400) < 0.04)) for seed in range(100, 120)]
+    assert sum(hear(rr_ms.tolist())[-1].n_early_about >= N_ABOUT for rr_ms in spoilt) >= 15
 
 
 def test_a_heart_that_changes_its_rate_has_no_early_beat() -> None:
