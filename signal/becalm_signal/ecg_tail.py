@@ -1,39 +1,91 @@
 """What follows a QRS, ST segment and T wave: the same after each beat of a heart, and nothing of it after a knock."""
 
+import math
 from collections import deque
 from collections.abc import Sequence
-from statistics import fmean
+from dataclasses import dataclass, field
+from functools import partial
+from operator import mul
+from statistics import fmean, median, stdev
 
 from becalm_signal.ecg_recent import RecentSamples
-from becalm_signal.ecg_tail_kind import TailKind, WaveShare, nearest_kind
+from becalm_signal.qrs_course import gain_of
 
 # From the end of a QRS to the end of a usual T wave, in boxes of this width, which quiets mains.
 BEGIN_S, END_S, BOX_S = 0.08, 0.38, 0.025
 # How long before its R peak the next QRS begins.
 NEXT_S = 0.06
+# A box varies by no less than this share of the R peak.
+LEAST_SHARE = 0.009
 # Mean square by which a tail differs from those before it over the usual one. Of worn hearts 99 of 100 are below 5 to
 # 11 (a record with many kinds of beats: 47), of knocked electrodes 19 of 20 of those unlike all before are above 22.
 MOST_ODD = 14.0
 # What is odder is not learned: one odd tail must not make the next one look usual.
 USUAL = 6.0
+# The smaller a beat, the less odd is a flat line after it. A heart's has at least this share of a wave that would stand
+# out of usual differences by so much, in squares.
+SMALLER, SHOWN, LEAST_WAVE = 0.75, 2.0, 0.25
+N_LEAST = 5
 MAX_KINDS = 4
 # One odd tail may be any beat's, and two in a row those of early beats, which come in pairs and count half. What is
-# less odd, but not usual, counts once it goes on. So does a beat too small to tell whether its wave is there, by how
-# likely it is not, up or down.
+# less odd, but not usual, counts once it goes on.
 N_STRANGE = 1.5
-EARLY_COUNTS = VAGUE_COUNTS = 0.5
+EARLY_COUNTS = 0.5
 ODD_COUNTS = 0.3
 # Early is after so much of the mean of the last intervals; of knocks that are nearly even, few come so soon.
 EARLY_SHARE = 0.68
 N_RR = 8
-# Beats with tails of their own that come one or two at a time count half in a heart that has shown more of them than
-# this among its last fifty; what lasts for longer is none of these.
-MOST_PASSED, PASSED_FADE, N_PASSING = 2.0, 0.98, 2
-# A heart may change for good. So many in doubt in a row are learned anew: knocks that go on for longer are not told
-# from it.
-MOST_DOUBTED = 30
+# Electrodes that lie elsewhere show another heart: so many tails that are alike, after beats as high as each other, and
+# more of those without a wave. Heights of a heart scatter by some 4 %, those of knocks by 20 % and more.
+N_ALIKE, N_ALIKE_FLAT = 8, 16
 # Of a heart too fast for its tails to be read nothing is known any more after so many beats.
 N_UNREAD = 6
+MOST_SCATTER = 0.08
+
+
+@dataclass(slots=True)
+class _Kind:
+    """A kind of tail: its running mean over the height of its beat, and what single ones differ by, in both units."""
+
+    course: list[float]
+    share: float = 0.0
+    square: float = 0.0
+    n_heard: int = 1
+    heights: deque[float] = field(default_factory=partial(deque, maxlen=N_ALIKE))
+
+    @property
+    def is_heart(self) -> bool:
+        """Whether its last beats were as high as each other; without a wave, more of them."""
+        n_needed = N_ALIKE if self._waves(self.heights[-1], noise=1.0) else N_ALIKE_FLAT
+        logs = [math.log(abs(height)) for height in self.heights]
+        return self.n_heard >= n_needed and len(logs) == N_ALIKE and stdev(logs) < MOST_SCATTER
+
+    def lacks_wave(self, course: Sequence[float], height: float, *, noise: float) -> bool:
+        """Return whether after a beat smaller than usual nothing is seen of the wave that would show."""
+        if abs(height) > SMALLER * median(map(abs, self.heights)):
+            return False
+        waves = self._waves(height, noise=noise)
+        return waves > 0.0 and sum(map(mul, course, self.course)) / height < LEAST_WAVE * waves
+
+    def _waves(self, height: float, *, noise: float) -> float:
+        """Return the square of its course, 0 where it would not stand out of what tails differ by."""
+        square = sum([x * x for x in self.course])
+        least = max(self.square / height**2, self.share, LEAST_SHARE**2) * noise**2
+        return square if square > SHOWN * least * len(self.course) else 0.0
+
+    def oddity(self, square: float, height: float) -> float:
+        return square / max(self.square, self.share * height**2, (LEAST_SHARE * height) ** 2)
+
+    def learn(self, course: Sequence[float], height: float, *, square: float) -> None:
+        gain = gain_of(float(self.n_heard))
+        self.square += gain * (square - self.square)
+        self.share += gain * (square / height**2 - self.share)
+        self.course = [a + gain * (b / height - a) for a, b in zip(self.course, course, strict=True)]
+        self.n_heard += 1
+        self.heights.append(height)
+
+    def square_to(self, course: Sequence[float], height: float) -> float:
+        return sum([(a - height * b) ** 2 for a, b in zip(course, self.course, strict=True)]) / len(course)
 
 
 class TailWatch:
@@ -58,19 +110,15 @@ class TailWatch:
 
     def begin_anew(self) -> None:
         """Forget this heart: after a dead lead it may look otherwise, and in other noise."""
-        self._kinds: list[TailKind] = []
-        self._others: deque[TailKind] = deque(maxlen=MAX_KINDS)
+        self._kinds: list[_Kind] = []
+        self._others: deque[_Kind] = deque(maxlen=MAX_KINDS)
         self._rr: deque[float] = deque(maxlen=N_RR)
-        self._passed = 0.0
-        """How many beats with tails of their own passed lately, one or two at a time."""
         self.restart()
 
     def restart(self) -> None:
         """Begin again after a gap: kinds are kept."""
         self._before: tuple[float, float] | None = None
         self._is_early = False
-        self._n_doubted = 0
-        """How many tails in a row were not known to be this heart's."""
         self.n_strange = 0.0
         """How many tails in a row were unlike all that are known; early beats and less odd tails count less."""
         self.recognised_at: float | None = None
@@ -112,59 +160,33 @@ class TailWatch:
     def _judge(self, course: Sequence[float], height: float, *, noise: float) -> bool:
         """Return whether a tail is as usual, however loud it is."""
         if not self._kinds:
-            self._kinds.append(TailKind([x / height for x in course]))
-        known, square = nearest_kind(self._kinds, course, height)
+            self._kinds.append(_Kind([x / height for x in course]))
+        known, square = _nearest(self._kinds, course, height)
         oddity = known.oddity(square, height) / noise**2
-        wave = known.wave(course, height, noise=noise)
-        counts = self._counts(oddity, wave) if known.is_learned else None
-        if counts is None:
-            known.learn(course, height, square=square, noise=noise)
-            self._recognise()
+        if known.n_heard > N_LEAST and known.lacks_wave(course, height, noise=noise):
+            self._stray(course, height, noise=noise)
+            return False
+        if known.n_heard < N_LEAST or oddity <= USUAL:
+            known.learn(course, height, square=square)
+        if known.n_heard <= N_LEAST or oddity <= USUAL:
+            self.n_strange = 0.0
+        elif oddity > MOST_ODD:
+            self._stray(course, height, noise=noise)
         else:
-            self._doubt(counts)
-            if counts > 0.0:
-                self._liken(course, height, noise=noise)
-            if self._n_doubted >= MOST_DOUBTED:
-                self._kinds.clear()
-                self._recognise()
-        return known.is_learned and not wave.is_missing and oddity * noise**2 <= USUAL
+            self.n_strange += ODD_COUNTS
+        return known.n_heard > N_LEAST and oddity * noise**2 <= USUAL
 
-    def _counts(self, oddity: float, wave: WaveShare) -> float | None:
-        """Return what a tail adds to the doubt; None where it is this heart's."""
-        if oddity > MOST_ODD or wave.is_missing or (oddity > USUAL and wave.is_doubtful):
-            return EARLY_COUNTS if self._is_early or self._passed > MOST_PASSED else 1.0
-        if oddity > USUAL:
-            return ODD_COUNTS
-        if wave.is_vague:
-            return min(VAGUE_COUNTS, max(-VAGUE_COUNTS, wave.doubt))
-        return None if wave.is_there or self.n_strange == 0.0 else 0.0
-
-    def _doubt(self, counts: float) -> None:
-        self.n_strange = max(0.0, self.n_strange + counts)
-        self._n_doubted = self._n_doubted + 1 if self.n_strange > 0.0 else 0
-
-    def _recognise(self) -> None:
-        """Take a tail as this heart's; what came between its beats for long was no other heart."""
-        self.n_strange = 0.0
-        if self._n_doubted > N_PASSING:
-            self._others.clear()
-        else:
-            self._passed += self._n_doubted
-        self._passed *= PASSED_FADE
-        self._n_doubted = 0
-
-    def _liken(self, course: Sequence[float], height: float, *, noise: float) -> None:
-        """Compare a tail with others in doubt: enough of them alike are another heart."""
-        other, square = nearest_kind(self._others, course, height) if self._others else (None, 0.0)
+    def _stray(self, course: Sequence[float], height: float, *, noise: float) -> None:
+        self.n_strange += EARLY_COUNTS if self._is_early else 1.0
+        other, square = _nearest(self._others, course, height) if self._others else (None, 0.0)
         if other is None or other.oddity(square, height) > MOST_ODD * noise * noise:
-            self._others.append(TailKind([x / height for x in course]))
+            self._others.append(_Kind([x / height for x in course]))
             return
-        other.learn(course, height, square=square, noise=noise)
+        other.learn(course, height, square=square)
         if other.is_heart:
             self._others.remove(other)
             self._kinds = [*self._kinds, other][-MAX_KINDS:]
-            self._n_doubted = 0
-            self._recognise()
+            self.n_strange = 0.0
 
     def _course(self, at: float, until: float) -> list[float] | None:
         first = round(at) + self._begin
@@ -175,3 +197,10 @@ class TailWatch:
         boxes = [sum(part[k : k + self._n_box]) / self._n_box for k in range(0, len(part), self._n_box)]
         mean = sum(boxes) / len(boxes)
         return [box - mean for box in boxes]
+
+
+def _nearest(kinds: Sequence[_Kind], course: Sequence[float], height: float) -> tuple[_Kind, float]:
+    """Return the kind that a tail is least odd among, and the mean square by which it differs."""
+    squares = [kind.square_to(course, height) for kind in kinds]
+    nearest = min(range(len(kinds)), key=lambda k: kinds[k].oddity(squares[k], height))
+    return kinds[nearest], squares[nearest]
