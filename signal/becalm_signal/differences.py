@@ -35,8 +35,7 @@ MIN_SPREAD = math.sqrt(2.0)
 MIN_STRETCHES = 12
 NOT_AT_RANDOM = 1.4
 # Early beats are about where so many stood out in five minutes (swings alone make two), one is sure, or more than so
-# many in a hundred intervals stand out. From three on, which
-# is soon chance, the bound of pNN50 alone has others in it.
+# many in a hundred intervals stand out. From three on, which is soon chance, the bound of pNN50 alone has others in it.
 N_ABOUT, N_MAY_HIDE = 5, 3
 MANY_EARLY = 0.08
 # Or one stands out by 7.5 deviations: hardly a swing does.
@@ -123,6 +122,7 @@ def differences(window: Sequence[Interval], *, since_ns: int) -> Differences | N
 def _add_early(told: Differences, window: Sequence[Interval], places: Sequence[int]) -> None:
     """Count what is not known of intervals without the early beats that were taken back, and what others may add."""
     n, square, early = len(told.steps_ms), told.mean_square, [window[at] for at in places]
+    n_about = window[-1].n_early_about
     errors_ms2 = [rr.rhythm_error_ms**2 for rr in early]
     told.mean_square += 2.0 * sum(errors_ms2) / n
     told.repairing = math.sqrt(sum([4.0 * error * square + 8.0 * error**2 for error in errors_ms2])) / n
@@ -130,12 +130,12 @@ def _add_early(told: Differences, window: Sequence[Interval], places: Sequence[i
     is_sure = sum(errors_ms2) > 0.0
     n_found = sum([rr.early_ms > STANDING_OUT * rr.unseen_ms or rr.rhythm_error_ms > 0.0 for rr in early])
     is_odd = any([rr.early_ms > ODD * rr.unseen_ms for rr in early])
-    told.has_early = window[-1].n_early_about >= N_ABOUT or is_sure or is_odd or n_found > MANY_EARLY * n
+    told.has_early = n_about >= N_ABOUT or is_sure or is_odd or n_found > MANY_EARLY * n
     gained = [_gained(window, at) for at in places if window[at].early_ms > 0.0]
     told.outlying = outlying(gained, has_early=told.has_early) / n
     n_hidden = N_HIDDEN * max(1.0, n / MINUTE_BEATS)
     told.unseen_ms = math.sqrt(sum([rr.unseen_ms**2 for rr in window]) / len(window))
-    if told.has_early or window[-1].n_early_about >= N_MAY_HIDE:
+    if told.has_early or n_about >= N_MAY_HIDE:
         told.n_hidden = n_hidden
     if told.has_early or n_found:
         told.unseen = 2.0 * n_hidden * told.unseen_ms**2 / n

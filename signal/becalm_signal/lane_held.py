@@ -2,11 +2,10 @@
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
 
 from becalm_protocol.derived import Beat
 from becalm_signal.clock import StreamClock
-from becalm_signal.stage import OF_BREATHS, Output
+from becalm_signal.stage import OF_BREATHS, Output, known_at
 
 OF_RATES = (Beat, *OF_BREATHS)
 """What is only as right as the sample rate."""
@@ -51,7 +50,7 @@ class Held:
             if not self._held:
                 return outputs
             now_ns = clock.session_ns(at)
-            waited: list[Output] = [replace(event, emitted_ns=max(now_ns, event.emitted_ns)) for event in self._held]
+            waited = [known_at(event, now_ns) for event in self._held]
             self._held.clear()
             return waited + outputs
         self._held += [event for event in outputs if isinstance(event, OF_RATES)]

@@ -9,7 +9,7 @@ from becalm_protocol.derived import Beat, SignalQuality
 from becalm_protocol.limits import MAX_SESSION_NS
 from becalm_protocol.units import NS_PER_MS
 from becalm_signal.clock import StreamClock
-from becalm_signal.stage import Output, moment_ns
+from becalm_signal.stage import Output, known_at, moment_ns
 
 # What tells of another rate takes so long, mostly, and its first packets were no sooner.
 PAST_S = 8.0
@@ -122,9 +122,5 @@ def told_late(outputs: Iterable[Output], *, lost_ns: int, now_ns: int) -> list[O
     -------
     the outputs, emitted now
     """
-    return [
-        replace(event, t_ns=max(lost_ns, event.t_ns), emitted_ns=max(now_ns, event.emitted_ns))
-        if isinstance(event, SignalQuality)
-        else replace(event, emitted_ns=max(now_ns, event.emitted_ns))
-        for event in outputs
-    ]
+    late = [known_at(event, now_ns) for event in outputs]
+    return [replace(e, t_ns=max(lost_ns, e.t_ns)) if isinstance(e, SignalQuality) else e for e in late]

@@ -1,7 +1,7 @@
 """The shape every waveform stage has, and what stages hand to each other besides derived events."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from becalm_protocol.derived import (
@@ -76,7 +76,6 @@ Output = Told | SkinLevel | BreathHint | BreathsHidden | BeltJump
 Inward = (SkinLevel, BreathHint, BreathsHidden, BeltJump)
 """Outputs for the indices only."""
 
-
 # Named once: a union made anew for every event costs more than the question that it is for.
 OF_BREATHS = (BreathTurn, Breath, BreathPause)
 OF_RESPONSES = (SkinResponse, SkinRecovery)
@@ -94,6 +93,21 @@ def moment_ns(event: Output) -> int:
     session time in ns
     """
     return event.onset_ns if isinstance(event, OF_RESPONSES) else event.t_ns
+
+
+def known_at(event: Output, now_ns: int) -> Output:
+    """Return an output that became known only at a moment, or when it says, if that is later.
+
+    Parameters
+    ----------
+    event : as its stage says it
+    now_ns : the moment, session time in ns
+
+    Returns
+    -------
+    the output, emitted then
+    """
+    return replace(event, emitted_ns=max(now_ns, event.emitted_ns))
 
 
 class Stage(Protocol):
