@@ -7,21 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.signal.skins import info, skin
 
 from becalm_protocol.derived import Metrics, Reason, SignalQuality, SkinRecovery, SkinResponse
-from becalm_protocol.events import Clock, SignalKind, StreamInfo
+from becalm_protocol.events import SignalKind
 from becalm_signal.clock import clock_for
 from becalm_signal.electrodermal import SkinStage
 from becalm_signal.stage import Output, SkinLevel
-
-
-def skin(t_s: Any, onsets_s: tuple[float, ...], *, amplitude_us: float, noise_us: float = 0.003) -> Any:
-    samples = 5.0 - 0.003 * t_s + np.random.default_rng(1).normal(0.0, noise_us, len(t_s))
-    for onset_s in onsets_s:
-        since = np.clip(t_s - onset_s, 0.0, None)
-        shape = np.exp(-since / 4.0) - np.exp(-since / 0.8)
-        samples += amplitude_us * shape / 0.535
-    return samples
 
 
 @pytest.mark.parametrize("rate_hz", [4.0, 8.0, 32.0, 100.0, 1000.0])
@@ -180,18 +172,6 @@ def test_counts_without_a_transfer_are_no_conductance(make_track: Any, run_track
     assert [event for event in derived if isinstance(event, Metrics)][-1].scl_us.value is None
 
 
-def _info(rate_hz: float) -> StreamInfo:
-    return StreamInfo(
-        stream_id="skin",
-        kind=SignalKind.SKIN_CONDUCTANCE,
-        unit="uS",
-        unit_per_count=1e-4,
-        sample_rate_hz=rate_hz,
-        clock=Clock.SESSION,
-        device="test",
-    )
-
-
 def test_the_stage_is_the_same_for_a_thousand_cuts() -> None:
     rate_hz, rng = 32.0, random.Random(7)
     t_s = np.arange(round(60.3 * rate_hz)) / rate_hz  # no whole number of pieces
@@ -201,7 +181,7 @@ def test_the_stage_is_the_same_for_a_thousand_cuts() -> None:
     whole = [round(x, 4) for x in samples.tolist()]
 
     def told(cuts: list[int]) -> list[Output]:
-        stage, clock = SkinStage(rate_hz, unit_per_count=1e-4, unit="uS"), clock_for(_info(rate_hz))
+        stage, clock = SkinStage(rate_hz, unit_per_count=1e-4, unit="uS"), clock_for(info(rate_hz))
         out: list[Output] = []
         for begin, end in itertools.pairwise([0, *cuts, len(whole)]):
             out += stage.feed(whole[begin:end], first=begin, clock=clock)
@@ -215,7 +195,7 @@ def test_the_stage_is_the_same_for_a_thousand_cuts() -> None:
 
 
 def test_what_is_left_of_a_piece_is_told_at_the_end() -> None:
-    stage, clock = SkinStage(32.0, unit_per_count=1e-4, unit="uS"), clock_for(_info(32.0))
+    stage, clock = SkinStage(32.0, unit_per_count=1e-4, unit="uS"), clock_for(info(32.0))
     assert stage.feed([5.0] * 30, first=0, clock=clock) == []  # a piece has 16; the level comes later
     told = stage.finish(clock=clock)
     assert [event.emitted_ns for event in told if isinstance(event, SkinLevel)] == [clock.session_ns(29)]
@@ -258,91 +238,3 @@ def test_no_level_is_wrong_in_trouble_and_it_is_back_within_five_seconds(
     if trouble != "jerks":  # between two of them it may be usable again
         assert all(level.value is None for at_s, level in told if 24.0 < at_s < 28.0)
     assert min(at_s for at_s, level in told if at_s > 28.0 and level.value is not None) <= 33.0
-
-
-@pytest.mark.parametrize("rate_hz", [4.0, 8.0, 10.0, 32.0])
-@pytest.mark.parametrize("lasts_s", [0.0, 0.5, 2.0, 5.0])
-@pytest.mark.parametrize("back_s", [0.3, 0.8])
-def test_an_electrode_that_springs_back_after_a_jerk_down_is_no_response(
-    make_track: Any, run_tracks: Any, rate_hz: float, lasts_s: float, back_s: float
-) -> None:
-    t_s = np.arange(round(150 * rate_hz)) / rate_hz
-    lost = np.zeros(len(t_s))
-    for at_s in np.arange(15.3, 140.0, 14.1):
-        lost += np.where(t_s >= at_s, np.exp(-np.clip(t_s - at_s - lasts_s, 0.0, None) / back_s), 0.0)
-    for size_us in (0.6, 2.0):
-        samples = skin(t_s, (), amplitude_us=0.0) - size_us * lost
-        derived = run_tracks(make_track(samples, kind=SignalKind.SKIN_CONDUCTANCE, rate_hz=rate_hz))
-        assert not [event for event in derived if isinstance(event, SkinResponse)]
-
-
-@pytest.mark.parametrize("rate_hz", [4.0, 8.0, 10.0, 32.0])
-def test_an_electrode_that_creeps_back_after_a_jerk_down_is_no_response(
-    make_track: Any, run_tracks: Any, rate_hz: float
-) -> None:
-    t_s = np.arange(round(150 * rate_hz)) / rate_hz
-    for size_us in (0.6, 2.0):
-        samples = skin(t_s, (), amplitude_us=0.0)
-        for at_s in np.arange(15.3, 140.0, 24.1):
-            samples -= size_us * np.where(t_s >= at_s, np.exp(-np.clip(t_s - at_s, 0.0, None) / 3.0), 0.0)
-        derived = run_tracks(make_track(samples, kind=SignalKind.SKIN_CONDUCTANCE, rate_hz=rate_hz))
-        assert not [event for event in derived if isinstance(event, SkinResponse)]
-
-
-def jerked(t_s: Any, way: str, *, at_s: float) -> Any:
-    """Return what an electrode adds that jerks up and back within half a second, or down to stay there."""
-    if way == "up and back":
-        return np.where((t_s >= at_s) & (t_s < at_s + 0.5), 1.5, 0.0)
-    return np.where(t_s >= at_s, -1.2, 0.0)
-
-
-@pytest.mark.parametrize("rate_hz", [4.0, 8.0, 10.0, 32.0])
-@pytest.mark.parametrize("way", ["up and back", "down"])
-@pytest.mark.parametrize("after_s", [3.5, 5.0, 7.0])
-def test_a_response_after_a_jerk_is_told_unless_it_brings_back_what_was_lost(
-    make_track: Any, run_tracks: Any, rate_hz: float, way: str, after_s: float
-) -> None:
-    t_s = np.arange(round(75 * rate_hz)) / rate_hz
-    onsets_s = tuple(at_s + after_s for at_s in (20.2, 40.3, 60.1))
-    samples = skin(t_s, onsets_s, amplitude_us=0.3) + sum(jerked(t_s, way, at_s=at_s) for at_s in (20.2, 40.3, 60.1))
-    derived = run_tracks(make_track(samples, kind=SignalKind.SKIN_CONDUCTANCE, rate_hz=rate_hz))
-    found_s = [event.onset_ns / 1e9 for event in derived if isinstance(event, SkinResponse)]
-    assert found_s == pytest.approx(onsets_s, abs=0.8)
-
-
-@pytest.mark.parametrize("rate_hz", [4.0, 8.0, 10.0, 32.0])
-@pytest.mark.parametrize(("way", "hidden_s"), [("up and back", 0.0), ("down", 6.0)])
-def test_time_in_which_a_response_could_be_the_way_back_is_not_seen(rate_hz: float, way: str, hidden_s: float) -> None:
-    t_s = np.arange(round(60 * rate_hz)) / rate_hz
-    samples = skin(t_s, (), amplitude_us=0.0, noise_us=0.001) + jerked(t_s, way, at_s=30.2)
-    stage, clock = SkinStage(rate_hz, unit_per_count=1e-4, unit="uS"), clock_for(_info(rate_hz))
-    told = stage.feed(samples.tolist(), first=0, clock=clock)
-    levels = [event for event in told if isinstance(event, SkinLevel)]
-    late = [event for event in levels if event.emitted_ns > 30.2e9]
-    hidden_until_s = max((event.emitted_ns / 1e9 for event in late if not event.sees_responses), default=30.2)
-    assert hidden_until_s == pytest.approx(30.2 + hidden_s, abs=1.1)
-    assert all(event.sees_responses for event in levels if 5e9 < event.emitted_ns < 30.2e9)
-
-
-def test_a_response_soon_after_a_jerk_is_told_where_it_rises_above_what_was_there_before(
-    make_track: Any, run_tracks: Any
-) -> None:
-    t_s = np.arange(60 * 8) / 8.0
-    sprung = np.where(t_s >= 30.0, np.exp(-np.clip(t_s - 30.0, 0.0, None) / 0.8), 0.0)
-    samples = skin(t_s, (35.0,), amplitude_us=0.4) - sprung
-    derived = run_tracks(make_track(samples, kind=SignalKind.SKIN_CONDUCTANCE, rate_hz=8.0))
-    found_s = [event.onset_ns / 1e9 for event in derived if isinstance(event, SkinResponse)]
-    assert found_s == pytest.approx([35.0], abs=0.5)
-
-
-@pytest.mark.parametrize("rate_hz", [4.0, 8.0, 10.0])
-@pytest.mark.parametrize("lasts_s", [2.0, 6.0])
-def test_an_electrode_that_jerks_up_and_stays_is_no_response(
-    make_track: Any, run_tracks: Any, rate_hz: float, lasts_s: float
-) -> None:
-    t_s = np.arange(round(150 * rate_hz)) / rate_hz
-    starts_s = np.arange(15.3, 140.0, 12.1)
-    moved = [0.5 * np.clip((t_s - at_s) / 0.06, 0.0, 1.0) * (t_s < at_s + lasts_s) for at_s in starts_s]
-    samples = skin(t_s, (), amplitude_us=0.0) + sum(moved)
-    derived = run_tracks(make_track(samples, kind=SignalKind.SKIN_CONDUCTANCE, rate_hz=rate_hz))
-    assert not [event for event in derived if isinstance(event, SkinResponse)]
