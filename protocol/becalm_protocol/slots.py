@@ -2,6 +2,7 @@
 
 from dataclasses import MISSING, fields
 from functools import update_wrapper
+from inspect import signature
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -20,12 +21,14 @@ def set_by_slot(cls: type[T]) -> type[T]:
 
     Raises
     ------
-    TypeError : a field has a default factory, or is not to be given
+    TypeError : a field has a default factory or is not to be given, or what is to be given is no field (`InitVar`)
     """
     told = fields(cls)  # type: ignore[arg-type]
     for f in told:
         if not f.init or f.default_factory is not MISSING:
             raise TypeError(f"{cls.__name__}.{f.name}: expected a plain field; give it a default value or none")
+    for name in signature(cls).parameters.keys() - {f.name for f in told}:
+        raise TypeError(f"{cls.__name__}.{name}: expected a plain field, got an InitVar; make it a field or drop it")
     usual = vars(cls)["__init__"]
     star = ", *, " if told else ""
     lines = [

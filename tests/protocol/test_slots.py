@@ -2,7 +2,7 @@
 
 import inspect
 import pickle
-from dataclasses import FrozenInstanceError, dataclass, field, replace
+from dataclasses import FrozenInstanceError, InitVar, dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -71,3 +71,15 @@ def test_a_field_that_is_made_for_each_value_is_refused() -> None:
 
     with pytest.raises(TypeError, match="things: expected a plain field"):
         set_by_slot(Bag)
+
+
+def test_what_is_given_but_is_no_field_is_refused() -> None:
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Rate:
+        bpm: float
+        rr_ms: InitVar[float]
+
+        def __post_init__(self, rr_ms: float) -> None: ...
+
+    with pytest.raises(TypeError, match=r"Rate\.rr_ms: expected a plain field, got an InitVar; make it a field"):
+        set_by_slot(Rate)
