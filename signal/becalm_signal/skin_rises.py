@@ -54,6 +54,8 @@ class Rise:
     """And how fast it was falling."""
     fall_us_s: float = 0.0
     """Steepest fall since the peak."""
+    level_us_s: float | None = None
+    """Where it set off on the flank of another, which is no level: how fast that rose by itself before the other."""
 
     def onset(self, rate_hz: float) -> float:
         """Return where the steepest tangent leaves the level of the foot: noise moves a foot, hardly a tangent."""
@@ -115,7 +117,7 @@ class RiseFinder:
             self._begin(self.n - 1, before, y=y)
         return None
 
-    def _begin(self, foot: int, foot_us: float, *, y: float) -> None:
+    def _begin(self, foot: int, foot_us: float, *, y: float, level_us_s: float | None = None) -> None:
         n, slope_us_s = self.n, self.slope_us_s
         self._rise = Rise(
             foot=foot,
@@ -128,6 +130,7 @@ class RiseFinder:
             slow=n,
             slow_us=y,
             slow_us_s=slope_us_s,
+            level_us_s=level_us_s,
         )
 
     def _follow(self, rise: Rise, y: float) -> Rise | None:
@@ -135,8 +138,9 @@ class RiseFinder:
         if y > rise.peak_us + self._step_min:
             rise.peak, rise.peak_us = self.n, y
             if self._sets_off_anew(rise):
-                self._begin(rise.slow, rise.slow_us, y=y)
-                return self._ended(rise, is_at_slow=True)
+                first = self._ended(rise, is_at_slow=True)
+                self._begin(rise.slow, rise.slow_us, y=y, level_us_s=None if first is None else first.by_itself_us_s)
+                return first
         elif self.n - rise.peak >= self._hold or y <= rise.peak_us - MIN_AMPLITUDE_US / 2.0:
             self._rise = None
             return self._ended(rise)
@@ -178,8 +182,11 @@ class RiseFinder:
         rise.foot, rise.foot_us = oldest + at, self.past[at]
         rise.before_us_s = self._slope_us_s(at, over=self._background)
         longer_us_s = self._slope_us_s(at, over=self._rising)
-        by_itself = max if is_never_slow else min
-        rise.by_itself_us_s = max(0.0, by_itself(rise.before_us_s, longer_us_s))
+        if rise.level_us_s is not None:
+            by_itself_us_s = max(rise.level_us_s, least_us * self._rate_hz)
+        else:
+            by_itself_us_s = (max if is_never_slow else min)(rise.before_us_s, longer_us_s)
+        rise.by_itself_us_s = max(0.0, by_itself_us_s)
         rise.drying_us_s = max(0.0, -rise.before_us_s, -longer_us_s)
         return rise
 

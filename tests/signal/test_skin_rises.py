@@ -44,3 +44,14 @@ def test_what_a_level_rises_evenly_is_told_as_rising_by_itself() -> None:
     found = rises(lambda t_s: 4.0 + 0.15 * max(0.0, min(t_s, 40.0) - 10.0))
     assert [rise.by_itself_us_s for rise in found] == pytest.approx([0.15] * len(found))
     assert all(rise.peak / RATE_HZ > 38.0 for rise in found)
+
+
+@pytest.mark.parametrize("apart_s", [1.1, 1.3, 1.6])
+def test_a_response_on_the_flank_of_another_is_no_level_that_rises_by_itself(apart_s: float) -> None:
+    def level_us(t_s: float) -> float:
+        return 4.0 + 0.02 * max(0.0, t_s - 10.0) + answer_us(t_s - 20.0) + answer_us(t_s - 20.0 - apart_s)
+
+    first, second = rises(level_us, seconds=30.0)[-2:]
+    assert second.foot == first.peak
+    assert 0.019 < second.by_itself_us_s < 0.5
+    assert second.peak_us - second.foot_us > 0.2 + second.by_itself_us_s * (second.peak - second.foot) / RATE_HZ
