@@ -24,7 +24,7 @@ from becalm_signal.intervals import is_sound
 from becalm_signal.movement import Movement
 from becalm_signal.ppg import LIGHTS
 from becalm_signal.skin_board import SkinBoard
-from becalm_signal.stage import BeltJump, BreathHint, BreathsHidden, Output
+from becalm_signal.stage import BeltJump, BreathHint, BreathsHidden, BreathsTorn, Output
 
 # Where the heart is heard best comes first.
 HEART = (SignalKind.ECG, SignalKind.RR, SignalKind.PPI, *LIGHTS)
@@ -105,6 +105,8 @@ class Board:
             return self.breath.apply(event)
         elif isinstance(event, BreathsHidden):
             self.breath.lose(event)
+        elif isinstance(event, BreathsTorn):
+            self.breath.tear(event)
         elif isinstance(event, BreathHint):
             self.breath.hear(event)
         elif isinstance(event, BeltJump):

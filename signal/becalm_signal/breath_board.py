@@ -7,10 +7,10 @@ from becalm_protocol.events import SignalKind
 from becalm_protocol.units import NS_PER_S
 from becalm_signal.arousal import Reading
 from becalm_signal.breath_ecg import EcgBreath
-from becalm_signal.breath_turns import HOLD_S, BreathEvent
+from becalm_signal.breath_turns import HOLD_S, SAME_TURN_NS, BreathEvent
 from becalm_signal.breath_way import BreathWay
 from becalm_signal.breath_window import BreathWindow
-from becalm_signal.stage import BreathHint, BreathsHidden
+from becalm_signal.stage import BreathHint, BreathsHidden, BreathsTorn
 
 BREATH_RANKS: tuple[tuple[SignalKind, ...], ...] = (
     (SignalKind.RESPIRATION,),
@@ -53,7 +53,7 @@ class BreathBoard:
         self._ecg = EcgBreath()
         self._way = BreathWay()
         self._wish: int | None = None
-        self._told_ns: int | None = None
+        self._told: BreathTurn | None = None
 
     @property
     def source(self) -> SignalKind | None:
@@ -93,6 +93,12 @@ class BreathBoard:
         if rank is not None and rank in self._windows:
             self._windows[rank].lose()
 
+    def tear(self, torn: BreathsTorn) -> None:
+        """Take that a source begins again."""
+        rank = rank_of(torn.source)
+        if rank is not None and rank in self._windows:
+            self._windows[rank].begin_anew()
+
     def apply(self, event: BreathEvent) -> bool:
         """Take an event of any source; return whether it counts: of the chosen source, and newer than what counted."""
         rank = 0 if event.source is None else rank_of(event.source)
@@ -106,10 +112,18 @@ class BreathBoard:
         if isinstance(event, BreathTurn):
             if not self.is_way_known:
                 return False
-            if self._told_ns is not None and event.t_ns <= self._told_ns:
+            if self._was_told(event):
                 return False
-            self._told_ns = event.t_ns
+            self._told = event
         return True
+
+    def _was_told(self, turn: BreathTurn) -> bool:
+        """Whether a turn is no newer than the last that counted, or the same one, seen by another source."""
+        told = self._told
+        if told is None or turn.t_ns <= told.t_ns:
+            return told is not None
+        is_near = turn.phase is told.phase and turn.t_ns - told.t_ns < SAME_TURN_NS
+        return is_near and rank_of(turn.source) != rank_of(told.source)
 
     def choose(
         self, now_ns: int, *, bad: Mapping[SignalKind, Reason], lost: frozenset[SignalKind]

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 
 from becalm_protocol import limits
 from becalm_protocol.derived import Reason
-from becalm_protocol.events import SignalKind, StreamInfo
+from becalm_protocol.events import SignalKind
 from becalm_signal.breath_turns import BreathMaker, TurnAt
 from becalm_signal.breath_wear import MotionWatch
 from becalm_signal.breathing import BreathFilter
 from becalm_signal.clock import StreamClock
 from becalm_signal.filters import OnePole
-from becalm_signal.stage import Output, QualityReporter, Stage
+from becalm_signal.packet_clock import RATE_LIMIT
+from becalm_signal.stage import Output, QualityReporter
 from becalm_signal.turn_finder import TurnFinder
 
 AXES = (SignalKind.ACCELERATION_X, SignalKind.ACCELERATION_Y, SignalKind.ACCELERATION_Z)
@@ -47,7 +48,7 @@ class ChestTilt:
 
     Notes
     -----
-    Delay: as a belt's, about a sixth of a breath. Warm-up: 12 s.
+    Delay: as a belt's, about a sixth of a breath. Warm-up: 12 s; after a break that left the posture as it was 2 s.
 
     References
     ----------
@@ -55,19 +56,33 @@ class ChestTilt:
     """
 
     def __init__(self, rate_hz: float) -> None:
+        self._maker = BreathMaker()
+        self._quality = [QualityReporter(kind) for kind in AXES]
+        self._is_torn = [False, False, False]
+        self._forget_direction()
+        self._tune(rate_hz)
+
+    def _tune(self, rate_hz: float) -> None:
+        self._told_hz = rate_hz
         self._factor = max(1, round(rate_hz / TARGET_RATE_HZ))
         self._rate_hz = rate_hz / self._factor
         self._n_pending = round(MAX_PENDING_S * self._rate_hz) + limits.MAX_SAMPLES_PER_BLOCK // self._factor
         self._n_stuck, self._n_flat = round(STUCK_S * self._rate_hz), round(FLAT_S * self._rate_hz)
         self._keep = math.exp(-1.0 / (DIRECTION_TAU_S * self._rate_hz))
-        self._maker = BreathMaker()
-        self._quality = [QualityReporter(kind) for kind in AXES]
+        self._count_anew()
+
+    def _count_anew(self) -> None:
+        """Begin again, at whatever position comes next."""
         self._sums: list[dict[int, tuple[int, float]]] = [{}, {}, {}]
         self._newest = [-1, -1, -1]
-        self._is_torn = [False, False, False]
         self._torn: set[int] = set()
         self._next = -1
         self._begin()
+
+    def retune(self, rate_hz: float) -> None:
+        """Begin again with samples of this rate, which each axis tells."""
+        if abs(rate_hz - self._told_hz) > RATE_LIMIT * self._told_hz:
+            self._tune(rate_hz)
 
     def tear(self, axis: int) -> None:
         """What comes next on this axis does not follow on what came."""
@@ -79,12 +94,24 @@ class ChestTilt:
         self._n_same = [0, 0, 0]
         """How many samples ago each axis showed something else."""
         self._is_out = [False, False, False]
-        self._cross = [[0.0] * 3 for _ in AXES]
-        self._direction = [0.0, 0.0, 1.0]
         self._still_from = round(SETTLING_S * self._rate_hz)
         self._step_mg = OnePole(tau_s=STEP_TAU_S, rate_hz=self._rate_hz)
         self._before_mg: list[float] = []
         self._n = 0
+
+    def _forget_direction(self) -> None:
+        self._cross = [[0.0] * 3 for _ in AXES]
+        self._direction = [0.0, 0.0, 1.0]
+        self._posture_mg: list[float] | None = None
+        """The newest means since when the direction is known; None: it is not."""
+
+    def _resume(self, means: list[float]) -> None:
+        """Go on along the direction of before a break, unless the posture is another."""
+        if self._posture_mg is None or math.dist(means, self._posture_mg) > POSTURE_MG:
+            self._forget_direction()
+            return
+        self._still_from = 0
+        self._turns.doubt()
 
     def _look_anew(self) -> None:
         """Begin again along another direction: no turn before has to do with those to come."""
@@ -107,13 +134,13 @@ class ChestTilt:
         -------
         what all three axes together settle: turns, breaths, pauses, quality
         """
-        factor, sums = self._factor, self._sums[axis]
+        factor = self._factor
+        if first // factor < self._newest[axis]:  # the sensor counts anew, or what came is heard once more
+            self._count_anew()
         if self._is_torn[axis]:
             self._is_torn[axis] = False
             self._torn.add(first // factor)
-        if first // factor < self._newest[axis]:  # the sensor counts anew
-            self._sums, self._newest, self._next = [{}, {}, {}], [-1, -1, -1], -1
-            sums = self._sums[axis]
+        sums = self._sums[axis]
         for at, x in enumerate(samples, first):
             n, total = sums.get(at // factor, (0, 0.0))
             sums[at // factor] = (n + 1, total + x)
@@ -143,6 +170,8 @@ class ChestTilt:
             self._torn.clear()
 
     def _step(self, means: list[float], *, clock: StreamClock) -> list[Output]:
+        if self._n == 0:
+            self._resume(means)
         self._n += 1
         tilt = self._tilt(means)
         size = math.sqrt(sum(x * x for x in tilt))
@@ -166,6 +195,8 @@ class ChestTilt:
         if self._n < self._still_from or is_moving or is_flat:
             self._maker.restart()
             return out
+        if clock.is_rate_known:
+            self._posture_mg = means
         if turn is None or not turn.is_seen:
             return out
         late = BreathFilter.delay_s(min(20.0, max(1.5, self._maker.usual_s or 4.0))) * self._rate_hz
@@ -225,46 +256,3 @@ class ChestTilt:
         if self._direction[OUT_OF_CHEST] < -OUT_SHARE:
             self._direction = [-x for x in self._direction]
             self._look_anew()
-
-
-class AxisStage:
-    """One axis on its way into the sensor's `ChestTilt`; a `Stage`.
-
-    Notes
-    -----
-    Delay and Warm-up: those of `ChestTilt`.
-
-    References
-    ----------
-    Definition of becalm: docs/indices.md.
-    """
-
-    def __init__(self, kind: SignalKind, chest: ChestTilt) -> None:
-        self._axis = AXES.index(kind)
-        self._chest = chest
-
-    def restart(self, *, t_ns: int, emitted_ns: int, rate_hz: float | None) -> list[Output]:  # noqa: ARG002  (every stage has this shape)
-        """Begin again after a gap; the filters stay those of the label, which breaths outlive."""
-        self._chest.tear(self._axis)
-        return []
-
-    def feed(self, samples: Sequence[float], *, first: int, clock: StreamClock) -> list[Output]:
-        """Take samples; see `Stage.feed`."""
-        return self._chest.feed(self._axis, samples, first=first, clock=clock)
-
-    def finish(self, *, clock: StreamClock) -> list[Output]:  # noqa: ARG002  (every stage has this shape)
-        """Nothing waits: a turn is certain only once the chest has come back."""
-        return []
-
-
-def chest_streams(streams: Sequence[StreamInfo]) -> dict[str, Stage]:
-    """Return the stages of the first sensor that sends all three axes at one rate, by stream; empty where none does."""
-    by_sensor: dict[tuple[str, float | None], dict[SignalKind, StreamInfo]] = {}
-    for info in streams:
-        if info.kind in AXES:
-            axes = by_sensor.setdefault((info.device, info.sample_rate_hz), {})
-            axes.setdefault(info.kind, info)
-            if len(axes) == len(AXES):
-                chest = ChestTilt(info.sample_rate_hz or TARGET_RATE_HZ)
-                return {axis.stream_id: AxisStage(kind, chest) for kind, axis in axes.items()}
-    return {}

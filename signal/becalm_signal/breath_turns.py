@@ -14,6 +14,8 @@ BreathEvent = BreathTurn | Breath | BreathPause
 HOLD_BREATHS = 2.5
 HOLD_S = 10.0
 N_USUAL = 5
+# A turn is placed within some tenths of a second; two of one kind are farther apart.
+SAME_TURN_NS = NS_PER_S // 2
 
 
 @dataclass(frozen=True, slots=True)

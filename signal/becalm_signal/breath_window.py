@@ -100,6 +100,11 @@ class BreathWindow:
         self._periods_s.clear()
         self._told = None
 
+    def begin_anew(self) -> None:
+        """What comes next was heard after a break: none of it is of the time when the signal was bad."""
+        self._bad_ns = -MAX_SESSION_NS
+        self.forget()
+
     def lose(self) -> None:
         """There were breaths too small to be told: what is usual is none of them, either."""
         self._halves = HalfBreaths()

@@ -12,7 +12,7 @@ from becalm_signal.clock import StreamClock
 from becalm_signal.filters import BUTTERWORTH_4_QS, OnePole, low_pass
 from becalm_signal.kernels import Decimator
 from becalm_signal.quality import RangeWatch
-from becalm_signal.stage import BeltJump, BreathsHidden, Output, QualityReporter
+from becalm_signal.stage import BeltJump, BreathsHidden, BreathsTorn, Output, QualityReporter
 from becalm_signal.turn_finder import Turned, TurnFinder
 
 # Breathing is below 1 Hz; 25 samples a second place a turn well.
@@ -102,6 +102,8 @@ class BreathingStage:
         self._floor = FLOOR_COUNTS * unit_per_count
         self._quality = QualityReporter(SignalKind.RESPIRATION)
         self._tune(rate_hz)
+        self._began: int | None = None
+        """The first position of all."""
         self._origin: int | None = None
         self._bad_since: int | None = None
 
@@ -139,12 +141,17 @@ class BreathingStage:
         self._maker.restart()
         if rate_hz is not None:
             self._tune(rate_hz)
-        return self._quality.change(Reason.SENSOR_LOST, t_ns=t_ns, emitted_ns=emitted_ns)
+        torn = BreathsTorn(t_ns=t_ns, emitted_ns=emitted_ns, source=SignalKind.RESPIRATION)
+        return [torn, *self._quality.change(Reason.SENSOR_LOST, t_ns=t_ns, emitted_ns=emitted_ns)]
 
     def feed(self, samples: Sequence[float], *, first: int, clock: StreamClock) -> list[Output]:
         """Take samples; see `Stage.feed`."""
         if self._origin is None:
             self._origin = first
+            if self._began is None:
+                self._began = first
+            elif first != self._began:  # else all is heard once more, from the beginning
+                self._turns.doubt()
         out: list[Output] = []
         done = 0
         while done < len(samples):

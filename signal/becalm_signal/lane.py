@@ -9,7 +9,7 @@ from becalm_protocol.handshake import Waveform
 from becalm_protocol.units import NS_PER_MS, NS_PER_S
 from becalm_signal.clock import clock_for
 from becalm_signal.lane_held import Held, without_rates
-from becalm_signal.lane_past import PAST_S, Past, told_late
+from becalm_signal.lane_past import PAST_S, Past, since_lost
 from becalm_signal.packet_clock import RATE_LIMIT
 from becalm_signal.ppg import LIGHTS
 from becalm_signal.stage import STALE_NS, Output, Stage
@@ -30,8 +30,8 @@ OF_CHEST = frozenset(
         SignalKind.ACCELERATION_Z,
     }
 )
-# A heart rate has five seconds to be back; a breath is not heard sooner.
-HEARD_AGAIN = frozenset({SignalKind.ECG, *LIGHTS})
+# What beats or breathes is heard once more where the rate was another; sweat is as high at any rate.
+HEARD_AGAIN = frozenset({SignalKind.ECG, *LIGHTS, *OF_CHEST})
 # A hole longer than this is no stretch of session to fill with withheld values.
 MAX_FILLED_NS = 900 * NS_PER_S
 # Positions that run backwards are repeats, unless they go on doing so: then the sensor counts from zero again.
@@ -217,7 +217,7 @@ class Lane:
     def _hear_again(self, first: int, *, lost_ns: int, now_ns: int) -> list[Output]:
         """Hand what came at a new rate before that was known to the stage that begins with it."""
         since = self.clock.rate_since
-        self._past.rewind(is_back=since is not None, clock=self.clock)
+        self._past.rewind(is_back=since is not None, now_ns=now_ns, clock=self.clock)
         if since is None:
             return []
         again: list[Output] = []
@@ -225,7 +225,7 @@ class Lane:
             if n == 0:
                 self._heard = at
             again += self._hear(run, at=at)
-        return self._tell(told_late(again, lost_ns=lost_ns, now_ns=now_ns), at=first)
+        return self._tell(since_lost(again, lost_ns=lost_ns), at=first)
 
     def _new_rate_hz(self) -> float | None:
         """Return the rate where the clock has found another than was known."""

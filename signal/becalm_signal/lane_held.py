@@ -5,10 +5,13 @@ from collections.abc import Sequence
 
 from becalm_protocol.derived import Beat
 from becalm_signal.clock import StreamClock
-from becalm_signal.stage import OF_BREATHS, Output, known_at
+from becalm_signal.stage import OF_BREATHS, BreathsHidden, BreathsTorn, Output, known_at
 
 OF_RATES = (Beat, *OF_BREATHS)
 """What is only as right as the sample rate."""
+
+BETWEEN_BREATHS = (BreathsHidden, BreathsTorn)
+"""What parts breaths that wait, too, and those that were told, at once."""
 
 # A quarter of an hour of provisional and confirmed beats.
 MAX_HELD = 2_000
@@ -53,7 +56,7 @@ class Held:
             waited = [known_at(event, now_ns) for event in self._held]
             self._held.clear()
             return waited + outputs
-        self._held += [event for event in outputs if isinstance(event, OF_RATES)]
+        self._held += [event for event in outputs if isinstance(event, (*OF_RATES, *BETWEEN_BREATHS))]
         return without_rates(outputs)
 
 

@@ -5,24 +5,28 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from becalm_protocol.derived import Beat, SignalQuality
+from becalm_protocol.derived import Beat, BreathTurn, SignalQuality
 from becalm_protocol.limits import MAX_SESSION_NS
 from becalm_protocol.units import NS_PER_MS
+from becalm_signal.breath_turns import SAME_TURN_NS
 from becalm_signal.clock import StreamClock
-from becalm_signal.stage import Output, known_at, moment_ns
+from becalm_signal.stage import BreathsHidden, BreathsTorn, Output, known_at, moment_ns
 
-# What tells of another rate takes so long, mostly, and its first packets were no sooner.
-PAST_S = 8.0
+# What tells of another rate takes some 8 s, and three times as many of a label that is a third of the true rate.
+PAST_S = 24.0
 # A beat is confirmed one or two beats later.
 N_OPEN = 8
 # Two sounds of one beat are no farther apart, two beats are.
 SAME_NS = 200 * NS_PER_MS
 
+# What is said of all that comes from now on, whenever that was.
+OF_NO_MOMENT = (SignalQuality, BreathsHidden, BreathsTorn)
+
 Run = tuple[float, ...]
 
 
 class Past:
-    """Keeps runs of samples at their positions, and which was the newest beat that was told for good.
+    """Keeps runs of samples at their positions, and which was the newest beat or turn that was told for good.
 
     Notes
     -----
@@ -37,10 +41,10 @@ class Past:
         self._runs: deque[tuple[int, Run]] = deque()
         self._heard: deque[tuple[int, float]] = deque(maxlen=N_OPEN)
         """Number and position of the newest beats, by the clock that they were heard by."""
-        self._told: tuple[int, float] | None = None
-        """Time and position of the newest beat that was told for good."""
-        self._after_ns = -MAX_SESSION_NS
-        """Up to here all was told before."""
+        self._told: tuple[int, float, int] | None = None
+        """Time and position of the newest beat or turn that was told for good; how far from it the same one may be."""
+        self._after_ns = self._now_ns = -MAX_SESSION_NS
+        """Up to the first all was told before; nothing was known before the second."""
 
     def clear(self) -> None:
         """Forget everything: what comes does not follow on it, and its positions may begin from zero."""
@@ -73,21 +77,23 @@ class Past:
             if n_before < len(run):
                 yield at + n_before, run[n_before:]
 
-    def rewind(self, *, is_back: bool, clock: StreamClock) -> None:
-        """Begin anew: back where beats were told already, to tell none of them twice, or where nothing was told.
+    def rewind(self, *, is_back: bool, now_ns: int, clock: StreamClock) -> None:
+        """Begin anew: back where some was told already, to tell none of it twice, or where nothing was told.
 
         Parameters
         ----------
         is_back : whether what is kept is heard once more
-        clock : by which a position may have another time than when its beat was told
+        now_ns : the moment, session time in ns: nothing that is told from now on was known before
+        clock : by which a position may have another time than when its beat or turn was told
         """
         self._after_ns = -MAX_SESSION_NS
+        self._now_ns = now_ns if is_back else -MAX_SESSION_NS
         if is_back and self._told is not None:
-            t_ns, at = self._told
-            self._after_ns = max(t_ns, clock.session_ns(at)) + SAME_NS
+            t_ns, at, same_ns = self._told
+            self._after_ns = max(t_ns, clock.session_ns(at)) + same_ns
 
     def pass_on(self, outputs: list[Output], *, clock: StreamClock) -> list[Output]:
-        """Return what was not told before, and note its beats.
+        """Return what was not told before, and note its beats and turns.
 
         Parameters
         ----------
@@ -98,29 +104,32 @@ class Past:
         -------
         those that are new
         """
-        if outputs and self._after_ns > -MAX_SESSION_NS:
-            outputs = [e for e in outputs if isinstance(e, SignalQuality) or moment_ns(e) > self._after_ns]
+        if not outputs:
+            return outputs
+        outputs = [known_at(event, self._now_ns) if event.emitted_ns < self._now_ns else event for event in outputs]
+        if self._after_ns > -MAX_SESSION_NS:
+            outputs = [e for e in outputs if isinstance(e, OF_NO_MOMENT) or moment_ns(e) > self._after_ns]
         for event in outputs:
             if isinstance(event, Beat) and not event.confirmed:
                 self._heard.append((event.beat_idx, clock.position(event.t_ns)))
             elif isinstance(event, Beat):  # by now the clock may be another than when it was heard
                 at = next((at for beat_idx, at in self._heard if beat_idx == event.beat_idx), None)
-                self._told = event.t_ns, clock.position(event.t_ns) if at is None else at
+                self._told = event.t_ns, clock.position(event.t_ns) if at is None else at, SAME_NS
+            elif isinstance(event, BreathTurn):
+                self._told = event.t_ns, clock.position(event.t_ns), SAME_TURN_NS
         return outputs
 
 
-def told_late(outputs: Iterable[Output], *, lost_ns: int, now_ns: int) -> list[Output]:
-    """Return what a stage says of samples that it heard once more: known now only.
+def since_lost(outputs: Iterable[Output], *, lost_ns: int) -> list[Output]:
+    """Return what a stage says of samples that it heard once more: its quality counts from where it was lost.
 
     Parameters
     ----------
     outputs : as the stage says them
     lost_ns : from when on the stage was said to be lost
-    now_ns : the moment, session time in ns
 
     Returns
     -------
-    the outputs, emitted now
+    the outputs
     """
-    late = [known_at(event, now_ns) for event in outputs]
-    return [replace(e, t_ns=max(lost_ns, e.t_ns)) if isinstance(e, SignalQuality) else e for e in late]
+    return [replace(e, t_ns=max(lost_ns, e.t_ns)) if isinstance(e, SignalQuality) else e for e in outputs]

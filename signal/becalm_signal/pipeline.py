@@ -20,7 +20,7 @@ from becalm_protocol.events import (
 from becalm_protocol.handshake import Waveform
 from becalm_protocol.wishes import BreathWish
 from becalm_signal.board import Board
-from becalm_signal.breath_motion import chest_streams
+from becalm_signal.breath_axis import chest_streams
 from becalm_signal.breath_section import BreathSection
 from becalm_signal.breathing import BreathingStage
 from becalm_signal.ecg import EcgStage

@@ -64,6 +64,15 @@ class BreathsHidden:
 
 
 @dataclass(slots=True, kw_only=True)
+class BreathsTorn:
+    """A source begins again after a break: what it tells from now on does not follow on what it told."""
+
+    t_ns: int
+    emitted_ns: int
+    source: SignalKind
+
+
+@dataclass(slots=True, kw_only=True)
 class BeltJump:
     """A belt's signal jumped as no chest moves: it slipped, was knocked, or is the other way round from now on."""
 
@@ -72,8 +81,8 @@ class BeltJump:
 
 
 Told = Beat | BreathTurn | Breath | BreathPause | SkinResponse | SkinRecovery | SignalQuality
-Output = Told | SkinLevel | BreathHint | BreathsHidden | BeltJump
-Inward = (SkinLevel, BreathHint, BreathsHidden, BeltJump)
+Output = Told | SkinLevel | BreathHint | BreathsHidden | BreathsTorn | BeltJump
+Inward = (SkinLevel, BreathHint, BreathsHidden, BreathsTorn, BeltJump)
 """Outputs for the indices only."""
 
 # Named once: a union made anew for every event costs more than the question that it is for.

@@ -171,3 +171,16 @@ def test_irregularity_is_the_coefficient_of_variation_of_six_breaths() -> None:
     told = heard(events(onsets_s)).irregularity()
     assert told is not None
     assert told.value == pytest.approx(np.std(lengths_s[1:]) / np.mean(lengths_s[1:]), rel=0.1)
+
+
+def test_after_a_break_the_halves_that_came_since_tell_even_of_a_time_that_was_taken_for_bad() -> None:
+    window = heard(events(even(6, period_s=4.0)))
+    window.forget(25 * NS)
+    window.begin_anew()
+    assert rate(window, 21.0).value is None
+    later = events(even(2, period_s=4.0, from_s=22.0))[:2]
+    for event in later:
+        window.apply(event)
+    told = rate(window, 24.0)
+    assert told.value == pytest.approx(15.0, rel=0.1)
+    assert told.bound is not None

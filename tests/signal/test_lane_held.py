@@ -4,7 +4,7 @@ from becalm_protocol.derived import Beat, BeatFlag, BreathPhase, BreathTurn, Rea
 from becalm_protocol.events import SampleBlock, SignalKind
 from becalm_signal.lane_held import Held, without_rates
 from becalm_signal.packet_clock import ArrivalClock
-from becalm_signal.stage import Output
+from becalm_signal.stage import BreathsTorn, Output
 
 BEAT = Beat(beat_idx=0, t_ns=5, emitted_ns=6, source=SignalKind.ECG, flag=BeatFlag.FIRST, confirmed=True)
 TURN = BreathTurn(t_ns=7, emitted_ns=8, phase=BreathPhase.IN)
@@ -37,3 +37,12 @@ def test_what_waited_for_a_rate_that_was_another_is_never_told() -> None:
     held.drop()
     assert held.pass_on([BEAT], clock=clock(is_rate_known=True), at=0) == [BEAT]
     assert without_rates(OUTPUTS) == [QUALITY]
+
+
+def test_what_parts_breaths_parts_those_that_wait_and_those_that_were_told() -> None:
+    torn = BreathsTorn(t_ns=9, emitted_ns=9, source=SignalKind.RESPIRATION)
+    held = Held()
+    assert held.pass_on([TURN, torn], clock=clock(is_rate_known=False), at=0) == [torn]
+    assert held.pass_on([TURN], clock=clock(is_rate_known=False), at=0) == []
+    told = held.pass_on([], clock=clock(is_rate_known=True), at=0)
+    assert [type(event) for event in told] == [BreathTurn, BreathsTorn, BreathTurn]
