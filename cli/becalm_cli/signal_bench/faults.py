@@ -43,7 +43,8 @@ class Fault:
     lasts_s: float | None = None
     """None: 2 to 12 s; 0: what comes from then on is good, but other than before."""
     label: float = 1.0
-    """The rate that the sensor tells of over its own; a wrong one is wrong from the start."""
+    """The rate that the sensor tells of over its own."""
+    is_from_start: bool = False
     is_stamped: bool = True
 
 
@@ -115,6 +116,10 @@ def _nothing(sent: Sent, bad: slice, rng: Rng) -> Sent:
     return sent
 
 
+def _label(over_true: float, *, is_stamped: bool = True) -> Fault:
+    return Fault(spoil=_nothing, lasts_s=0.0, label=over_true, is_from_start=True, is_stamped=is_stamped)
+
+
 GAPS_S = (0.01, 0.1, 0.3, 1.0, 3.0, 10.0, 60.0, 600.0)
 FAULTS: dict[str, Fault] = {
     "nan": Fault(spoil=_values(lambda counts, _: np.full(len(counts), np.nan))),
@@ -132,8 +137,15 @@ FAULTS: dict[str, Fault] = {
     "rate_doubled": Fault(spoil=_change_rate(2.0), lasts_s=0.0),
     "rate_halved": Fault(spoil=_change_rate(0.5), lasts_s=0.0),
     "rate_doubled_without_stamps": Fault(spoil=_change_rate(2.0), lasts_s=0.0, is_stamped=False),
-    "label_doubled": Fault(spoil=_nothing, lasts_s=0.0, label=2.0),
-    "label_at_77_pct": Fault(spoil=_nothing, lasts_s=0.0, label=0.77),
-    "label_doubled_without_stamps": Fault(spoil=_nothing, lasts_s=0.0, label=2.0, is_stamped=False),
+    "rate_halved_without_stamps": Fault(spoil=_change_rate(0.5), lasts_s=0.0, is_stamped=False),
+    "label_right": _label(1.0),
+    "label_doubled": _label(2.0),
+    "label_at_77_pct": _label(0.77),
+    "label_right_without_stamps": _label(1.0, is_stamped=False),
+    "label_doubled_without_stamps": _label(2.0, is_stamped=False),
+    "label_at_77_pct_without_stamps": _label(0.77, is_stamped=False),
 }
-"""Every kind; swapped polarity, time and rates count from the moment at which they change, labels from the start."""
+"""Every kind; swapped polarity, time and rates count from the moment at which they change, labels from the start.
+
+A right label is no fault: it tells how soon an index can be there at all.
+"""

@@ -80,7 +80,7 @@ def recovery(data: Path, *, quick: bool) -> dict[str, Any]:
 def _befall(body: Body, truth: Truth, name: str, *, fault: Fault, rng: np.random.Generator) -> _Told:
     info, read, noise_sd = SIGNALS[name]
     rate_hz = info.sample_rate_hz or 1.0
-    begin_s = 0.0 if fault.label != 1.0 else BEFORE_S + rng.uniform(0.0, 5.0)
+    begin_s = 0.0 if fault.is_from_start else BEFORE_S + rng.uniform(0.0, 5.0)
     lasts_s = fault.lasts_s if fault.lasts_s is not None else rng.uniform(2.0, 12.0)
     end_s = begin_s + lasts_s
     n = round((end_s + AFTER_S) * rate_hz)
