@@ -21,6 +21,8 @@ ROUGH, SMOOTH = 0.3, 0.15
 SUDDEN, OVER = 3.0, 2.0
 # Where movement may have become usual (below), and it moves again: such a bend leaves no breath to be seen.
 DROWNED, HALF_DROWNED = 0.6, 0.4
+# From here down movement is usual no more: what is sudden then is less than half of what drowns.
+CALM = 0.1
 # A sharper bend says no more than this one, and would be remembered for as long as a rail is far away.
 MOST = 2.0
 # Without a sharp bend for so long it is over.
@@ -166,8 +168,12 @@ class MotionWatch:
             self.is_moving = bend > sudden or (self._was_long and bend > DROWNED * swing)
             self._n_calm = 0
         if sharp > 0.0 and not self.is_moving:  # a sensor that rests on one value says nothing of what is usual
-            self._usual.step(sudden if sudden < bend else bend)  # the jerk of a rail is not usual for minutes
+            self._learn(sudden if sudden < bend else bend, swing=swing)  # the jerk of a rail is not usual for minutes
         return self.is_moving
+
+    def _learn(self, bend: float, *, swing: float) -> None:
+        if self._usual.step(bend) < CALM * swing:
+            self._was_long = False
 
     def _goes_on(self, sharp: float, bend: float, *, usual: float) -> bool:
         """Whether movement has neither faded nor been over for a second, which the smoothing would hold on to."""

@@ -69,6 +69,22 @@ def test_who_moves_again_after_movement_became_usual_is_moving() -> None:
     assert told[25 * 130 :].all()
 
 
+def test_who_moved_for_long_and_has_been_still_since_is_judged_as_who_never_moved() -> None:
+    rng = np.random.default_rng(7)
+    t_s = np.arange(25 * 700) / 25.0
+    moved = (t_s > 60.0) & (t_s < 120.0)
+    swelling = 0.08 * np.exp(np.clip((t_s - 420.0) / 100.0, 0.0, 2.2))
+    noise = rng.normal(0.0, 1.0, len(t_s))
+    told = []
+    for size in (np.where(moved, 0.4, swelling), swelling):
+        watch = MotionWatch(25.0)
+        shown = np.sin(2 * np.pi * 0.25 * t_s) + size * noise
+        told.append([watch.step(float(x), swing=2.0) for x in shown])
+    assert any(told[0][25 * 60 : 25 * 90])
+    assert told[0][25 * 420 :] == told[1][25 * 420 :]
+    assert not any(told[1])
+
+
 @pytest.mark.parametrize("size", [0.6, 2.0, 200.0])
 def test_movement_is_over_a_second_after_its_last_jerk(size: float) -> None:
     rng = np.random.default_rng(6)
