@@ -25,7 +25,7 @@ LEARNING_AGAIN_S = 1.5
 # Two ventricular depolarisations closer than this do not occur (Pan & Tompkins).
 REFRACTORY_S = 0.2
 T_WAVE_S = 0.38
-# After a pause the T wave of the last beat is the largest hump about: by then it is over, however slow the heart.
+# A T wave is over by then, however slow the heart: what is later is none, and after a pause levels are learned there.
 LAST_T_WAVE_S = 0.5
 # After a beat, only something this much larger can be the real one (a tall P wave came first).
 USURP_RATIO = 1.4
@@ -211,7 +211,7 @@ class QrsDetector:
         typical_s = self._usual.rr / self.rate_hz if self._usual.n_rr else 0.8
         if since_s < min(T_WAVE_S, 0.6 * typical_s) and hump.slope < 0.6 * self._usual.slope:
             return True
-        return since_s < 0.5 * typical_s and hump.energy < 0.5 * self._usual.energy
+        return since_s < min(0.5 * typical_s, LAST_T_WAVE_S) and hump.energy < 0.5 * self._usual.energy
 
     def _accept(self, hump: Candidate, found: list[Peak]) -> None:
         self._usual.add(hump, rr=None if self._last is None else hump.at - self._last.at)

@@ -66,6 +66,23 @@ def test_tall_t_waves_are_not_beats(make_ecg: Any, make_rr: Any, t_uv: float) ->
     assert np.max(np.abs(at_s - heart.beats_s)) < 0.02
 
 
+def test_a_small_beat_later_than_any_t_wave_is_none_though_it_is_every_second_one() -> None:
+    t_s, rng = np.arange(60 * 130) / 130.0, np.random.default_rng(3)
+    samples = rng.normal(0.0, 10.0, len(t_s))
+    first_s = np.arange(1.0, 58.0, 1.95)
+    first_s += rng.normal(0.0, 0.03, len(first_s))
+    for height_uv, late_s, width_s in (
+        (900.0, 0.0, 0.012),
+        (150.0, 0.3, 0.06),
+        (-640.0, 0.58, 0.03),
+        (250.0, 0.95, 0.07),
+    ):
+        for at_s in first_s + late_s:
+            samples += height_uv * np.exp(-0.5 * ((t_s - at_s) / width_s) ** 2)
+    found_s, _ = detect(samples, 130.0)
+    assert np.abs(found_s[:, None] - (first_s + 0.58)).min(axis=0)[5:].max() < 0.05
+
+
 @pytest.mark.parametrize("mean_ms", [330.0, 600.0, 1600.0])
 def test_fast_and_slow_hearts(make_ecg: Any, make_rr: Any, match_f1: Callable[..., float], mean_ms: float) -> None:
     rr = make_rr(40, mean_ms=mean_ms, rsa_ms=0.02 * mean_ms)
