@@ -8,6 +8,7 @@ import pytest
 
 from becalm_protocol.derived import Breath, BreathPause, BreathPhase, BreathTurn, Index, Reason
 from becalm_protocol.events import SignalKind
+from becalm_signal.breath_halves import HalfBreaths
 from becalm_signal.breath_turns import BreathEvent, BreathMaker, TurnAt
 from becalm_signal.breath_window import BreathWindow
 from becalm_simulator.body import Body
@@ -184,3 +185,23 @@ def test_after_a_break_the_halves_that_came_since_tell_even_of_a_time_that_was_t
     told = rate(window, 24.0)
     assert told.value == pytest.approx(15.0, rel=0.1)
     assert told.bound is not None
+
+
+def test_the_bound_of_halves_reaches_to_breaths_as_much_shorter_as_longer_ones() -> None:
+    halves, window = HalfBreaths(), heard(events(even(8, period_s=4.0)))
+    for event in events(even(8, period_s=4.0)):
+        if isinstance(event, BreathTurn):
+            halves.turn(event)
+    halves.forget()
+    window.forget()
+    for event in events(even(2, period_s=5.0, from_s=40.0))[:2]:
+        window.apply(event)
+        if isinstance(event, BreathTurn):
+            halves.turn(event)
+    told, length = rate(window, 43.0), halves.length()
+    assert told.value is not None
+    assert told.bound is not None
+    assert length is not None
+    assert length.error_s > 0.3 * length.s
+    for z in (-1.64, 1.64):  # nine in ten lie between the two
+        assert abs(60.0 / (length.s + z / 1.96 * length.error_s) - told.value) < told.bound
