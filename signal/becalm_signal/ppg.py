@@ -111,7 +111,7 @@ class PpgStage:
         peakiness = self._detector.peakiness
         if peakiness > 0.0:
             self._ghost = peakiness < (PULSE_ABOVE if self._ghost else GHOST_BELOW)
-        if self._ghost or self._is_erratic():
+        if self._ghost or self._is_erratic() or self._detector.may_miss:
             self._n_awaited = N_BACK
         else:
             self._n_awaited = max(0, self._n_awaited - n_pulses)

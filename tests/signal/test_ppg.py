@@ -89,6 +89,20 @@ def test_an_optical_sensor_alone_gives_beats_and_heart_rate(make_rr: Any, run_ev
     assert len({events_sha256(run_events([ppg_info()], packets(wave, size))) for size in (1, 7, 73, 2000)}) == 1
 
 
+@pytest.mark.parametrize(("weak", "is_told"), [(0.0, True), (0.3, False)])
+def test_weak_pulses_between_the_others_hide_a_rate_that_would_be_half(
+    run_events: Any, weak: float, is_told: bool
+) -> None:
+    beats_s = 0.5 + np.arange(0.0, 60.0, 1.2)
+    wave = pulse_wave(beats_s, rate_hz=RATE_HZ)
+    t_s = np.arange(len(wave)) / RATE_HZ
+    for beat_s in beats_s:
+        wave += weak * np.exp(-(((t_s - beat_s - 0.66) / 0.07) ** 2) / 2.0)
+    derived = run_events([ppg_info()], packets(wave, 36))
+    ticks = [event for event in derived if isinstance(event, Metrics) and 15e9 < event.t_ns < 58e9]
+    assert {tick.heart_rate_bpm.value is not None for tick in ticks} == {is_told}
+
+
 @pytest.mark.parametrize("name", ["white", "drift", "flicker"])
 def test_light_without_a_pulse_shows_no_heart_rate(run_events: Any, name: str) -> None:
     rng = np.random.default_rng(8)
