@@ -64,8 +64,7 @@ def coverage(data: Path, *, quick: bool) -> dict[str, Any]:
         "covered_pct": {kind: _pct(figures["coverage"]) for kind, figures in scores["bounds"]["kinds"].items()},
     }
     result["arousal"] = _of_arousal(scores["arousal"])
-    told = scores["subsidence"]
-    result["subsidence"] = {"all_pct": _pct(told["bound_coverage"]), "reported_pct": _pct(told["told_share"])}
+    result["subsidence"] = _of_subsidence(scores["subsidence"])
     result["errors_beside_neurokit2"] = {
         name: {"becalm": _sizes(indices[name][ALL]["error"]), "neurokit2": sizes}
         for name, sizes in _rival(quick=quick)["errors"].items()
@@ -92,6 +91,16 @@ def _of_arousal(scores: dict[str, Any]) -> dict[str, Any]:
         "reported_pct": _pct(of_all["reported_share"]),
         "kinds_judged": len(judged),
         "kinds_below_95_pct": {kind: pct for kind, pct in sorted(judged.items()) if pct < 100.0 * ASKED},
+    }
+
+
+def _of_subsidence(told: dict[str, Any]) -> dict[str, Any]:
+    """Return coverage with the number of values behind it: few in five minutes, and neighbours know of each other."""
+    share = told["told_share"]
+    return {
+        "all_pct": _pct(told["bound_coverage"]),
+        "reported_pct": _pct(share),
+        "values": None if share is None else round(share * told["n_moments"]),
     }
 
 
