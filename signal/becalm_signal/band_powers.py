@@ -16,7 +16,7 @@ NAMES = ("lf_ms2", "hf_ms2", "lf_hf", "lf_peak_hz")
 # Two and a half cycles of the lowest frequency, 0.04 Hz.
 MIN_TOLD_S = 62.5
 MAX_BOUND_SHARE = 0.3
-# What no interval tells from an early beat (`hrv.py`): twice as much of a square.
+# What no interval tells from an early beat (`hrv.py`): as much of a square.
 MAX_EARLY_SHARE = 0.6
 # Edges of the bands in Hz, and how long intervals in a hole go together in them.
 LF_HZ, HF_HZ = (0.04, 0.15), (0.15, 0.4)
@@ -74,8 +74,10 @@ class _Doubts:
         self._noise_ms2 = 2.0 * jitter_ms(told) ** 2 + sum([rr.rhythm_error_ms**2 for rr in told]) / self._n
         doubted = [rr - 1000.0 * self._mean_s for hole in found.holes for rr in hole.doubted_ms()]
         self._doubted_ms2 = sum([rr * rr for rr in doubted]) / self._n
-        early = outlying([rr.early_ms**2 for rr in told if rr.early_ms > 0.0], has_early=found.has_early)
-        self._early_ms2 = early / self._n + found.unseen / 2.0
+        early = outlying(
+            [rr.early_ms**2 for rr in told if rr.may_be_early(has_early=found.has_early)], has_early=found.has_early
+        )
+        self._early_ms2 = early / self._n + found.n_hidden * found.unseen_ms**2 / self._n
         self._missing_s = [hole.length_ms / 1000.0 for hole in found.holes]
         # At its beginning a window is only shorter: nothing leaks.
         inside = [hole for hole in found.holes if hole.before_ms is not None or hole.inside_ms]

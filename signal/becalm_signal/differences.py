@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from becalm_signal.bounds import Z_95, moments
-from becalm_signal.early import STANDING_OUT
 from becalm_signal.holes import Hole, holes
 from becalm_signal.intervals import Interval
 
@@ -34,17 +33,15 @@ MIN_SPREAD = math.sqrt(2.0)
 # heart is moved by much of what moves electrodes.
 MIN_STRETCHES = 12
 NOT_AT_RANDOM = 1.4
-# Early beats are about where so many stood out in five minutes (swings alone make two), one is sure, or more than so
-# many in a hundred intervals stand out. From three on, which is soon chance, the bound of pNN50 alone has others in it.
-N_ABOUT, N_MAY_HIDE = 5, 3
-MANY_EARLY = 0.08
-# Or one stands out by 7.5 deviations: hardly a swing does.
-ODD = 3.0
+# Early beats are about where one is sure, or where some stood out by so many deviations in five minutes; of hearts
+# without any one in ten has that from its swings.
+ABOUT = 2.0
 # A quarter of those that may be early is: with their number so many are likely at the most. All may be where early
 # beats are about.
 EARLY_AMONG = 0.25
-# Two more may hide, a minute; each adds its square to two differences.
-N_HIDDEN, MINUTE_BEATS = 2.0, 80.0
+# As many more hide then, a minute, and more where more stood out than these deviations; before, their share of that.
+# Each adds its square to two differences, and its product with the swings beside it.
+N_HIDDEN, MINUTE_BEATS, MANY = 2.0, 80.0, 6.0
 # A flag on a difference of fewer deviations than this may be on a sound beat.
 DOUBTED_DEVIATIONS = 4.5
 # Deviation of the intervals of atria without a rhythm.
@@ -71,11 +68,11 @@ class Differences:
     outlying: float = 0.0
     """What they add to the mean square."""
     n_hidden: float = 0.0
-    """How many early beats no swing may be told from, where some stood out for minutes."""
+    """How many early beats no swing may be told from, where some stood out within minutes."""
     unseen_ms: float = 0.0
     """What these have taken."""
     unseen: float = 0.0
-    """And added to the mean square, where one stands out or they are about."""
+    """And added to the mean square."""
     has_early: bool = False
     """Early beats are about."""
     sampling: float = 0.0
@@ -111,7 +108,7 @@ def differences(window: Sequence[Interval], *, since_ns: int) -> Differences | N
     squares = [step * step for step in steps_ms]
     told = Differences(steps_ms=tuple(steps_ms), mean_square=sum(squares) / n)
     early = [at for at, rr in enumerate(window) if rr.early_ms or rr.rhythm_error_ms]
-    if early or window[-1].n_early_about >= N_MAY_HIDE:
+    if early or window[-1].early_about > 0.0:
         _add_early(told, window, early)
     if found:
         accepted_ms = [rr.rhythm_ms for rr in window if rr.accepted]
@@ -122,23 +119,19 @@ def differences(window: Sequence[Interval], *, since_ns: int) -> Differences | N
 def _add_early(told: Differences, window: Sequence[Interval], places: Sequence[int]) -> None:
     """Count what is not known of intervals without the early beats that were taken back, and what others may add."""
     n, square, early = len(told.steps_ms), told.mean_square, [window[at] for at in places]
-    n_about = window[-1].n_early_about
     errors_ms2 = [rr.rhythm_error_ms**2 for rr in early]
     told.mean_square += 2.0 * sum(errors_ms2) / n
     told.repairing = math.sqrt(sum([4.0 * error * square + 8.0 * error**2 for error in errors_ms2])) / n
-    told.outliers_ms = tuple([rr.rhythm_ms for rr in early if rr.accepted])
-    is_sure = sum(errors_ms2) > 0.0
-    n_found = sum([rr.early_ms > STANDING_OUT * rr.unseen_ms or rr.rhythm_error_ms > 0.0 for rr in early])
-    is_odd = any([rr.early_ms > ODD * rr.unseen_ms for rr in early])
-    told.has_early = n_about >= N_ABOUT or is_sure or is_odd or n_found > MANY_EARLY * n
-    gained = [_gained(window, at) for at in places if window[at].early_ms > 0.0]
+    about = window[-1].early_about
+    told.has_early = about > ABOUT or sum(errors_ms2) > 0.0
+    told.outliers_ms = tuple([rr.rhythm_ms for rr in early if rr.accepted and (told.has_early or not rr.is_swing)])
+    gained = [_gained(window, at) for at in places if window[at].may_be_early(has_early=told.has_early)]
     told.outlying = outlying(gained, has_early=told.has_early) / n
-    n_hidden = N_HIDDEN * max(1.0, n / MINUTE_BEATS)
+    share = max(1.0, about / MANY) if told.has_early else about / ABOUT
+    told.n_hidden = share * N_HIDDEN * max(1.0, n / MINUTE_BEATS)
     told.unseen_ms = math.sqrt(sum([rr.unseen_ms**2 for rr in window]) / len(window))
-    if told.has_early or n_about >= N_MAY_HIDE:
-        told.n_hidden = n_hidden
-    if told.has_early or n_found:
-        told.unseen = 2.0 * n_hidden * told.unseen_ms**2 / n
+    hidden_ms2 = told.n_hidden * told.unseen_ms**2
+    told.unseen = 2.0 * (hidden_ms2 + math.sqrt(hidden_ms2 * square)) / n
 
 
 def _gained(window: Sequence[Interval], at: int) -> float:

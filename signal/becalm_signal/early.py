@@ -27,10 +27,12 @@ RENEWED_EVERY = 24
 DOUBTED = 2.5
 SURE_PAIR = 6.0
 SURE_SINGLE = 9.0
-# What stands out does so by a fifth more than what may be an early beat: of swings alone one interval in 200, so two in
-# five minutes.
-STANDING_OUT = 1.2
-ABOUT_NS = 300 * NS_PER_S
+# What stands out is off by more, and shorter than both its neighbours: a breath that sets in at once makes the next
+# ones as short. By what it is off beyond these deviations it speaks for early beats about, up to as many.
+STANDING_OUT, MOST_BEYOND = 3.0, 3.0
+LEAST_DIP_SHARE = 0.25
+# Counted over five minutes; while less was heard, as if it had gone on like that.
+ABOUT_NS, LEAST_ABOUT_NS = 300 * NS_PER_S, 100 * NS_PER_S
 # What is left over of four squared errors may be 10 (49 in 50 are less), and a fifth of what a large one exceeds 4 by.
 MAX_LEFT = 10.0
 LEFT_SHARE = 0.2
@@ -88,8 +90,10 @@ class EarlyWatch:
         self._taken: Interval | None = None
         self._unseen_ms = 0.0
         """An early beat that has taken less than this is not told from a swing."""
-        self._found_ns: deque[int] = deque()
-        """When those of the last minutes were that stood out."""
+        self._found: deque[tuple[int, float]] = deque()
+        """When those of the last minutes were that stood out, and by how much."""
+        self._since_ns: int | None = None
+        """Since when any could have been."""
 
     def hear(self, rr: Interval) -> bool:
         """Take an interval.
@@ -103,7 +107,7 @@ class EarlyWatch:
         whether an early beat among the last few has become sure, so that another length counts of them
         """
         rr.unseen_ms = self._unseen_ms
-        rr.n_early_about = self._n_about(rr.t_ns)
+        rr.early_about = self._about(rr.t_ns)
         if not rr.joined:
             self._break()
         model = self._swings
@@ -120,10 +124,13 @@ class EarlyWatch:
         self._errors_ms.append(self._newest_ms[0] - foretold_ms)
         return self._judge(model)
 
-    def _n_about(self, now_ns: int) -> int:
-        while self._found_ns and now_ns - self._found_ns[0] > ABOUT_NS:
-            self._found_ns.popleft()
-        return len(self._found_ns)
+    def _about(self, now_ns: int) -> float:
+        while self._found and now_ns - self._found[0][0] > ABOUT_NS:
+            self._found.popleft()
+        if self._since_ns is None:
+            self._since_ns = now_ns
+        heard_ns = min(ABOUT_NS, max(LEAST_ABOUT_NS, now_ns - self._since_ns))
+        return sum([beyond for _, beyond in self._found]) * ABOUT_NS / heard_ns
 
     def _break(self) -> None:
         self._n_run = 0
@@ -181,12 +188,21 @@ class EarlyWatch:
         intervals = [self._open[at] for at in range(found.at, found.at + 1 + found.is_pair)]
         return all([rr.is_sound and rr is not self._taken for rr in intervals])
 
+    def _dips(self, found: _Found) -> bool:
+        """Whether the interval is shorter than both its neighbours, as far as the later one is known."""
+        back = len(self._open) - 1 - found.at
+        beside = [self._newest_ms[at] for at in (back + 1, back - 1) if at >= 0]
+        return min(beside) - self._newest_ms[back] > LEAST_DIP_SHARE * found.early_ms
+
     def _mark(self, found: _Found, *, model: Swings) -> bool:
         """Write into the intervals what was found; what is settled is taken back if it is sure."""
         shares = [(self._open[found.at], 1.0)]
         if found.is_pair:
             shares.append((self._open[found.at + 1], -1.0))
         is_settled = found.at == 0 and len(self._open) == N_AFTER + 1
+        is_swing = not self._dips(found)
+        for rr, _ in shares:
+            rr.is_swing = is_swing
         if is_settled and found.is_sure:
             for back, (rr, share) in enumerate(shares):
                 rr.rhythm_ms = rr.rr_ms + share * found.early_ms
@@ -198,8 +214,8 @@ class EarlyWatch:
                 rr.early_ms = share * found.early_ms
         if is_settled:
             self._taken = shares[-1][0]
-            if found.early_ms > STANDING_OUT * self._open[0].unseen_ms:
-                self._found_ns.append(self._open[0].t_ns)
+            if found.deviations > STANDING_OUT and not is_swing:
+                self._found.append((self._open[0].t_ns, min(MOST_BEYOND, found.deviations - STANDING_OUT)))
         else:
             self._guessed = tuple([rr for rr, _ in shares])
         return is_settled and found.is_sure

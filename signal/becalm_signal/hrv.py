@@ -19,8 +19,9 @@ MIN_ACCEPTED_SHARE = 0.8
 MAX_BOUND_SHARE = 0.15
 # What flags may be to blame for: an artefact now and then must not show.
 MAX_FLAGGED_SHARE = 0.05
-# What no interval tells from an early beat is told of in the bound: one in a minute may be a heart's own swing.
-MAX_EARLY_SHARE = 0.3
+# What no interval tells from an early beat is told of in the bound: one in a minute may be a heart's own swing. These
+# are 0.6 of a square.
+MAX_EARLY_SHARE = 0.37
 MIN_PAIRS = 10
 
 

@@ -66,13 +66,19 @@ class Interval:
     """Standard deviation of that, 0 for its length."""
     early_ms: float = 0.0
     """How much longer it would have been without a beat that may have been early."""
+    is_swing: bool = False
+    """A neighbour is nearly as short: that is a swing which sets in at once, unless early beats are about."""
     unseen_ms: float = 0.0
     """An early beat that has taken less than this is not told from a swing."""
-    n_early_about: int = 0
-    """How many early beats stood out in the five minutes before it."""
+    early_about: float = 0.0
+    """By how many deviations what may be early beats stood out in the five minutes before it."""
 
     def __post_init__(self) -> None:
         self.rhythm_ms = self.rr_ms
+
+    def may_be_early(self, *, has_early: bool) -> bool:
+        """Whether it may end at an early beat, where such are about or not."""
+        return self.early_ms > 0.0 and (has_early or not self.is_swing)
 
 
 def newest_ns(window: Sequence[Interval]) -> int:

@@ -101,7 +101,7 @@ class _Spread:
         self.n_unseen = sum(hole.n_unseen(self.mean_ms) for hole in found.holes if hole.is_irregular)
         self.unseen_ms2 = self.n_unseen * (IRREGULAR_SHARE * self.mean_ms) ** 2
         self._outliers_ms = found.outliers_ms
-        self._hidden_ms2 = found.unseen / 2.0 if found.has_early else 0.0  # of a square once, of a difference's twice
+        self._hidden_ms2 = found.n_hidden * found.unseen_ms**2 / self.n
 
     def _n_beats(self, hole: Hole) -> int:
         return hole.n_beats(self.mean_ms)
@@ -127,19 +127,22 @@ class _Spread:
         gained = self.unseen_ms2
         gained += sum((rr - self.mean_ms) ** 2 for hole in self._holes for rr in hole.doubted_ms())
         doubted = math.sqrt(self.variance + gained / self.n) - value
-        return self._index(value, math.hypot(jitter, missing) + doubted + self._outlying(value))
+        return self._index(value, math.hypot(jitter, missing) + doubted, early=self._outlying(value))
 
     def _outlying(self, value: float) -> float:
         """Return how far the deviation may be moved by leaving any of the intervals at early beats out, seen or not."""
         gained = [((rr - self.mean_ms) ** 2 - self.variance) / (self.n - 1) for rr in self._outliers_ms]
-        less = self.variance - sum([one for one in gained if one > 0.0]) - self._hidden_ms2
-        more = self.variance - sum([one for one in gained if one < 0.0])
+        beside_ms2 = 2.0 * value * math.sqrt(self._hidden_ms2 / self.n)
+        less = self.variance - sum([one for one in gained if one > 0.0]) - math.hypot(self._hidden_ms2, beside_ms2)
+        more = self.variance - sum([one for one in gained if one < 0.0]) + max(0.0, beside_ms2 - self._hidden_ms2)
         return max(value - math.sqrt(max(0.0, less)), math.sqrt(more) - value)
 
-    def _index(self, value: float, bound: float) -> Index:
+    def _index(self, value: float, bound: float, *, early: float = 0.0) -> Index:
+        if early > MAX_EARLY_SHARE * value:
+            return Index(reason=Reason.TOO_MANY_ARTEFACTS)
         if bound > MAX_BOUND_SHARE * value:
             return Index(reason=Reason.TOO_MANY_ARTEFACTS if self.missing > 0.0 else Reason.NOISY)
-        return Index(value=value, bound=bound, sample_ns=self.sample_ns)
+        return Index(value=value, bound=bound + early, sample_ns=self.sample_ns)
 
 
 def _pnn50(found: Differences, told: _Spread, window: Sequence[Interval]) -> Index:
@@ -156,7 +159,7 @@ def _pnn50(found: Differences, told: _Spread, window: Sequence[Interval]) -> Ind
     bound_pct = 100.0 * (
         math.hypot(of_count(math.sqrt(near)) / n, Z_95 * missing / (n + left_out)) + doubted / (n + left_out)
     )
-    carried_pct = 100.0 * outlying(_carried(window), has_early=found.has_early) / n
+    carried_pct = 100.0 * outlying(_carried(window, found), has_early=found.has_early) / n
     hidden_pct = 100.0 * _hidden(found) / n if found.n_hidden else 0.0
     value_pct = 100.0 * beyond / n
     if carried_pct > max(MAX_PNN50_BOUND_PCT, MAX_EARLY_SHARE * value_pct):
@@ -166,11 +169,11 @@ def _pnn50(found: Differences, told: _Spread, window: Sequence[Interval]) -> Ind
     return Index(value=value_pct, bound=math.hypot(bound_pct, carried_pct + hidden_pct), sample_ns=told.sample_ns)
 
 
-def _carried(window: Sequence[Interval]) -> list[int]:
+def _carried(window: Sequence[Interval], found: Differences) -> list[int]:
     """Return how many differences each beat that may be early has carried across the limit."""
-    carried = [0] if window[0].early_ms > 0.0 else []
+    carried = [0] if window[0].may_be_early(has_early=found.has_early) else []
     for before, rr in pairwise(window):
-        if rr.early_ms > 0.0:
+        if rr.may_be_early(has_early=found.has_early):
             carried.append(0)
         if carried and rr.step_ms is not None:
             without_ms = rr.step_ms + rr.early_ms - before.early_ms

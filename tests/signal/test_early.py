@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from becalm_signal.differences import N_ABOUT
+from becalm_signal.differences import ABOUT
 from becalm_signal.early import MIN_LEARNED, N_AFTER, EarlyWatch
 from becalm_signal.intervals import Interval
 
@@ -59,12 +59,24 @@ def test_hearts_without_early_beats_are_left_alone() -> None:
     assert all(rr.rhythm_ms == rr.rr_ms for rr in heard)
 
 
-def test_what_stands_out_of_swings_alone_is_soon_three_in_five_minutes_but_hardly_five() -> None:
-    n_about = [hear(heart(seed, 400))[-1].n_early_about for seed in range(100, 160)]
-    assert sum(n >= N_ABOUT for n in n_about) <= 2
+def test_early_beats_are_soon_about_where_some_are_and_hardly_where_none_is() -> None:
+    assert sum(hear(heart(seed, 400))[-1].early_about > ABOUT for seed in range(100, 160)) <= 6
     rng = np.random.default_rng(7)
     spoilt = [np.array(heart(seed, 400)) * (1.0 - 0.14 * (rng.random(400) < 0.04)) for seed in range(100, 120)]
-    assert sum(hear(rr_ms.tolist())[-1].n_early_about >= N_ABOUT for rr_ms in spoilt) >= 15
+    assert sum(hear(rr_ms.tolist())[-1].early_about > ABOUT for rr_ms in spoilt) >= 18
+
+
+def test_what_has_a_neighbour_as_short_is_a_swing_unless_early_beats_are_about() -> None:
+    calm = [rr for seed in range(20) for rr in hear(heart(seed))]
+    n_anyway, n_left = (sum(rr.may_be_early(has_early=has_early) for rr in calm) for has_early in (True, False))
+    assert n_anyway > 10
+    assert n_left < 0.3 * n_anyway
+    early = []
+    for seed in range(20):
+        rr_ms = heart(seed)
+        rr_ms[120] -= 130.0
+        early.append(hear(rr_ms)[120])
+    assert sum(rr.may_be_early(has_early=False) or rr.rhythm_error_ms > 0.0 for rr in early) >= 17
 
 
 def test_a_heart_that_changes_its_rate_has_no_early_beat() -> None:
