@@ -17,6 +17,8 @@ LEAST_LOST = 0.1
 QUICKEST_SHARE, LEAST_LOST_BY_QUICKEST, LOST_PER_SHARE = 0.9, 0.57, 2.0
 WHOLE_S, WHOLE_SHARE, LEAST_LOST_BY_WHOLE = 0.5, 0.97, 0.25
 """What is there within half a second has lost no less than this: those of 0.4 s up and 1.2 s down lose 0.32."""
+WHOLE_SDS = 3.0
+"""How much higher than where a jerk has ended the highest of the samples after it may be: by so much of their noise."""
 MOST_LOST = 0.78
 MOST_LOST_AT_ONCE = 0.45
 """What any response loses at most within a quarter of a second: 0.42 of those, sampled four times a second."""
@@ -63,7 +65,7 @@ def was_electrode(
     at_once = (_largest_rise(samples, top, over=n_at_once) + drying_us_s * n_at_once / rate_hz) / height_us
     n_whole = max(2, round(WHOLE_S * rate_hz))
     whole_us = _largest_rise(samples, top, over=n_whole) + drying_us_s * n_whole / rate_hz
-    is_whole = whole_us + noise_us >= WHOLE_SHARE * height_us
+    is_whole = whole_us + WHOLE_SDS * noise_us >= WHOLE_SHARE * height_us
     if not is_whole and at_once <= AT_ONCE_SHARE + noise_us / height_us:
         return None
     seen = since[round(SEEN_AFTER_S[0] * rate_hz) : round(SEEN_AFTER_S[1] * rate_hz) + 1] or since[-1:]

@@ -30,6 +30,19 @@ def test_a_rise_within_a_sample_that_stays_or_springs_back_was_the_electrode(rat
     assert told(np.where(t_s >= 0.0, 0.5 * np.exp(-np.clip(t_s, 0.0, None) / tau_s), 0.0), rate_hz) is True
 
 
+@pytest.mark.parametrize("rate_hz", [4.0, 5.0])
+def test_a_jerk_within_a_lost_sample_was_the_electrode_in_noise_too(rate_hz: float) -> None:
+    noise_us, n_told, rng = 0.002, 0, np.random.default_rng(4)
+    n_before, n_after = round(0.5 * rate_hz), round(1.3 * rate_hz)
+    for _ in range(50):
+        bridged = np.r_[np.zeros(n_before), 0.05, np.full(n_after, 0.1)]
+        samples = (5.0 + bridged + noise_us * rng.standard_normal(len(bridged))).tolist()
+        top = samples.index(max(samples[: n_before + 3]))
+        was = was_electrode(samples, top, rate_hz=rate_hz, noise_us=noise_us, drying_us_s=0.0)
+        n_told += was is True
+    assert n_told >= 47
+
+
 @pytest.mark.parametrize("rate_hz", RATES_HZ)
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_the_quickest_responses_that_are_simulated_are_skin(rate_hz: float, seed: int) -> None:
