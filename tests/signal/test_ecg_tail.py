@@ -9,6 +9,7 @@ from becalm_protocol.derived import Beat, BeatFlag, Metrics, Reason, SignalQuali
 from becalm_protocol.events import SignalKind
 from becalm_signal.ecg_recent import RecentSamples
 from becalm_signal.ecg_tail import N_ALIKE, N_STRANGE, N_UNREAD, ODD_COUNTS, TailWatch
+from becalm_signal.qrs_peak import Peak
 
 RATE_HZ = 130.0
 
@@ -18,7 +19,7 @@ def watched(heights: list[float], t_shares: list[float], rr_s: list[float] | Non
     recent, rng = RecentSamples(RATE_HZ), np.random.default_rng(1)
     watch, counts, at = TailWatch(recent), [], 0
     for height, share, rr in zip(heights, t_shares, rr_s or [1.0] * len(heights), strict=True):
-        watch.beat(float(at), height=height, noise=1.0)
+        watch.beat(Peak(float(at), height), noise=1.0)
         counts.append(watch.n_strange)
         since_s = np.arange(round(rr * RATE_HZ)) / RATE_HZ
         tail = share * np.exp(-0.5 * ((since_s - 0.27) / 0.04) ** 2)
@@ -63,7 +64,7 @@ def test_after_a_dead_lead_the_heart_is_learned_anew() -> None:
     for n in range(22):
         if n == 11:
             watch.begin_anew()
-        watch.beat(130.0 * n, height=1000.0, noise=1.0)
+        watch.beat(Peak(130.0 * n, 1000.0), noise=1.0)
         usual.append(watch.n_strange == 0)
         recognised.append(watch.recognised_at)
         share = 0.2 if n < 11 else -0.3
@@ -83,7 +84,7 @@ def test_a_heart_too_fast_for_its_tails_to_be_read_is_not_held_strange() -> None
     watch, counts = TailWatch(RecentSamples(RATE_HZ)), []
     watch.n_strange = 2
     for n in range(1, N_UNREAD + 3):
-        watch.beat(45.0 * n, height=1000.0, noise=1.0)
+        watch.beat(Peak(45.0 * n, 1000.0), noise=1.0)
         counts.append(watch.n_strange)
     assert counts == [2] * N_UNREAD + [0] * 2
 
@@ -133,3 +134,22 @@ def test_knocks_on_electrodes_that_came_off_are_told_of_and_not_counted(
     shown = [e for e in derived if isinstance(e, Metrics) and e.heart_rate_bpm.value is not None]
     assert not [tick for tick in shown if 29e9 < tick.t_ns < 35e9]
     assert [tick for tick in shown if 35e9 < tick.t_ns < 41e9]
+
+
+@pytest.mark.parametrize("gain", [3.0, 1.0 / 3.0])
+def test_knocks_much_smaller_or_higher_than_the_heart_are_not_counted_for_long(
+    make_ecg: Any, make_rr: Any, make_track: Any, run_tracks: Any, gain: float
+) -> None:
+    heart = make_ecg(make_rr(110), rate_hz=RATE_HZ, noise_uv=8.0)
+    samples, rng = gain * heart.samples, np.random.default_rng(7)
+    off = slice(round(40 * RATE_HZ), round(70 * RATE_HZ))
+    t_s = np.arange(off.stop - off.start) / RATE_HZ
+    samples[off] = rng.normal(0.0, 8.0, len(t_s))
+    for at_s in np.arange(0.3, 29.0, 0.9):
+        since_s = t_s - at_s - rng.uniform(-0.08, 0.08)
+        ring = np.sin(2 * np.pi * 9.0 * since_s) * np.exp(-np.maximum(since_s, 0.0) / 0.05)
+        samples[off] += 1000.0 * rng.normal(1.0, 0.25) * np.where(since_s > 0.0, ring, 0.0)
+    derived = run_tracks(make_track(samples, kind=SignalKind.ECG, rate_hz=RATE_HZ))
+    shown = [e.t_ns for e in derived if isinstance(e, Metrics) and e.heart_rate_bpm.value is not None]
+    assert sum(48e9 < t_ns < 70e9 for t_ns in shown) <= 4
+    assert sum(80e9 < t_ns < 100e9 for t_ns in shown) > 70

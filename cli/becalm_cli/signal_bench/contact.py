@@ -26,7 +26,7 @@ SECONDS = 300
 BACK_S = 5.0
 RATE_OUTLIVES_S = 3.0
 SEEN_S = 1.0
-FIRST_OFF_S, OFF_S, ON_S = 25.0, (2.0, 15.0), (15.0, 25.0)
+FIRST_OFF_S, OFF_S, LONG_OFF_S, ON_S = 25.0, (2.0, 15.0), (25.0, 60.0), (15.0, 25.0)
 WORN = {
     "mitdb": ("ecg_mv", STRAP_RATE_HZ),  # resampled
     "bidmc": ("ecg_mv", BIDMC_RATE_HZ),
@@ -66,7 +66,13 @@ def _tapped(n: int, rng: Rng) -> Samples:
     return shown
 
 
-HANGING: dict[str, Callable[[int, Rng], Samples]] = {"hanging": _hanging, "handled": _handled, "tapped": _tapped}
+TAPPED_FOR_LONG = "tapped_for_long"
+HANGING: dict[str, Callable[[int, Rng], Samples]] = {
+    "hanging": _hanging,
+    "handled": _handled,
+    "tapped": _tapped,
+    TAPPED_FOR_LONG: _tapped,
+}
 PUT_BACK = {"as_before": 1.0, "turned": -1.0, "three_times_as_high": 3.0, "a_third_as_high": 1.0 / 3.0}
 """By what the ECG is multiplied afterwards."""
 
@@ -81,9 +87,9 @@ class _Wearer:
         t_ns = np.rint(np.arange(round(SECONDS * STRAP_RATE_HZ)) * NS_PER_S / STRAP_RATE_HZ).astype(np.int64)
         ecg_uv = np.asarray(body.ecg_uv(t_ns)) + NOISE_UV * rng.standard_normal(len(t_ns))
         self.off_s: list[tuple[float, float]] = []
-        begin_s = FIRST_OFF_S
-        while begin_s < SECONDS - OFF_S[1] - ON_S[1]:
-            end_s = begin_s + rng.uniform(*OFF_S)
+        begin_s, off_s = FIRST_OFF_S, LONG_OFF_S if hanging == TAPPED_FOR_LONG else OFF_S
+        while begin_s < SECONDS - off_s[1] - ON_S[1]:
+            end_s = begin_s + rng.uniform(*off_s)
             begin, end = round(begin_s * STRAP_RATE_HZ), round(end_s * STRAP_RATE_HZ)
             ecg_uv[end:] *= PUT_BACK[put_back] if len(self.off_s) % 2 == 0 else 1.0 / PUT_BACK[put_back]
             ecg_uv[begin:end] = HANGING[hanging](end - begin, rng)
@@ -103,7 +109,7 @@ def off_the_body(data: Path, *, quick: bool) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for number, (hanging, put_back) in enumerate(product(HANGING, PUT_BACK)):
         first = FIRST_PERSON + 100 * number
-        if not quick or put_back == "as_before":
+        if not quick or (put_back == "as_before" and hanging != TAPPED_FOR_LONG):
             people = range(first, first + (1 if quick else 6))
             wearers = [_Wearer(seed, hanging=hanging, put_back=put_back) for seed in people]
             result[f"{hanging}, {put_back}"] = _figures(wearers)
