@@ -256,22 +256,22 @@ class ArrivalClock(PacketClock):
         self.rate_since = None
         last = block.first_sample_idx + len(block.counts) - 1
         if not self._knots:
+            self._watch.feed(self._watched_ns, block.received_ns)
             self._begin(last, received_ns=block.received_ns)
             return True
         before = self._knots[-1]
         step_ns = (last - before[0]) * self._period_ns
         clock_ns = self._counted_ns + step_ns
         self._watched_ns += step_ns
-        share = self._watch.feed(self._watched_ns, block.received_ns)
+        share = self._watch.feed(self._watched_ns, block.received_ns, drift=self._envelope.drift)
         if share:
             self.rate_since = last + 1 - (self._watched_ns - self._watch.since_ns) / self._period_ns
-            self._begin_envelope()
+            self._period_ns *= (1.0 + share) / (1.0 + self._envelope.drift)
             self.restart()
-            self._period_ns *= 1.0 + share
-            self._begin(last, received_ns=block.received_ns)
-            return False
-        if abs(block.received_ns - clock_ns - self._envelope.offset_ns(clock_ns)) > MAX_COUNTED_WAIT_NS:
-            self._begin_anew()
+        elif abs(block.received_ns - clock_ns - self._envelope.offset_ns(clock_ns)) > MAX_COUNTED_WAIT_NS:
+            self._begin_anew()  # what follows may still catch up: the pace of that is no drift
+            self._envelope = Envelope(drift_sd=RATE_SD, drift_limit=2.0 * RATE_SD)
+        if not self._knots:
             self._begin(last, received_ns=block.received_ns)
             return False
         self._counted_ns = clock_ns

@@ -16,14 +16,22 @@ MOST_BENT = 0.1
 LEAST_SHARE = 0.05
 # No sensor is this much quicker than its label; what comes quicker are arrivals that jump.
 MOST_QUICKER = -0.98
-# Quickest packets so far apart tell that it is; so many steps that it may not be.
-CONFIRMING_NS = 1_500 * NS_PER_MS
+# A rate is right where the newest of the quickest packets and two others, one so long before it, are on one line
+# and none is sooner. What is off by less than a share of that time is on the line (30 ms in 2 s), and the line may be
+# off the rate by less than another: jitter, and what is still to be learned.
+CONFIRMING_NS = 2_000 * NS_PER_MS
+N_ON_LINE = 3
+ON_LINE_SHARE = 0.015
+RIGHT_SHARE = 0.03
+# So many steps tell that it may not be.
 N_DOUBTING = 3
-# So many of the stretches before are remembered: a slow drain after a stall goes on for less.
-N_KEPT = 30
+# So many of the stretches before are remembered: what waited 5 s and catches up by LEAST_SHARE is late for as long.
+N_KEPT = 100
 # What is quicker than its label is soon earlier than packets ever were, by so much of what it has gained; what a link
 # sends late after a stall never is.
 BELOW_SHARE = 0.5
+# The very first packets may have waited for the link themselves, for so long.
+MOST_WAITED_NS = 500 * NS_PER_MS
 # What is told of a rate counts from the packet that told it, if that came as those before.
 MOST_ASTRAY_NS = 250 * NS_PER_MS
 
@@ -130,27 +138,27 @@ class RateWatch:
     """
 
     def __init__(self, *, is_right: bool = False) -> None:
-        self._first: Packet | None = None
         self.is_right = is_right
-        """Whether the label is known to be right by now: some 3 s from the beginning."""
+        """Whether the label is known to be right by now: some 2 to 3 s from the beginning."""
         self._was_right = is_right
         self.since_ns = -math.inf
         """The counted time since which the rate found last holds."""
+        self._drift = 0.0
         self.restart()
 
     def restart(self) -> None:
         """Begin again: what is counted from now on cannot be compared with what was."""
         self._slow = _Stretches(SLOW, n_kept=N_KEPT)
-        self._sure = _Stretches(SURE, n_kept=SURE.n_steps + 2)
-        self._first = None
+        self._sure = _Stretches(SURE, n_kept=2 * SURE.n_steps)
 
-    def feed(self, counted_ns: float, received_ns: int) -> float:
+    def feed(self, counted_ns: float, received_ns: int, *, drift: float = 0.0) -> float:
         """Take a packet.
 
         Parameters
         ----------
         counted_ns : time of its last sample by counting at the labelled rate
         received_ns : its arrival, session time in ns
+        drift : by what share samples are known to take longer, of those that the label is right within
 
         Returns
         -------
@@ -158,29 +166,21 @@ class RateWatch:
         """
         if received_ns < self._slow.began_ns:
             self.restart()  # arrivals begin anew
+        self._drift = drift
         share, newest = 0.0, (counted_ns, received_ns - counted_ns)
         if not self._sure.take(newest, received_ns=received_ns):
+            self.is_right = self.is_right or _are_level(self._sure.packets, drift=drift)
             share = self._share(self._sure, newest)
             self._sure.begin(newest, received_ns=received_ns)
         if not self._slow.take(newest, received_ns=received_ns):
-            self.is_right = self._is_right()
+            if self.is_right:
+                self._was_right = True  # a doubt that comes later is not about what was confirmed
+                self.is_right = not (self._slow.is_early() or self._slow.row(N_DOUBTING))
             share = share or self._share(self._slow, newest)
             self._slow.begin(newest, received_ns=received_ns)
         if share:
             self.is_right = self._was_right = True
         return share
-
-    def _is_right(self) -> bool:
-        if self.is_right:
-            self._first, self._was_right = None, True  # a doubt that comes later is not about what was confirmed
-            return not (self._slow.is_early() or self._slow.row(N_DOUBTING))
-        packets = list(self._slow.packets)[-1 - SLOW.n_steps :]
-        if not packets:
-            return False
-        self._first = self._first or packets[0]
-        if any(abs(step) > SURE.least_share for step in _steps(packets[-3:])):
-            return False  # a hole may hide for a moment that all else is off
-        return any(_confirm(then, packets[-1]) for then in (self._first, *packets))
 
     def _share(self, stretches: _Stretches, newest: Packet) -> float:
         row = stretches.row()
@@ -200,20 +200,33 @@ class RateWatch:
     def _is_sure(self, row: Sequence[Packet]) -> bool:
         """Whether a row cannot be a link that slows for some seconds, or catches up."""
         rises = row[-1][1] > row[0][1]
-        return not self._was_right if rises else self._floor_ns(row) is not None
+        return self._was_right != rises
 
     def _is_drain(self, row: Sequence[Packet]) -> bool:
-        gained_ns, floor_ns = row[0][1] - row[-1][1], self._floor_ns(row)
-        return gained_ns > 0.0 and floor_ns is not None and row[-1][1] > floor_ns - BELOW_SHARE * gained_ns
+        """Whether a row is a link that catches up: packets were as soon before it, or it began late."""
+        (then_ns, late_then_ns), (now_ns, late_now_ns) = row[0], row[-1]
+        gained_ns = late_then_ns - late_now_ns
+        if gained_ns <= 0.0:
+            return False
+        before = [packet for packet in self._slow.packets if packet[0] < then_ns] or row[:1]
+        if not self._was_right:
+            first_ns, late_first_ns = before[0]
+            all_gained_ns = gained_ns * (now_ns - first_ns) / (now_ns - then_ns)
+            return late_first_ns - late_now_ns < max(MOST_WAITED_NS, all_gained_ns - MOST_ASTRAY_NS)
+        drift = min(0.0, self._drift)
+        floor_ns = min([late_ns + drift * (now_ns - at_ns) for at_ns, late_ns in before])
+        return late_now_ns > floor_ns - BELOW_SHARE * gained_ns
 
-    def _floor_ns(self, row: Sequence[Packet]) -> float | None:
-        """Return how late the newest packets that told that the label is right were before a row; None: none did."""
-        before = [packet for packet in self._slow.packets if packet[0] < row[0][0]]
-        pairs = zip(reversed(before), reversed(before[:-2]), strict=False)
-        return next((min(now[1], then[1]) for now, then in pairs if _confirm(then, now)), None)
 
-
-def _confirm(then: Packet, now: Packet) -> bool:
-    """Whether two packets tell that the label is right."""
-    apart_ns = now[0] - then[0]
-    return apart_ns >= CONFIRMING_NS and abs(now[1] - then[1]) < LEAST_SHARE * apart_ns
+def _are_level(packets: Sequence[Packet], *, drift: float) -> bool:
+    """Whether packets tell that a rate is right: the newest is on a line with others that it allows, none is sooner."""
+    for then in packets:
+        apart_ns = packets[-1][0] - then[0]
+        if apart_ns >= CONFIRMING_NS:
+            slope = (packets[-1][1] - then[1]) / apart_ns
+            astray = [(late_ns - then[1] - slope * (at_ns - then[0])) / apart_ns for at_ns, late_ns in packets]
+            n_on_line = sum([share <= ON_LINE_SHARE for share in astray])
+            is_right = abs(slope) < LEAST_SHARE and abs(slope - drift) < RIGHT_SHARE
+            if is_right and min(astray) >= -ON_LINE_SHARE and n_on_line >= N_ON_LINE:
+                return True
+    return False

@@ -150,13 +150,14 @@ def test_no_beat_is_told_of_a_hole_that_nobody_told_of(
         assert [t_s for t_s in beats_s if at_s + 0.4 < t_s < at_s + hole_s - 0.4] == []
 
 
-@pytest.mark.parametrize(("stall_s", "speed"), [(4.0, 2.0), (2.0, 1.5), (3.0, 1.4)])
+@pytest.mark.parametrize("at_s", [0.5, 1.0, 3.0, BEGIN_S])
+@pytest.mark.parametrize(("stall_s", "speed"), [(4.0, 2.0), (2.0, 1.5), (3.0, 1.4), (2.0, 1.1), (1.0, 1.06)])
 def test_a_link_that_catches_up_slowly_changes_no_rate(
-    body: dict[SignalKind, Counts], run_events: Callable[..., list[Derived]], stall_s: float, speed: float
+    body: dict[SignalKind, Counts], run_events: Callable[..., list[Derived]], stall_s: float, speed: float, at_s: float
 ) -> None:
     events, free_ns = [], 0
     for event in packets(SignalKind.ECG, body[SignalKind.ECG]):
-        held_ns = round((BEGIN_S + stall_s) * S) if event.received_ns > BEGIN_S * S else 0
+        held_ns = round((at_s + stall_s) * S) if event.received_ns > at_s * S else 0
         free_ns = max(free_ns + round(0.25 / speed * S), event.received_ns, held_ns)
         events.append(dataclasses.replace(event, received_ns=free_ns))
     derived = run_events([info(SignalKind.ECG, Clock.ARRIVAL)], events)
