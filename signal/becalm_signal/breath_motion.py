@@ -25,6 +25,8 @@ DIRECTION_TAU_S = 20.0
 SETTLING_S = 12.0
 # A change of posture moves every axis by tenths of g: nothing is told until the filter has forgotten it.
 POSTURE_MG = 120.0
+# Soon after a break a chest that goes further than so many usual swings is no breath, but somebody who moves.
+FAR_SWINGS = 1.5
 OUT_OF_CHEST = 2
 # Where z has this share of the breath it says which way is in: its noise has 0.01 to 0.05 of one of 3 to 6 mg.
 OUT_SHARE = 0.1
@@ -48,7 +50,8 @@ class ChestTilt:
 
     Notes
     -----
-    Delay: as a belt's, about a sixth of a breath. Warm-up: 12 s; after a break that left the posture as it was 2 s.
+    Delay: as a belt's, about a sixth of a breath. Warm-up: 12 s; after a break that left the posture as it was 2 s,
+    of a chest that goes no further than breath does.
 
     References
     ----------
@@ -68,7 +71,9 @@ class ChestTilt:
         self._rate_hz = rate_hz / self._factor
         self._n_pending = round(MAX_PENDING_S * self._rate_hz) + limits.MAX_SAMPLES_PER_BLOCK // self._factor
         self._n_stuck, self._n_flat = round(STUCK_S * self._rate_hz), round(FLAT_S * self._rate_hz)
+        self._n_settling = round(SETTLING_S * self._rate_hz)
         self._keep = math.exp(-1.0 / (DIRECTION_TAU_S * self._rate_hz))
+        self._look_anew()
         self._count_anew()
 
     def _count_anew(self) -> None:
@@ -90,11 +95,14 @@ class ChestTilt:
 
     def _begin(self) -> None:
         self._filters = [BreathFilter(self._rate_hz) for _ in AXES]
-        self._look_anew()
+        self._turns.restart()
+        self._turns_from: int | None = None
+        self._motion.restart()
+        self._maker.restart()
         self._n_same = [0, 0, 0]
         """How many samples ago each axis showed something else."""
         self._is_out = [False, False, False]
-        self._still_from = round(SETTLING_S * self._rate_hz)
+        self._still_from = self._n_settling
         self._step_mg = OnePole(tau_s=STEP_TAU_S, rate_hz=self._rate_hz)
         self._before_mg: list[float] = []
         self._n = 0
@@ -102,6 +110,8 @@ class ChestTilt:
     def _forget_direction(self) -> None:
         self._cross = [[0.0] * 3 for _ in AXES]
         self._direction = [0.0, 0.0, 1.0]
+        self._swing_mg = 0.0
+        """The usual swing along it; 0: unknown."""
         self._posture_mg: list[float] | None = None
         """The newest means since when the direction is known; None: it is not."""
 
@@ -109,6 +119,7 @@ class ChestTilt:
         """Go on along the direction of before a break, unless the posture is another."""
         if self._posture_mg is None or math.dist(means, self._posture_mg) > POSTURE_MG:
             self._forget_direction()
+            self._look_anew()
             return
         self._still_from = 0
         self._turns.doubt()
@@ -116,7 +127,7 @@ class ChestTilt:
     def _look_anew(self) -> None:
         """Begin again along another direction: no turn before has to do with those to come."""
         self._turns = TurnFinder(self._rate_hz, floor=FLOOR_MG)
-        self._turns_from: int | None = None
+        self._turns_from = None
         self._motion = MotionWatch(self._rate_hz)
         self._maker.restart()
 
@@ -175,8 +186,9 @@ class ChestTilt:
         self._n += 1
         tilt = self._tilt(means)
         size = math.sqrt(sum(x * x for x in tilt))
-        if size > POSTURE_MG:
-            self._still_from = self._n + round(SETTLING_S * self._rate_hz)
+        is_back = self._n < self._n_settling
+        if size > POSTURE_MG or (is_back and 0.0 < FAR_SWINGS * self._swing_mg < size):
+            self._still_from = self._n + self._n_settling
         elif self._n > 1:
             self._turn_direction(tilt)
         along = sum(v * x for v, x in zip(self._direction, tilt, strict=True))
@@ -197,6 +209,7 @@ class ChestTilt:
             return out
         if clock.is_rate_known:
             self._posture_mg = means
+            self._swing_mg = self._turns.known_swing or self._swing_mg
         if turn is None or not turn.is_seen:
             return out
         late = BreathFilter.delay_s(min(20.0, max(1.5, self._maker.usual_s or 4.0))) * self._rate_hz

@@ -154,3 +154,23 @@ def test_a_chest_that_leans_otherwise_after_a_hole_is_learnt_anew(run_events: Ru
     turns_s = [e.t_ns / S for e in derived if isinstance(e, BreathTurn)]
     assert [t_s for t_s in turns_s if BEGIN_S + 0.5 < t_s < BEGIN_S + 14.0] == []
     assert shown(derived, "breathing_rate_bpm", from_s=BEGIN_S + 25, to_s=BEGIN_S + 30)
+
+
+@pytest.mark.parametrize("sway_hz", [0.2, 0.35, 0.6])
+def test_a_body_that_sways_after_a_hole_is_not_taken_for_breath(run_events: Run, sway_hz: float) -> None:
+    at_s = even(RATE_HZ, from_s=0.0, to_s=SECONDS)
+    back_s, still_s = BEGIN_S + 3.0, BEGIN_S + 9.0
+    blocks = []
+    for e in packets(CHEST, at_s):
+        t_s = (e.sensor_ns or 0) / S
+        if BEGIN_S < t_s <= back_s:
+            continue
+        if back_s < t_s < still_s:  # it puts its strap right
+            part = at_s[e.first_sample_idx : e.first_sample_idx + len(e.counts)]
+            sway = np.rint(600.0 * np.sin(2.0 * np.pi * sway_hz * (part - back_s)))
+            e = replace(e, counts=tuple(int(count + more) for count, more in zip(e.counts, sway, strict=True)))
+        blocks.append(e)
+    derived = run_events([info(kind, Clock.DEVICE, label=1.0) for kind in CHEST], blocks)
+    assert wrong(derived, after_s=0.0) == []
+    assert [e.t_ns / S for e in derived if isinstance(e, BreathTurn) and back_s < e.t_ns / S < still_s] == []
+    assert shown(derived, "breathing_rate_bpm", from_s=still_s + 16.0, to_s=still_s + 26.0)
