@@ -5,6 +5,7 @@ electrode's jerk no corner, only that it came within a sample. Such a rise stays
 quick one of the skin, as NeuroKit2 simulates it, has lost 58 to 73 % a second after its top, in no fall as steep.
 """
 
+import math
 from collections.abc import Sequence
 
 # A slower sensor takes every rise of the skin in a sample or two.
@@ -17,8 +18,9 @@ LEAST_LOST = 0.1
 QUICKEST_SHARE, LEAST_LOST_BY_QUICKEST, LOST_PER_SHARE = 0.9, 0.57, 2.0
 WHOLE_S, WHOLE_SHARE, LEAST_LOST_BY_WHOLE = 0.5, 0.97, 0.25
 """What is there within half a second has lost no less than this: those of 0.4 s up and 1.2 s down lose 0.32."""
-WHOLE_SDS = 3.0
-"""How much higher than where a jerk has ended the highest of the samples after it may be: by so much of their noise."""
+BRIDGED_SDS = 3.0
+"""A jerk within a lost sample is a straight line of half a second. How much higher than where it has ended the highest
+of the samples after it may be: by so much of their noise."""
 MOST_LOST = 0.78
 MOST_LOST_AT_ONCE = 0.45
 """What any response loses at most within a quarter of a second: 0.42 of those, sampled four times a second."""
@@ -65,7 +67,8 @@ def was_electrode(
     at_once = (_largest_rise(samples, top, over=n_at_once) + drying_us_s * n_at_once / rate_hz) / height_us
     n_whole = max(2, round(WHOLE_S * rate_hz))
     whole_us = _largest_rise(samples, top, over=n_whole) + drying_us_s * n_whole / rate_hz
-    is_whole = whole_us + WHOLE_SDS * noise_us >= WHOLE_SHARE * height_us
+    whole_sds = BRIDGED_SDS if _is_bridged(samples[: top + 1]) else 1.0
+    is_whole = whole_us + whole_sds * noise_us >= WHOLE_SHARE * height_us
     if not is_whole and at_once <= AT_ONCE_SHARE + noise_us / height_us:
         return None
     seen = since[round(SEEN_AFTER_S[0] * rate_hz) : round(SEEN_AFTER_S[1] * rate_hz) + 1] or since[-1:]
@@ -78,3 +81,10 @@ def was_electrode(
 
 def _largest_rise(samples: Sequence[float], top: int, *, over: int) -> float:
     return max((samples[at] - samples[max(0, at - over)] for at in range(1, top + 1)), default=0.0)
+
+
+def _is_bridged(samples: Sequence[float]) -> bool:
+    """Whether the steepest two steps are one straight line: no sample was there."""
+    threes = zip(samples, samples[1:], samples[2:], strict=False)
+    steepest = max(threes, key=lambda three: three[2] - three[0], default=None)
+    return steepest is not None and math.isclose(2.0 * steepest[1], steepest[0] + steepest[2], rel_tol=1e-9)

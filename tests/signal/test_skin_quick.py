@@ -35,12 +35,28 @@ def test_a_jerk_within_a_lost_sample_was_the_electrode_in_noise_too(rate_hz: flo
     noise_us, n_told, rng = 0.002, 0, np.random.default_rng(4)
     n_before, n_after = round(0.5 * rate_hz), round(1.3 * rate_hz)
     for _ in range(50):
-        bridged = np.r_[np.zeros(n_before), 0.05, np.full(n_after, 0.1)]
-        samples = (5.0 + bridged + noise_us * rng.standard_normal(len(bridged))).tolist()
+        bridged = np.r_[np.zeros(n_before), np.full(n_after, 0.1)]
+        bridged += 5.0 + noise_us * rng.standard_normal(len(bridged))
+        samples = np.insert(bridged, n_before, bridged[n_before - 1 : n_before + 1].mean()).tolist()
         top = samples.index(max(samples[: n_before + 3]))
         was = was_electrode(samples, top, rate_hz=rate_hz, noise_us=noise_us, drying_us_s=0.0)
         n_told += was is True
     assert n_told >= 47
+
+
+@pytest.mark.parametrize("rate_hz", RATES_HZ)
+def test_small_responses_in_noise_are_skin_where_no_sample_was_lost(rate_hz: float) -> None:
+    noise_us, n_electrode, rng = 0.005, 0, np.random.default_rng(4)
+    t_s = np.arange(-round(0.5 * rate_hz), round(4.0 * rate_hz)) / rate_hz
+    for _ in range(100):
+        since = np.clip(t_s - rng.uniform(0.0, 1.0 / rate_hz), 0.0, None)
+        curve = np.exp(-since / 3.0) - np.exp(-since / 0.5)
+        samples = 5.0 + 0.05 * curve / curve.max() + noise_us * rng.standard_normal(len(t_s))
+        top = int(np.argmax(samples[: round(2.7 * rate_hz)]))
+        until = top + round(1.3 * rate_hz) + 1
+        was = was_electrode(samples[:until].tolist(), top, rate_hz=rate_hz, noise_us=noise_us, drying_us_s=0.0)
+        n_electrode += was is True
+    assert n_electrode <= 3
 
 
 @pytest.mark.parametrize("rate_hz", RATES_HZ)
