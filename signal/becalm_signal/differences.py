@@ -33,8 +33,8 @@ MIN_SPREAD = math.sqrt(2.0)
 # heart is moved by much of what moves electrodes.
 MIN_STRETCHES = 12
 NOT_AT_RANDOM = 1.4
-# Early beats are about where one is sure, or where some stood out by so many deviations in five minutes; of hearts
-# without any one in ten has that from its swings.
+# Early beats are about where one is sure, or where some stood out by so many deviations in five minutes; hearts
+# without any have that from their swings in a seventh of the time.
 ABOUT = 2.0
 # A quarter of those that may be early is: with their number so many are likely at the most. All may be where early
 # beats are about.

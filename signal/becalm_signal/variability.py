@@ -218,6 +218,6 @@ def _sd2(sdnn: Index, sd1: Index) -> Index:
         return Index(reason=Reason.NOISY)
     value = math.sqrt(square)
     bound = math.hypot(2.0 * sdnn.value * sdnn.bound, sd1.value * sd1.bound) / value
-    if bound > MAX_EARLY_SHARE * value:  # what is not of early beats is below less in both
+    if bound > MAX_EARLY_SHARE * value:  # the rest is bounded by less in both
         return Index(reason=Reason.TOO_MANY_ARTEFACTS)
     return Index(value=value, bound=bound, sample_ns=sdnn.sample_ns)
