@@ -74,9 +74,8 @@ class _Doubts:
         self._noise_ms2 = 2.0 * jitter_ms(told) ** 2 + sum([rr.rhythm_error_ms**2 for rr in told]) / self._n
         doubted = [rr - 1000.0 * self._mean_s for hole in found.holes for rr in hole.doubted_ms()]
         self._doubted_ms2 = sum([rr * rr for rr in doubted]) / self._n
-        early = outlying(
-            [rr.early_ms**2 for rr in told if rr.may_be_early(has_early=found.has_early)], has_early=found.has_early
-        )
+        # A swing that sets in at once counts, too: else HF kept in 86 instead of 91 % with one beat in 100 early.
+        early = outlying([rr.early_ms**2 for rr in told if rr.early_ms > 0.0], has_early=found.has_early)
         self._early_ms2 = early / self._n + found.n_hidden * found.unseen_ms**2 / self._n
         self._missing_s = [hole.length_ms / 1000.0 for hole in found.holes]
         # At its beginning a window is only shorter: nothing leaks.

@@ -59,6 +59,17 @@ def test_a_beat_that_was_surely_early_is_taken_back(make_rr: Any) -> None:
     assert not is_within(told["hf_ms2"], as_heard["hf_ms2"])
 
 
+def test_a_swing_that_sets_in_at_once_may_be_an_early_beat(make_rr: Any) -> None:
+    window = window_of(make_rr(N_BEATS), window_s=WINDOW_S)
+    since_ns = window[-1].t_ns - round(WINDOW_S * 1e9)
+    before = band_powers(window, since_ns=since_ns)["hf_ms2"]
+    swing = window[60]
+    swing.early_ms, swing.unseen_ms, swing.is_swing = 60.0, 60.0, True
+    after = band_powers(window, since_ns=since_ns)["hf_ms2"]
+    assert after.value == before.value
+    assert (after.bound or 0.0) > (before.bound or math.inf)
+
+
 @pytest.mark.parametrize("n_early", [1, 3])
 def test_beats_that_may_be_early_are_within_the_bound_or_withhold_the_powers(make_rr: Any, n_early: int) -> None:
     n_told = 0
