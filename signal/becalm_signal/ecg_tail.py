@@ -43,6 +43,10 @@ N_ALIKE, N_ALIKE_FLAT = 8, 16
 # Of a heart too fast for its tails to be read nothing is known any more after so many beats.
 N_UNREAD = 6
 MOST_SCATTER = 0.08
+# Heights of a heart that swing with the breath, over more beats, scatter less than knocks as well.
+N_SWINGING, MOST_SWING = 24, 0.14
+# Whatever beats look like, they are not held strange for longer than so many: a heart must not stay hidden.
+N_LONGEST = 90
 
 
 @dataclass(slots=True)
@@ -53,18 +57,19 @@ class _Kind:
     share: float = 0.0
     square: float = 0.0
     n_heard: int = 1
-    heights: deque[float] = field(default_factory=partial(deque, maxlen=N_ALIKE))
+    heights: deque[float] = field(default_factory=partial(deque, maxlen=N_SWINGING))
 
     @property
     def is_heart(self) -> bool:
         """Whether its last beats were as high as each other; without a wave, more of them."""
         n_needed = N_ALIKE if self._waves(self.heights[-1], noise=1.0) else N_ALIKE_FLAT
         logs = [math.log(abs(height)) for height in self.heights]
-        return self.n_heard >= n_needed and len(logs) == N_ALIKE and stdev(logs) < MOST_SCATTER
+        is_even = len(logs) >= N_ALIKE and stdev(logs[-N_ALIKE:]) < MOST_SCATTER
+        return self.n_heard >= n_needed and (is_even or (len(logs) == N_SWINGING and stdev(logs) < MOST_SWING))
 
     def lacks_wave(self, course: Sequence[float], height: float, *, noise: float) -> bool:
         """Return whether after a beat smaller than usual nothing is seen of the wave that would show."""
-        if abs(height) > SMALLER * median(map(abs, self.heights)):
+        if abs(height) > SMALLER * median(map(abs, list(self.heights)[-N_ALIKE:])):
             return False
         waves = self._waves(height, noise=noise)
         return waves > 0.0 and sum(map(mul, course, self.course)) / height < LEAST_WAVE * waves
@@ -112,11 +117,16 @@ class TailWatch:
 
     def begin_anew(self) -> None:
         """Forget this heart: after a dead lead it may look otherwise, and in other noise."""
+        self._forget()
+        self._rr: deque[float] = deque(maxlen=N_RR)
+        self.restart()
+
+    def _forget(self) -> None:
+        """Learn what beats look like from the next one on."""
         self._knocks = KnockWatch()
         self._kinds: list[_Kind] = []
         self._others: deque[_Kind] = deque(maxlen=MAX_KINDS)
-        self._rr: deque[float] = deque(maxlen=N_RR)
-        self.restart()
+        self.n_strange = 0.0
 
     def restart(self) -> None:
         """Begin again after a gap: kinds are kept."""
@@ -131,6 +141,8 @@ class TailWatch:
         """The sample of the last beat whose tail was known."""
         self._n_unread = 0
         """How many tails in a row the next beat came into."""
+        self._n_unknown = 0
+        """How many beats in a row were not known."""
 
     @property
     def is_strange(self) -> bool:
@@ -153,12 +165,14 @@ class TailWatch:
         self._n_unread = self._n_unread + 1 if course is None else 0
         if course is not None:
             if self._knocks.hears(course, size=before.size, shape=before.kind, noise=noise):
-                self.n_strange = max(self.n_strange, N_STRANGE)
-                self._stray(course, before.height, noise=noise)
+                self.n_strange = max(self.n_strange + 1.0, N_STRANGE)
             elif self._judge(course, before.height, noise=noise):
                 self.recognised_at = before.at
         if self._n_unread >= N_UNREAD:
             self.n_strange = 0.0
+        self._n_unknown = self._n_unknown + 1 if self.n_strange > 0.0 else 0
+        if self._n_unknown >= N_LONGEST:
+            self._forget()
         if self.n_strange == 0.0:
             self.known_at = before.at
         rr = peak.at - before.at

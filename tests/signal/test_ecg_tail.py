@@ -1,5 +1,6 @@
 """What follows a beat tells a heart from knocks: known in any size and turned, learned where it is another heart's."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -8,8 +9,9 @@ import pytest
 from becalm_protocol.derived import Beat, BeatFlag, Metrics, Reason, SignalQuality
 from becalm_protocol.events import SignalKind
 from becalm_signal.ecg_recent import RecentSamples
-from becalm_signal.ecg_tail import N_ALIKE, N_STRANGE, N_UNREAD, ODD_COUNTS, TailWatch
+from becalm_signal.ecg_tail import N_ALIKE, N_LONGEST, N_STRANGE, N_SWINGING, N_UNREAD, ODD_COUNTS, TailWatch
 from becalm_signal.qrs_peak import Peak
+from becalm_signal.qrs_shapes import Shape
 
 RATE_HZ = 130.0
 
@@ -134,6 +136,34 @@ def test_knocks_on_electrodes_that_came_off_are_told_of_and_not_counted(
     shown = [e for e in derived if isinstance(e, Metrics) and e.heart_rate_bpm.value is not None]
     assert not [tick for tick in shown if 29e9 < tick.t_ns < 35e9]
     assert [tick for tick in shown if 35e9 < tick.t_ns < 41e9]
+
+
+def test_another_heart_whose_height_swings_with_the_breath_is_known_after_some_more_beats() -> None:
+    swings = [1000.0 * (1.0 + 0.15 * math.sin(2.1 * n)) for n in range(60)]
+    counts = watched([1000.0] * 20 + swings, [0.2] * 20 + [-0.3] * 60)
+    assert counts[24] > N_STRANGE
+    assert counts[22 + N_SWINGING :] == [0.0] * len(counts[22 + N_SWINGING :])
+
+
+def test_a_heart_is_not_hidden_without_end_however_uneven_it_has_become() -> None:
+    counts = watched([1000.0] * 20 + [1000.0, 1600.0] * 80, [0.2] * 20 + [-0.3] * 160)
+    assert max(counts) > N_STRANGE
+    assert max(counts[24 + N_LONGEST :]) < N_STRANGE
+
+
+def test_nor_is_one_that_is_taken_for_knocks() -> None:
+    recent, rng = RecentSamples(RATE_HZ), np.random.default_rng(1)
+    watch, own, other, counts = TailWatch(recent), Shape([], 1.0, 1.0), Shape([], 1.0, 1.0), []
+    for n in range(60 + 3 * N_LONGEST):
+        size, shape, share = (1000.0, own, 0.2) if n < 60 else ((900.0, 500.0, 1100.0)[n % 3], other, 0.0)
+        watch.beat(Peak(130.0 * n, size, size=size, kind=shape), noise=1.0)
+        counts.append(watch.n_strange)
+        since_s = np.arange(130) / RATE_HZ
+        wave = share * size * np.exp(-0.5 * ((since_s - 0.27) / 0.04) ** 2)
+        recent.feed((wave + rng.normal(0.0, 8.0, len(wave))).tolist())
+    assert max(counts[:60]) < N_STRANGE
+    assert max(counts) > N_STRANGE
+    assert max(counts[70 + N_LONGEST :]) < N_STRANGE
 
 
 @pytest.mark.parametrize("gain", [3.0, 1.0 / 3.0])
