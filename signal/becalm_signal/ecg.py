@@ -177,7 +177,7 @@ class EcgStage:
                 self._detector.mean_energy.forget(since / self._recent.rate_hz)
             told += heard
             if self._trust.is_trusted:
-                self._tails.beat(peak, noise=self._contact.noise)
+                self._tails.beat(peak.at, height=peak.height, noise=self._contact.noise)
                 if self._tails.recognised_at is not None:
                     self._contact.recognise(self._tails.recognised_at)
         if self._contact.is_off and self._trust.is_trusted:

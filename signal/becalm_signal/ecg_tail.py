@@ -8,10 +8,8 @@ from functools import partial
 from operator import mul
 from statistics import fmean, median, stdev
 
-from becalm_signal.ecg_knock import KnockWatch
 from becalm_signal.ecg_recent import RecentSamples
 from becalm_signal.qrs_course import gain_of
-from becalm_signal.qrs_peak import Peak
 
 # From the end of a QRS to the end of a usual T wave, in boxes of this width, which quiets mains.
 BEGIN_S, END_S, BOX_S = 0.08, 0.38, 0.025
@@ -96,7 +94,7 @@ class _Kind:
 
 
 class TailWatch:
-    """Counts beats in a row whose tails are unlike all that this heart has shown, turned or of any size, or are knocks.
+    """Counts beats in a row whose tails are unlike all that this heart has shown, turned or of any size.
 
     Notes
     -----
@@ -123,15 +121,13 @@ class TailWatch:
 
     def _forget(self) -> None:
         """Learn what beats look like from the next one on."""
-        self._knocks = KnockWatch()
         self._kinds: list[_Kind] = []
         self._others: deque[_Kind] = deque(maxlen=MAX_KINDS)
         self.n_strange = 0.0
 
     def restart(self) -> None:
         """Begin again after a gap: kinds are kept."""
-        self._knocks.restart()
-        self._before: Peak | None = None
+        self._before: tuple[float, float] | None = None
         self._is_early = False
         self.n_strange = 0.0
         """How many tails in a row were unlike all that are known; early beats and less odd tails count less."""
@@ -149,35 +145,32 @@ class TailWatch:
         """Whether what comes is no heart as far as its tails tell."""
         return self.n_strange >= N_STRANGE
 
-    def beat(self, peak: Peak, *, noise: float) -> None:
+    def beat(self, at: float, *, height: float, noise: float) -> None:
         """Take the next beat.
 
         Parameters
         ----------
-        peak : at its sample since the restart
+        at : its sample since the restart
+        height : of its QRS, in the unit of the signal
         noise : how many times louder it is than usual, at least 1
         """
-        before, self._before = self._before, peak
+        before, self._before = self._before, (at, height)
         self.recognised_at = None
-        if before is None or before.height == 0.0:
+        if before is None or before[1] == 0.0:
             return
-        course = self._course(before.at, peak.at)
+        course = self._course(before[0], at)
         self._n_unread = self._n_unread + 1 if course is None else 0
-        if course is not None:
-            if self._knocks.hears(course, size=before.size, shape=before.kind, noise=noise):
-                self.n_strange = max(self.n_strange + 1.0, N_STRANGE)
-            elif self._judge(course, before.height, noise=noise):
-                self.recognised_at = before.at
+        if course is not None and self._judge(course, before[1], noise=noise):
+            self.recognised_at = before[0]
         if self._n_unread >= N_UNREAD:
             self.n_strange = 0.0
         self._n_unknown = self._n_unknown + 1 if self.n_strange > 0.0 else 0
         if self._n_unknown >= N_LONGEST:
             self._forget()
         if self.n_strange == 0.0:
-            self.known_at = before.at
-        rr = peak.at - before.at
-        self._is_early = rr < EARLY_SHARE * fmean([*self._rr, rr])
-        self._rr.append(rr)
+            self.known_at = before[0]
+        self._is_early = at - before[0] < EARLY_SHARE * fmean([*self._rr, at - before[0]])
+        self._rr.append(at - before[0])
 
     def _judge(self, course: Sequence[float], height: float, *, noise: float) -> bool:
         """Return whether a tail is as usual, however loud it is."""

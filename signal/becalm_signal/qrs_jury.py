@@ -69,7 +69,6 @@ class Found:
             is_steady=self.is_steady,
             is_strange=self.like.is_new and not self.like.is_own,
             kind=self.kind,
-            size=self.hump.energy,
         )
 
 

@@ -21,7 +21,5 @@ class Peak:
     """Whether it is unlike all of the heart that was heard before electrodes came off, in any size and turned."""
     kind: Shape | None = None
     """The kind of beats that it has become one of."""
-    size: float = 0.0
-    """How large its QRS is, whichever way it is read: its energy, in the unit of the signal."""
     error_ms: float = 0.0
     """Standard deviation of its time."""

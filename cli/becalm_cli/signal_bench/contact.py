@@ -60,7 +60,7 @@ def _tapped(n: int, rng: Rng) -> Samples:
     at_s = rng.uniform(0.1, 0.5)
     while at_s < n / STRAP_RATE_HZ:
         since_s = np.arange(n) / STRAP_RATE_HZ - at_s
-        ring = np.sin(2.0 * np.pi * hz * since_s) * np.exp(-since_s / tau_s)
+        ring = np.sin(2.0 * np.pi * hz * since_s) * np.exp(-np.maximum(since_s, 0.0) / tau_s)
         shown += rng.normal(1.0, 0.25) * height_uv * np.where(since_s > 0.0, ring, 0.0)
         at_s += every_s * rng.normal(1.0, 0.12)
     return shown
