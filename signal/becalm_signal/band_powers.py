@@ -76,7 +76,7 @@ class _Doubts:
         self._doubted_ms2 = sum([rr * rr for rr in doubted]) / self._n
         # A swing that sets in at once counts, too: else HF kept in 86 instead of 91 % with one beat in 100 early.
         early = outlying([rr.early_ms**2 for rr in told if rr.early_ms > 0.0], has_early=found.has_early)
-        self._early_ms2 = early / self._n + found.n_hidden * found.unseen_ms**2 / self._n
+        self._early_ms2 = early / self._n + found.hidden_ms2 / self._n
         self._missing_s = [hole.length_ms / 1000.0 for hole in found.holes]
         # At its beginning a window is only shorter: nothing leaks.
         inside = [hole for hole in found.holes if hole.before_ms is not None or hole.inside_ms]

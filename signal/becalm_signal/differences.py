@@ -84,6 +84,11 @@ class Differences:
     holes: tuple[Hole, ...] = ()
     """What lies between the others."""
 
+    @property
+    def hidden_ms2(self) -> float:
+        """Sum of the squares of what the hidden early beats have taken."""
+        return self.n_hidden * self.unseen_ms**2
+
 
 def differences(window: Sequence[Interval], *, since_ns: int) -> Differences | None:
     """Return the mean square of differences, or None where there are fewer than two to go by.
@@ -130,8 +135,7 @@ def _add_early(told: Differences, window: Sequence[Interval], places: Sequence[i
     share = max(1.0, about / MANY) if told.has_early else about / ABOUT
     told.n_hidden = share * N_HIDDEN * max(1.0, n / MINUTE_BEATS)
     told.unseen_ms = math.sqrt(sum([rr.unseen_ms**2 for rr in window]) / len(window))
-    hidden_ms2 = told.n_hidden * told.unseen_ms**2
-    told.unseen = 2.0 * (hidden_ms2 + math.sqrt(hidden_ms2 * square)) / n
+    told.unseen = 2.0 * (told.hidden_ms2 + math.sqrt(told.hidden_ms2 * square)) / n
 
 
 def _gained(window: Sequence[Interval], at: int) -> float:

@@ -20,7 +20,7 @@ MAX_BRIDGE_NS = 150 * NS_PER_MS
 # breaths, and so in the bound of their rate.
 MAX_BREATH_BRIDGE_NS = NS_PER_S
 # Sweat takes half a second and more to rise (Boucsein 2012): its line over less than that is straight, and 4 Hz
-# may lose a sample. A jerk of up to 0.2 uS within may look like a response at 4 or 5 Hz: the line takes its corner off.
+# may lose a sample. A jerk of 0.06 to 0.1 uS within may look like a response at 4 or 5 Hz: it has no corner left.
 MAX_SKIN_BRIDGE_NS = 300 * NS_PER_MS
 OF_CHEST = frozenset(
     {

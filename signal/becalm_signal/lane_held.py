@@ -10,8 +10,8 @@ from becalm_signal.stage import OF_BREATHS, BreathsHidden, BreathsTorn, Output, 
 OF_RATES = (Beat, *OF_BREATHS)
 """What is only as right as the sample rate."""
 
-BETWEEN_BREATHS = (BreathsHidden, BreathsTorn)
-"""What parts breaths that wait, too, and those that were told, at once."""
+WAITING = (*OF_RATES, BreathsHidden, BreathsTorn)
+"""What waits: the last two part breaths that wait, and, at once, those that were told."""
 
 # A quarter of an hour of provisional and confirmed beats.
 MAX_HELD = 2_000
@@ -56,7 +56,7 @@ class Held:
             waited = [known_at(event, now_ns) for event in self._held]
             self._held.clear()
             return waited + outputs
-        self._held += [event for event in outputs if isinstance(event, (*OF_RATES, *BETWEEN_BREATHS))]
+        self._held += [event for event in outputs if isinstance(event, WAITING)]
         return without_rates(outputs)
 
 

@@ -106,7 +106,7 @@ class Past:
         """
         if not outputs:
             return outputs
-        outputs = [known_at(event, self._now_ns) if event.emitted_ns < self._now_ns else event for event in outputs]
+        outputs = [known_at(event, self._now_ns) for event in outputs]
         if self._after_ns > -MAX_SESSION_NS:
             outputs = [e for e in outputs if isinstance(e, OF_NO_MOMENT) or moment_ns(e) > self._after_ns]
         for event in outputs:

@@ -116,7 +116,7 @@ def known_at(event: Output, now_ns: int) -> Output:
     -------
     the output, emitted then
     """
-    return replace(event, emitted_ns=max(now_ns, event.emitted_ns))
+    return event if event.emitted_ns >= now_ns else replace(event, emitted_ns=now_ns)
 
 
 class Stage(Protocol):

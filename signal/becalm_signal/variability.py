@@ -101,7 +101,7 @@ class _Spread:
         self.n_unseen = sum(hole.n_unseen(self.mean_ms) for hole in found.holes if hole.is_irregular)
         self.unseen_ms2 = self.n_unseen * (IRREGULAR_SHARE * self.mean_ms) ** 2
         self._outliers_ms = found.outliers_ms
-        self._hidden_ms2 = found.n_hidden * found.unseen_ms**2 / self.n
+        self._hidden_ms2 = found.hidden_ms2 / self.n
 
     def _n_beats(self, hole: Hole) -> int:
         return hole.n_beats(self.mean_ms)
