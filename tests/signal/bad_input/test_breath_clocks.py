@@ -7,13 +7,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.signal.bad_input.conftest import BEGIN_S, S, shown, wrong
+from tests.signal.bad_input.conftest import BEGIN_S, BREATH, STREAMS, S, info, shown, wrong
 
 from becalm_protocol.derived import BreathPhase, BreathTurn, Derived
 from becalm_protocol.events import Clock, SampleBlock, SignalKind, StreamInfo
 
-RATE_HZ, SECONDS, PERIOD_S = 25.0, 90, 4.0
-BELT = (SignalKind.RESPIRATION,)
+RATE_HZ, SECONDS, PERIOD_S = STREAMS[BREATH][2], 90, 4.0
+BELT = (BREATH,)
 CHEST = (SignalKind.ACCELERATION_X, SignalKind.ACCELERATION_Y, SignalKind.ACCELERATION_Z)
 LIVE = (Clock.DEVICE, Clock.ARRIVAL)
 Told = list[Derived]
@@ -21,17 +21,10 @@ Run = Callable[..., Told]
 Seconds = NDArray[np.float64]
 
 
-def info(kind: SignalKind, clock: Clock, *, label: float) -> StreamInfo:
-    unit, unit_per_count = ("au", 1e-3) if kind in BELT else ("mg", 0.1)
-    return StreamInfo(
-        stream_id=kind.value,
-        kind=kind,
-        unit=unit,
-        unit_per_count=unit_per_count,
-        sample_rate_hz=RATE_HZ * label,
-        clock=clock,
-        device="test",
-    )
+def worn(kind: SignalKind, clock: Clock, *, label: float = 1.0) -> StreamInfo:
+    """Return a belt, or an axis of a strap that comes at the same rate."""
+    belt = info(BREATH, clock, label=label)
+    return belt if kind is BREATH else replace(belt, stream_id=kind.value, kind=kind, unit="mg", unit_per_count=0.1)
 
 
 def counts(kind: SignalKind, at_s: Seconds) -> list[int]:
@@ -66,7 +59,7 @@ def even(rate_hz: float, *, from_s: float, to_s: float) -> Seconds:
 
 def heard(run_events: Run, kinds: Sequence[SignalKind], at_s: Seconds, *, clock: Clock, label: float = 1.0) -> Told:
     """Return what is told, and check that no rate is wrong at any time."""
-    derived = run_events([info(kind, clock, label=label) for kind in kinds], list(packets(kinds, at_s)))
+    derived = run_events([worn(kind, clock, label=label) for kind in kinds], list(packets(kinds, at_s)))
     assert wrong(derived, after_s=0.0) == []
     return derived
 
@@ -132,7 +125,7 @@ def test_a_rate_that_changes_again_and_again_costs_no_more_breaths_than_it_tears
 def test_a_chest_that_leans_as_before_is_heard_along_its_direction_after_a_hole(run_events: Run, hole_s: float) -> None:
     at_s = even(RATE_HZ, from_s=0.0, to_s=SECONDS)
     blocks = [e for e in packets(CHEST, at_s) if not BEGIN_S < (e.sensor_ns or 0) / S < BEGIN_S + hole_s]
-    derived = run_events([info(kind, Clock.DEVICE, label=1.0) for kind in CHEST], blocks)
+    derived = run_events([worn(kind, Clock.DEVICE) for kind in CHEST], blocks)
     assert wrong(derived, after_s=0.0) == []
     back_s = BEGIN_S + hole_s
     assert shown(derived, "breathing_rate_bpm", from_s=back_s, to_s=back_s + 2.0 * PERIOD_S)
@@ -150,7 +143,7 @@ def test_a_chest_that_leans_otherwise_after_a_hole_is_learnt_anew(run_events: Ru
         elif t_s > BEGIN_S + 3.0:  # it lies on its side
             level = {CHEST[0]: 9_000, CHEST[1]: 2_000, CHEST[2]: -9_000}[SignalKind(e.stream_id)]
             blocks.append(replace(e, counts=tuple(count + level for count in e.counts)))
-    derived = run_events([info(kind, Clock.DEVICE, label=1.0) for kind in CHEST], blocks)
+    derived = run_events([worn(kind, Clock.DEVICE) for kind in CHEST], blocks)
     turns_s = [e.t_ns / S for e in derived if isinstance(e, BreathTurn)]
     assert [t_s for t_s in turns_s if BEGIN_S + 0.5 < t_s < BEGIN_S + 14.0] == []
     assert shown(derived, "breathing_rate_bpm", from_s=BEGIN_S + 25, to_s=BEGIN_S + 30)
@@ -170,7 +163,7 @@ def test_a_body_that_sways_after_a_hole_is_not_taken_for_breath(run_events: Run,
             sway = np.rint(600.0 * np.sin(2.0 * np.pi * sway_hz * (part - back_s)))
             e = replace(e, counts=tuple(int(count + more) for count, more in zip(e.counts, sway, strict=True)))
         blocks.append(e)
-    derived = run_events([info(kind, Clock.DEVICE, label=1.0) for kind in CHEST], blocks)
+    derived = run_events([worn(kind, Clock.DEVICE) for kind in CHEST], blocks)
     assert wrong(derived, after_s=0.0) == []
     assert [e.t_ns / S for e in derived if isinstance(e, BreathTurn) and back_s < e.t_ns / S < still_s] == []
     assert shown(derived, "breathing_rate_bpm", from_s=still_s + 16.0, to_s=still_s + 26.0)
