@@ -196,7 +196,7 @@ class VirtualDevice:
             await self._indicate(connection, characteristic, data=outgoing.data)
         else:
             await self._device.notify_subscriber(connection, characteristic, outgoing.data)
-        reached = self.lost if self.air.is_dark(self._controller) else self.sensor.sent
+        reached = self.sensor.sent if self.air.is_heard(self._controller) else self.lost
         for kind in outgoing.kinds:
             reached[kind] += outgoing.n_sent
 

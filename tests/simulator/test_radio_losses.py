@@ -11,6 +11,7 @@ from tests.simulator.ears import START_ECG, Ears, find
 
 from becalm_protocol.events import SignalKind
 from becalm_simulator.bleak_backend import open_radio
+from becalm_simulator.gatt import Outgoing
 from becalm_simulator.radio import VirtualDevice
 from becalm_simulator.sensors import heart_rate, heart_sensor, skin
 from becalm_simulator.sensors.polar_stream import PMD_CONTROL
@@ -69,6 +70,19 @@ async def test_a_silent_link_looks_connected_and_can_be_left(make_world: Any) ->
             later = Ears()
             await again.start_notify(skin.UART_TX, later)
             await later.wait_heard(3)
+
+
+async def test_what_is_sent_into_a_link_that_just_ended_counts_as_lost(make_world: Any) -> None:
+    """Between a link's end and the sensor's hearing of it, it still believes that it is connected."""
+    async with make_world() as world, world.connected("SIM-EDA 0001") as (client, ears):
+        await ears.listen(client, skin.UART_TX)
+        await ears.wait_more(1)
+        kind = SignalKind.SKIN_CONDUCTANCE
+        n_sent, n_lost = world.skin.sensor.sent[kind], world.skin.lost[kind]
+        world.skin.time_out()
+        assert world.skin.is_connected
+        await world.skin._send(Outgoing(uuid=skin.UART_TX, data=b"1", kind=kind, n_sent=1))
+        assert (world.skin.sensor.sent[kind], world.skin.lost[kind]) == (n_sent, n_lost + 1)
 
 
 async def test_a_sensor_switched_off_is_lost_and_then_not_found(make_world: Any) -> None:
