@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from becalm_cli.happenings import Happenings
 from becalm_cli.tally import Tally, ratio
-from becalm_protocol.derived import Beat, BeatFlag, BreathTurn, Derived, SignalQuality, SkinResponse
+from becalm_protocol.derived import Beat, BreathTurn, Derived, SignalQuality, SkinResponse
 from becalm_protocol.events import SignalKind
 from becalm_protocol.units import NS_PER_MS, NS_PER_S
+from becalm_signal.intervals import is_sound
 from becalm_simulator.episode import Episode, EpisodeKind
 
 GHOSTS: dict[str, tuple[SignalKind, EpisodeKind]] = {
@@ -56,7 +57,7 @@ def _score_notice(tally: Tally, name: str, told: Sequence[SignalQuality], episod
 def _found(name: str, derived: Sequence[Derived], beats: Sequence[Beat]) -> list[tuple[int, bool]]:
     """Return time of each event of a kind, and whether it goes into indices."""
     if name == "beats":
-        return [(beat.t_ns, beat.flag is BeatFlag.OK) for beat in beats]
+        return [(beat.t_ns, is_sound(beat)) for beat in beats]
     if name == "breath_turns":
         return [(e.t_ns, True) for e in derived if isinstance(e, BreathTurn) and e.source in {None, GHOSTS[name][0]}]
     return [(e.onset_ns, True) for e in derived if isinstance(e, SkinResponse)]

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from becalm_protocol.events import SignalKind, require, require_time, value
 
-PIPELINE_VERSION = "11"
+PIPELINE_VERSION = "12"
 """Changes whenever the same raw data would give other derived values."""
 
 

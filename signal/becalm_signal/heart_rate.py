@@ -9,7 +9,7 @@ from becalm_protocol.derived import Beat, BeatFlag, Index, Reason
 from becalm_protocol.events import UNTIMED_KINDS, SignalKind
 from becalm_protocol.units import NS_PER_S
 from becalm_signal.bounds import Z_95
-from becalm_signal.intervals import BEAT_JITTER_MS
+from becalm_signal.intervals import BEAT_JITTER_MS, is_placed
 from becalm_signal.rr import MAX_RR_MS
 
 N_HEART_RATE = 5
@@ -94,7 +94,8 @@ class HeartRate:
 
     def apply(self, beat: Beat) -> None:
         """Take a beat; provisional ones only tell that the heart is still being heard."""
-        self._newest_ns = max(self._newest_ns, beat.t_ns)
+        if self._is_heard(beat):
+            self._newest_ns = max(self._newest_ns, beat.t_ns)
         if not beat.confirmed:
             self._foresee(beat)
             return
@@ -114,10 +115,15 @@ class HeartRate:
             self._heard.extend([put_in] * n_beats)
         elif beat.flag in HEARD and beat.rr_ms is not None:
             self._heard.append(_Heard(beat.rr_ms, beat.flag, beat.rr_error_ms))
-            self._accepted_ns = max(beat.t_ns, self._accepted_ns or beat.t_ns)
+            if self._is_heard(beat):
+                self._accepted_ns = max(beat.t_ns, self._accepted_ns or beat.t_ns)
         elif beat.rr_ms is None or beat.rr_ms > MAX_RR_MS:  # nobody knows what was in between
             self._break_off(before_ns)
         self._cached = None
+
+    def _is_heard(self, beat: Beat) -> bool:
+        """Whether a beat tells that the heart is still heard; one that was laid on noise does not."""
+        return self._is_untimed or is_placed(beat)
 
     def _settle(self, flag: BeatFlag) -> None:
         """Follow whether the beats since another rhythm began are heard as they are; no other counts."""
@@ -134,7 +140,7 @@ class HeartRate:
         self._n_racing, self._n_settled = 0, None
 
     def _foresee(self, beat: Beat) -> None:
-        if beat.flag in HEARD:
+        if beat.flag in HEARD and self._is_heard(beat):
             self._accepted_ns = beat.t_ns
         is_racing = beat.rr_ms is not None and beat.rr_ms < RACING_SHARE * self._mean_ms
         self._n_racing = self._n_racing + 1 if is_racing else 0

@@ -14,9 +14,10 @@ from becalm_cli.signal_bench.heart import DOWN, UP
 from becalm_cli.signal_bench.heart_rate import BIDMC_RATE_HZ
 from becalm_cli.signal_bench.records import Samples, columns, derive, resampled, stream
 from becalm_cli.signal_bench.strap import STRAP_RATE_HZ
-from becalm_protocol.derived import Beat, BeatFlag, Derived, Index, Metrics, Reason, SignalQuality
+from becalm_protocol.derived import Beat, Derived, Index, Metrics, Reason, SignalQuality
 from becalm_protocol.events import SignalKind
 from becalm_protocol.units import NS_PER_S, ns_from_s
+from becalm_signal.intervals import is_sound
 from becalm_simulator.body import Body
 from becalm_simulator.sensors.strap import NOISE_UV
 
@@ -123,7 +124,7 @@ def _figures(wearers: Sequence[_Wearer]) -> dict[str, Any]:
         ticks = [(tick.t_ns, tick.heart_rate_bpm) for tick in wearer.derived if isinstance(tick, Metrics)]
         for begin_s, end_s in wearer.off_s:
             during = range(ns_from_s(begin_s), ns_from_s(end_s))
-            n_ghosts += sum(beat.t_ns in during and beat.flag is BeatFlag.OK for beat in settled.values())
+            n_ghosts += sum(beat.t_ns in during and is_sound(beat) for beat in settled.values())
             lasted_s += end_s - begin_s
             shown += [(index, during) for t_ns, index in ticks if t_ns in during]
             late = range(ns_from_s(begin_s + SEEN_S), during.stop)

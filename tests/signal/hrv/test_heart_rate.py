@@ -36,6 +36,19 @@ def test_heart_rate_is_withheld_where_two_beats_of_it_have_not_come(
     assert window.heart_rate(now_ns + round(2.5e6 * mean_ms) + 250_000_000).reason is Reason.TOO_FEW_BEATS
 
 
+@pytest.mark.parametrize(("source", "is_told"), [(SignalKind.ECG, False), (SignalKind.RR, True)])
+def test_beats_that_were_laid_on_noise_do_not_keep_a_rate_alive(source: SignalKind, *, is_told: bool) -> None:
+    """Of a strap they are all there is: it says of each interval how unsure it is, and the bound says it, too."""
+    flagger, window, t_ns = RrFlagger(source), BeatWindow(source), 0
+    for n in range(20):
+        t_ns += 800_000_000
+        for beat in flagger.push(t_ns, rr_ms=800.0, emitted_ns=t_ns, rr_error_ms=80.0 if n >= 16 else None):
+            window.apply(beat)
+        if n == 17:
+            assert window.heart_rate(t_ns).value is not None
+    assert (window.heart_rate(t_ns).value is not None) is is_told
+
+
 def _told_beat_by_beat(rr_ms: list[float | None], *, break_ms: float = 5000.0) -> tuple[list[Index], int]:
     """Return what is told at each beat, and when the last is; None: a beat after a break."""
     flagger, window, t_ns = RrFlagger(SignalKind.ECG), BeatWindow(SignalKind.ECG), 0
