@@ -54,7 +54,7 @@ class _Heard:
     error_ms: float | None
     is_repaired: bool = False
     n_measured: float = 1.0
-    """How many intervals it was measured as: half of one where a beat was put in."""
+    """How many intervals it was measured as: half of one where a beat was put in, two where one was taken out."""
 
 
 class HeartRate:
@@ -71,8 +71,9 @@ class HeartRate:
 
     def __init__(self, source: SignalKind) -> None:
         self._is_untimed = source in UNTIMED_KINDS
-        # An ECG shows one beat in six hundred too few: what looks like one missed may as well be a pause.
-        self._may_pause = source is SignalKind.ECG
+        # An ECG shows one beat in six hundred too few: what looks like one missed may as well be a pause. Of what looks
+        # like one too many five in six are beats (twelve records of MIT-BIH).
+        self._is_believed = source is SignalKind.ECG
         self._stale_s = self._overdue_s = STRAP_STALE_S if self._is_untimed else HEART_RATE_STALE_S
         self._heard: deque[_Heard] = deque(maxlen=N_HEART_RATE_ODD)
         self._open: Beat | None = None
@@ -109,8 +110,9 @@ class HeartRate:
         if beat.flag in REPAIRED and self._heard and beat.rr_ms is not None and beat.rr_corrected_ms is not None:
             # A missed beat has made one interval of two or three, an extra one two of one.
             n_beats = max(1, round(beat.rr_ms / beat.rr_corrected_ms))
+            n_measured = 2.0 if beat.flag is BeatFlag.EXTRA else 1.0 / n_beats
             put_in = _Heard(
-                beat.rr_corrected_ms, BeatFlag.OK, beat.rr_error_ms, is_repaired=True, n_measured=1 / n_beats
+                beat.rr_corrected_ms, BeatFlag.OK, beat.rr_error_ms, is_repaired=True, n_measured=n_measured
             )
             self._heard.extend([put_in] * n_beats)
         elif beat.flag in HEARD and beat.rr_ms is not None:
@@ -201,8 +203,9 @@ class HeartRate:
         other = heard if any([rr.is_repaired for rr in recent]) else recent
         far_ms = math.hypot(newest - mean, sum([rr.ms for rr in other]) / len(other) - mean)
         n_repaired = sum([rr.is_repaired for rr in recent])
-        if n_repaired > MAX_REPAIRED or self._may_pause:
-            far_ms = math.hypot(far_ms, mean * n / sum([rr.n_measured for rr in recent]) - mean)
+        if n_repaired > MAX_REPAIRED or self._is_believed:
+            n_measured = sum([rr.n_measured for rr in recent])
+            far_ms = math.hypot(far_ms, mean * (n_measured / n - 1.0))  # in proportion as their rate is
         error_ms = math.hypot(Z_95 * math.sqrt(variance / n + (ends_ms / n) ** 2), far_ms)
         if error_ms > MAX_RATE_BOUND_SHARE * mean:
             return Index(reason=Reason.TOO_MANY_ARTEFACTS)

@@ -220,3 +220,11 @@ def test_beats_that_a_heart_passed_over_are_not_told_as_beats(make_rr: Any) -> N
     for k, index in enumerate(told[10:], start=10):
         true_bpm = [60_000.0 * n / sum(rr_ms[end - n : end]) for n in (4, 5) for end in (k - 1, k, k + 1)]
         assert index.value is None or min(abs(index.value - bpm) for bpm in true_bpm) <= (index.bound or 0.0) + 2.0
+
+
+def test_a_beat_that_was_taken_out_may_have_been_one() -> None:
+    """As in atrial runs (MIT-BIH 222): the bound reaches to the rate with it."""
+    told, _ = _told_beat_by_beat([None, *[900.0] * 40, 440.0, 460.0, *[900.0] * 4])
+    for index in told[44:47]:
+        assert index.value == pytest.approx(60_000.0 / 900.0)
+        assert index.bound == pytest.approx(60_000.0 / 750.0 - 60_000.0 / 900.0, rel=0.05)
