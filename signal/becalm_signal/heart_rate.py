@@ -24,9 +24,6 @@ MAX_BREAK_S = 30.0
 NEAR_SHORT, NEAR_LONG = 0.8, 1.25
 HEARD = frozenset({BeatFlag.OK, BeatFlag.ECTOPIC})
 REPAIRED = frozenset({BeatFlag.MISSED, BeatFlag.EXTRA})
-# One missed beat is two intervals put in. Where more are, what they were measured by may be that of noise before the
-# heart, and none was missed.
-MAX_REPAIRED = 3
 HEART_RATE_STALE_S = 3.0
 # One beat may be hidden; where the next one does not come either, nothing is left that a rate could rest on.
 OVERDUE_BEATS = 2.0
@@ -71,9 +68,6 @@ class HeartRate:
 
     def __init__(self, source: SignalKind) -> None:
         self._is_untimed = source in UNTIMED_KINDS
-        # An ECG shows one beat in six hundred too few: what looks like one missed may as well be a pause. Of what looks
-        # like one too many five in six are beats (twelve records of MIT-BIH).
-        self._is_believed = source is SignalKind.ECG
         self._stale_s = self._overdue_s = STRAP_STALE_S if self._is_untimed else HEART_RATE_STALE_S
         self._heard: deque[_Heard] = deque(maxlen=N_HEART_RATE_ODD)
         self._open: Beat | None = None
@@ -202,10 +196,9 @@ class HeartRate:
         # What was not heard may have been an early beat: then the ten would count.
         other = heard if any([rr.is_repaired for rr in recent]) else recent
         far_ms = math.hypot(newest - mean, sum([rr.ms for rr in other]) / len(other) - mean)
-        n_repaired = sum([rr.is_repaired for rr in recent])
-        if n_repaired > MAX_REPAIRED or self._is_believed:
-            n_measured = sum([rr.n_measured for rr in recent])
-            far_ms = math.hypot(far_ms, mean * (n_measured / n - 1.0))  # in proportion as their rate is
+        # What looks like one missed may be a pause (an ECG shows one in six hundred too few), and one too many a beat
+        # (five in six are, in twelve records of MIT-BIH): this far off is the rate as it was measured.
+        far_ms = math.hypot(far_ms, mean * (sum([rr.n_measured for rr in recent]) / n - 1.0))
         error_ms = math.hypot(Z_95 * math.sqrt(variance / n + (ends_ms / n) ** 2), far_ms)
         if error_ms > MAX_RATE_BOUND_SHARE * mean:
             return Index(reason=Reason.TOO_MANY_ARTEFACTS)
