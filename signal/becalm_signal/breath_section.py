@@ -23,7 +23,7 @@ NEAR_SHARE = 0.12
 # 95 % of onsets lie within this of the true ones; those of an ECG are vaguer.
 ONSET_ERROR_S = {SignalKind.RESPIRATION: 0.4}
 VAGUE_ONSET_ERROR_S = 1.0
-# The noise of a belt moves a peak or a trough by about this share of a breath.
+# Noise and pulsation of a belt move peaks and troughs outwards by about this share of a breath, those of all breaths.
 DEPTH_NOISE_SHARE = 0.03
 NAMES = ("breath_depth", "breath_irregularity", "ventilation", "adherence")
 
@@ -85,7 +85,7 @@ class BreathSection:
         if len(last) < N_BREATHS:
             return Index(reason=Reason.WARMING_UP)
         mean, deviation = moments([breath.depth for breath in last])
-        bound = Z_95 * (deviation + DEPTH_NOISE_SHARE * mean) / math.sqrt(N_BREATHS)
+        bound = Z_95 * (deviation / math.sqrt(N_BREATHS) + DEPTH_NOISE_SHARE * mean)
         return Index(value=mean, bound=bound, sample_ns=_end_ns(last))
 
     def _ventilation(self, moment: Moment, source: SignalKind) -> Index:

@@ -6,6 +6,7 @@ from operator import sub
 
 from becalm_protocol.derived import Reason
 from becalm_protocol.events import SignalKind
+from becalm_signal.breath_levels import TurnLevels
 from becalm_signal.breath_turns import BreathMaker, TurnAt
 from becalm_signal.breath_wear import JumpWatch, MotionWatch, NoiseWatch
 from becalm_signal.clock import StreamClock
@@ -27,6 +28,8 @@ AFRESH_S = 5.0
 JUMP_SWINGS = 1.5
 # No breath goes as far: a jump that nothing else has told of, as from a rail that was short.
 FAR_SWINGS = 5.0
+# The extreme of a breath that is no sine lies within so much of a breath of its turn: half of its half.
+REACH_SHARE = 0.25
 # Noise floor: swings below this many counts are the converter, not the chest.
 FLOOR_COUNTS = 3.0
 
@@ -126,6 +129,7 @@ class BreathingStage:
     def _begin_filter(self) -> None:
         self._filter = BreathFilter(self._rate_hz)
         self._jumps = JumpWatch(self._rate_hz)
+        self._levels = TurnLevels(self._rate_hz)
         self._level = 0.0
         """The newest filtered sample."""
 
@@ -164,9 +168,10 @@ class BreathingStage:
         n_before, samples = self._decimator.run(piece)
         at, last = first - 1, first + len(piece) - 1
         places = range(first + n_before, last + 1, self._decimator.factor)
-        turns, motion, passed = self._turns, self._motion, self._jumps.passed
+        turns, motion, passed, past = self._turns, self._motion, self._jumps.passed, self._levels.past
         for at, x, y in zip(places, samples, self._filter.run(samples), strict=True):
             passed.append(x)
+            past.append(x)
             turn = turns.step(y)
             self._level = y
             was_moving = motion.is_moving
@@ -243,7 +248,9 @@ class BreathingStage:
         if self._turns.hid_breath:
             self._maker.restart()
             out.append(BreathsHidden(t_ns=emitted_ns, emitted_ns=emitted_ns, source=SignalKind.RESPIRATION))
-        late = self._filter.delay_s(min(20.0, max(1.5, self._maker.usual_s or 4.0))) * self._rate_hz
-        at = (self._origin or 0) + max(0.0, turn.at - late) * self._decimator.factor
-        placed = TurnAt(clock.session_ns(at), turn.level, turn.is_peak)
+        usual_s = min(20.0, max(1.5, self._maker.usual_s or 4.0))
+        turned = max(0.0, turn.at - self._filter.delay_s(usual_s) * self._rate_hz)
+        at = (self._origin or 0) + turned * self._decimator.factor
+        level = self._levels.at(self._turns.n - turned, reach_s=REACH_SHARE * usual_s, is_peak=turn.is_peak)
+        placed = TurnAt(clock.session_ns(at), level, turn.is_peak)
         return [*out, *self._maker.turn(placed, source=SignalKind.RESPIRATION, emitted_ns=emitted_ns)]

@@ -96,7 +96,8 @@ class TurnFinder:
 
     def restart(self) -> None:
         """Begin again after a gap; the usual swing is kept."""
-        self._n = -1
+        self.n = -1
+        """Position of the newest sample since then."""
         self._before = (0.0, 0.0)
         self._sought: tuple[_Extreme, ...] = ()
         self._begun: tuple[int, float] | None = None
@@ -111,7 +112,7 @@ class TurnFinder:
     def doubt(self) -> None:
         """Take that what came until now was no breath: a turn counts if the wave is seen on its way there."""
         self._must_see = True
-        self._begun = (self._n, self._before[1])
+        self._begun = (self.n, self._before[1])
         self._turn = None
         self.hid_breath = False
 
@@ -133,7 +134,7 @@ class TurnFinder:
         -------
         a turn when it is certain, else None
         """
-        self._n = n = self._n + 1
+        self.n = n = self.n + 1
         if n < 2:
             self._sought = (_Extreme(1.0, n, y, 0), _Extreme(-1.0, n, -y, 0))
             self._begun = (n, y) if self._must_see else None
@@ -154,7 +155,7 @@ class TurnFinder:
 
     def _follow(self, extreme: _Extreme, y: float) -> float:
         """Take a sample; return how far back from the extreme it lies."""
-        n, far = self._n, extreme.sign * y
+        n, far = self.n, extreme.sign * y
         back = extreme.far - far
         if back <= 0.0:
             if extreme.back > extreme.hidden_slow:
@@ -179,7 +180,7 @@ class TurnFinder:
 
     def _needed_of(self, usual: float) -> float:
         """Return how far a wave of this swing must come back, less the longer a turn is waited for."""
-        waited_s = (self._n - self._turn.at) / self._rate_hz if self._turn is not None else 0.0
+        waited_s = (self.n - self._turn.at) / self._rate_hz if self._turn is not None else 0.0
         if waited_s > PATIENCE_S:
             usual *= math.exp(-(waited_s - PATIENCE_S) / SHRINK_S)
         return max(self._floor, HYSTERESIS_SHARE * usual)
@@ -223,5 +224,5 @@ class TurnFinder:
         self._patient_until = turn.at + PATIENCE_S * self._rate_hz
         # From where listening began both are sought: the other one may have passed by now.
         others = () if is_seen else tuple(other for other in self._sought if other is not extreme)
-        self._sought = others or (_Extreme(-extreme.sign, self._n, -extreme.sign * y, self._n),)
+        self._sought = others or (_Extreme(-extreme.sign, self.n, -extreme.sign * y, self.n),)
         return turn

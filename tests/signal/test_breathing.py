@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from becalm_protocol.derived import Breath, BreathPhase, BreathTurn, Metrics, Reason, SignalQuality
+from becalm_protocol.derived import Breath, BreathPhase, BreathTurn, Metrics, Reason, SignalQuality, SlowMetrics
 from becalm_protocol.events import SignalKind
 from becalm_signal.breathing import BreathFilter
 
@@ -49,6 +49,40 @@ def test_depth_is_peak_to_trough(make_track: Any, run_tracks: Any) -> None:
     derived = breathe(make_track, run_tracks, 1.5 * np.sin(2 * np.pi * 0.2 * t_s), 25.0)
     depths = [event.depth for event in derived if isinstance(event, Breath)][2:]
     assert depths == pytest.approx([3.0] * len(depths), rel=0.05)
+
+
+def quick_in_slow_out(share: Any) -> Any:
+    return np.where(share < 0.35, 0.5 - 0.5 * np.cos(np.pi * share / 0.35), np.exp(-(share - 0.35) / 0.2))
+
+
+def switched(share: Any) -> Any:
+    return np.clip(np.minimum(share, 0.4 - share) / 0.02, 0.0, 1.0)
+
+
+@pytest.mark.parametrize("breath", [quick_in_slow_out, switched], ids=lambda breath: breath.__name__)
+@pytest.mark.parametrize("breaths_bpm", [6.0, 15.0, 22.0])
+@pytest.mark.parametrize("rate_hz", [25.0, 125.0])
+def test_depth_does_not_hang_on_the_shape_of_breaths(
+    make_track: Any, run_tracks: Any, breath: Any, breaths_bpm: float, rate_hz: float
+) -> None:
+    t_s = np.arange(round(110 * rate_hz)) / rate_hz
+    samples = breath(t_s * breaths_bpm / 60.0 % 1.0) + 0.01 * t_s
+    true = breath(np.linspace(0.0, 0.9999, 10_000))
+    derived = breathe(make_track, run_tracks, samples, rate_hz)
+    last = [event for event in derived if isinstance(event, SlowMetrics)][-1].breath_depth
+    assert last.value is not None
+    assert last.bound is not None
+    assert abs(last.value - np.ptp(true)) <= last.bound < 0.1 * last.value
+
+
+def test_noise_of_the_belt_is_in_the_bound_of_depth(make_track: Any, run_tracks: Any) -> None:
+    t_s = np.arange(25 * 110) / 25.0
+    noise = np.random.default_rng(3).normal(0.0, 0.03, len(t_s))
+    derived = breathe(make_track, run_tracks, 0.5 * np.sin(2 * np.pi * 0.1 * t_s) + noise, 25.0)
+    last = [event for event in derived if isinstance(event, SlowMetrics)][-1].breath_depth
+    assert last.value is not None
+    assert last.bound is not None
+    assert abs(last.value - 1.0) <= last.bound
 
 
 def test_heart_pulsation_is_no_breathing(make_track: Any, run_tracks: Any) -> None:
