@@ -171,6 +171,11 @@ class Arousal:
         self._smooth: _Smooth | None = None
         self._before_ns: int | None = None
 
+    @property
+    def has_baseline(self) -> bool:
+        """Whether there is something to compare with."""
+        return self._norms is not None
+
     def tick(self, now_ns: int, readings: dict[str, Reading], *, pacing: bool) -> ArousalNow:
         """Return the index at `now_ns` from the features at hand; `pacing`: a pacer sets the breath.
 

@@ -1,5 +1,7 @@
 """Level and responses a minute from what the stage told."""
 
+import math
+
 import pytest
 
 from becalm_protocol.derived import Reason, SkinResponse
@@ -9,11 +11,13 @@ from becalm_signal.stage import SkinLevel
 STEP_NS = 250_000_000
 
 
-def level(t_ns: int, *, sees_responses: bool = True, is_first: bool = False, dried_us: float = 0.0) -> SkinLevel:
+def level(
+    t_ns: int, *, level_us: float = 5.0, sees_responses: bool = True, is_first: bool = False, dried_us: float = 0.0
+) -> SkinLevel:
     return SkinLevel(
         t_ns=t_ns - 2_700_000_000,
         emitted_ns=t_ns,
-        level_us=5.0,
+        level_us=level_us,
         bound_us=0.1,
         dried_us=dried_us,
         sees_responses=sees_responses,
@@ -116,3 +120,44 @@ def test_the_doubt_about_electrodes_is_in_what_is_shown_but_not_in_what_arousal_
     assert told.sample_ns == 7_300_000_000
     assert weighed is not None
     assert weighed.bound == 0.1
+
+
+def weighed_bound(board: SkinBoard) -> float:
+    reading = board.reading()
+    assert reading is not None
+    return reading.bound
+
+
+def after_bad_contact(board: SkinBoard, begin_s: int, *, level_us: float) -> None:
+    for second in range(begin_s, begin_s + 15):
+        board.apply(level(second * 10**9, level_us=level_us, is_first=second == begin_s))
+
+
+def test_what_bad_contact_moved_the_level_by_is_doubted() -> None:
+    board = SkinBoard()
+    watch(board, 0, 60)
+    after_bad_contact(board, 70, level_us=4.2)
+    assert weighed_bound(board) == pytest.approx(math.hypot(0.1, 0.8))
+    assert board.level(84 * 10**9).bound == pytest.approx(0.1)  # what is shown is what lies between the electrodes
+    board.apply(level(100 * 10**9, level_us=3.0))  # the skin, since contact is good
+    assert weighed_bound(board) == pytest.approx(math.hypot(0.1, 0.8))
+    after_bad_contact(board, 110, level_us=3.8)  # and back
+    assert weighed_bound(board) == pytest.approx(0.1)
+
+
+def test_electrodes_creep_where_they_moved() -> None:
+    board = SkinBoard()
+    watch(board, 0, 60)
+    for second in range(6):
+        board.apply(level((70 + second) * 10**9, level_us=4.0 + second / 5.0, is_first=second == 0))
+    assert weighed_bound(board) == pytest.approx(0.1)
+
+
+def test_a_level_to_compare_with_begins_where_electrodes_are() -> None:
+    board = SkinBoard()
+    watch(board, 0, 60)
+    after_bad_contact(board, 70, level_us=4.0)
+    board.settle()
+    assert weighed_bound(board) == pytest.approx(0.1)
+    board.apply(level(86 * 10**9, level_us=4.5))
+    assert weighed_bound(board) == pytest.approx(0.1)
