@@ -1,7 +1,9 @@
 """What the metrics say of skin conductance: its level, and how many responses there were in the last minute."""
 
 import math
+from bisect import bisect_left
 from collections import deque
+from operator import itemgetter
 
 from becalm_protocol.derived import Index, Reason, SkinRecovery, SkinResponse
 from becalm_protocol.limits import MAX_SESSION_NS
@@ -79,6 +81,11 @@ class SkinBoard:
         self._seen.append((t_ns, step_ns))
         self._seen_ns += step_ns
 
+    def _was_seen(self, peak_ns: int) -> bool:
+        """Whether a response came where any would have been seen: one told in noise says nothing of others there."""
+        at = bisect_left(self._seen, peak_ns, key=itemgetter(0))
+        return at < len(self._seen) and peak_ns > self._seen[at][0] - self._seen[at][1]
+
     def level(self, now_ns: int) -> Index:
         """Return the level.
 
@@ -132,7 +139,7 @@ class SkinBoard:
             return Index(reason=Reason.WARMING_UP if level.sees_responses else Reason.NOISY)
         while self._peaks_ns and self._peaks_ns[0] <= since_ns:
             self._peaks_ns.popleft()
-        n = sum([since_ns < peak_ns <= now_ns for peak_ns in self._peaks_ns])
+        n = sum([peak_ns <= now_ns and self._was_seen(peak_ns) for peak_ns in self._peaks_ns])
         hidden = max((n + 1.0) / seen_ns, HIDDEN_PER_NS) * max(0, window_ns - seen_ns)
         bound = max(1.0, of_count(math.sqrt(WRONG_SHARE * (n + 1.0) + hidden)))
         return Index(value=n * WINDOW_NS / seen_ns, bound=bound * WINDOW_NS / window_ns, sample_ns=level.emitted_ns)

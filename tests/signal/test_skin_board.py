@@ -73,6 +73,20 @@ def test_time_that_was_not_seen_widens_the_bound_and_is_left_out() -> None:
     assert hidden.bound > 1.3 * seen.bound
 
 
+def test_responses_of_time_that_was_not_seen_are_left_out_as_well() -> None:
+    board = SkinBoard()
+    watch(board, 0, 60)
+    watch(board, 60, 85, sees_responses=False)
+    now_ns = watch(board, 85, 100)
+    for peak_s in (50.0, 65.0, 72.0, 80.0):
+        board.apply(response(peak_s))
+    told = board.response_rate(now_ns)
+    assert told.value is not None
+    assert told.bound is not None
+    assert told.value == pytest.approx(60.0 / 35.0, rel=0.05)
+    assert told.value + told.bound >= 4.0
+
+
 def test_what_hides_responses_may_rouse_as_well() -> None:
     board = SkinBoard()
     watch(board, 0, 60)
