@@ -14,6 +14,10 @@ BreathEvent = BreathTurn | Breath | BreathPause
 HOLD_BREATHS = 2.5
 HOLD_S = 10.0
 N_USUAL = 5
+# Two breaths with a hold in a row, no others between them, of about the same length are how somebody breathes: out for
+# 15 s, as the slowest pacer, or in, held and out (4-7-8). Longer ones are not.
+ALIKE = 1.25
+SLOWEST_S = 30.0
 # A turn is placed within some tenths of a second; two of one kind are farther apart.
 SAME_TURN_NS = NS_PER_S // 2
 
@@ -49,6 +53,10 @@ class BreathMaker:
         self._before: TurnAt | None = None
         self._trough: TurnAt | None = None
         self._peak: TurnAt | None = None
+        self._begun_ns: int | None = None
+        """The last trough, also where a hold came since."""
+        self._held_s: float | None = None
+        """Length of the last breath, if there was a hold in it."""
 
     @property
     def usual_s(self) -> float | None:
@@ -85,8 +93,18 @@ class BreathMaker:
             return out
         if self._trough is not None and self._peak is not None:  # a first trough, or one after a hold, ends no breath
             out.append(self._breath(self._trough, self._peak, end=turn, source=source, emitted_ns=emitted_ns))
-        self._trough, self._peak = turn, None
+            self._held_s = None
+        elif self._begun_ns is not None:
+            self._learn_slow((turn.t_ns - self._begun_ns) / NS_PER_S)
+        self._trough, self._peak, self._begun_ns = turn, None, turn.t_ns
         return out
+
+    def _learn_slow(self, period_s: float) -> None:
+        """Take the length of a breath with a hold in it for usual, if it is that of the one before, too."""
+        before_s, self._held_s = self._held_s, period_s
+        if before_s is not None and max(before_s, period_s) < min(SLOWEST_S, ALIKE * min(before_s, period_s)):
+            self._periods_s.clear()
+            self._periods_s.extend((before_s, period_s))
 
     def _longest_ns(self) -> int:
         return round(max(HOLD_S, HOLD_BREATHS * (self.usual_s or 0.0)) * NS_PER_S)

@@ -6,7 +6,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from becalm_protocol.derived import Breath, BreathPhase, BreathTurn, Metrics, Reason, SignalQuality, SlowMetrics
+from becalm_protocol.derived import (
+    Breath,
+    BreathPause,
+    BreathPhase,
+    BreathTurn,
+    Metrics,
+    Reason,
+    SignalQuality,
+    SlowMetrics,
+)
 from becalm_protocol.events import SignalKind
 from becalm_signal.breathing import BreathFilter
 
@@ -137,6 +146,35 @@ def test_a_held_breath_has_no_rate(make_track: Any, run_tracks: Any) -> None:
     ticks = {event.t_ns: event for event in derived if isinstance(event, Metrics)}
     assert ticks[58_000_000_000].breathing_rate_bpm.value == pytest.approx(15.0, abs=0.5)
     assert ticks[85_000_000_000].breathing_rate_bpm.reason is Reason.NO_BREATH
+
+
+def in_held_and_out(t_s: Any, *, in_s: float, held_s: float, out_s: float) -> Any:
+    return np.interp(
+        t_s % (in_s + held_s + out_s), [0.0, in_s, in_s + held_s, in_s + held_s + out_s], [0.0, 1.0, 0.9, 0.0]
+    )
+
+
+@pytest.mark.parametrize(("in_s", "held_s", "out_s"), [(4.0, 7.0, 8.0), (10.0, 0.0, 15.0), (4.0, 0.0, 15.0)])
+def test_breaths_that_all_have_a_hold_in_them_are_breaths(
+    make_track: Any, run_tracks: Any, *, in_s: float, held_s: float, out_s: float
+) -> None:
+    """As 4-7-8, and as the slowest pacer; the first two say that it is how somebody breathes."""
+    t_s, cycle_s = np.arange(25 * 300) / 25.0, in_s + held_s + out_s
+    samples = in_held_and_out(t_s, in_s=in_s, held_s=held_s, out_s=out_s)
+    derived = breathe(make_track, run_tracks, samples + np.random.default_rng(1).normal(0.0, 0.005, len(t_s)), 25.0)
+    rates = [e.breathing_rate_bpm for e in derived if isinstance(e, Metrics) and e.t_ns > 6.5 * cycle_s * 1e9]
+    assert {rate.reason for rate in rates} == {None}
+    assert [rate.value for rate in rates] == pytest.approx([60.0 / cycle_s] * len(rates), rel=0.03)
+    held = [event for event in derived if isinstance(event, BreathPause)]
+    assert all(event.t_ns < 4 * cycle_s * 1e9 for event in held)
+
+
+def test_two_long_holds_do_not_make_a_third_one_usual(make_track: Any, run_tracks: Any) -> None:
+    """Held for 35 s, with one breath in between: no pacer is that slow."""
+    t_s = np.arange(25 * 300) / 25.0
+    derived = breathe(make_track, run_tracks, in_held_and_out(t_s, in_s=2.0, held_s=35.0, out_s=3.0), 25.0)
+    assert sum(isinstance(event, BreathPause) for event in derived) >= 6
+    assert not [event for event in derived if isinstance(event, Breath) and event.t_ns > 80e9]
 
 
 def test_a_stuck_belt_is_flat_and_recovers(make_track: Any, run_tracks: Any) -> None:
