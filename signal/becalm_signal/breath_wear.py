@@ -83,14 +83,18 @@ class NoiseWatch:
         """
         low, high = segment.low, segment.high
         self._still.append((low, high))
-        span = max([b for _, b in self._still]) - min([a for a, _ in self._still])
+        moves = high - low > self._flat
         has_noise = self._n_known >= N_KNOWN and self._least is not None and self._least > self._flat
-        self.is_stuck = has_noise and len(self._still) == N_STILL and span <= self._flat
-        if high - low > self._flat or not has_noise:
+        self.is_stuck = has_noise and not moves and len(self._still) == N_STILL and self._span() <= self._flat
+        if moves or not has_noise:
             self._n_known += 1
             self._least = high - low if self._least is None else min(self._least, high - low)
-            if max(segment.share_on(low), segment.share_on(high)) < CUT_SHARE:
-                self._least_whole = high - low if self._least_whole is None else min(self._least_whole, high - low)
+            is_least = self._least_whole is None or high - low < self._least_whole
+            if is_least and max(segment.share_on(low), segment.share_on(high)) < CUT_SHARE:
+                self._least_whole = high - low
+
+    def _span(self) -> float:
+        return max([b for _, b in self._still]) - min([a for a, _ in self._still])
 
 
 class MotionWatch:

@@ -57,13 +57,17 @@ class RangeWatch:
         self._n_segment = max(2, round(SEGMENT_S * rate_hz))
         self._flat_range = flat_range
         self._saturated_range = MIN_SATURATED_COUNTS * unit_per_count
-        self._segments: deque[Segment] = deque(maxlen=max(2, round(window_s / SEGMENT_S)))
+        n_segments = max(2, round(window_s / SEGMENT_S))
+        self._segments: deque[Segment] = deque(maxlen=n_segments)
+        self._lows: deque[float] = deque(maxlen=n_segments)
+        self._highs: deque[float] = deque(maxlen=n_segments)
         self._open: list[float] = []
         self.reason: Reason | None = None
 
     def restart(self) -> None:
         """Begin again after a gap; the last judgement stays until a new window is full."""
-        self._segments.clear()
+        for kept in (self._segments, self._lows, self._highs):
+            kept.clear()
         self._open = []
 
     def pieces(self, samples: Sequence[float]) -> Iterator[Sequence[float]]:
@@ -113,7 +117,10 @@ class RangeWatch:
         self._open += samples
         if len(self._open) < self._n_segment:
             return False
-        self._segments.append(Segment(self._open))
+        newest = Segment(self._open)
+        self._segments.append(newest)
+        self._lows.append(newest.low)
+        self._highs.append(newest.high)
         self._open = []
         self.reason = self._judge()
         return True
@@ -122,8 +129,7 @@ class RangeWatch:
         segments = self._segments
         if len(segments) < (segments.maxlen or 0):
             return self.reason
-        low = min([segment.low for segment in segments])
-        high = max([segment.high for segment in segments])
+        low, high = min(self._lows), max(self._highs)
         if high - low <= self._flat_range:
             return Reason.FLAT
         if high - low >= self._saturated_range and self._at_rail(low, high):
@@ -133,7 +139,8 @@ class RangeWatch:
     def _at_rail(self, low: float, high: float) -> bool:
         """Return whether the last second lies on both rails, or on one that cuts it off and is no resting level."""
         before, newest = recent = self._segments[-2], self._segments[-1]
-        if before.low > low < newest.low and before.high < high > newest.high:
+        n_ends = sum([before.low == low, newest.low == low, before.high == high, newest.high == high])
+        if n_ends < 2:  # both halves of the second reach the one rail, or there are two
             return False
         on_low = before.share_on(low), newest.share_on(low)
         on_high = before.share_on(high), newest.share_on(high)
