@@ -134,10 +134,10 @@ class BreathBoard:
         is left only where another has gone on breathing since: else the breath is held, and that is worth knowing.
         """
         unusable = {rank for rank in self._windows if self._is_bad(rank, bad=bad, lost=lost)} if bad or lost else set()
-        counting = self.catch_up() if _ECG in {self._rank, self._wish, *unusable} else []
+        counting = self.catch_up() if _ECG in (self._rank, self._wish, *unusable) else []
         for rank in unusable:
             self._windows[rank].forget(now_ns)
-        if SignalKind.RESPIRATION in lost or bad.get(SignalKind.RESPIRATION) is Reason.FLAT:
+        if _BELT in unusable and (SignalKind.RESPIRATION in lost or bad.get(SignalKind.RESPIRATION) is Reason.FLAT):
             self._way.doubt()  # who puts a belt on again may turn it over
         if self._wish in self._windows:
             self._rank = self._wish

@@ -78,7 +78,8 @@ class Lane:
         """Where the newest hole too long to fill ends."""
         self.begins_anew = True
         """Whether the newest block does not follow on what came: a hole too long to bridge, or its clock broke."""
-        self.waited_for = info.clock is Clock.SESSION
+        self._is_recording = info.clock is Clock.SESSION
+        self.waited_for = self._is_recording
         """Whether a tick waits for this stream: recordings always, live streams from their first block on."""
         self._stage = stage
         self._bridge_ns = bridge_ns(info.kind)
@@ -95,7 +96,7 @@ class Lane:
         self._broken = False
         self._held = Held()
         self._past = Past()
-        self._hears_again = info.kind in HEARD_AGAIN and info.clock is not Clock.SESSION and stage is not None
+        self._hears_again = info.kind in HEARD_AGAIN and not self._is_recording and stage is not None
 
     def feed(self, block: SampleBlock) -> tuple[list[Output], list[Waveform]]:
         """Take a block.
@@ -174,7 +175,7 @@ class Lane:
 
     def _tell(self, outputs: list[Output], *, at: int) -> list[Output]:
         """Return what may be told with the sample at a position."""
-        if self.info.clock is Clock.SESSION:
+        if self._is_recording:
             return outputs
         return self._past.pass_on(self._held.pass_on(outputs, clock=self.clock, at=at), clock=self.clock)
 

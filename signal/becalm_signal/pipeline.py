@@ -131,21 +131,22 @@ class Pipeline:
         ------
         UsageError : the stream was not announced; nothing else, whatever a validated event holds
         """
+        if isinstance(event, SampleBlock) and (known := self._lanes.get(event.stream_id)) is not None:
+            lane, order = known
+            outputs, drawn = lane.feed(event)
+            return (*self._keep(outputs, order=order), *drawn, *self._ticker.advance(lane.watermark_ns))
         if isinstance(event, PhaseChange):
             self._ticker.schedule(event)
             return ()
         if isinstance(event, BreathWish):
             self._ticker.wish(event)
             return ()
-        lane, order = self._lanes.get(event.stream_id, (None, CHEST_ORDER))
-        if lane is None:
+        known = self._lanes.get(event.stream_id)
+        if known is None:
             return tuple(self._feed_strap(event))
+        lane, order = known
         out: list[Derived | Waveform] = []
-        if isinstance(event, SampleBlock):
-            outputs, drawn = lane.feed(event)
-            out = self._keep(outputs, order=order) if outputs else out
-            out += drawn
-        elif isinstance(event, Gap):
+        if isinstance(event, Gap):
             out += self._keep(lane.gap(event), order=order, early_ns=event.start_ns)
         elif isinstance(event, StreamStatus):
             lane.status(event.state)

@@ -135,8 +135,8 @@ class Jury:
         """Take a hump as large as a beat; return the beats to tell, oldest first."""
         if self._last is None or not self.shapes.is_settled:
             return self._settle(found)
-        early = self._is_regular() and found.at - self._last < EARLY_RR * median(self._rr)
-        if found.like.is_known(found.hump.energy, least=EARLY_LIKE if early else LIKE):
+        is_known = found.like.is_known(found.hump.energy, least=LIKE)
+        if is_known and (found.like.share >= EARLY_LIKE or not self._is_early(found.at - self._last)):
             return self._settle(found)
         if self._right > MOSTLY_RIGHT and found.hump.energy > LARGE_SHARE * self.shapes.usual_energy:
             self._right *= RIGHT_FADE
@@ -208,6 +208,9 @@ class Jury:
         found.kind = self.shapes.learn(like, energy=energy, side=found.peak.side)
         self._newest = found
         return found
+
+    def _is_early(self, rr: float) -> bool:
+        return self._is_regular() and rr < EARLY_RR * median(self._rr)
 
     def _is_regular(self) -> bool:
         if len(self._rr) < 5:
