@@ -30,7 +30,7 @@ from untimed_beats import HEARTS, score_beats
 
 from becalm_protocol.events import SampleBlock
 from becalm_protocol.units import NS_PER_S
-from becalm_signal.packet_clock import DeviceClock
+from becalm_signal.device_clock import DeviceClock
 
 RATE_HZ = 130.16
 N_SAMPLES = 73

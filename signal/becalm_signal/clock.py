@@ -9,7 +9,8 @@ from typing import Protocol
 from becalm_protocol.events import Clock, SampleBlock, StreamInfo
 from becalm_protocol.limits import MAX_SESSION_NS
 from becalm_protocol.units import NS_PER_S
-from becalm_signal.packet_clock import ArrivalClock, DeviceClock, session_time
+from becalm_signal.device_clock import DeviceClock
+from becalm_signal.packet_clock import ArrivalClock, session_time
 
 # Time stamps of recordings are rounded in different ways; whole microseconds hide that and are below any sensor's own.
 ANCHOR_STEP_NS = 1_000

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from becalm_protocol.events import Clock, SampleBlock, SignalKind, StreamInfo
 from becalm_signal.clock import RecordingClock, clock_for
-from becalm_signal.packet_clock import ArrivalClock, DeviceClock
+from becalm_signal.device_clock import DeviceClock
+from becalm_signal.packet_clock import ArrivalClock
 
 NS = 1_000_000_000
 

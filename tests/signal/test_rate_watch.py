@@ -7,7 +7,8 @@ import random
 import pytest
 
 from becalm_protocol.events import Clock, SampleBlock
-from becalm_signal.packet_clock import ArrivalClock, DeviceClock
+from becalm_signal.device_clock import DeviceClock
+from becalm_signal.packet_clock import ArrivalClock
 from becalm_signal.rate_watch import RateWatch
 
 S = 1_000_000_000
