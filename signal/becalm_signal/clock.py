@@ -4,8 +4,10 @@
 Both take fractional positions and need `accept(block)` first, once for every block, in order.
 """
 
+from collections.abc import Iterable
 from typing import Protocol
 
+from becalm_protocol.derived import Beat
 from becalm_protocol.events import Clock, SampleBlock, StreamInfo
 from becalm_protocol.limits import MAX_SESSION_NS
 from becalm_protocol.units import NS_PER_S
@@ -33,6 +35,14 @@ class StreamClock(Protocol):
 
     def accept(self, block: SampleBlock) -> bool:
         """Learn from the next block; False: the clock jumped, nothing before this block can be compared with it."""
+
+    def heed(self, beats: Iterable[Beat]) -> None:
+        """Take beats: they may tell of the rate.
+
+        Parameters
+        ----------
+        beats : provisional, of the blocks so far, in order
+        """
 
     def restart(self) -> None:
         """Forget the positions so far: the next block begins anew after a gap."""
@@ -116,6 +126,9 @@ class RecordingClock:
             self._offset_ns = (offset_ns + ANCHOR_STEP_NS // 2) // ANCHOR_STEP_NS * ANCHOR_STEP_NS
             self._anchored = True
         return True
+
+    def heed(self, beats: Iterable[Beat]) -> None:
+        """Take beats; nothing is in doubt that they could tell of."""
 
     def restart(self) -> None:
         """Anchor again at the next block."""

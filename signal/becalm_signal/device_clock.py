@@ -4,19 +4,20 @@ Jumping, repeated and reset stamps do not move time; where time may have passed 
 """
 
 from collections import deque
+from collections.abc import Iterable
 
+from becalm_protocol.derived import Beat
 from becalm_protocol.events import SampleBlock
 from becalm_protocol.units import NS_PER_MS, NS_PER_S
 from becalm_signal.odd_pace import OddPace
 from becalm_signal.packet_clock import CRYSTAL_LIMIT, CRYSTAL_SD, RATE_LIMIT, ArrivalClock, PacketClock
+from becalm_signal.rate_watch import MAX_WAIT_NS
 
 # A stamp may deviate from the expected packet length by a tenth or by 20 ms (stamps in whole milliseconds).
 STAMP_TOLERANCE = 0.1
 STAMP_SLACK_NS = 20 * NS_PER_MS
 # A packet later than this behind an odd stamp may hide lost samples; a burst after a stall comes later still.
 MAX_UNSEEN_NS = 250 * NS_PER_MS
-# After a break the device's clock is taken for the same one if its packet would have waited no longer than this.
-MAX_WAIT_NS = 30 * NS_PER_S
 # So many odd stamps in a row, no two alike, are no clock.
 MAX_ODD = 8
 PERIOD_SHARE = 0.05
@@ -41,6 +42,11 @@ class DeviceClock(PacketClock):
     def is_rate_known(self) -> bool:
         """Whether stamps or arrivals have told the rate by now."""
         return self._is_known if self._counter is None else self._counter.is_rate_known
+
+    def heed(self, beats: Iterable[Beat]) -> None:
+        """Take beats as witnesses of the rate where samples are counted."""
+        if self._counter is not None:
+            self._counter.heed(beats)
 
     def accept(self, block: SampleBlock) -> bool:
         """Take the stamp, or count samples where it is odd; False: time may have passed that was not seen."""

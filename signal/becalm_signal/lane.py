@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from becalm_protocol.derived import Beat
 from becalm_protocol.events import Clock, Gap, SampleBlock, SignalKind, StreamInfo, StreamState
 from becalm_protocol.handshake import Waveform
 from becalm_protocol.units import NS_PER_MS, NS_PER_S
@@ -177,6 +178,7 @@ class Lane:
         """Return what may be told with the sample at a position."""
         if self._is_recording:
             return outputs
+        self.clock.heed([event for event in outputs if isinstance(event, Beat) and not event.confirmed])
         return self._past.pass_on(self._held.pass_on(outputs, clock=self.clock, at=at), clock=self.clock)
 
     # ---------------------------------------------------------------------------------------------------- joining

@@ -5,8 +5,10 @@ Session time is relative to the smallest latency of the link, which nobody on th
 """
 
 from collections import deque
+from collections.abc import Iterable
 
 from becalm_protocol import limits
+from becalm_protocol.derived import Beat
 from becalm_protocol.events import SampleBlock
 from becalm_protocol.units import NS_PER_S
 from becalm_signal.envelope import Envelope
@@ -124,6 +126,13 @@ class ArrivalClock(PacketClock):
     def is_rate_known(self) -> bool:
         """Whether arrivals have told the rate by now."""
         return self._watch.is_right
+
+    def heed(self, beats: Iterable[Beat]) -> None:
+        """Take beats as witnesses of the rate."""
+        for beat in beats:
+            n_since = self._knots[-1][0] - self.position(beat.t_ns)
+            counted_ns = self._watched_ns - n_since * self._period_ns
+            self._watch.witness.hear(counted_ns, follows_on=beat.rr_ms is not None)
 
     def accept(self, block: SampleBlock) -> bool:
         """Extend the even scale by this block and learn its period from the arrival."""

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from becalm_protocol.units import NS_PER_MS
+from becalm_protocol.units import NS_PER_MS, NS_PER_S
+from becalm_signal.rate_witness import Cause, RateWitness
 
 # Steps that are alike are a rate.
 ALIKE = 2.0
@@ -23,8 +24,10 @@ CONFIRMING_NS = 2_000 * NS_PER_MS
 N_ON_LINE = 3
 ON_LINE_SHARE = 0.015
 RIGHT_SHARE = 0.03
-# So many steps tell that it may not be.
+# So many steps tell that it may not be; and so many short ones where packets come later and later and a heart that
+# is heard does not go on as before.
 N_DOUBTING = 3
+N_DOUBTING_SOON = 4
 # So many of the stretches before are remembered: what waited 5 s and catches up by LEAST_SHARE is late for as long.
 N_KEPT = 100
 # What is quicker than its label is soon earlier than packets ever were, by so much of what it has gained; what a link
@@ -34,6 +37,9 @@ BELOW_SHARE = 0.5
 MOST_WAITED_NS = 500 * NS_PER_MS
 # What is told of a rate counts from the packet that told it, if that came as those before.
 MOST_ASTRAY_NS = 250 * NS_PER_MS
+
+# No packet waits longer for its link: not after a break, not before a link that slows, whatever the heart says.
+MAX_WAIT_NS = 30 * NS_PER_S
 
 Packet = tuple[float, float]
 """What was counted by then, and how late it came."""
@@ -50,10 +56,20 @@ def _are_straight(packets: Sequence[Packet]) -> bool:
     """Whether packets come later and later, or ever sooner, evenly: all near the line from the first to the last."""
     if not _are_one_way(_steps(packets)):
         return False
-    (then_ns, late_then_ns), (now_ns, late_now_ns) = packets[0], packets[-1]
-    slope = (late_now_ns - late_then_ns) / (now_ns - then_ns)
+    then_ns, late_then_ns = packets[0]
+    slope = _slope(packets)
     astray = [abs(late_ns - late_then_ns - slope * (at_ns - then_ns)) for at_ns, late_ns in packets]
-    return max(astray) <= MOST_BENT * abs(late_now_ns - late_then_ns)
+    return max(astray) <= MOST_BENT * abs(packets[-1][1] - late_then_ns)
+
+
+def _slope(packets: Sequence[Packet]) -> float:
+    (then_ns, late_then_ns), (now_ns, late_now_ns) = packets[0], packets[-1]
+    return (late_now_ns - late_then_ns) / (now_ns - then_ns)
+
+
+def _rises(row: Sequence[Packet]) -> bool:
+    """Whether packets come later and later."""
+    return bool(row) and row[-1][1] > row[0][1]
 
 
 def _steps(packets: Sequence[Packet]) -> list[float]:
@@ -130,7 +146,8 @@ class RateWatch:
 
     Notes
     -----
-    Delay and Warm-up: some 7 s; some 4 s of a label that is too high by a fifth or more, and of a rate that rises so.
+    Delay and Warm-up: some 7 s; some 4 s of a label that is too high by a fifth or more, of a rate that rises so, and
+    of one that falls by a third or more while a steady heart is heard.
 
     References
     ----------
@@ -144,12 +161,20 @@ class RateWatch:
         self.since_ns = -math.inf
         """The counted time since which the rate found last holds."""
         self._drift = 0.0
+        self._is_vouched = True
+        """Whether the rate is the label's, or the heart has told of it: what arrivals alone told may be a link."""
+        self.witness = RateWitness()
         self.restart()
 
     def restart(self) -> None:
         """Begin again: what is counted from now on cannot be compared with what was."""
         self._slow = _Stretches(SLOW, n_kept=N_KEPT)
         self._sure = _Stretches(SURE, n_kept=2 * SURE.n_steps)
+        self._slows_since_ns: float | None = None
+        """The counted time since which packets come later and later."""
+        self._is_link = False
+        """Whether the heart has told that they do so by the link."""
+        self.witness.restart()
 
     def feed(self, counted_ns: float, received_ns: int, *, drift: float = 0.0) -> float:
         """Take a packet.
@@ -169,13 +194,19 @@ class RateWatch:
         self._drift = drift
         share, newest = 0.0, (counted_ns, received_ns - counted_ns)
         if not self._sure.take(newest, received_ns=received_ns):
-            self.is_right = self.is_right or _are_level(self._sure.packets, drift=drift)
+            self.is_right = self.is_right or self._is_link or _are_level(self._sure.packets, drift=drift)
             share = self._share(self._sure, newest)
+            row = self._sure.row(N_DOUBTING_SOON)
+            if self._was_right and self.witness.is_heard and _rises(row):
+                self.is_right = self.is_right and self._goes_on(row)
             self._sure.begin(newest, received_ns=received_ns)
         if not self._slow.take(newest, received_ns=received_ns):
+            if not _rises(self._slow.row(1)):
+                self._slows_since_ns, self._is_link = None, False
             if self.is_right:
                 self._was_right = True  # a doubt that comes later is not about what was confirmed
-                self.is_right = not (self._slow.is_early() or self._slow.row(N_DOUBTING))
+                row = self._slow.row(N_DOUBTING)
+                self.is_right = not self._slow.is_early() and (not row or self._goes_on(row))
             share = share or self._share(self._slow, newest)
             self._slow.begin(newest, received_ns=received_ns)
         if share:
@@ -184,23 +215,42 @@ class RateWatch:
 
     def _share(self, stretches: _Stretches, newest: Packet) -> float:
         row = stretches.row()
-        if not row or self._is_drain(row) or (stretches is self._sure and not self._is_sure(row)):
+        if not row or self._is_drain(row) or self._goes_on(row):
             return 0.0
+        if stretches is self._sure and not self._is_sure(row):
+            return 0.0
+        self._is_vouched = self._cause(row) is Cause.RATE
         if self._was_right or len(stretches.packets) > len(row):
             row = row[stretches.way.n_mixed :]
             self.since_ns = row[0][0]
         else:
             self.since_ns = -math.inf
-        (then_ns, late_then_ns), (now_ns, late_now_ns) = row[0], row[-1]
-        share = (late_now_ns - late_then_ns) / (now_ns - then_ns)
+        (now_ns, late_now_ns), share = row[-1], _slope(row)
         if abs(newest[1] - late_now_ns - share * (newest[0] - now_ns)) > MOST_ASTRAY_NS:
             self.since_ns = newest[0]  # it is after a hole, or late: it tells no time of what came before
         return share
 
     def _is_sure(self, row: Sequence[Packet]) -> bool:
         """Whether a row cannot be a link that slows for some seconds, or catches up."""
-        rises = row[-1][1] > row[0][1]
-        return self._was_right != rises
+        return self._was_right != _rises(row) or self._cause(row) is Cause.RATE
+
+    def _goes_on(self, row: Sequence[Packet]) -> bool:
+        """Whether the heart goes on as before while packets come later and later, so far or for good."""
+        return self._cause(row) in {Cause.LINK, Cause.OPEN}
+
+    def _cause(self, row: Sequence[Packet]) -> Cause | None:
+        """Return what the heart says of packets that come later and later, if a rate that was right may be another."""
+        if not (self._was_right and self._is_vouched and _rises(row)):
+            return None
+        if row[-1][1] - min([late_ns for _, late_ns in self._slow.packets]) > MAX_WAIT_NS:
+            return None
+        if self._is_link and not self.witness.is_strange:
+            return Cause.LINK
+        if self._slows_since_ns is None:
+            self._slows_since_ns = row[0][0]
+        cause = self.witness.cause(since_ns=self._slows_since_ns, now_ns=row[-1][0], share=_slope(row))
+        self._is_link = cause is Cause.LINK
+        return cause
 
     def _is_drain(self, row: Sequence[Packet]) -> bool:
         """Whether a row is a link that catches up: packets were as soon before it, or it began late."""

@@ -1,7 +1,7 @@
 """Gaps, wrong rates and times that run backwards give no wrong numbers."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -108,7 +108,7 @@ def test_a_rate_that_changes_under_way_is_followed(
     assert clock is Clock.ARRIVAL or found == []  # without stamps it takes some seconds, and beats, to be noticed
     assert shown(derived, "heart_rate_bpm", from_s=60, to_s=62)
     told_beats(derived)
-    if factor in {1.25, 2.0} or (clock is Clock.DEVICE and factor < 0.9):  # without stamps what slows may be the link
+    if factor in {0.5, 1.25, 2.0} or (clock is Clock.DEVICE and factor < 0.9):  # what slows a little may be the link
         assert shown(derived, "heart_rate_bpm", from_s=BEGIN_S + 4.75, to_s=BEGIN_S + 5)
 
 
@@ -163,6 +163,43 @@ def test_a_link_that_catches_up_slowly_changes_no_rate(
     derived = run_events([info(SignalKind.ECG, Clock.ARRIVAL)], events)
     assert wrong(derived, after_s=0.0) == []
     assert len(told_beats(derived)) >= 86  # of 90
+
+
+def slowed(events: Iterable[SampleBlock], *, pace: float, lasts_s: float, speed: float) -> Iterator[SampleBlock]:
+    """Yield packets of a link that brings them at a pace for some time, and catches up."""
+    free_ns, end_ns = 0, round((BEGIN_S + lasts_s) * S)
+    for event in events:
+        step_s = 0.25 / (pace if BEGIN_S * S <= free_ns < end_ns else speed)
+        free_ns = max(event.received_ns, free_ns + round(step_s * S))
+        yield dataclasses.replace(event, received_ns=free_ns)
+
+
+@pytest.mark.parametrize("pace", [0.4, 0.5, 0.6, 0.75])
+@pytest.mark.parametrize("lasts_s", [5.0, 8.0, 20.0])
+@pytest.mark.parametrize("speed", [1.2, 4.0])
+def test_a_link_that_slows_evenly_changes_no_rate_while_the_heart_goes_on(
+    body: dict[SignalKind, Counts], run_events: Callable[..., list[Derived]], pace: float, lasts_s: float, speed: float
+) -> None:
+    packeted = packets(SignalKind.ECG, body[SignalKind.ECG])
+    derived = run_events(
+        [info(SignalKind.ECG, Clock.ARRIVAL)], slowed(packeted, pace=pace, lasts_s=lasts_s, speed=speed)
+    )
+    assert wrong(derived, after_s=0.0) == []
+    told_beats(derived)
+
+
+def test_what_a_heart_tells_of_a_link_does_not_depend_on_the_cut(
+    body: dict[SignalKind, Counts], run_events: Callable[..., list[Derived]]
+) -> None:
+    events = list(slowed(packets(SignalKind.ECG, body[SignalKind.ECG]), pace=0.5, lasts_s=8.0, speed=1.2))
+    pieces = [
+        dataclasses.replace(e, first_sample_idx=e.first_sample_idx + n, counts=e.counts[n : n + 11])
+        for e in events
+        for n in range(0, len(e.counts), 11)
+    ]
+    whole, cut = (run_events([info(SignalKind.ECG, Clock.ARRIVAL)], told) for told in (events, pieces))
+    of_whole, of_pieces = ([beat.t_ns / S for beat in told_beats(derived)] for derived in (whole, cut))
+    assert of_pieces == pytest.approx(of_whole, abs=0.05)  # a packet in pieces is known by its last one
 
 
 @pytest.mark.parametrize("stall_s", [4.0, 6.0, 8.0])
