@@ -99,6 +99,8 @@ class Reading:
 
     value: float
     bound: float
+    moved: float = 0.0
+    """What may have moved it since the session began that is not the person."""
 
 
 @dataclass(slots=True)
@@ -107,6 +109,8 @@ class _Norm:
 
     feature: Feature
     centre: float
+    moved: float
+    """What had moved it by then."""
     scale: float
     left: float
     """Share of the variance of a reading that smoothing leaves."""
@@ -164,17 +168,14 @@ class Arousal:
     def __init__(self) -> None:
         self._baseline: dict[str, list[float]] = {feature.name: [] for feature in FEATURES}
         """Its values, smallest first: only medians are asked of them, anew with each."""
+        self._moved: dict[str, list[float]] = {feature.name: [] for feature in FEATURES}
+        """What had moved these."""
         self._n_seconds = 0
         self._n_usable = 0
         self._is_collecting = True
         self._norms: list[_Norm] | None = None
         self._smooth: _Smooth | None = None
         self._before_ns: int | None = None
-
-    @property
-    def has_baseline(self) -> bool:
-        """Whether there is something to compare with."""
-        return self._norms is not None
 
     def tick(self, now_ns: int, readings: dict[str, Reading], *, pacing: bool) -> ArousalNow:
         """Return the index at `now_ns` from the features at hand; `pacing`: a pacer sets the breath.
@@ -221,17 +222,18 @@ class Arousal:
         self._n_usable += EVERY_S * bool(readings)
         for name, reading in readings.items():
             insort(self._baseline[name], reading.value)
+            insort(self._moved[name], reading.moved)
         if self._n_seconds <= BASELINE_S:  # the first reading says nothing of the time before it
             return
         if self._n_usable >= MIN_USABLE_SHARE * self._n_seconds or self._n_usable >= BASELINE_S:
             self._norms = [
-                _norm(self._baseline[feature.name], feature)
+                _norm(self._baseline[feature.name], feature, moved=median(self._moved[feature.name]))
                 for feature in FEATURES
                 if EVERY_S * len(self._baseline[feature.name]) >= MIN_FEATURE_S
             ]
             self._is_collecting = self._n_seconds < LONGEST_BASELINE_S
         if not self._is_collecting:
-            self._baseline = {}
+            self._baseline = self._moved = {}
 
     def _smoothed(self, newest: _Smooth, now_ns: int) -> _Smooth:
         if self._before_ns is None:
@@ -249,18 +251,19 @@ def _points(mean_z: float) -> float:
     return min(100.0, max(0.0, 50.0 + POINTS_PER_Z * mean_z))
 
 
-def _norm(values: list[float], feature: Feature) -> _Norm:
+def _norm(values: list[float], feature: Feature, *, moved: float) -> _Norm:
     centre = median(values)
     spread = SD_OF_MEDIAN * median([abs(v - centre) for v in values])
     # Smoothing halves an error that lasts as long as it does, and hardly moves one that stays.
     left = feature.memory_s / (feature.memory_s + SMOOTH_S)
-    return _Norm(feature, centre, max(feature.floor, spread), left)
+    return _Norm(feature, centre, moved, max(feature.floor, spread), left)
 
 
 def _score(norm: _Norm, reading: Reading) -> Score:
     z = _clipped((reading.value - norm.centre) / norm.scale, FAR_CLIP)
+    bound = math.hypot(reading.bound, reading.moved - norm.moved)
     # A clipped z cannot be off by more than from one end to the other.
-    variance = min(2.0 * Z_CLIP, reading.bound / Z_95 / norm.scale) ** 2
+    variance = min(2.0 * Z_CLIP, bound / Z_95 / norm.scale) ** 2
     return norm.feature.weight / (1.0 + variance), norm.feature.sign * z, norm.left * variance
 
 

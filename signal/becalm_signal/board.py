@@ -171,8 +171,6 @@ class Board:
             for name, index in plain.items()
             if index.value is not None and index.bound is not None
         }
-        if not self._arousal.has_baseline:
-            self._skin.settle()
         electrodes = self._skin.reading()
         if level.value is not None and electrodes is not None:
             readings["scl_us"] = electrodes

@@ -45,7 +45,7 @@ class SkinBoard:
         self._level: SkinLevel | None = None
         self._told = Index(reason=Reason.WARMING_UP)
         self._moved_us = 0.0
-        """What bad contact has moved the level by since `settle`: that may have been the electrodes, not the skin."""
+        """What bad contact has moved the level by: that may have been the electrodes, not the skin."""
         self._before_us = 0.0
         """What it was before the last bad contact, without that."""
         self._creeps_until_ns = -MAX_SESSION_NS
@@ -101,18 +101,13 @@ class SkinBoard:
             return Index(reason=Reason.SENSOR_LOST)
         return self._told
 
-    def settle(self) -> None:
-        """Take the level as it is for one to compare with: where electrodes were before says nothing."""
-        self._moved_us = 0.0
-        self._creeps_until_ns = -MAX_SESSION_NS
-
     def reading(self) -> Reading | None:
-        """Return the level for arousal, which compares it with that of minutes ago.
+        """Return the level for arousal, which compares it with that of minutes ago, and what bad contact moved it by.
 
-        What bad contact has moved it by since `settle` is in the bound. That electrodes dry is in arousal's own.
+        The doubt that electrodes dry is in arousal's own bound.
         """
         level = self._level
-        return None if level is None else Reading(level.level_us, math.hypot(level.bound_us, self._moved_us))
+        return None if level is None else Reading(level.level_us, level.bound_us, self._moved_us)
 
     def response_rate(self, now_ns: int) -> Index:
         """Return responses a minute in what was seen of the last 60 s, 30 s of it and more.

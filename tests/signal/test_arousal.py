@@ -126,6 +126,22 @@ def test_uncertain_readings_widen_the_bound() -> None:
     assert unsure > sure
 
 
+@pytest.mark.parametrize(("moved_s", "is_doubted"), [(-1, False), (20, False), (45, True), (80, True)])
+def test_a_sensor_that_moved_is_compared_with_where_most_of_the_baseline_was(moved_s: int, *, is_doubted: bool) -> None:
+    arousal = Arousal()
+    for second in range(0, 200, 2):
+        moved = 2.0 if second > moved_s else 0.0
+        readings = {name: Reading(value, 0.0) for name, value in CALM.items()}
+        readings["scl_us"] = Reading(CALM["scl_us"] + moved, 0.0, moved)
+        told = arousal.tick(second * 10**9, readings, pacing=second >= 64).index
+    assert told.value is not None
+    assert told.bound is not None
+    still = feed(calm(), CALM, begin_s=120, end_s=122, pacing=True).bound
+    assert still is not None
+    assert (told.bound > 1.05 * still) is is_doubted
+    assert abs(told.value - 50.0) < (5.0 if is_doubted else 0.1)  # 10, where it counts as much as the others
+
+
 def test_a_broken_baseline_waits_for_enough_of_it() -> None:
     arousal = Arousal()
     for second in range(0, 100, 4):  # two seconds of four usable: half is too little

@@ -9,6 +9,7 @@ from becalm_protocol.derived import Metrics, Reason, SlowMetrics
 from becalm_protocol.events import Clock, Pacer, Phase, PhaseChange, RrBlock, SignalKind, StreamInfo
 
 RATE_HZ, SECONDS, PRACTICE_S, OFF_S, BACK_S = 8.0, 600, 120, 300, 320
+EARLY_S = 64
 RR_INFO = StreamInfo(
     stream_id="rr", kind=SignalKind.RR, unit="1/1024 s", unit_per_count=1.0, clock=Clock.ARRIVAL, device="strap"
 )
@@ -18,7 +19,7 @@ RR_INFO = StreamInfo(
 def rest(make_track: Any, cut_blocks: Any, run_events: Any) -> Any:
     """Give a function from the skin conductance that electrodes show to what is derived of ten minutes of rest."""
 
-    def run(shown_us: Any) -> list[Any]:
+    def run(shown_us: Any, *, practice_s: int = PRACTICE_S) -> list[Any]:
         dice = np.random.default_rng(5)
         rr_1024 = np.rint(870 + 25 * np.sin(np.arange(700) / 2.7) + dice.normal(0.0, 8.0, 700)).astype(int)
         ends_s = np.cumsum(rr_1024) / 1024.0
@@ -28,8 +29,8 @@ def rest(make_track: Any, cut_blocks: Any, run_events: Any) -> Any:
             if end_s < SECONDS
         ]
         track = make_track(shown_us, kind=SignalKind.SKIN_CONDUCTANCE, rate_hz=RATE_HZ)
-        pacer = Pacer(started_ns=PRACTICE_S * 10**9, inhale_s=4.0, exhale_s=6.0)
-        practice = PhaseChange(t_ns=PRACTICE_S * 10**9, phase=Phase.PRACTICE, pacer=pacer)
+        pacer = Pacer(started_ns=practice_s * 10**9, inhale_s=4.0, exhale_s=6.0)
+        practice = PhaseChange(t_ns=practice_s * 10**9, phase=Phase.PRACTICE, pacer=pacer)
         events = sorted([*heart, *cut_blocks(track, [4] * len(shown_us))], key=lambda event: event.received_ns)
         at = next(n for n, event in enumerate(events) if event.received_ns >= practice.t_ns)
         derived: list[Any] = run_events([RR_INFO, track.info], [*events[:at], practice, *events[at:]])
@@ -60,6 +61,19 @@ def test_electrodes_put_back_elsewhere_change_no_arousal(rest: Any, share: float
     slow = [event for event in moved if isinstance(event, SlowMetrics) and event.t_ns > 400 * 10**9]
     assert {event.subsidence.reason for event in slow} == {Reason.CANNOT_TELL}
     assert late(moved)[-1].scl_us.value == pytest.approx(share * 5.0, rel=0.05)
+
+
+@pytest.mark.parametrize("off_s", [10, 25, 35, 50])
+@pytest.mark.parametrize("share", [0.6, 1.5])
+def test_electrodes_put_back_elsewhere_in_the_baseline_change_no_arousal(rest: Any, off_s: int, share: float) -> None:
+    t_s, skin_us = calm_us()
+    moved_us = np.where(t_s < off_s, skin_us, np.where(t_s < off_s + 4, 0.0, share * skin_us))
+    still, moved = rest(skin_us, practice_s=EARLY_S), rest(moved_us, practice_s=EARLY_S)
+    for before, after in zip(late(still), late(moved), strict=True):
+        assert before.arousal.value is not None
+        assert after.arousal.value is not None
+        assert after.arousal.bound is not None
+        assert abs(after.arousal.value - before.arousal.value) <= after.arousal.bound
 
 
 def test_electrodes_put_back_where_they_were_go_on(rest: Any) -> None:
