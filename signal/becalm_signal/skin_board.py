@@ -51,6 +51,7 @@ class SkinBoard:
         self._creeps_until_ns = -MAX_SESSION_NS
         self._began_ns = 0
         self._peaks_ns: deque[int] = deque(maxlen=256)
+        """Of the responses that count."""
         self._seen: deque[tuple[int, int]] = deque()
         """Moments at which a response would have been seen, and for how long until then."""
         self._seen_ns = 0
@@ -59,7 +60,8 @@ class SkinBoard:
     def apply(self, event: SkinLevel | SkinResponse | SkinRecovery) -> None:
         """Take a level or a response; recoveries say nothing of either."""
         if isinstance(event, SkinResponse):
-            self._peaks_ns.append(event.peak_ns)
+            if self._was_seen(event.peak_ns):
+                self._peaks_ns.append(event.peak_ns)
         elif isinstance(event, SkinLevel):
             if self._level is None:
                 self._began_ns = event.emitted_ns
@@ -134,7 +136,7 @@ class SkinBoard:
             return Index(reason=Reason.WARMING_UP if level.sees_responses else Reason.NOISY)
         while self._peaks_ns and self._peaks_ns[0] <= since_ns:
             self._peaks_ns.popleft()
-        n = sum([peak_ns <= now_ns and self._was_seen(peak_ns) for peak_ns in self._peaks_ns])
+        n = len(self._peaks_ns)
         hidden = max((n + 1.0) / seen_ns, HIDDEN_PER_NS) * max(0, window_ns - seen_ns)
         bound = max(1.0, of_count(math.sqrt(WRONG_SHARE * (n + 1.0) + hidden)))
         return Index(value=n * WINDOW_NS / seen_ns, bound=bound * WINDOW_NS / window_ns, sample_ns=level.emitted_ns)

@@ -57,12 +57,12 @@ def test_the_first_half_minute_is_scaled_to_a_minute() -> None:
 
 def test_time_that_was_not_seen_widens_the_bound_and_is_left_out() -> None:
     whole, holed = SkinBoard(), SkinBoard()
-    for board in (whole, holed):
-        board.apply(response(95.0))
     watch(whole, 0, 100)
     watch(holed, 0, 60)
     watch(holed, 60, 85, sees_responses=False)
     now_ns = watch(holed, 85, 100)
+    for board in (whole, holed):
+        board.apply(response(95.0))
     seen, hidden = whole.response_rate(now_ns), holed.response_rate(now_ns)
     assert seen.value == pytest.approx(1.0, rel=0.02)
     assert hidden.value == pytest.approx(60.0 / 35.0, rel=0.05)
@@ -98,18 +98,18 @@ def test_what_hides_responses_may_rouse_as_well() -> None:
 def test_the_moments_before_a_break_are_not_seen() -> None:
     whole, broken = SkinBoard(), SkinBoard()
     for board in (whole, broken):
+        watch(board, 0, 60)
         board.apply(response(50.0))
-    watch(broken, 0, 60)
     now_ns = watch(broken, 62, 80, is_broken=True)
-    watch(whole, 0, 80)
+    watch(whole, 60, 80)
     assert whole.response_rate(now_ns).value == pytest.approx(1.0, rel=0.01)
     assert broken.response_rate(now_ns).value == pytest.approx(60.0 / 56.25, rel=0.01)
 
 
 def test_the_moments_before_a_break_are_not_seen_either_where_responses_are_hidden_after_it() -> None:
     board = SkinBoard()
-    board.apply(response(50.0))
     watch(board, 0, 60)
+    board.apply(response(50.0))
     watch(board, 62, 66, sees_responses=False, is_broken=True)
     now_ns = watch(board, 66, 80)
     assert board.response_rate(now_ns).value == pytest.approx(60.0 / 52.5, rel=0.01)
