@@ -12,6 +12,8 @@ from becalm_signal.kernels import smoothing_taps, weighed
 # Noise is smoothed over so long. Of 21 recordings depth is then off by 3 % of the peak to trough of eight breaths laid
 # over each other, by their median, which pulsation and noise are not in; that of the low-passed signal by 9 %.
 SMOOTH_S = 0.2
+# Of fewer samples than these within so long three would reach further: sharp breaths would lose a tenth and more.
+LEAST_SMOOTHED = 2
 # A turn is known before the next half breath is over, and what takes longer than this is a hold.
 PAST_S = 30.0
 
@@ -30,7 +32,8 @@ class TurnLevels:
 
     def __init__(self, rate_hz: float) -> None:
         self._rate_hz = rate_hz
-        self._taps = smoothing_taps(SMOOTH_S, rate_hz=rate_hz)
+        is_slow = SMOOTH_S * rate_hz < LEAST_SMOOTHED
+        self._taps = (1.0,) if is_slow else smoothing_taps(SMOOTH_S, rate_hz=rate_hz)
         self.past: deque[float] = deque(maxlen=round(PAST_S * rate_hz))
 
     def at(self, ago: float, *, reach_s: float, is_peak: bool) -> float:

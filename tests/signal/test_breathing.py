@@ -70,7 +70,7 @@ def switched(share: Any) -> Any:
 
 @pytest.mark.parametrize("breath", [quick_in_slow_out, switched], ids=lambda breath: breath.__name__)
 @pytest.mark.parametrize("breaths_bpm", [6.0, 15.0, 22.0])
-@pytest.mark.parametrize("rate_hz", [25.0, 125.0])
+@pytest.mark.parametrize("rate_hz", [5.0, 8.0, 25.0, 125.0])
 def test_depth_does_not_hang_on_the_shape_of_breaths(
     make_track: Any, run_tracks: Any, breath: Any, breaths_bpm: float, rate_hz: float
 ) -> None:
