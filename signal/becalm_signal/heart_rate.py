@@ -197,8 +197,11 @@ class HeartRate:
         other = heard if any([rr.is_repaired for rr in recent]) else recent
         far_ms = math.hypot(newest - mean, sum([rr.ms for rr in other]) / len(other) - mean)
         # What looks like one missed may be a pause (an ECG shows one in six hundred too few), and one too many a beat
-        # (five in six are, in twelve records of MIT-BIH): this far off is the rate as it was measured.
-        far_ms = math.hypot(far_ms, mean * (sum([rr.n_measured for rr in recent]) / n - 1.0))
+        # (five in six are, in twelve records of MIT-BIH): this far off is the rate as it was measured. Where one was
+        # put in and another taken out, each may be right alone.
+        n_fewer = sum([min(1.0, rr.n_measured) for rr in recent])
+        n_more = sum([max(1.0, rr.n_measured) for rr in recent])
+        far_ms = math.hypot(far_ms, mean * max(n - n_fewer, n_more - n) / n)
         error_ms = math.hypot(Z_95 * math.sqrt(variance / n + (ends_ms / n) ** 2), far_ms)
         if error_ms > MAX_RATE_BOUND_SHARE * mean:
             return Index(reason=Reason.TOO_MANY_ARTEFACTS)

@@ -228,3 +228,14 @@ def test_a_beat_that_was_taken_out_may_have_been_one() -> None:
     for index in told[44:47]:
         assert index.value == pytest.approx(60_000.0 / 900.0)
         assert index.bound == pytest.approx(60_000.0 / 750.0 - 60_000.0 / 900.0, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    "odd_ms", [[1800.0, 440.0, 460.0], [1800.0, 900.0, 440.0, 460.0], [440.0, 460.0, 900.0, 1800.0]]
+)
+def test_of_a_beat_put_in_and_one_taken_out_each_may_be_right_alone(odd_ms: list[float | None]) -> None:
+    told, _ = _told_beat_by_beat([None, *[900.0] * 40, *odd_ms, *[900.0] * 5])
+    both = told[46]
+    assert both.value == pytest.approx(60_000.0 / 900.0)
+    assert both.bound is not None
+    assert both.bound > 6.0  # half of such a beat among five
