@@ -41,6 +41,8 @@ class SkinStage:
         self._count_us = unit_per_count * (self._scale_us or 1.0)
         self._quality = QualityReporter(SignalKind.SKIN_CONDUCTANCE)
         self._drying = DryingWatch()
+        self._may_have_moved = False
+        """Whether contact was bad since the newest level."""
         self._tune(rate_hz)
         self._begin()
 
@@ -120,6 +122,8 @@ class SkinStage:
     def _change(self, reason: Reason | None, *, t_ns: int, emitted_ns: int) -> list[Output]:
         if reason is None:
             self._begin_filters(base=self._n + 1, has_moved=self._quality.reason is Reason.MOTION)
+        else:
+            self._may_have_moved = True
         return self._quality.change(reason, t_ns=t_ns, emitted_ns=emitted_ns)
 
     def _advance(self, at: int, sample: float, *, clock: StreamClock, emitted_ns: int) -> list[Output]:
@@ -139,8 +143,10 @@ class SkinStage:
                     dried_us=self._drying.step(emitted_ns, told_level.level_us),
                     sees_responses=self._sees_responses(),
                     is_first=since == self._n_level,
+                    may_have_moved=self._may_have_moved,
                 )
             )
+            self._may_have_moved = False
         return out
 
     def _sees_responses(self) -> bool:

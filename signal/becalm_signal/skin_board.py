@@ -45,7 +45,7 @@ class SkinBoard:
         self._level: SkinLevel | None = None
         self._told = Index(reason=Reason.WARMING_UP)
         self._moved_us = 0.0
-        """What bad contact has moved the level by: that may have been the electrodes, not the skin."""
+        """What bad contact or a long silence has moved the level by: that may be the electrodes, not the skin."""
         self._before_us = 0.0
         """What it was before the last bad contact, without that."""
         self._creeps_until_ns = -MAX_SESSION_NS
@@ -67,8 +67,9 @@ class SkinBoard:
                 self._began_ns = event.emitted_ns
             elif event.is_first:
                 self._see(event.emitted_ns, -LOST_AT_BREAK_NS)
-                self._before_us = self._level.level_us - self._moved_us
-                self._creeps_until_ns = event.emitted_ns + CREPT_NS
+                if event.may_have_moved or event.emitted_ns - self._level.emitted_ns > STALE_NS:
+                    self._before_us = self._level.level_us - self._moved_us
+                    self._creeps_until_ns = event.emitted_ns + CREPT_NS
             elif event.sees_responses:
                 self._see(event.emitted_ns, event.emitted_ns - self._level.emitted_ns)
             if event.emitted_ns < self._creeps_until_ns:

@@ -38,6 +38,8 @@ class SkinLevel:
     """The smallest response can be told: from the noise, and from an electrode that comes back after a jerk."""
     is_first: bool
     """Nothing before it belongs to it: a response that was under way is lost."""
+    may_have_moved: bool
+    """And that is for bad contact: the electrodes may lie elsewhere."""
 
 
 @dataclass(slots=True, kw_only=True)

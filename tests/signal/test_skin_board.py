@@ -10,7 +10,13 @@ STEP_NS = 250_000_000
 
 
 def level(
-    t_ns: int, *, level_us: float = 5.0, sees_responses: bool = True, is_first: bool = False, dried_us: float = 0.0
+    t_ns: int,
+    *,
+    level_us: float = 5.0,
+    sees_responses: bool = True,
+    is_first: bool = False,
+    may_have_moved: bool = False,
+    dried_us: float = 0.0,
 ) -> SkinLevel:
     return SkinLevel(
         t_ns=t_ns - 2_700_000_000,
@@ -20,6 +26,7 @@ def level(
         dried_us=dried_us,
         sees_responses=sees_responses,
         is_first=is_first,
+        may_have_moved=may_have_moved,
     )
 
 
@@ -141,9 +148,11 @@ def moved_us(board: SkinBoard) -> float:
     return reading.moved
 
 
-def after_bad_contact(board: SkinBoard, begin_s: int, *, level_us: float) -> None:
+def after_bad_contact(board: SkinBoard, begin_s: int, *, level_us: float, may_have_moved: bool = True) -> None:
     for second in range(begin_s, begin_s + 15):
-        board.apply(level(second * 10**9, level_us=level_us, is_first=second == begin_s))
+        is_first = second == begin_s
+        told = level(second * 10**9, level_us=level_us, is_first=is_first, may_have_moved=is_first and may_have_moved)
+        board.apply(told)
 
 
 def test_what_bad_contact_moved_the_level_by_is_doubted() -> None:
@@ -155,6 +164,14 @@ def test_what_bad_contact_moved_the_level_by_is_doubted() -> None:
     assert moved_us(board) == pytest.approx(-0.8)
     after_bad_contact(board, 110, level_us=3.8)  # and back
     assert moved_us(board) == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize(("begin_s", "is_doubted"), [(61, False), (90, True)])
+def test_lost_packets_move_no_electrodes_unless_there_was_time_for_it(begin_s: int, *, is_doubted: bool) -> None:
+    board = SkinBoard()
+    watch(board, 0, 60)
+    after_bad_contact(board, begin_s, level_us=4.2, may_have_moved=False)
+    assert moved_us(board) == pytest.approx(-0.8 if is_doubted else 0.0)
 
 
 def test_electrodes_creep_where_they_moved() -> None:

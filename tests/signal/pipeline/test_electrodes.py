@@ -1,5 +1,6 @@
 """A person at rest whose electrodes come off: put back elsewhere they are no calm and no fright."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ RR_INFO = StreamInfo(
 def rest(make_track: Any, cut_blocks: Any, run_events: Any) -> Any:
     """Give a function from the skin conductance that electrodes show to what is derived of ten minutes of rest."""
 
-    def run(shown_us: Any, *, practice_s: int = PRACTICE_S) -> list[Any]:
+    def run(shown_us: Any, *, practice_s: int = PRACTICE_S, lost_s: Sequence[tuple[int, int]] = ()) -> list[Any]:
         dice = np.random.default_rng(5)
         rr_1024 = np.rint(870 + 25 * np.sin(np.arange(700) / 2.7) + dice.normal(0.0, 8.0, 700)).astype(int)
         ends_s = np.cumsum(rr_1024) / 1024.0
@@ -31,7 +32,12 @@ def rest(make_track: Any, cut_blocks: Any, run_events: Any) -> Any:
         track = make_track(shown_us, kind=SignalKind.SKIN_CONDUCTANCE, rate_hz=RATE_HZ)
         pacer = Pacer(started_ns=practice_s * 10**9, inhale_s=4.0, exhale_s=6.0)
         practice = PhaseChange(t_ns=practice_s * 10**9, phase=Phase.PRACTICE, pacer=pacer)
-        events = sorted([*heart, *cut_blocks(track, [4] * len(shown_us))], key=lambda event: event.received_ns)
+        heard = [
+            block
+            for block in cut_blocks(track, [4] * len(shown_us))
+            if not any(begin_s <= block.first_sample_idx / RATE_HZ < end_s for begin_s, end_s in lost_s)
+        ]
+        events = sorted([*heart, *heard], key=lambda event: event.received_ns)
         at = next(n for n, event in enumerate(events) if event.received_ns >= practice.t_ns)
         derived: list[Any] = run_events([RR_INFO, track.info], [*events[:at], practice, *events[at:]])
         return derived
@@ -80,6 +86,15 @@ def test_electrodes_put_back_where_they_were_go_on(rest: Any) -> None:
     t_s, skin_us = calm_us()
     skin_us = skin_us - 1.5 * (1.0 - np.exp(-np.clip(t_s - PRACTICE_S, 0.0, None) / 60.0))
     derived = rest(np.where((t_s >= OFF_S) & (t_s < BACK_S), 0.0, skin_us))
+    last = [event for event in derived if isinstance(event, SlowMetrics)][-1]
+    assert last.subsidence.value is not None
+    assert last.subsidence.value > 5.0
+
+
+def test_lost_packets_move_no_electrodes(rest: Any) -> None:
+    t_s, skin_us = calm_us()
+    skin_us = skin_us - 1.5 * (1.0 - np.exp(-np.clip(t_s - PRACTICE_S, 0.0, None) / 90.0))
+    derived = rest(skin_us, lost_s=[(begin_s, begin_s + 2) for begin_s in range(PRACTICE_S + 5, SECONDS, 30)])
     last = [event for event in derived if isinstance(event, SlowMetrics)][-1]
     assert last.subsidence.value is not None
     assert last.subsidence.value > 5.0
