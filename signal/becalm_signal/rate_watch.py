@@ -170,8 +170,8 @@ class RateWatch:
         """Begin again: what is counted from now on cannot be compared with what was."""
         self._slow = _Stretches(SLOW, n_kept=N_KEPT)
         self._sure = _Stretches(SURE, n_kept=2 * SURE.n_steps)
-        self._slows_since_ns: float | None = None
-        """The counted time since which packets come later and later."""
+        self._slows_since: Packet | None = None
+        """The packet since which they come later and later."""
         self._is_link = False
         """Whether the heart has told that they do so by the link."""
         self.witness.restart()
@@ -202,7 +202,7 @@ class RateWatch:
             self._sure.begin(newest, received_ns=received_ns)
         if not self._slow.take(newest, received_ns=received_ns):
             if not _rises(self._slow.row(1)):
-                self._slows_since_ns, self._is_link = None, False
+                self._slows_since, self._is_link = None, False
             if self.is_right:
                 self._was_right = True  # a doubt that comes later is not about what was confirmed
                 row = self._slow.row(N_DOUBTING)
@@ -242,13 +242,14 @@ class RateWatch:
         """Return what the heart says of packets that come later and later, if a rate that was right may be another."""
         if not (self._was_right and self._is_vouched and _rises(row)):
             return None
-        if row[-1][1] - min([late_ns for _, late_ns in self._slow.packets]) > MAX_WAIT_NS:
+        if self._slows_since is None:
+            self._slows_since = row[0]
+        since_ns, late_then_ns = self._slows_since
+        if row[-1][1] - min([late_then_ns, *[late_ns for _, late_ns in self._slow.packets]]) > MAX_WAIT_NS:
             return None
         if self._is_link and not self.witness.is_strange:
             return Cause.LINK
-        if self._slows_since_ns is None:
-            self._slows_since_ns = row[0][0]
-        cause = self.witness.cause(since_ns=self._slows_since_ns, now_ns=row[-1][0], share=_slope(row))
+        cause = self.witness.cause(since_ns=since_ns, now_ns=row[-1][0], share=_slope(row))
         self._is_link = cause is Cause.LINK
         return cause
 
