@@ -15,11 +15,25 @@ HOLD_BREATHS = 2.5
 HOLD_S = 10.0
 N_USUAL = 5
 # Two breaths with a hold in a row, no others between them, of about the same length are how somebody breathes: out for
-# 15 s, as the slowest pacer, or in, held and out (4-7-8). Longer ones are not.
+# 15 s, as the slowest pacer, or in, held and out (4-7-8). Longer ones are not, and no half of one takes as long.
 ALIKE = 1.25
 SLOWEST_S = 30.0
 # A turn is placed within some tenths of a second; two of one kind are farther apart.
 SAME_TURN_NS = NS_PER_S // 2
+
+
+def hold_s(usual_s: float) -> float:
+    """Return how long no turn comes before a breath is held.
+
+    Parameters
+    ----------
+    usual_s : length of usual breaths, 0.0 while there were none
+
+    Returns
+    -------
+    seconds
+    """
+    return max(HOLD_S, min(SLOWEST_S, HOLD_BREATHS * usual_s))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +91,7 @@ class BreathMaker:
         the turn, after the pause that it ends and before the breath that it ends
         """
         before = self._before
-        is_long = before is not None and turn.t_ns - before.t_ns > self._longest_ns()
+        is_long = before is not None and turn.t_ns - before.t_ns > hold_s(self.usual_s or 0.0) * NS_PER_S
         if before is not None and (turn.t_ns <= before.t_ns or (is_long and self._is_hint)):
             self.restart()
             before = None
@@ -105,9 +119,6 @@ class BreathMaker:
         if before_s is not None and max(before_s, period_s) < min(SLOWEST_S, ALIKE * min(before_s, period_s)):
             self._periods_s.clear()
             self._periods_s.extend((before_s, period_s))
-
-    def _longest_ns(self) -> int:
-        return round(max(HOLD_S, HOLD_BREATHS * (self.usual_s or 0.0)) * NS_PER_S)
 
     def _breath(self, trough: TurnAt, peak: TurnAt, *, end: TurnAt, source: SignalKind, emitted_ns: int) -> Breath:
         period_s = (end.t_ns - trough.t_ns) / NS_PER_S

@@ -11,7 +11,7 @@ from becalm_protocol.units import NS_PER_S
 from becalm_signal.arousal import Reading
 from becalm_signal.bounds import Z_95, moments, variation
 from becalm_signal.breath_halves import N_BREATHS, HalfBreaths
-from becalm_signal.breath_turns import HOLD_BREATHS, HOLD_S, BreathEvent
+from becalm_signal.breath_turns import BreathEvent, hold_s
 
 N_IRREGULARITY = 6
 # What comes out of a heart is this much older than its newest sample (`breath_trace`; a strap is up to 4 s late).
@@ -150,7 +150,7 @@ class BreathWindow:
         periods_s = [] if is_torn else list(self._periods_s)
         last = periods_s[-N_BREATHS:]
         mean_s = sum(last) / len(last) if last else 0.0
-        allowed_ns = round((max(HOLD_S, HOLD_BREATHS * mean_s) + self._lag_s) * NS_PER_S)
+        allowed_ns = round((hold_s(mean_s) + self._lag_s) * NS_PER_S)
         irregularity = Reading(*variation(periods_s)) if len(periods_s) == N_IRREGULARITY else None
         return _Sum(len(last) == N_BREATHS, allowed_ns, self._rate_of(last, mean_s=mean_s), irregularity)
 

@@ -169,6 +169,18 @@ def test_breaths_that_all_have_a_hold_in_them_are_breaths(
     assert all(event.t_ns < 4 * cycle_s * 1e9 for event in held)
 
 
+def test_a_slow_breather_who_stops_for_longer_than_any_breath_holds_it(make_track: Any, run_tracks: Any) -> None:
+    """4-7-8 six times, and no breath for 40 s, which is less than two and a half of these."""
+    t_s = np.arange(25 * 200) / 25.0
+    samples = in_held_and_out(np.where(t_s < 114.0, t_s, np.maximum(0.0, t_s - 154.0)), in_s=4.0, held_s=7.0, out_s=8.0)
+    derived = breathe(make_track, run_tracks, samples + np.random.default_rng(1).normal(0.0, 0.005, len(t_s)), 25.0)
+    held = [event for event in derived if isinstance(event, BreathPause) and event.t_ns > 60e9]
+    assert [(event.t_ns / 1e9, event.end_ns / 1e9) for event in held] == [pytest.approx((114.0, 158.0), abs=1.5)]
+    ticks = {event.t_ns: event for event in derived if isinstance(event, Metrics)}
+    assert ticks[140_000_000_000].breathing_rate_bpm.value == pytest.approx(60 / 19, rel=0.03)
+    assert ticks[147_000_000_000].breathing_rate_bpm.reason is Reason.NO_BREATH
+
+
 def test_two_long_holds_do_not_make_a_third_one_usual(make_track: Any, run_tracks: Any) -> None:
     """Held for 35 s, with one breath in between: no pacer is that slow."""
     t_s = np.arange(25 * 300) / 25.0
