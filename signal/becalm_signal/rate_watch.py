@@ -25,7 +25,7 @@ N_ON_LINE = 3
 ON_LINE_SHARE = 0.015
 RIGHT_SHARE = 0.03
 # So many steps tell that it may not be; and so many short ones where packets come later and later and a heart that
-# is heard does not go on as before.
+# would tell of a link does not go on as before.
 N_DOUBTING = 3
 N_DOUBTING_SOON = 4
 # So many of the stretches before are remembered: what waited 5 s and catches up by LEAST_SHARE is late for as long.
@@ -197,7 +197,7 @@ class RateWatch:
             self.is_right = self.is_right or self._is_link or _are_level(self._sure.packets, drift=drift)
             share = self._share(self._sure, newest)
             row = self._sure.row(N_DOUBTING_SOON)
-            if self._was_right and self.witness.is_heard and _rises(row):
+            if self._may_ask(row) and self.witness.is_steady(row[0][0]):
                 self.is_right = self.is_right and self._goes_on(row)
             self._sure.begin(newest, received_ns=received_ns)
         if not self._slow.take(newest, received_ns=received_ns):
@@ -238,9 +238,13 @@ class RateWatch:
         """Whether the heart goes on as before while packets come later and later, so far or for good."""
         return self._cause(row) in {Cause.LINK, Cause.OPEN}
 
+    def _may_ask(self, row: Sequence[Packet]) -> bool:
+        """Whether packets come later and later under a rate that the heart may speak for."""
+        return self._was_right and self._is_vouched and _rises(row)
+
     def _cause(self, row: Sequence[Packet]) -> Cause | None:
-        """Return what the heart says of packets that come later and later, if a rate that was right may be another."""
-        if not (self._was_right and self._is_vouched and _rises(row)):
+        """Return what the heart says of packets that come later and later."""
+        if not self._may_ask(row):
             return None
         if self._slows_since is None:
             self._slows_since = row[0]

@@ -63,11 +63,6 @@ class RateWitness:
         self._beats: deque[_Heard] = deque(maxlen=N_KEPT)
 
     @property
-    def is_heard(self) -> bool:
-        """Whether there is a heart to ask."""
-        return len(self._beats) >= N_BEFORE
-
-    @property
     def is_strange(self) -> bool:
         """Whether the newest two beats follow on nothing, as one does after a break: they look like none before."""
         return not any([beat.follows_on for beat in list(self._beats)[-2:]])
@@ -92,6 +87,23 @@ class RateWitness:
             self._beats.append(_Heard(counted_ns, math.log(counted_ns - last_ns), follows_on))
         self._last_ns = counted_ns
 
+    def is_steady(self, until_ns: float) -> bool:
+        """Whether the heart was so even that it would tell of a link.
+
+        Parameters
+        ----------
+        until_ns : by counting
+
+        Returns
+        -------
+        False, too, where too little of it was heard
+        """
+        before = self._before(until_ns)
+        if len(before) < N_BEFORE:
+            return False
+        was = median(before)
+        return STEADY + PER_STRAY * fmean([abs(rr - was) for rr in before]) < SHOWS_MISSED
+
     def cause(self, *, since_ns: float, now_ns: float, share: float) -> Cause | None:
         """Return why packets come later and later.
 
@@ -105,7 +117,7 @@ class RateWitness:
         -------
         the cause that the heart agrees with, and with no other; None where it cannot tell
         """
-        before = [beat.rr for beat in self._beats if beat.at_ns <= since_ns and beat.follows_on][-N_BEFORE:]
+        before = self._before(since_ns)
         if len(before) < N_BEFORE:
             return None
         after = [beat for beat in self._beats if beat.at_ns - math.exp(beat.rr) >= since_ns][-N_AFTER:]
@@ -121,3 +133,6 @@ class RateWitness:
             is_due = now_ns - self._beats[-1].at_ns < OVERDUE_BEATS * math.exp(was)
             return Cause.OPEN if is_due else None
         return Cause.RATE if len(after) >= N_OF_RATE and fits_share and abs(now - was) > most else None
+
+    def _before(self, since_ns: float) -> list[float]:
+        return [beat.rr for beat in self._beats if beat.at_ns <= since_ns and beat.follows_on][-N_BEFORE:]

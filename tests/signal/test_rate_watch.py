@@ -200,8 +200,26 @@ def test_a_rate_that_falls_is_doubted_sooner_where_a_heart_contradicts(is_heard:
         if t_s > 5.0 and not watch.is_right:
             break
         if is_heard:
-            heard(watch, until_s=counted_s, rr_s=0.86 if counted_s < 20.0 else 0.43, beats=beats)
+            rr_s = 0.86 if beats[-1] < 19.0 else 0.54 if beats[-1] < 20.0 else 0.43
+            heard(watch, until_s=counted_s, rr_s=rr_s, beats=beats)
     assert t_s - 20.0 == pytest.approx(doubted_s, abs=0.5)
+
+
+@pytest.mark.parametrize("packet_s", [0.125, 0.25])
+@pytest.mark.parametrize("rrs_s", [(0.5, 0.9), (0.5, 1.0, 0.7, 0.6, 1.1, 0.8)])
+def test_a_heart_that_is_too_uneven_to_tell_does_not_make_a_slow_link_doubted_sooner(
+    packet_s: float, rrs_s: tuple[float, ...]
+) -> None:
+    watch, at_s, n_beats, free_s = RateWatch(), 0.0, 0, 0.0
+    for n in range(round(100 / packet_s)):
+        t_s = (n + 1) * packet_s
+        free_s = max(t_s, free_s + packet_s / (0.7 if (free_s - 30.0) % 12.0 < 3.0 else 3.0))
+        assert watch.feed(t_s * S, round(free_s * S)) == 0.0
+        assert watch.is_right or free_s < 5.0
+        while at_s + rrs_s[n_beats % len(rrs_s)] <= t_s - 0.2:
+            at_s += rrs_s[n_beats % len(rrs_s)]
+            n_beats += 1
+            watch.witness.hear(at_s * S, follows_on=True)
 
 
 def test_a_heart_does_not_speak_for_a_rate_that_arrivals_alone_have_told() -> None:

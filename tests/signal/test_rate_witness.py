@@ -63,6 +63,16 @@ def test_a_heart_that_is_not_known_yet_does_not_tell() -> None:
     assert RateWitness().cause(since_ns=0.0, now_ns=1.0, share=1.0) is None
 
 
+@pytest.mark.parametrize(("rrs_s", "is_steady"), [(STEADY, True), (BIGEMINY, False), (STEADY[:7], False)])
+def test_a_heart_is_steady_where_one_beat_missed_would_show(rrs_s: list[float], *, is_steady: bool) -> None:
+    witness, at_s = RateWitness(), 0.0
+    witness.hear(0.0, follows_on=False)
+    for rr_s in [*rrs_s, 0.4, 0.4, 0.4]:
+        at_s += rr_s
+        witness.hear(at_s * S, follows_on=True)
+    assert witness.is_steady(sum(rrs_s) * S + 1.0) is is_steady
+
+
 def test_nobody_waits_for_a_heart_that_is_no_longer_heard() -> None:
     assert asked(STEADY, STEADY[:2], 1.0, late_s=1.6) is Cause.OPEN
     assert asked(STEADY, STEADY[:2], 1.0, late_s=1.8) is None
