@@ -39,8 +39,14 @@ class Air(LocalLink):
 
     def is_heard(self, controller: Controller) -> bool:
         """Tell whether somebody hears this controller: its link lives at both ends, and neither is dark."""
-        peers = (self._other_end(connection)[0] for connection in controller.le_connections.values())
+        peers = (self.other_end(connection)[0] for connection in controller.le_connections.values())
         return controller not in self._dark and any(peer is not None and peer not in self._dark for peer in peers)
+
+    def other_end(self, connection: Any) -> tuple[Any, Any]:
+        """Return who holds the other end of a link, and that end; None twice where nobody does."""
+        peer = self.find_le_controller(connection.peer_address)
+        peer_connection = peer.le_connections.get(connection.self_address) if peer else None
+        return (None, None) if peer_connection is None else (peer, peer_connection)
 
     def is_away(self, controller: Controller) -> bool:
         """Tell whether what this controller sends is held back."""
@@ -75,7 +81,7 @@ class Air(LocalLink):
             self._held[controller].clear()
         reason = hci.HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR
         for connection in list(controller.le_connections.values()):
-            peer, peer_connection = self._other_end(connection)
+            peer, peer_connection = self.other_end(connection)
             if peer is not None:
                 peer.on_le_disconnected(peer_connection, reason)
             controller.on_le_disconnected(connection, reason)
@@ -160,17 +166,11 @@ class Air(LocalLink):
         self._free_s[pair] = due_s = max(due_s, free_s + 1e-6)
         loop.call_at(due_s, arrive)
 
-    def _other_end(self, connection: Any) -> tuple[Any, Any]:
-        """Return who holds the other end of a link, and that end; None twice where nobody does."""
-        peer = self.find_le_controller(connection.peer_address)
-        peer_connection = peer.le_connections.get(connection.self_address) if peer else None
-        return (None, None) if peer_connection is None else (peer, peer_connection)
-
     def _end_orphans(self, controller: Controller) -> None:
         """End the links of which one end knows nothing any more."""
         ends = [(controller, connection) for connection in controller.le_connections.values()]
         for other in self.controllers - {controller}:
             ends += [(other, c) for c in other.le_connections.values() if c.peer_address == controller.random_address]
         for end, connection in ends:
-            if self._other_end(connection)[0] is None:
+            if self.other_end(connection)[0] is None:
                 end.on_le_disconnected(connection, hci.HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR)

@@ -87,9 +87,8 @@ class SimController(Controller):
         for advertiser in (self.le_legacy_advertiser, *self.advertising_sets.values()):
             advertiser.stop()
         for connection in list(self.le_connections.values()):
-            peer = self.link.find_le_controller(connection.peer_address)
-            peer_connection = peer.le_connections.get(connection.self_address) if peer else None
-            if peer_connection:
+            peer, peer_connection = self.link.other_end(connection)
+            if peer is not None:
                 peer.on_le_disconnected(peer_connection, hci.HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR)
         self.le_connections.clear()
         self.link.remove_controller(self)
