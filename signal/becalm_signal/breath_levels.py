@@ -7,6 +7,7 @@ and adds as much to those that a ventilator switches. Between a peak and its tro
 from collections import deque
 from itertools import islice
 
+from becalm_signal.breath_turns import SLOWEST_S
 from becalm_signal.kernels import smoothing_taps, weighed
 
 # Noise is smoothed over so long. Of 21 recordings depth is then off by 3 % of the peak to trough of eight breaths laid
@@ -14,8 +15,8 @@ from becalm_signal.kernels import smoothing_taps, weighed
 SMOOTH_S = 0.2
 # Of fewer samples than these within so long three would reach further: sharp breaths would lose a tenth and more.
 LEAST_SMOOTHED = 2
-# A turn is known before the next half breath is over, and what takes longer than this is a hold.
-PAST_S = 30.0
+# A turn is known before the next half breath is over, and no half breath takes longer.
+PAST_S = SLOWEST_S
 
 
 class TurnLevels:

@@ -212,7 +212,7 @@ class ChestTilt:
             self._swing_mg = self._turns.known_swing or self._swing_mg
         if turn is None or not turn.is_seen:
             return out
-        late = BreathFilter.delay_s(min(20.0, max(1.5, self._maker.usual_s or 4.0))) * self._rate_hz
+        late = BreathFilter.delay_s(self._maker.expected_s) * self._rate_hz
         # A mean speaks of the middle of its samples.
         middle = (self._factor - 1) / 2.0
         at = (self._turns_from + max(0.0, turn.at - late)) * self._factor + middle

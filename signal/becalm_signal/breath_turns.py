@@ -77,6 +77,11 @@ class BreathMaker:
         """Median length of the last breaths."""
         return median(self._periods_s) if self._periods_s else None
 
+    @property
+    def expected_s(self) -> float:
+        """Length that a breath is taken to have before it is over: the usual one, from 1.5 to 20 s."""
+        return min(20.0, max(1.5, self.usual_s or 4.0))
+
     def turn(self, turn: TurnAt, *, source: SignalKind, emitted_ns: int) -> list[BreathEvent]:
         """Take the next turn.
 

@@ -248,9 +248,9 @@ class BreathingStage:
         if self._turns.hid_breath:
             self._maker.restart()
             out.append(BreathsHidden(t_ns=emitted_ns, emitted_ns=emitted_ns, source=SignalKind.RESPIRATION))
-        usual_s = min(20.0, max(1.5, self._maker.usual_s or 4.0))
-        turned = max(0.0, turn.at - self._filter.delay_s(usual_s) * self._rate_hz)
+        expected_s = self._maker.expected_s
+        turned = max(0.0, turn.at - self._filter.delay_s(expected_s) * self._rate_hz)
         at = (self._origin or 0) + turned * self._decimator.factor
-        level = self._levels.at(self._turns.n - turned, reach_s=REACH_SHARE * usual_s, is_peak=turn.is_peak)
+        level = self._levels.at(self._turns.n - turned, reach_s=REACH_SHARE * expected_s, is_peak=turn.is_peak)
         placed = TurnAt(clock.session_ns(at), level, turn.is_peak)
         return [*out, *self._maker.turn(placed, source=SignalKind.RESPIRATION, emitted_ns=emitted_ns)]
