@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from becalm_protocol.units import NS_PER_MS, NS_PER_S
-from becalm_signal.rate_witness import Cause, RateWitness
+from becalm_signal.rate_witness import GOES_ON, Cause, RateWitness
 
 # Steps that are alike are a rate.
 ALIKE = 2.0
@@ -198,7 +198,7 @@ class RateWatch:
             share = self._share(self._sure, newest)
             row = self._sure.row(N_DOUBTING_SOON)
             if self._may_ask(row) and self.witness.is_steady(row[0][0]):
-                self.is_right = self.is_right and self._goes_on(row)
+                self.is_right = self.is_right and self._cause(row) in GOES_ON
             self._sure.begin(newest, received_ns=received_ns)
         if not self._slow.take(newest, received_ns=received_ns):
             if not _rises(self._slow.row(1)):
@@ -206,7 +206,7 @@ class RateWatch:
             if self.is_right:
                 self._was_right = True  # a doubt that comes later is not about what was confirmed
                 row = self._slow.row(N_DOUBTING)
-                self.is_right = not self._slow.is_early() and (not row or self._goes_on(row))
+                self.is_right = not self._slow.is_early() and (not row or self._cause(row) in GOES_ON)
             share = share or self._share(self._slow, newest)
             self._slow.begin(newest, received_ns=received_ns)
         if share:
@@ -215,11 +215,12 @@ class RateWatch:
 
     def _share(self, stretches: _Stretches, newest: Packet) -> float:
         row = stretches.row()
-        if not row or self._is_drain(row) or self._goes_on(row):
+        if not row or self._is_drain(row):
             return 0.0
-        if stretches is self._sure and not self._is_sure(row):
+        cause = self._cause(row)
+        if cause in GOES_ON or (stretches is self._sure and not self._is_sure(row, cause=cause)):
             return 0.0
-        self._is_vouched = self._cause(row) is Cause.RATE
+        self._is_vouched = cause is Cause.RATE
         if self._was_right or len(stretches.packets) > len(row):
             row = row[stretches.way.n_mixed :]
             self.since_ns = row[0][0]
@@ -230,13 +231,9 @@ class RateWatch:
             self.since_ns = newest[0]  # it is after a hole, or late: it tells no time of what came before
         return share
 
-    def _is_sure(self, row: Sequence[Packet]) -> bool:
+    def _is_sure(self, row: Sequence[Packet], *, cause: Cause | None) -> bool:
         """Whether a row cannot be a link that slows for some seconds, or catches up."""
-        return self._was_right != _rises(row) or self._cause(row) is Cause.RATE
-
-    def _goes_on(self, row: Sequence[Packet]) -> bool:
-        """Whether the heart goes on as before while packets come later and later, so far or for good."""
-        return self._cause(row) in {Cause.LINK, Cause.OPEN}
+        return self._was_right != _rises(row) or cause is Cause.RATE
 
     def _may_ask(self, row: Sequence[Packet]) -> bool:
         """Whether packets come later and later under a rate that the heart may speak for."""

@@ -36,6 +36,10 @@ class Cause(Enum):
     """It is the link so far; the beats that will tell are still to come."""
 
 
+GOES_ON = frozenset({Cause.LINK, Cause.OPEN})
+"""The heart goes on as before while packets come later and later, so far or for good."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Heard:
     at_ns: float
@@ -102,7 +106,7 @@ class RateWitness:
         if len(before) < N_BEFORE:
             return False
         was = median(before)
-        return STEADY + PER_STRAY * fmean([abs(rr - was) for rr in before]) < SHOWS_MISSED
+        return _most_by_itself([abs(rr - was) for rr in before]) < SHOWS_MISSED
 
     def cause(self, *, since_ns: float, now_ns: float, share: float) -> Cause | None:
         """Return why packets come later and later.
@@ -123,8 +127,7 @@ class RateWitness:
         after = [beat for beat in self._beats if beat.at_ns - math.exp(beat.rr) >= since_ns][-N_AFTER:]
         was, shift = median(before), -math.log1p(share)
         now = median([beat.rr for beat in after]) if after else was
-        stray = fmean([*[abs(rr - was) for rr in before], *[abs(beat.rr - now) for beat in after]])
-        most = STEADY + PER_STRAY * stray
+        most = _most_by_itself([*[abs(rr - was) for rr in before], *[abs(beat.rr - now) for beat in after]])
         fits_share = abs(now - was - shift) <= most
         as_before = [abs(beat.rr - was) <= most for beat in after if beat.follows_on]
         if all(as_before) and not (fits_share or self.is_strange) and most < SHOWS_MISSED:
@@ -136,3 +139,8 @@ class RateWitness:
 
     def _before(self, since_ns: float) -> list[float]:
         return [beat.rr for beat in self._beats if beat.at_ns <= since_ns and beat.follows_on][-N_BEFORE:]
+
+
+def _most_by_itself(strays: list[float]) -> float:
+    """Return by how much a heart changes by itself whose intervals stray so far from their median."""
+    return STEADY + PER_STRAY * fmean(strays)
