@@ -1,10 +1,11 @@
-"""A heart tells of a link or a rate only what no other change of it would explain."""
+"""A heart tells of a link or a rate only what no other change of it would explain; what arrivals then tell with it."""
 
 import math
 import random
 
 import pytest
 
+from becalm_signal.rate_watch import RateWatch
 from becalm_signal.rate_witness import Cause, RateWitness
 
 S = 1_000_000_000
@@ -118,3 +119,126 @@ def test_a_steady_heart_is_seldom_wrong(share: float) -> None:
     assert {rate for _, rate in told} <= {Cause.RATE, None}
     assert sum(link is Cause.LINK for link, _ in told) > 270
     assert sum(rate is Cause.RATE for _, rate in told) > 270
+
+
+def heard(
+    watch: RateWatch, *, until_s: float, rr_s: float, beats: list[float], strange_from_s: float = math.inf
+) -> None:
+    """Let beats be heard a fifth of a second late, each an interval after the one before, unless it is strange."""
+    while beats[-1] + rr_s <= until_s - 0.2:
+        beats.append(beats[-1] + rr_s)
+        watch.witness.hear(beats[-1] * S, follows_on=beats[-1] < strange_from_s)
+
+
+@pytest.mark.parametrize("packet_s", [0.04, 0.25, 0.56])
+@pytest.mark.parametrize("pace", [0.4, 0.5, 0.6, 0.75])
+@pytest.mark.parametrize("rr_s", [0.55, 0.86, 1.1])
+def test_a_link_that_slows_evenly_is_no_rate_and_no_doubt_while_a_heart_goes_on(
+    packet_s: float, pace: float, rr_s: float
+) -> None:
+    for speed in (1.2, 4.0):
+        watch, radio, free_s, beats = RateWatch(), random.Random(3), 0.0, [0.0]
+        for n in range(round(150 / packet_s)):
+            t_s = (n + 1) * packet_s
+            step_s = packet_s / (pace if 30.0 <= free_s < 50.0 else speed) * radio.uniform(0.95, 1.05)
+            free_s = max(t_s + radio.expovariate(1.0 / 0.005), free_s + step_s)
+            assert watch.feed(t_s * S, round(free_s * S)) == 0.0
+            assert watch.is_right or free_s < 5.0 or free_s > 50.0
+            heard(watch, until_s=t_s, rr_s=rr_s, beats=beats)
+        assert watch.is_right
+
+
+@pytest.mark.parametrize("packet_s", [0.04, 0.25])
+@pytest.mark.parametrize("factor", [0.4, 0.5, 0.7])
+@pytest.mark.parametrize("rr_s", [0.55, 0.86])
+def test_a_rate_that_falls_by_much_is_known_as_soon_as_a_heart_tells_so(
+    packet_s: float, factor: float, rr_s: float
+) -> None:
+    found_s = []
+    for seed in range(10):
+        watch, radio, beats = RateWatch(), random.Random(seed), [0.0]
+        for n in range(round(40 / packet_s)):
+            counted_s = (n + 1) * packet_s
+            t_s = counted_s + max(0.0, counted_s - 20.0) * (1.0 / factor - 1.0)
+            share = watch.feed(counted_s * S, round((t_s + radio.expovariate(1.0 / 0.01)) * S))
+            if share:
+                assert 1.0 / (1.0 + share) == pytest.approx(factor, rel=0.05)
+                found_s.append(t_s - 20.0)
+                break
+            heard(watch, until_s=counted_s, rr_s=rr_s if counted_s < 20.0 else factor * rr_s, beats=beats)
+    assert len(found_s) == 10
+    assert sorted(found_s)[5] <= 5.5
+
+
+def test_a_heart_that_has_told_of_a_link_is_not_believed_where_it_looks_strange_then() -> None:
+    """Sampled at half the rate, of which every second beat is missed at first."""
+    watch, beats = RateWatch(), [0.0]
+    for n in range(1, 200):
+        counted_s = 0.25 * n
+        t_s = counted_s + max(0.0, counted_s - 20.0)
+        if watch.feed(counted_s * S, round(t_s * S)):
+            break
+        heard(watch, until_s=counted_s, rr_s=0.86, beats=beats, strange_from_s=25.0)
+    assert 11.0 < t_s - 20.0 < 15.0
+
+
+@pytest.mark.parametrize(("is_heard", "doubted_s"), [(True, 2.5), (False, 4.5)])
+def test_a_rate_that_falls_is_doubted_sooner_where_a_heart_contradicts(is_heard: bool, doubted_s: float) -> None:
+    watch, beats = RateWatch(), [0.0]
+    for n in range(1, 200):
+        counted_s = 0.25 * n
+        t_s = counted_s + max(0.0, counted_s - 20.0)
+        watch.feed(counted_s * S, round(t_s * S))
+        if t_s > 5.0 and not watch.is_right:
+            break
+        if is_heard:
+            rr_s = 0.86 if beats[-1] < 19.0 else 0.54 if beats[-1] < 20.0 else 0.43
+            heard(watch, until_s=counted_s, rr_s=rr_s, beats=beats)
+    assert t_s - 20.0 == pytest.approx(doubted_s, abs=0.5)
+
+
+@pytest.mark.parametrize("packet_s", [0.125, 0.25])
+@pytest.mark.parametrize("rrs_s", [(0.5, 0.9), (0.5, 1.0, 0.7, 0.6, 1.1, 0.8)])
+def test_a_heart_that_is_too_uneven_to_tell_does_not_make_a_slow_link_doubted_sooner(
+    packet_s: float, rrs_s: tuple[float, ...]
+) -> None:
+    watch, at_s, n_beats, free_s = RateWatch(), 0.0, 0, 0.0
+    for n in range(round(100 / packet_s)):
+        t_s = (n + 1) * packet_s
+        free_s = max(t_s, free_s + packet_s / (0.7 if (free_s - 30.0) % 12.0 < 3.0 else 3.0))
+        assert watch.feed(t_s * S, round(free_s * S)) == 0.0
+        assert watch.is_right or free_s < 5.0
+        while at_s + rrs_s[n_beats % len(rrs_s)] <= t_s - 0.2:
+            at_s += rrs_s[n_beats % len(rrs_s)]
+            n_beats += 1
+            watch.witness.hear(at_s * S, follows_on=True)
+
+
+def test_a_heart_does_not_speak_for_a_rate_that_arrivals_alone_have_told() -> None:
+    """Before it was known a slow link was taken for a rate, and its catching up for another."""
+    watch, beats, free_s, counted_s, period_s, told = RateWatch(), [0.0], 0.0, 0.0, 0.25, []
+    for n in range(1, 400):
+        free_s = max(0.25 * n, free_s + (0.5 if 6.0 < free_s < 25.0 else 0.125))
+        counted_s += period_s
+        share = watch.feed(counted_s * S, round(free_s * S))
+        if share:
+            told.append((free_s, share))
+            period_s *= 1.0 + share
+            watch.restart()
+            beats = [counted_s]
+        heard(watch, until_s=counted_s, rr_s=0.86 * period_s / 0.25, beats=beats)
+    assert len(told) == 3
+    assert told[-1][0] < 55.0
+    assert period_s == pytest.approx(0.25, rel=0.05)
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.75, 0.85])
+def test_no_heart_makes_a_packet_wait_for_more_than_half_a_minute(factor: float) -> None:
+    watch, beats, late_s = RateWatch(), [0.0], 0.0
+    for n in range(1, 1_500):
+        counted_s = 0.25 * n
+        late_s = max(0.0, counted_s - 20.0) * (1.0 / factor - 1.0)
+        if watch.feed(counted_s * S, round((counted_s + late_s) * S)):
+            break
+        heard(watch, until_s=counted_s, rr_s=0.86, beats=beats)
+    assert 30.0 < late_s < 32.0
